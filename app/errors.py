@@ -1,0 +1,111 @@
+"""Renders every error as `application/problem+json`, in one place."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from shared.errors import (
+    BodyTooLarge,
+    InternalProblem,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    problem_types,
+)
+from shared.logging import get_logger
+from shared.protocol import ProblemDocument
+
+_MEDIA_TYPE = "application/problem+json"
+_BY_STATUS: Mapping[int, type[Problem]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+}
+_logger = get_logger()
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def problem_responses() -> dict[int | str, dict[str, Any]]:
+    """Describe all problems for the OpenAPI document, one entry per status."""
+    by_status: dict[int | str, list[str]] = {}
+    for kind in problem_types():
+        by_status.setdefault(kind.status, []).append(f"`{kind.slug}`: {kind.title}.")
+    return {
+        status: {
+            "model": ProblemDocument,
+            "description": " ".join(lines),
+            "content": {_MEDIA_TYPE: {}},
+        }
+        for status, lines in by_status.items()
+    }
+
+
+def render(problem: Problem) -> Response:
+    """Return the answer for a problem."""
+    document = {
+        "type": problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.extra,
+    }
+    return Response(
+        orjson.dumps(document), problem.status, headers=problem.headers, media_type=_MEDIA_TYPE
+    )
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return render(error)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {"field": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
+        for fault in error.errors()
+    ]
+    first = errors[0]
+    return render(InvalidRequest(f"{first['field']}: {first['message']}", extra={"errors": errors}))
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = _BY_STATUS.get(error.status_code)
+    headers = dict(error.headers or {})
+    if kind is None:
+        detail = error.detail or HTTPStatus(error.status_code).phrase
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(error.status_code).phrase,
+            "status": error.status_code,
+            "detail": detail,
+        }
+        return Response(
+            orjson.dumps(document), error.status_code, headers=headers, media_type=_MEDIA_TYPE
+        )
+    details: Mapping[type[Problem], str] = {
+        NotFound: "See /docs for the addresses of this server.",
+        MethodNotAllowed: "See /docs for what this address takes.",
+        BodyTooLarge: "Send less, or raise APP_MAX_BODY_BYTES.",
+    }
+    return render(kind(details[kind], headers=headers))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _logger.error("request_failed", path=request.url.path, exc_info=error)
+    return render(InternalProblem("This is a bug; the server's log has its trace."))

@@ -1,0 +1,356 @@
+"""Restate's ingress: the only module that knows its URLs, headers and statuses.
+
+Reads go to the ingress itself where it knows the answer (a run's end), because that needs no
+worker. The worker's handlers answer the rest, within a short time or not at all.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import BaseModel, TypeAdapter
+
+from shared.contract import (
+    CancelOrder,
+    DeleteAnswer,
+    EventPage,
+    EventsQuestion,
+    HistoryAnswer,
+    HistoryQuestion,
+    RunOrder,
+    SameAnswer,
+    SameQuestion,
+    SubmitAnswer,
+    ThreadStatus,
+)
+from shared.errors import (
+    BadGateway,
+    BodyTooLarge,
+    NotRegistered,
+    RestateUnavailable,
+    WorkerUnavailable,
+)
+from shared.names import agent_of, key_of, service_of, thread_service
+from shared.protocol import Run
+
+T = TypeVar("T")
+
+READ_TIMEOUT_S = 1.5
+_ACCEPT_TIMEOUT_S = 10
+_RECONNECT_DELAY_S = 0.2
+_RETRY_AFTER = {"Retry-After": "1"}
+_JSON = {"Content-Type": "application/json"}
+_NOT_READY = 470
+
+_RUN = TypeAdapter(Run)
+_MAYBE_RUN = TypeAdapter[Run | None](Run | None)
+_PAGE = TypeAdapter(EventPage)
+_SUBMITTED = TypeAdapter(SubmitAnswer)
+_SAME = TypeAdapter(SameAnswer)
+_STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
+_HISTORY = TypeAdapter(HistoryAnswer)
+_DELETED = TypeAdapter(DeleteAnswer)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run has returned."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The run did not return: somebody killed it, or the engine refused it."""
+
+    killed: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The run is accepted and has not ended."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Restate knows no such run."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A run of this id was accepted before."""
+
+
+Outcome = Ended | Broken | Pending | Unknown
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+    source: str
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")[:500]
+
+
+class _Lost(Exception):
+    """The connection broke after the request was sent: it may have been accepted."""
+
+
+class Ingress:
+    """A client of the ingress, with a pool of connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, prefix: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._prefix = prefix
+
+    async def healthy(self) -> bool:
+        """Tell whether the ingress answers."""
+        try:
+            return (await self._request("GET", "/restate/health", READ_TIMEOUT_S)).status == 200
+        except (RestateUnavailable, _Lost, TimeoutError):
+            return False
+
+    async def start_and_wait(
+        self, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+    ) -> Outcome | Repeated:
+        """Start a run and wait for its end, in one request.
+
+        Raises:
+            RestateUnavailable: Restate is not there, or was lost before it was known whether it
+                had accepted the run.
+        """
+        path = self._run_path("call", order.tenant, order.run_id, "run")
+        deadline = asyncio.get_running_loop().time() + wait_s
+        try:
+            answer = await self._send(path, order, wait_s, trace)
+        except TimeoutError:
+            return Pending()
+        except _Lost:
+            return await self._wait_until(order.tenant, order.run_id, deadline)
+        if answer.status == 409 and "already invoked" in answer.text:
+            return Repeated()
+        return self._outcome(answer)
+
+    async def start(self, order: RunOrder, trace: Mapping[str, str]) -> Pending | Repeated:
+        """Start a run; return when Restate has accepted it."""
+        path = self._run_path("send", order.tenant, order.run_id, "run")
+        try:
+            answer = await self._send(path, order, _ACCEPT_TIMEOUT_S, trace)
+        except (_Lost, TimeoutError):
+            raise _maybe_accepted(order.run_id) from None
+        self._check(answer, 202)
+        return Repeated() if b"PreviouslyAccepted" in answer.body else Pending()
+
+    async def submit(self, order: RunOrder, trace: Mapping[str, str]) -> SubmitAnswer:
+        """Start a run on its thread, which decides whose turn it is."""
+        path = self._thread_path(order.tenant, order.thread_id or "", "submit")
+        try:
+            answer = await self._send(path, order, _ACCEPT_TIMEOUT_S, trace)
+        except (_Lost, TimeoutError):
+            raise _maybe_accepted(order.run_id) from None
+        self._check(answer, 200)
+        return _SUBMITTED.validate_json(answer.body)
+
+    async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
+        """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
+        deadline = asyncio.get_running_loop().time() + wait_s
+        return await self._wait_until(tenant, run_id, deadline)
+
+    async def outcome(self, tenant: str, run_id: str) -> Outcome:
+        """Return how a run ended, if it has. Needs no worker."""
+        path = self._workflow_path(tenant, run_id, "output")
+        try:
+            return self._outcome(await self._request("GET", path, _ACCEPT_TIMEOUT_S))
+        except (_Lost, TimeoutError):
+            raise _unavailable() from None
+
+    async def same(self, order: RunOrder, wait_s: float) -> SameAnswer:
+        """Compare a repeated request with the one that started the run."""
+        path = self._run_path("call", order.tenant, order.run_id, "same")
+        question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
+        return _SAME.validate_json(await self._read(path, question, wait_s + READ_TIMEOUT_S))
+
+    async def status(self, tenant: str, run_id: str) -> Run | None:
+        """Return the run as the worker's handler sees it; None before it has begun."""
+        path = self._run_path("call", tenant, run_id, "status")
+        return _MAYBE_RUN.validate_json(await self._read(path) or b"null")
+
+    async def events(self, tenant: str, run_id: str, after: int) -> EventPage:
+        """Return the run's committed events after a number."""
+        path = self._run_path("call", tenant, run_id, "events")
+        return _PAGE.validate_json(await self._read(path, EventsQuestion(after=after)))
+
+    async def cancel(self, tenant: str, run_id: str) -> None:
+        """Ask for the run's cancellation; it is carried out as soon as a worker is there."""
+        path = self._run_path("send", tenant, run_id, "cancel")
+        order = CancelOrder(
+            invocation_id=await self._invocation_id(tenant, run_id), at=datetime.now(UTC)
+        )
+        try:
+            self._check(await self._send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)
+        except (_Lost, TimeoutError):
+            raise _unavailable() from None
+
+    async def thread_status(self, tenant: str, thread_id: str) -> ThreadStatus | None:
+        """Return who has the turn on a thread; None if there is no such thread."""
+        path = self._thread_path(tenant, thread_id, "status")
+        return _STATUS.validate_json(await self._read(path) or b"null")
+
+    async def thread_history(
+        self, tenant: str, thread_id: str, question: HistoryQuestion
+    ) -> HistoryAnswer:
+        """Return a part of a conversation."""
+        path = self._thread_path(tenant, thread_id, "history")
+        return _HISTORY.validate_json(await self._read(path, question))
+
+    async def delete_thread(self, tenant: str, thread_id: str) -> DeleteAnswer:
+        """Delete a conversation."""
+        path = self._thread_path(tenant, thread_id, "delete")
+        return _DELETED.validate_json(await self._read(path))
+
+    async def _invocation_id(self, tenant: str, run_id: str) -> str:
+        agent = agent_of(run_id) or ""
+        body = {
+            "target": "workflow",
+            "workflowName": service_of(agent, self._prefix),
+            "workflowKey": key_of(tenant, run_id),
+        }
+        try:
+            answer = await self._request("POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body)
+        except (_Lost, TimeoutError):
+            raise _unavailable() from None
+        self._check(answer, 200)
+        found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(answer.body)
+        return str(found["invocationId"])
+
+    async def _wait_until(self, tenant: str, run_id: str, deadline: float) -> Outcome:
+        path = self._workflow_path(tenant, run_id, "attach")
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                left_s = max(0.0, deadline - loop.time())
+                return self._outcome(await self._request("GET", path, left_s))
+            except TimeoutError:
+                return Pending()
+            except (_Lost, RestateUnavailable):
+                if loop.time() + _RECONNECT_DELAY_S >= deadline:
+                    raise _maybe_accepted(run_id) from None
+                await asyncio.sleep(_RECONNECT_DELAY_S)
+
+    def _outcome(self, answer: _Answer) -> Outcome:
+        if answer.status == 200:
+            return Ended(_RUN.validate_json(answer.body))
+        if answer.source == "invocation":
+            return Broken(killed=answer.status == 409, reason=answer.text)
+        if answer.status == _NOT_READY:
+            return Pending()
+        if answer.status == 404 and "invocation not found" in answer.text:
+            return Unknown()
+        self._check(answer, 200)
+        raise BadGateway(f"Restate answered {answer.status}.")
+
+    async def _read(
+        self, path: str, question: BaseModel | None = None, timeout_s: float = READ_TIMEOUT_S
+    ) -> bytes:
+        """Call a handler of the worker that only looks.
+
+        Raises:
+            WorkerUnavailable: No answer in time: the worker is down or busy.
+        """
+        try:
+            answer = await self._send(path, question, timeout_s, {})
+        except TimeoutError:
+            raise WorkerUnavailable(
+                "The worker did not answer in time. What was accepted goes on when it is back; "
+                "ask again then.",
+                headers=_RETRY_AFTER,
+            ) from None
+        except _Lost:
+            raise _unavailable() from None
+        self._check(answer, 200)
+        return answer.body
+
+    async def _send(
+        self, path: str, body: BaseModel | None, timeout_s: float, trace: Mapping[str, str]
+    ) -> _Answer:
+        # Only the trace goes along: Restate keeps request headers in its journal.
+        if body is None:
+            return await self._request("POST", path, timeout_s, headers=trace)
+        data = body.model_dump_json(exclude_none=True)
+        return await self._request("POST", path, timeout_s, data=data, headers={**_JSON, **trace})
+
+    async def _request(self, method: str, path: str, timeout_s: float, **options: Any) -> _Answer:
+        """Send one request.
+
+        Raises:
+            RestateUnavailable: No connection: nothing was sent.
+            _Lost: The connection broke.
+            TimeoutError: No answer in time.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.request(method, self._url + path, **options) as response,
+            ):
+                return _Answer(
+                    response.status,
+                    await response.read(),
+                    response.headers.get("x-restate-error-source", ""),
+                )
+        except aiohttp.ClientConnectorError as error:
+            raise _unavailable() from error
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+            raise _Lost from error
+
+    def _check(self, answer: _Answer, expected: int) -> None:
+        if answer.status == expected:
+            return
+        if answer.status == 404 and "make sure to register" in answer.text:
+            raise NotRegistered(
+                "Restate does not know this agent's service. Run `make register` (or "
+                "`python -m worker register`) and try again.",
+                headers=_RETRY_AFTER,
+            )
+        if answer.status == 413:
+            raise BodyTooLarge("Restate takes requests of up to 32 MiB.")
+        if answer.source == "ingress" and answer.status >= 500:
+            raise _unavailable()
+        raise BadGateway(f"Restate answered {answer.status}: {answer.text}")
+
+    def _run_path(self, verb: str, tenant: str, run_id: str, handler: str) -> str:
+        service = service_of(agent_of(run_id) or "", self._prefix)
+        key = quote(key_of(tenant, run_id), safe="")
+        return f"/restate/{verb}/{quote(service, safe='')}/{key}/{handler}"
+
+    def _workflow_path(self, tenant: str, run_id: str, verb: str) -> str:
+        service = service_of(agent_of(run_id) or "", self._prefix)
+        key = quote(key_of(tenant, run_id), safe="")
+        return f"/restate/workflow/{quote(service, safe='')}/{key}/{verb}"
+
+    def _thread_path(self, tenant: str, thread_id: str, handler: str) -> str:
+        service = quote(thread_service(self._prefix), safe="")
+        return f"/restate/call/{service}/{quote(key_of(tenant, thread_id), safe='')}/{handler}"
+
+
+def _unavailable() -> RestateUnavailable:
+    return RestateUnavailable(
+        "Restate does not answer; nothing was started. Try again.", headers=_RETRY_AFTER
+    )
+
+
+def _maybe_accepted(run_id: str) -> RestateUnavailable:
+    return RestateUnavailable(
+        f"The connection to Restate was lost. The run may have been accepted: ask for "
+        f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
+        headers={**_RETRY_AFTER, "Location": f"/runs/{run_id}"},
+        extra={"run_id": run_id},
+    )

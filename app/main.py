@@ -1,0 +1,62 @@
+"""The HTTP front: who may call, what is valid, and on to Restate."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import aiohttp
+from fastapi import FastAPI
+
+from app.admin import Admin
+from app.errors import add_error_handlers, problem_responses
+from app.ingress import Ingress
+from app.keyring import Keyring
+from app.parts import AppParts
+from app.routes import agents, health, runs, threads
+from app.runs import RunReader
+from app.settings import AppSettings
+from shared.logging import get_logger
+from shared.registry import Registry
+
+_DESCRIPTION = "Durable agents: runs that survive crashes. See `/agents` for who is there."
+_logger = get_logger()
+
+
+def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
+    """Make the application."""
+    app = FastAPI(
+        title="Durable Agents",
+        description=_DESCRIPTION,
+        lifespan=partial(_lifespan, settings=settings, registry=registry),
+        max_body_size=settings.max_body_bytes,
+        responses=problem_responses(),
+    )
+    for module in (agents, runs, threads, health):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    app: FastAPI, *, settings: AppSettings, registry: Registry
+) -> AsyncGenerator[None]:
+    # No limit on connections: each waiting caller holds one. No timeout: each call sets its own.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    timeout = aiohttp.ClientTimeout(total=None)
+    # Restate refuses a content type on handlers that take no body.
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
+    ) as session:
+        ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix)
+        admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
+        app.state.parts = AppParts(
+            settings=settings,
+            registry=registry,
+            keyring=Keyring(settings.keys),
+            ingress=ingress,
+            admin=admin,
+            reader=RunReader(ingress, admin),
+        )
+        _logger.info("app_started", agents=registry.names(), digest=registry.digest())
+        yield

@@ -1,0 +1,30 @@
+"""What every request shares."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from fastapi import Request
+
+from app.admin import Admin
+from app.ingress import Ingress
+from app.keyring import Keyring
+from app.runs import RunReader
+from app.settings import AppSettings
+from shared.registry import Registry
+
+
+@dataclass(frozen=True)
+class AppParts:
+    """The process's long-lived parts, made when it starts."""
+
+    settings: AppSettings
+    registry: Registry
+    keyring: Keyring
+    ingress: Ingress
+    admin: Admin
+    reader: RunReader
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return the parts of the app that serves this request."""
+        return request.app.state.parts

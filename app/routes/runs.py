@@ -1,0 +1,215 @@
+"""Start, read, watch and cancel runs."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.auth import Tenant
+from app.ingress import Broken, Ended, Pending, Repeated, Unknown
+from app.parts import AppParts
+from app.prefer import parse_prefer
+from app.runs import make_order, new_run
+from app.streams import HEADERS, MEDIA_TYPE, follow, sse
+from shared.contract import RunOrder
+from shared.errors import (
+    IdempotencyConflict,
+    RestateUnavailable,
+    RunEnded,
+    UnknownAgent,
+    UnknownRun,
+)
+from shared.protocol import Run, StartRun
+
+router = APIRouter(tags=["runs"])
+
+RunId = Annotated[str, Path(max_length=128)]
+Prefer = Annotated[str | None, Header(description="`respond-async`, or `wait=N` with seconds.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=256, description="The same key always means the same run."),
+]
+_SAME_WAIT_S = 2.0
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"model": Run, "description": "The run so far: it goes on."}
+}
+
+
+@router.post("/agents/{agent}/runs", response_model=Run, responses=_ACCEPTED)
+async def start_run(
+    agent: str,
+    body: StartRun,
+    request: Request,
+    tenant: Tenant,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """Start a run, and wait for its end unless asked not to."""
+    parts = AppParts.of(request)
+    definition = parts.registry.get(agent)
+    if definition is None:
+        names = ", ".join(parts.registry.names())
+        raise UnknownAgent(f"There is no agent {agent!r}. The agents are: {names}.")
+    preference = parse_prefer(prefer, parts.settings.wait_timeout_s)
+    streamed = MEDIA_TYPE in accept
+    wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
+    order = make_order(definition, body, tenant, idempotency_key, stream=streamed or not wait_s)
+    trace = _trace(request)
+    if order.thread_id and not order.after_s:
+        run = await _start_on_thread(parts, order, wait_s, trace)
+    else:
+        run = await _start_alone(parts, order, wait_s, trace)
+    headers = {"Location": f"/runs/{order.run_id}"}
+    if streamed:
+        headers["Content-Location"] = f"/runs/{order.run_id}/events"
+        return _stream(parts, tenant, order.run_id, 0, headers)
+    if preference.applied:
+        headers["Preference-Applied"] = preference.applied
+    return _answer(run, headers)
+
+
+@router.get("/runs/{run_id}", response_model=Run)
+async def get_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
+    """Return the run as it is now."""
+    run = await AppParts.of(request).reader.read(tenant, run_id)
+    return _answer(run, {}, status=200)
+
+
+@router.get("/runs/{run_id}/result", response_model=Run, responses=_ACCEPTED)
+async def get_result(
+    run_id: RunId, request: Request, tenant: Tenant, prefer: Prefer = None
+) -> Response:
+    """Wait for the run's end, as a plain start does."""
+    parts = AppParts.of(request)
+    preference = parse_prefer(prefer, parts.settings.wait_timeout_s)
+    run = await parts.reader.read(tenant, run_id)
+    if not run.ended:
+        run = await _await_end(parts, tenant, run, preference.wait_s)
+    return _answer(run, {"Location": f"/runs/{run_id}"})
+
+
+@router.get("/runs/{run_id}/events")
+async def get_events(
+    run_id: RunId,
+    request: Request,
+    tenant: Tenant,
+    after: Annotated[int | None, Query(ge=0)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> Response:
+    """Stream the run's committed events as server-sent events, from any of them on."""
+    parts = AppParts.of(request)
+    run = await parts.reader.read(tenant, run_id)
+    seen = last_event_id if last_event_id is not None else after or 0
+    if run.ended and not await _has_more(parts, tenant, run, seen):
+        return Response(status_code=204)
+    return _stream(parts, tenant, run_id, seen, {})
+
+
+@router.post("/runs/{run_id}/cancel", response_model=Run, status_code=202)
+async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
+    """Cancel the run, wherever it is."""
+    parts = AppParts.of(request)
+    run = await parts.reader.read(tenant, run_id)
+    if run.ended and run.status != "cancelled":
+        raise RunEnded(f"The run {run_id} has ended as {run.status}; nothing is left to cancel.")
+    if not run.ended:
+        await parts.ingress.cancel(tenant, run_id)
+    return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
+
+
+async def _start_on_thread(
+    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+) -> Run:
+    answer = await parts.ingress.submit(order, trace)
+    if not answer.same_body:
+        raise _conflict()
+    if answer.outcome == "known":
+        run = await parts.reader.read(order.tenant, order.run_id)
+    else:
+        run = new_run(order)
+    return await _await_end(parts, order.tenant, run, wait_s)
+
+
+async def _start_alone(
+    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+) -> Run:
+    if not wait_s:
+        accepted = await parts.ingress.start(order, trace)
+        if isinstance(accepted, Repeated):
+            await _check_same(parts, order)
+            return await parts.reader.read(order.tenant, order.run_id)
+        return new_run(order)
+    outcome = await parts.ingress.start_and_wait(order, wait_s, trace)
+    match outcome:
+        case Ended(run):
+            return run
+        case Repeated():
+            await _check_same(parts, order)
+            run = await parts.reader.read(order.tenant, order.run_id)
+            return await _await_end(parts, order.tenant, run, wait_s)
+        case Unknown():
+            raise RestateUnavailable(
+                "Restate was lost before it had accepted the run; nothing was started. Try again.",
+                headers={"Retry-After": "1"},
+            )
+        case Broken() | Pending():
+            return await parts.reader.read(order.tenant, order.run_id)
+
+
+async def _await_end(parts: AppParts, tenant: str, run: Run, wait_s: float) -> Run:
+    """Wait for the end of an accepted run; return the run so far if it takes longer."""
+    if run.ended or not wait_s:
+        return run
+    outcome = await parts.ingress.wait(tenant, run.run_id, wait_s)
+    match outcome:
+        case Ended(ended):
+            return ended
+        case Unknown():
+            raise UnknownRun(f"The run {run.run_id} was purged while it was waited for.")
+        case _:
+            return await parts.reader.read(tenant, run.run_id)
+
+
+async def _check_same(parts: AppParts, order: RunOrder) -> None:
+    if (await parts.ingress.same(order, _SAME_WAIT_S)).answer == "different":
+        raise _conflict()
+
+
+async def _has_more(parts: AppParts, tenant: str, run: Run, seen: int) -> bool:
+    """Tell whether the stream of an ended run has anything after the event last seen."""
+    page = await parts.ingress.events(tenant, run.run_id, max(seen - 1, 0))
+    if any(event.seq > seen for event in page.events):
+        return True
+    if page.run and page.run.ended:
+        return False
+    # A killed run committed no end: its stream adds one after the last committed event.
+    return seen == 0 or any(event.seq == seen for event in page.events)
+
+
+def _stream(
+    parts: AppParts, tenant: str, run_id: str, after: int, headers: Mapping[str, str]
+) -> Response:
+    events = follow(parts.ingress, tenant, run_id, after)
+    return StreamingResponse(sse(events), media_type=MEDIA_TYPE, headers={**HEADERS, **headers})
+
+
+def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:
+    return Response(
+        run.model_dump_json(),
+        status_code=status or (200 if run.ended else 202),
+        headers=dict(headers),
+        media_type="application/json",
+    )
+
+
+def _conflict() -> IdempotencyConflict:
+    return IdempotencyConflict(
+        "This Idempotency-Key belongs to a run with another body. Use a new key for a new run."
+    )
+
+
+def _trace(request: Request) -> dict[str, str]:
+    traceparent = request.headers.get("traceparent")
+    return {"traceparent": traceparent} if traceparent else {}

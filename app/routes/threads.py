@@ -1,0 +1,80 @@
+"""Conversations: who has the turn, and what was said."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from app.auth import Tenant
+from app.parts import AppParts
+from shared.contract import HistoryQuestion
+from shared.errors import InvalidRequest, ThreadBusy, UnknownThread
+from shared.names import THREAD_ID
+from shared.protocol import MessagePage, Thread
+
+router = APIRouter(tags=["threads"])
+
+ThreadPath = Annotated[str, Path(pattern=f"^{THREAD_ID}$")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.get("/threads/{thread_id}")
+async def get_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Thread:
+    """Return who has the turn on the thread and who waits."""
+    status = await AppParts.of(request).ingress.thread_status(tenant, thread_id)
+    if status is None:
+        raise _unknown(thread_id)
+    return Thread(
+        thread_id=thread_id,
+        status="busy" if status.run_id else "idle",
+        run_id=status.run_id,
+        queued=status.queued,
+        message_count=status.message_count,
+        created_at=status.created_at,
+        updated_at=status.updated_at,
+    )
+
+
+@router.get("/threads/{thread_id}/messages")
+async def list_messages(
+    thread_id: ThreadPath,
+    request: Request,
+    tenant: Tenant,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> MessagePage:
+    """List what was said, oldest first."""
+    after = _position(cursor)
+    question = HistoryQuestion(after=after, limit=limit)
+    answer = await AppParts.of(request).ingress.thread_history(tenant, thread_id, question)
+    if answer.items is None:
+        raise _unknown(thread_id)
+    reached = after + len(answer.items)
+    next_cursor = str(reached) if reached < answer.message_count else None
+    return MessagePage(items=answer.items, next_cursor=next_cursor)
+
+
+@router.delete("/threads/{thread_id}", status_code=204)
+async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Response:
+    """Forget the conversation, unless a run has the turn."""
+    answer = await AppParts.of(request).ingress.delete_thread(tenant, thread_id)
+    if answer.outcome == "unknown":
+        raise _unknown(thread_id)
+    if answer.outcome == "busy":
+        raise ThreadBusy(
+            f"The run {answer.run_id} has the turn. Wait for its end, or cancel it, first."
+        )
+    return Response(status_code=204)
+
+
+def _position(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdecimal():
+        raise InvalidRequest("cursor: pass the `next_cursor` of the page before, as it is.")
+    return int(cursor)
+
+
+def _unknown(thread_id: str) -> UnknownThread:
+    return UnknownThread(
+        f"There is no thread {thread_id!r}. A thread is made by the first run that names it."
+    )

@@ -1,0 +1,54 @@
+"""The app's settings, from the environment and `.env`."""
+
+import ipaddress
+import re
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import SharedSettings
+
+_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class AppSettings(SharedSettings):
+    """`APP_*`, and what the worker reads too."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_prefix="APP_", extra="ignore", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8070, ge=0, le=65535)
+    keys: dict[str, list[SecretStr]] = Field(default_factory=dict[str, list[SecretStr]])
+    """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
+    allow_no_keys: bool = False
+    """Serve without keys on an address that others can reach."""
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, gt=0, le=24 * 1024 * 1024)
+    """Restate caps a journal entry at 32 MiB."""
+    wait_timeout_s: Seconds = 120
+    """How long a plain start waits for the run's end."""
+
+    @model_validator(mode="after")
+    def _can_be_served(self) -> Self:
+        for tenant in self.keys:
+            if not _TENANT.fullmatch(tenant):
+                raise ValueError(
+                    f"APP_KEYS: {tenant!r} is no tenant name; use letters, digits, . _ and -"
+                )
+        if not self.keys and not self.allow_no_keys and not _is_loopback(self.host):
+            raise ValueError(
+                f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "
+                "Set APP_KEYS, or APP_ALLOW_NO_KEYS=true if something else guards the app"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,66 @@
+"""Tell whether the lock files belong to the manifests. Resolves nothing and needs no network.
+
+`stamp` writes a digest of what `pyproject.toml` asks for into the first line of each file in
+`requirements/`; `check` fails when a digest, or the root entry of `package-lock.json`, differs.
+"""
+
+import hashlib
+import json
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADER = "# Made by `make lock` from pyproject.toml, sha256:"
+
+
+def digest() -> str:
+    """Hash the parts of `pyproject.toml` that a lock follows from."""
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    inputs = [
+        manifest["project"]["requires-python"],
+        manifest["dependency-groups"],
+        manifest["tool"]["uv"],
+    ]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def stamp() -> None:
+    """Write the digest into the first line of each requirements file."""
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(HEADER)]
+        path.write_text("\n".join([HEADER + digest(), *lines]) + "\n")
+
+
+def problems() -> Iterator[str]:
+    """Yield one sentence for each lock that is stale or names where a package was fetched."""
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        text = path.read_text()
+        if not text.startswith(HEADER + digest() + "\n"):
+            yield f"requirements/{path.name} is older than pyproject.toml"
+        if "://" in text:
+            yield f"requirements/{path.name} names a host or a path"
+
+    wanted = json.loads((ROOT / "package.json").read_text())
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    for key in ("dependencies", "devDependencies", "engines"):
+        if wanted.get(key) != packages[""].get(key):
+            yield f"package-lock.json is older than package.json ({key})"
+    if any("resolved" in package for package in packages.values()):
+        yield "package-lock.json names a host"
+
+
+def main(command: str) -> int:
+    """Run `stamp` or `check`, and return the exit status."""
+    if command == "stamp":
+        stamp()
+        return 0
+    found = list(problems())
+    for problem in found:
+        print(f"{problem}: run `make lock`", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,100 @@
+"""One child process of a local stack: started, waited for, killed and ended by its pid."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_POLL_S = 0.02
+
+
+class ProcessDied(Exception):
+    """The process ended while it was waited for. The message holds the end of its log."""
+
+
+class Process:
+    """A server in the background, with its output in a file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path
+    ) -> None:
+        self.name = name
+        self._command = list(command)
+        self._env = dict(env)
+        self._cwd = cwd
+        self.log = log
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        if self._child is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._child is not None and self._child.poll() is None
+
+    def start(self) -> None:
+        """Start the process, in a process group of its own."""
+        if self.running:
+            raise RuntimeError(f"{self.name} runs already")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self._child = subprocess.Popen(
+                self._command,
+                env=self._env,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
+        """Wait until the process serves.
+
+        Raises:
+            ProcessDied: It ended instead.
+            TimeoutError: It takes too long.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if not self.running:
+                raise ProcessDied(f"{self.name} died.\n{self.log_end()}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} is not ready.\n{self.log_end()}")
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """End the process as a crash would: SIGKILL."""
+        self._signal(signal.SIGKILL)
+        self._wait(10)
+
+    def terminate(self, timeout_s: float = 10) -> float:
+        """Ask the process to end, and insist after a while. Returns how long it took."""
+        began = time.monotonic()
+        self._signal(signal.SIGTERM)
+        try:
+            self._wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        return time.monotonic() - began
+
+    def log_end(self, lines: int = 30) -> str:
+        """Return the last lines of the log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child and self._child.poll() is None:
+            os.kill(self._child.pid, number)
+
+    def _wait(self, timeout_s: float) -> None:
+        if self._child:
+            self._child.wait(timeout_s)

@@ -1,0 +1,221 @@
+"""The one local stack: Restate, worker and app as processes, each with a port and a log.
+
+The demo, `make up-local`, the tests and the benchmarks all use it.
+"""
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dev.ports import free_ports
+from dev.process import Process
+from dev.restate_binary import ROOT, restate_binary
+
+_READY_TIMEOUT_S = 60
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+# What a hermetic stack takes from the environment: no key, no setting.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the stack listens, on loopback."""
+
+    app: int = 8070
+    worker: int = 9081
+    ingress: int = 8080
+    admin: int = 9070
+    node: int = 5122
+
+    @classmethod
+    def free(cls) -> Self:
+        """Return ports that nobody listens on."""
+        return cls(*free_ports(5))
+
+
+class Stack:
+    """Restate, worker and app. As a context manager it ends what it started, by pid."""
+
+    def __init__(
+        self,
+        directory: Path,
+        ports: Ports,
+        settings: Mapping[str, str] | None = None,
+        *,
+        hermetic: bool = True,
+    ) -> None:
+        """Prepare a stack; `start` starts it.
+
+        Args:
+            directory: For data and logs; a second stack on it goes on with the same data.
+            ports: Where to listen.
+            settings: Environment variables for worker and app.
+            hermetic: Whether to keep the caller's environment and `.env` out.
+        """
+        self.directory = directory.resolve()
+        self.ports = ports
+        self._base = (
+            {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            if hermetic
+            else dict(os.environ)
+        )
+        self.settings = {**self._defaults(), **(settings or {})}
+        self._cwd = self.directory if hermetic else ROOT
+        self.restate = self._restate()
+        self.worker = self._python("worker")
+        self.app = self._python("app")
+
+    @property
+    def app_url(self) -> str:
+        """Where clients reach the app."""
+        return f"http://127.0.0.1:{self.ports.app}"
+
+    @property
+    def ingress_url(self) -> str:
+        """Where the app reaches Restate."""
+        return f"http://127.0.0.1:{self.ports.ingress}"
+
+    @property
+    def admin_url(self) -> str:
+        """Where Restate's admin API is."""
+        return f"http://127.0.0.1:{self.ports.admin}"
+
+    def start(self) -> None:
+        """Start everything and return when runs can be started."""
+        self.start_restate()
+        self.start_worker()
+        self.start_app()
+        self.register()
+        self.wait_ready()
+
+    def start_restate(self) -> None:
+        """Start Restate and wait for it."""
+        self.restate.start()
+        self.restate.wait_until(
+            lambda: (
+                is_up(f"{self.admin_url}/health") and is_up(f"{self.ingress_url}/restate/health")
+            ),
+            _READY_TIMEOUT_S,
+        )
+
+    def start_worker(self) -> None:
+        """Start the worker and wait until it serves."""
+        self.worker.start()
+        health = f"http://127.0.0.1:{self.ports.worker}/healthz"
+        self.worker.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
+
+    def start_app(self) -> None:
+        """Start the app and wait until it serves."""
+        self.app.start()
+        self.app.wait_until(lambda: is_up(f"{self.app_url}/healthz"), _READY_TIMEOUT_S)
+
+    def register(self) -> None:
+        """Register the worker, as `make register` does.
+
+        Raises:
+            RuntimeError: It was refused; with what the command said.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", "register"],
+            env=self.environment,
+            cwd=self._cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"The worker was not registered.\n{done.stderr}")
+
+    def wait_ready(self) -> None:
+        """Wait until the app says that runs can be started."""
+        self.app.wait_until(lambda: is_up(f"{self.app_url}/readyz"), _READY_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """End what runs, front first."""
+        for process in (self.app, self.worker, self.restate):
+            if process.running:
+                process.terminate()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of worker and app."""
+        return {**self._base, **self.settings, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def _defaults(self) -> dict[str, str]:
+        ports = self.ports
+        return {
+            "APP_PORT": str(ports.app),
+            "WORKER_PORT": str(ports.worker),
+            "WORKER_URL": f"http://127.0.0.1:{ports.worker}",
+            "RESTATE_INGRESS_URL": f"http://127.0.0.1:{ports.ingress}",
+            "RESTATE_ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
+            "SUPPORT_DB": str(self.directory / "support.db"),
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def _python(self, package: str) -> Process:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return Process(
+            package,
+            [sys.executable, "-m", package],
+            self.environment,
+            self.directory / f"{package}.log",
+            self._cwd,
+        )
+
+    def _restate(self) -> Process:
+        ports = self.ports
+        addresses = {
+            "RESTATE_BASE_DIR": str(self.directory / "restate"),
+            "RESTATE_NODE_NAME": "node-1",
+            "RESTATE_BIND_IP": "127.0.0.1",
+            "RESTATE_LISTEN_MODE": "tcp",
+            "RESTATE_BIND_PORT": str(ports.node),
+            "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
+            "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
+        }
+        return Process(
+            "restate",
+            [
+                str(restate_binary("restate-server")),
+                "--no-logo",
+                "--config-file",
+                str(ROOT / "deploy" / "restate.toml"),
+            ],
+            {**self._base, **addresses},
+            self.directory / "restate.log",
+            self.directory,
+        )
+
+
+def is_up(url: str) -> bool:
+    """Tell whether an address answers 200."""
+    try:
+        with _NO_PROXY.open(url, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,97 @@
+"""What app and worker say to each other through Restate. Clients never see it."""
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from shared.events import AnyEvent
+from shared.protocol import InputMessage, Limits, Message, Run, ThreadId, Time, Wire
+
+DIGEST = "durable-agents-digest"
+"""Where a service's metadata holds the agent's digest."""
+
+
+class RunOrder(Wire):
+    """The input of a run's workflow.
+
+    `turn` says how the run comes to its turn on the thread: `granted` and `queued` were decided
+    by `Thread.submit`; a run that is to start later joins the queue itself (`join`).
+    """
+
+    run_id: str
+    tenant: str
+    agent: str
+    input: list[InputMessage]
+    thread_id: ThreadId | None = None
+    turn: Literal["none", "granted", "queued", "join"]
+    stream: bool
+    context: dict[str, JsonValue]
+    metadata: dict[str, str]
+    limits: Limits
+    after_s: float
+    created_at: Time
+    body_hash: str
+    repeatable: bool
+
+
+class SubmitAnswer(Wire):
+    """`known`: this run was accepted before; `same_body` compares the two requests."""
+
+    outcome: Literal["granted", "queued", "known"]
+    same_body: bool = True
+
+
+class SameQuestion(Wire):
+    body_hash: str
+    wait_s: float
+
+
+class SameAnswer(Wire):
+    """`unknown`: the run has not begun."""
+
+    answer: Literal["same", "different", "unknown"]
+
+
+class EventsQuestion(Wire):
+    after: int
+
+
+class EventPage(Wire):
+    """Committed events after a number, and the run as it is now (None before it has begun)."""
+
+    events: list[AnyEvent]
+    run: Run | None = None
+
+
+class CancelOrder(Wire):
+    """`invocation_id` is Restate's, of the run's workflow."""
+
+    invocation_id: str
+    at: Time
+
+
+class ThreadStatus(Wire):
+    """A thread without its messages."""
+
+    run_id: str | None = None
+    queued: list[str]
+    message_count: int
+    created_at: Time
+    updated_at: Time
+
+
+class HistoryQuestion(Wire):
+    after: int
+    limit: int
+
+
+class HistoryAnswer(Wire):
+    """`items` is None when there is no such thread."""
+
+    items: list[Message] | None = None
+    message_count: int
+
+
+class DeleteAnswer(Wire):
+    outcome: Literal["deleted", "busy", "unknown"]
+    run_id: str | None = None

@@ -1,0 +1,275 @@
+"""The wire models of the HTTP interface, which the worker also keeps in a run's state.
+
+Frozen, and closed to unknown fields. Times are UTC; `_s` and `_ms` are durations.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+
+from shared.names import THREAD_ID
+
+
+def _as_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_as_utc)]
+ThreadId = Annotated[str, StringConstraints(pattern=f"^{THREAD_ID}$")]
+
+RunStatus = Literal[
+    "queued", "running", "waiting", "paused", "completed", "incomplete", "failed", "cancelled"
+]
+ENDED: frozenset[RunStatus] = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+IncompleteReason = Literal["max_turns", "output_length", "content_filter"]
+RunErrorType = Literal[
+    "model-auth",
+    "model-not-found",
+    "model-rejected",
+    "context-too-long",
+    "content-policy",
+    "model-unavailable",
+    "model-malformed",
+    "definition-missing",
+    "killed",
+    "internal",
+]
+
+MAX_DELAY_S = 365 * 24 * 3600
+
+
+class Wire(BaseModel):
+    """Base of everything that goes over the wire."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TextPart(Wire):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(Wire):
+    """An image, by address (`https:`) or inline (`data:`)."""
+
+    type: Literal["image"] = "image"
+    url: str
+
+
+class FilePart(Wire):
+    """A document, inline as a `data:` URL."""
+
+    type: Literal["file"] = "file"
+    url: str
+    name: str | None = None
+
+
+Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
+Content = str | list[Part]
+
+
+class InputMessage(Wire):
+    """A message as the caller sends it."""
+
+    role: Literal["user", "assistant"]
+    content: Content
+
+
+class Limits(Wire):
+    """Where a run stops and ends as `incomplete`."""
+
+    max_turns: int | None = Field(default=None, ge=1, le=1000)
+
+
+class StartRun(Wire):
+    """The body of `POST /agents/{agent}/runs`."""
+
+    input: str | Annotated[list[InputMessage], Field(min_length=1)]
+    thread_id: ThreadId | None = None
+    on_busy: Literal["enqueue"] | None = Field(
+        default=None, description="What to do while another run has the turn on the thread."
+    )
+    stream: bool | None = Field(
+        default=None,
+        description="Whether the model is streamed; by default not for a plain start.",
+    )
+    context: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Names for the instructions' `{{…}}`, and for tools."
+    )
+    metadata: dict[str, str] = Field(default_factory=dict, description="Kept with the run.")
+    limits: Limits = Limits()
+    after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S, description="Start the run this late.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "StartRun":
+        if self.on_busy and not self.thread_id:
+            raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
+        if isinstance(self.input, list) and self.input[-1].role != "user":
+            raise ValueError("the last message of input must have the role user")
+        return self
+
+
+class ToolCall(Wire):
+    """What the model asked for. `call_id` is `{turn}.{index}`, never the provider's."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, JsonValue]
+
+
+class Message(Wire):
+    """One message of a run or a thread."""
+
+    id: str
+    role: Literal["user", "assistant", "tool"]
+    content: Content
+    tool_calls: list[ToolCall] | None = None
+    call_id: str | None = None
+    is_error: bool | None = None
+    agent: str | None = None
+    run_id: str
+    created_at: Time
+
+
+class Usage(Wire):
+    """What a run used so far. `cost_usd` is null as soon as one price is unknown."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    cost_usd: float | None = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Add up two usages; an unknown cost stays unknown."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            model_calls=self.model_calls + other.model_calls,
+            tool_calls=self.tool_calls + other.tool_calls,
+            cost_usd=(self.cost_usd or 0) + (other.cost_usd or 0) if known else None,
+        )
+
+
+class RunError(Wire):
+    """Why a run failed."""
+
+    type: RunErrorType
+    message: str
+    retryable: bool
+
+
+class Engine(Wire):
+    """What Restate knows of a run that has not ended."""
+
+    attempts: int
+    last_failure: str | None
+    next_retry_at: Time | None
+
+
+class Run(Wire):
+    """One shape for a run, everywhere. Lists and events leave out `messages`."""
+
+    run_id: str
+    agent: str
+    thread_id: str | None = None
+    status: RunStatus
+    waiting_for: Literal["timer"] | None = None
+    turn: int = 0
+    output: JsonValue = None
+    messages: list[Message] | None = None
+    usage: Usage = Usage()
+    error: RunError | None = None
+    incomplete_reason: IncompleteReason | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_at: Time | None = None
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    engine: Engine | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen in this run."""
+        return self.status in ENDED
+
+
+class Thread(Wire):
+    """One conversation."""
+
+    thread_id: str
+    status: Literal["idle", "busy"]
+    run_id: str | None = Field(description="The run that has the turn.")
+    queued: list[str] = Field(description="Runs that wait for the turn, next one first.")
+    message_count: int
+    created_at: Time
+    updated_at: Time
+
+
+class MessagePage(Wire):
+    items: list[Message]
+    next_cursor: str | None = None
+
+
+class ToolDescription(Wire):
+    name: str
+    description: str
+    parameters: dict[str, JsonValue]
+    effect: str
+    timeout_s: float
+    retries: int
+
+
+class AgentDescription(Wire):
+    """What an agent is, as both processes know it."""
+
+    name: str
+    description: str | None
+    model: str
+    instructions: str
+    context: list[str] = Field(description="The names that a run's context must have.")
+    limits: Limits
+    tools: list[ToolDescription]
+    digest: str
+
+
+class AgentPage(Wire):
+    items: list[AgentDescription]
+    next_cursor: str | None = None
+
+
+class Health(Wire):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Wire):
+    """`drift` names the agents whose definition differs between app and worker."""
+
+    status: Literal["ready"] = "ready"
+    drift: list[str] = []
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457. `type` is a stable short name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, Any]] | None = None

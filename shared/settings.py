@@ -1,0 +1,40 @@
+"""What both processes read from the environment and `.env`, without a prefix."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.registry import Registry, load_registry
+
+DEFAULT_MODEL = "openai/gpt-5.4-mini"
+
+
+class SharedSettings(BaseSettings):
+    """Settings that app and worker must agree on. Aliases keep subclasses' prefixes off them."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    agents: str = Field(default="shared.agents", validation_alias="AGENTS")
+    """The module whose list `agents` both processes serve."""
+    model: str = Field(default=DEFAULT_MODEL, validation_alias="MODEL")
+    """The model of agents that name none, as a litellm model string."""
+    service_prefix: str = Field(default="", validation_alias="SERVICE_PREFIX")
+    """Put before each Restate service's name, so that two teams can share a cluster."""
+    restate_ingress_url: str = Field(
+        default="http://127.0.0.1:8080", validation_alias="RESTATE_INGRESS_URL"
+    )
+    restate_admin_url: str = Field(
+        default="http://127.0.0.1:9070", validation_alias="RESTATE_ADMIN_URL"
+    )
+    worker_url: str = Field(default="http://127.0.0.1:9081", validation_alias="WORKER_URL")
+    """Where Restate reaches the worker, without a path."""
+    log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
+    log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
+    """JSON lines; by default unless the log goes to a terminal."""
+
+    def load_registry(self) -> Registry:
+        """Import the agents.
+
+        Raises:
+            DefinitionError: An agent is declared wrongly.
+        """
+        return load_registry(self.agents, self.model)

@@ -1,0 +1,296 @@
+"""The `@tool` decorator: a typed function becomes something that a model can call.
+
+This module turns a signature and a docstring into a JSON schema, and text from a model into
+arguments. It never runs a tool: the worker does.
+"""
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+import docstring_parser
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, create_model
+
+from shared.errors import DefinitionError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Effect = Literal["read", "idempotent"]
+DEFAULT_TIMEOUT = timedelta(seconds=60)
+_NAME_MAX_CHARS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolContext:
+    """What a tool may know about the call it serves.
+
+    Attributes:
+        call_id: `{turn}.{index}`, ours and never the provider's.
+        idempotency_key: The same each time this very call is executed again. Hand it to whatever
+            must not happen twice.
+        context: What the caller of the run passed as `context`.
+    """
+
+    run_id: str
+    thread_id: str | None
+    tenant: str
+    agent: str
+    turn: int
+    call_id: str
+    idempotency_key: str
+    context: Mapping[str, Any]
+    metadata: Mapping[str, str]
+
+
+class ToolArguments(BaseModel):
+    """Base of the argument model of each tool."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Tool(Generic[P, R]):
+    """A function with a schema. Calling it calls the function."""
+
+    fn: Callable[P, R]
+    name: str
+    description: str
+    effect: Effect
+    timeout: timedelta
+    retries: int
+    arguments: type[ToolArguments]
+    returns: TypeAdapter[Any]
+    context_parameter: str | None
+    is_async: bool
+    parameters: Mapping[str, Any] = field(repr=False)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as if it were not decorated."""
+        return self.fn(*args, **kwargs)
+
+    def parse(self, arguments: str) -> dict[str, Any]:
+        """Turn a model's JSON text into keyword arguments.
+
+        Raises:
+            pydantic.ValidationError: The text is not JSON, or does not fit the signature.
+        """
+        parsed = self.arguments.model_validate_json(arguments or "{}")
+        return {
+            str(info.alias): getattr(parsed, name)
+            for name, info in type(parsed).model_fields.items()
+        }
+
+    def dump(self, result: Any) -> str:
+        """Turn what the function returned into the text that the model reads."""
+        if isinstance(result, str):
+            return result
+        return self.returns.dump_json(result).decode()
+
+
+AnyTool = Tool[..., Any]
+
+
+@overload
+def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    effect: Effect = "idempotent",
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    retries: int = 0,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(
+    fn: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    effect: Effect = "idempotent",
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    retries: int = 0,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of a function with type hints and a Google-style docstring.
+
+    Args:
+        fn: An async function, or a sync one (it runs in a thread).
+        name: What the model calls it; the function's name if not given.
+        effect: `read`: may run again at any time. `idempotent`: runs at least once, always with
+            the same `context.idempotency_key`.
+        timeout: Of one attempt.
+        retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
+
+    Raises:
+        DefinitionError: The declaration can't work; the message says how to mend it.
+    """
+
+    def decorate(function: Callable[P, R]) -> Tool[P, R]:
+        return _build(function, name or function.__name__, effect, timeout, retries)
+
+    return decorate if fn is None else decorate(fn)
+
+
+def _build(
+    fn: Callable[P, R], name: str, effect: Effect, timeout: timedelta, retries: int
+) -> Tool[P, R]:
+    _check_options(name, effect, timeout, retries)
+    hints = _type_hints(fn, name)
+    doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
+    if not doc.short_description:
+        raise DefinitionError(
+            f"tool {name}: it needs a docstring; its first lines tell the model what it does"
+        )
+    parameters, context_parameter = _parameters(fn, name, hints)
+    arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
+    return Tool(
+        fn=fn,
+        name=name,
+        description=_description(doc),
+        effect=effect,
+        timeout=timeout,
+        retries=retries,
+        arguments=arguments,
+        returns=_adapter(name, hints.get("return", Any)),
+        context_parameter=context_parameter,
+        is_async=inspect.iscoroutinefunction(fn),
+        parameters=_json_schema(name, arguments),
+    )
+
+
+def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
+    if len(name) > _NAME_MAX_CHARS or not name.replace("-", "_").isidentifier():
+        raise DefinitionError(
+            f"tool {name!r}: a name has letters, digits, _ and -, at most {_NAME_MAX_CHARS} of them"
+        )
+    if effect not in typing.get_args(Effect):
+        allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
+        raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
+    if timeout <= timedelta(0):
+        raise DefinitionError(f"tool {name}: timeout must be more than nothing, not {timeout}")
+    if retries < 0:
+        raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries}")
+
+
+def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(fn, include_extras=True)
+    except NameError as error:
+        raise DefinitionError(
+            f"tool {name}: the type hint {error.name!r} is not defined where the tool is; "
+            "import it at the top of the file, not under TYPE_CHECKING"
+        ) from error
+
+
+def _parameters(
+    fn: Callable[..., Any], name: str, hints: Mapping[str, Any]
+) -> tuple[list[inspect.Parameter], str | None]:
+    """Split the signature into what the model fills in and where the context goes."""
+    shown: list[inspect.Parameter] = []
+    context: str | None = None
+    for parameter in inspect.signature(fn).parameters.values():
+        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD and (
+            parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        ):
+            raise DefinitionError(
+                f"tool {name}: parameter {parameter.name!r} can't be given by name; "
+                "a tool takes no *args, **kwargs or positional-only parameters"
+            )
+        if parameter.name not in hints:
+            raise DefinitionError(
+                f"tool {name}: parameter {parameter.name!r} has no type hint; "
+                f"write `{parameter.name}: str`, or what it is"
+            )
+        if hints[parameter.name] is ToolContext:
+            if context:
+                raise DefinitionError(
+                    f"tool {name}: it takes its ToolContext twice; once is enough"
+                )
+            context = parameter.name
+        else:
+            shown.append(parameter)
+    return shown, context
+
+
+def _parameter_docs(doc: docstring_parser.Docstring) -> dict[str, str]:
+    return {param.arg_name: " ".join((param.description or "").split()) for param in doc.params}
+
+
+def _description(doc: docstring_parser.Docstring) -> str:
+    return "\n\n".join(part for part in (doc.short_description, doc.long_description) if part)
+
+
+def _arguments_model(
+    name: str,
+    parameters: list[inspect.Parameter],
+    hints: Mapping[str, Any],
+    docs: Mapping[str, str],
+) -> type[ToolArguments]:
+    undocumented = [p.name for p in parameters if not docs.get(p.name)]
+    if undocumented:
+        raise DefinitionError(
+            f"tool {name}: the docstring does not describe {', '.join(undocumented)}; "
+            f"add a line under `Args:`, such as `{undocumented[0]}: What it means.`"
+        )
+    # Fields have names of our own, so that a parameter may be called `schema`, `copy` or `_x`.
+    fields: dict[str, Any] = {
+        f"argument_{index}": (
+            hints[p.name],
+            Field(
+                default=... if p.default is inspect.Parameter.empty else p.default,
+                alias=p.name,
+                description=docs[p.name],
+            ),
+        )
+        for index, p in enumerate(parameters)
+    }
+    try:
+        return create_model(f"{name}_arguments", __base__=ToolArguments, **fields)
+    except PydanticUserError as error:
+        raise DefinitionError(f"tool {name}: {error.message}") from error
+
+
+def _adapter(name: str, annotation: Any) -> TypeAdapter[Any]:
+    if typing.get_origin(annotation) is Awaitable:
+        annotation = typing.get_args(annotation)[0]
+    try:
+        return TypeAdapter(annotation)
+    except PydanticUserError as error:
+        raise DefinitionError(
+            f"tool {name}: what it returns can't become JSON ({error.message}); "
+            "return text, numbers, lists, dicts, dataclasses or pydantic models"
+        ) from error
+
+
+def _json_schema(name: str, arguments: type[ToolArguments]) -> dict[str, Any]:
+    try:
+        schema = arguments.model_json_schema()
+    except PydanticUserError as error:
+        raise DefinitionError(f"tool {name}: no JSON schema for it: {error.message}") from error
+    return _without_titles(schema)
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """Drop pydantic's generated titles: they cost tokens in every call and say nothing."""
+
+    def clean(node: Any, *, is_properties: bool = False) -> Any:
+        if isinstance(node, dict):
+            items = typing.cast("dict[str, Any]", node).items()
+            return {
+                key: clean(
+                    value, is_properties=key in ("properties", "$defs") and not is_properties
+                )
+                for key, value in items
+                if is_properties or key != "title" or not isinstance(value, str)
+            }
+        if isinstance(node, list):
+            return [clean(item) for item in typing.cast("list[Any]", node)]
+        return node
+
+    return clean(schema)

@@ -1,0 +1,48 @@
+"""Test doubles that are real servers; a test imports from here."""
+
+from tests.fakes.model_server import Request, ScriptedModel
+from tests.fakes.script import (
+    Attempts,
+    Ending,
+    Gate,
+    Hang,
+    Play,
+    Reply,
+    Single,
+    Step,
+    attempts,
+    call,
+    calls,
+    cut,
+    drop,
+    fault,
+    fixture,
+    hang,
+    raw,
+    raw_call,
+    text,
+)
+
+__all__ = [
+    "Attempts",
+    "Ending",
+    "Gate",
+    "Hang",
+    "Play",
+    "Reply",
+    "Request",
+    "ScriptedModel",
+    "Single",
+    "Step",
+    "attempts",
+    "call",
+    "calls",
+    "cut",
+    "drop",
+    "fault",
+    "fixture",
+    "hang",
+    "raw",
+    "raw_call",
+    "text",
+]

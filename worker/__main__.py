@@ -1,0 +1,72 @@
+"""`python -m worker` serves; `python -m worker register` makes Restate know this worker."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+import restate
+import uvloop
+from pydantic import ValidationError
+
+from shared.errors import DefinitionError
+from shared.logging import configure_logging
+from worker.model import LitellmClient
+from worker.parts import Parts
+from worker.register import RegistrationError, register
+from worker.server import serve
+from worker.settings import WorkerSettings
+from worker.tools import ToolRunner
+
+
+def main() -> int:
+    """Run the command line."""
+    arguments = _parser().parse_args()
+    try:
+        settings = WorkerSettings()
+        configure_logging(settings.log_level, as_json=settings.log_json)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(restate.RestateLoggingFilter())
+        registry = settings.load_registry()
+        if arguments.command == "register":
+            asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
+        else:
+            uvloop.run(serve(make_parts(settings)))
+    except (DefinitionError, RegistrationError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except ValidationError as error:
+        sys.stderr.write(f"The settings are not valid:\n{error}\n")
+        return 1
+    return 0
+
+
+def make_parts(settings: WorkerSettings) -> Parts:
+    """Make the process's long-lived parts.
+
+    Raises:
+        DefinitionError: An agent is declared wrongly.
+    """
+    return Parts(
+        settings=settings,
+        registry=settings.load_registry(),
+        model=LitellmClient(settings.providers, settings.model_timeout_s),
+        tools=ToolRunner(settings.tool_threads),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    registering = commands.add_parser(
+        "register",
+        help="register the worker at WORKER_URL with the Restate server at RESTATE_ADMIN_URL",
+    )
+    registering.add_argument(
+        "--timeout", type=float, default=60, help="how long to wait for both sides, in seconds"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

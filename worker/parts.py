@@ -1,0 +1,28 @@
+"""What every run of this process shares."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.registry import Registry
+from worker.loop import ModelCall
+from worker.records import ModelOutcome
+from worker.settings import WorkerSettings
+from worker.tools import ToolRunner
+
+
+class ModelClient(Protocol):
+    """Calls models. A cancelled task aborts the provider's request."""
+
+    async def complete(self, call: ModelCall) -> ModelOutcome:
+        """Call the model once and return its whole answer, or why there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The process's long-lived parts, made once in `main`."""
+
+    settings: WorkerSettings
+    registry: Registry
+    model: ModelClient
+    tools: ToolRunner

@@ -1,0 +1,23 @@
+"""How Restate retries our handlers."""
+
+from datetime import timedelta
+
+from restate import InvocationRetryPolicy
+
+# Only crashes and bugs come here: try soon and for days, then pause for a person to look.
+WRITE_POLICY = InvocationRetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    exponentiation_factor=2.0,
+    max_interval=timedelta(seconds=5),
+    max_attempts=100_000,
+    on_max_attempts="pause",
+)
+
+# Nobody waits for a late answer to a question: give up.
+READ_POLICY = InvocationRetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    exponentiation_factor=2.0,
+    max_interval=timedelta(seconds=1),
+    max_attempts=8,
+    on_max_attempts="kill",
+)

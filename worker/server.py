@@ -1,0 +1,113 @@
+"""The worker's HTTP side: Restate's endpoint under its journal version, and health."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import hypercorn.asyncio
+import hypercorn.config
+import restate
+from restate.server import install_shutdown_hook
+
+from shared.logging import get_logger
+from worker.model import load_litellm
+from worker.parts import Parts
+from worker.records import JOURNAL_VERSION
+from worker.services import build_services
+from worker.watchdog import LoopWatchdog
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_MAX_STREAMS = 10_000
+_logger = get_logger()
+
+
+class WorkerApp:
+    """The outer ASGI app: the SDK's own has no lifespan and ignores the URL's prefix."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._restate = restate.app(
+            build_services(parts),
+            protocol="bidi",
+            identity_keys=parts.settings.identity_keys or None,
+        )
+        self._background: set[asyncio.Task[None]] = set()
+        self._watchdog: LoopWatchdog | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the process's lifespan."""
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        path: str = scope["path"]
+        if path == "/healthz":
+            return await _answer(send, 200, b'{"status":"ok"}')
+        version = path.split("/")[1]
+        if version == f"v{JOURNAL_VERSION}":
+            return await self._restate(scope, receive, send)
+        if version.removeprefix("v").isdecimal():
+            # Restate tries again: the run waits for a worker that can replay its journal.
+            text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
+            return await _answer(send, 503, text.encode())
+        return await _answer(send, 404, b"not found")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._watchdog:
+            self._watchdog.stop()
+        self._parts.tools.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watchdog = LoopWatchdog(loop, self._parts.settings.loop_blocked_after_s)
+        self._watchdog.start()
+        loading = asyncio.create_task(self._load_models())
+        self._background.add(loading)
+        loading.add_done_callback(self._background.discard)
+
+    async def _load_models(self) -> None:
+        """Load litellm beside the first requests, not before them."""
+        await asyncio.to_thread(load_litellm)
+        _logger.info("models_loaded")
+
+
+async def serve(parts: Parts) -> None:
+    """Serve until SIGTERM or SIGINT, then give steps in flight a little time."""
+    settings = parts.settings
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    # The SDK replaces a signal handler of ours, but knows this way to share it.
+    install_shutdown_hook(loop, stop.set)
+    loop.add_signal_handler(2, stop.set)
+    config = hypercorn.config.Config()
+    config.bind = [f"{settings.host}:{settings.port}"]
+    config.graceful_timeout = settings.shutdown_timeout_s
+    config.h2_max_concurrent_streams = _MAX_STREAMS
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    _logger.info(
+        "worker_starts",
+        address=config.bind[0],
+        journal_version=JOURNAL_VERSION,
+        agents=parts.registry.names(),
+        digest=parts.registry.digest(),
+    )
+    app: Any = WorkerApp(parts)  # hypercorn types ASGI more narrowly
+    await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    _logger.info("worker_stopped")
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
+    headers = [(b"content-type", kind)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

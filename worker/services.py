@@ -1,0 +1,208 @@
+"""Restate services: one workflow per agent. Handlers parse, call the loop, and answer."""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from restate import (
+    RestateDurableFuture,
+    Service,
+    TerminalError,
+    VirtualObject,
+    Workflow,
+    WorkflowContext,
+    WorkflowSharedContext,
+    gather,
+    select,
+)
+
+from shared.agent import Agent
+from shared.contract import (
+    DIGEST,
+    CancelOrder,
+    EventPage,
+    EventsQuestion,
+    RunOrder,
+    SameAnswer,
+    SameQuestion,
+)
+from shared.events import AnyEvent
+from shared.logging import get_logger
+from shared.names import service_of
+from shared.protocol import Run, Time
+from worker.loop import AgentLoop
+from worker.names import (
+    ACCEPTED,
+    CANCEL,
+    EVENT_KEY_PREFIX,
+    GRANT,
+    INPUT_KEY,
+    RUN,
+    RUN_KEY,
+    SALVAGE,
+    SAME,
+    TURN,
+    event_key,
+)
+from worker.parts import Parts
+from worker.policies import READ_POLICY, WRITE_POLICY
+from worker.records import StoredMessage
+from worker.salvage import salvage_messages
+from worker.serde import JsonSerde
+from worker.steps import RestateSteps
+from worker.thread import build_thread, build_thread_watch
+from worker.tools import total_timeout_s
+
+_NO_JOURNAL = timedelta(0)
+_ABORT_MARGIN_S = 60
+
+_logger = get_logger()
+
+_ORDER = JsonSerde[RunOrder](RunOrder)
+_RUN = JsonSerde[Run](Run)
+_MAYBE_RUN = JsonSerde[Run | None](Run | None)
+_EVENT = JsonSerde[AnyEvent](AnyEvent)
+_EVENTS_QUESTION = JsonSerde[EventsQuestion](EventsQuestion)
+_PAGE = JsonSerde[EventPage](EventPage)
+_SAME_QUESTION = JsonSerde[SameQuestion](SameQuestion)
+_SAME_ANSWER = JsonSerde[SameAnswer](SameAnswer)
+_CANCEL_ORDER = JsonSerde[CancelOrder](CancelOrder)
+_MESSAGES = JsonSerde[list[StoredMessage]](list[StoredMessage])
+_TEXT = JsonSerde[str](str)
+_TIME = JsonSerde[Time](Time)
+_NOTHING = JsonSerde[None](None)
+
+
+def build_services(parts: Parts) -> list[Workflow | VirtualObject | Service]:
+    """Make all services of this worker."""
+    prefix = parts.settings.service_prefix
+    agents = [build_agent(agent, parts) for agent in parts.registry]
+    return [*agents, build_thread(prefix), build_thread_watch(prefix)]
+
+
+def build_agent(agent: Agent, parts: Parts) -> Workflow:
+    """Make the workflow that runs one agent."""
+    settings = parts.settings
+    workflow = Workflow(
+        service_of(agent.name, settings.service_prefix),
+        description=agent.description or f"The agent {agent.name}.",
+        metadata={DIGEST: parts.registry.agent_digest(agent)},
+        inactivity_timeout=timedelta(seconds=settings.inactivity_timeout_s),
+        abort_timeout=_abort_timeout(agent, parts),
+        journal_retention=_NO_JOURNAL,
+        idempotency_retention=_NO_JOURNAL,
+        state_preload=False,
+    )
+    write: dict[str, Any] = {"invocation_retry_policy": WRITE_POLICY}
+    read: dict[str, Any] = {"invocation_retry_policy": READ_POLICY}
+
+    @workflow.main(
+        RUN,
+        input_serde=_ORDER,
+        output_serde=_RUN,
+        journal_retention=timedelta(seconds=settings.journal_retention_s),
+        workflow_retention=timedelta(seconds=settings.run_retention_s),
+        **write,
+    )
+    async def run(ctx: WorkflowContext, order: RunOrder) -> Run:
+        """Run the agent to its end."""
+        with structlog.contextvars.bound_contextvars(**_log_context(ctx, order)):
+            _logger.info("run_started")
+            steps = RestateSteps(ctx, order, agent, parts)
+            steps.accept()
+            ended = await AgentLoop(steps, order).run()
+            _logger.info("run_ended", status=ended.status, turns=ended.turn)
+            return ended
+
+    @workflow.handler(output_serde=_MAYBE_RUN, **read)
+    async def status(ctx: WorkflowSharedContext) -> Run | None:
+        """Return the run as it is now, without messages; None before it has begun."""
+        return await ctx.get(RUN_KEY, serde=_RUN)
+
+    @workflow.handler(input_serde=_EVENTS_QUESTION, output_serde=_PAGE, **read)
+    async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:
+        """Return the committed events after a number."""
+        return EventPage(
+            events=await _events(ctx, question.after), run=await ctx.get(RUN_KEY, serde=_RUN)
+        )
+
+    @workflow.handler(SAME, input_serde=_SAME_QUESTION, output_serde=_SAME_ANSWER, **read)
+    async def same(ctx: WorkflowSharedContext, question: SameQuestion) -> SameAnswer:
+        """Tell whether this run was started by the same request."""
+        accepted = ctx.promise(ACCEPTED, serde=_TEXT)
+        body_hash = await accepted.peek()
+        if body_hash is None and question.wait_s:
+            waited = ctx.sleep(timedelta(seconds=question.wait_s))
+            match await select(value=accepted.value(), waited=waited):
+                case ["value", value]:
+                    body_hash = value
+                case _:
+                    pass
+        if body_hash is None:
+            return SameAnswer(answer="unknown")
+        return SameAnswer(answer="same" if body_hash == question.body_hash else "different")
+
+    @workflow.handler(GRANT, output_serde=_NOTHING, ingress_private=True, **write)
+    async def grant(ctx: WorkflowSharedContext) -> None:
+        """Give the run its turn on the thread."""
+        await _resolve_once(ctx, TURN, "granted", _TEXT)
+
+    @workflow.handler(input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
+    async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
+        """Cancel the run, and leave word when that was asked for."""
+        await _resolve_once(ctx, CANCEL, order.at, _TIME)
+        ctx.cancel_invocation(order.invocation_id)
+
+    @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
+    async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
+        """Return what a killed run would have added to its thread."""
+        order = await ctx.get(INPUT_KEY, serde=_ORDER)
+        run = await ctx.get(RUN_KEY, serde=_RUN)
+        if order is None or run is None or run.started_at is None:
+            return []
+        return salvage_messages(order, await _events(ctx, 0))
+
+    return workflow
+
+
+async def _events(ctx: WorkflowSharedContext, after: int) -> list[AnyEvent]:
+    keys = await ctx.state_keys()
+    seqs = sorted(
+        seq
+        for key in keys
+        if key.startswith(EVENT_KEY_PREFIX)
+        if (seq := int(key.removeprefix(EVENT_KEY_PREFIX))) > after
+    )
+    futures: list[RestateDurableFuture[AnyEvent | None]] = [
+        ctx.get(event_key(seq), serde=_EVENT) for seq in seqs
+    ]
+    await gather(*futures)
+    return [event for future in futures if (event := await future)]
+
+
+async def _resolve_once(
+    ctx: WorkflowSharedContext, name: str, value: Any, serde: JsonSerde[Any]
+) -> None:
+    """Resolve a promise, unless it is resolved already."""
+    try:
+        await ctx.promise(name, serde=serde).resolve(value)
+    except TerminalError as error:
+        if error.status_code != 409:
+            raise
+
+
+def _abort_timeout(agent: Agent, parts: Parts) -> timedelta:
+    """Return a time that no step of this agent takes: Restate would repeat it for ever."""
+    longest = max(
+        [parts.settings.model_timeout_s, *(total_timeout_s(tool) for tool in agent.tools)]
+    )
+    return timedelta(seconds=longest + _ABORT_MARGIN_S)
+
+
+def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:
+    context = {"run_id": order.run_id, "agent": order.agent}
+    if order.thread_id:
+        context["thread_id"] = order.thread_id
+    if traceparent := ctx.request().headers.get("traceparent"):
+        context["traceparent"] = traceparent
+    return context

@@ -1,0 +1,61 @@
+"""The worker's settings, from the environment and `.env`."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import SharedSettings
+
+
+class ProviderKey(BaseModel):
+    """One API key. Keys are tried in a random order, the heavier the sooner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    key: SecretStr
+    weight: float = Field(default=1, gt=0)
+
+
+class Provider(BaseModel):
+    """How to reach one provider: the part of a model string before the `/`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    keys: list[ProviderKey] = Field(default_factory=list[ProviderKey])
+
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class WorkerSettings(SharedSettings):
+    """`WORKER_*`, and what the app reads too."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_prefix="WORKER_", extra="ignore", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9081, ge=0, le=65535)
+    providers: dict[str, Provider] = Field(default_factory=dict[str, Provider])
+    identity_keys: list[str] = Field(default_factory=list[str])
+    """Restate's public keys; with any, only requests that Restate signed are served."""
+    model_timeout_s: Seconds = 600
+    """Of one model call."""
+    model_retry_for_s: Seconds = 600
+    """How long one turn's model call is tried again while retrying may help."""
+    tool_threads: int = Field(default=64, ge=1)
+    """How many sync tools run at once."""
+    loop_blocked_after_s: Seconds = 0.5
+    """An async tool that holds up the event loop for longer is logged."""
+    inactivity_timeout_s: float = Field(default=60, ge=0)
+    """After this long without progress Restate suspends a run; 0 replays after every step."""
+    run_retention_s: Seconds = 7 * 24 * 3600
+    """How long a run, its events and its idempotency key can be read after its end."""
+    journal_retention_s: float = Field(default=0, ge=0)
+    """How long Restate's UI shows the journal of a run after its end."""
+    shutdown_timeout_s: Seconds = 5
+    """How long SIGTERM waits for steps in flight; Restate repeats those that did not end."""

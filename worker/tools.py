@@ -1,0 +1,150 @@
+"""Runs one tool call, inside its journaled step.
+
+Whatever happens, a record comes back: a result, or a text from which the model can go on.
+"""
+
+import asyncio
+import contextvars
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared.agent import Agent
+from shared.errors import ToolError
+from shared.logging import get_logger
+from shared.tool import AnyTool, ToolContext
+from worker.loop import PlannedCall
+from worker.names import tool_step
+from worker.records import ToolRecord
+
+MAX_RESULT_BYTES = 256 * 1024
+_FIRST_DELAY_S = 0.5
+_SHOWN_ARGUMENTS_CHARS = 500
+
+_logger = get_logger()
+
+
+class _TimedOut(Exception):
+    """The tool took longer than it may; not a TimeoutError that it raised itself."""
+
+
+class ToolRunner:
+    """Runs tool calls; sync tools in threads of its own."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tool")
+
+    def close(self) -> None:
+        """Forget calls that have not begun; running ones end when they do."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
+        """Run a call with its timeout and its retries."""
+        started_at = datetime.now(UTC)
+        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+        if not call.known or tool is None:
+            return _error(_unknown(agent, call), started_at)
+        try:
+            arguments = tool.parse(call.arguments)
+        except ValidationError as error:
+            return _error(_invalid(tool, call.arguments, error), started_at)
+        if tool.context_parameter:
+            arguments[tool.context_parameter] = context
+        return await self._retrying(tool, arguments, context, started_at)
+
+    async def _retrying(
+        self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, started_at: datetime
+    ) -> ToolRecord:
+        text = ""
+        for attempt in range(tool.retries + 1):
+            try:
+                return _result(tool, await self._once(tool, arguments), started_at)
+            except ToolError as error:
+                text = str(error)
+            except _TimedOut:
+                text = _timed_out(tool)
+                if not tool.is_async:
+                    break  # it may still be running: a second one beside it helps nobody
+            except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
+                text = f"The tool {tool.name} failed: {type(error).__name__}: {error}"
+                _log_failure(tool, context, attempt)
+            if attempt < tool.retries:
+                await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
+        return _error(text, started_at)
+
+    async def _once(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
+        limit = asyncio.timeout(tool.timeout.total_seconds())
+        try:
+            async with limit:
+                if tool.is_async:
+                    # The task's name tells the watchdog which tool holds up the loop.
+                    task = asyncio.create_task(tool.fn(**arguments), name=tool_step(tool.name))
+                    return await task
+                run = functools.partial(contextvars.copy_context().run, tool.fn, **arguments)
+                return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+        except TimeoutError:
+            if limit.expired():
+                raise _TimedOut from None
+            raise
+
+
+def total_timeout_s(tool: AnyTool) -> float:
+    """Return how long a call can take at most, its retries included."""
+    delays = sum(_FIRST_DELAY_S * 2**attempt for attempt in range(tool.retries))
+    return tool.timeout.total_seconds() * (tool.retries + 1) + delays
+
+
+def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
+    output = tool.dump(result)
+    size = len(output.encode())
+    if size > MAX_RESULT_BYTES:
+        return _error(
+            f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be read. "
+            "Ask for less.",
+            started_at,
+        )
+    return ToolRecord(
+        output=output, is_error=False, started_at=started_at, ended_at=datetime.now(UTC)
+    )
+
+
+def _error(text: str, started_at: datetime) -> ToolRecord:
+    shown = text.encode()[:MAX_RESULT_BYTES].decode(errors="ignore")
+    return ToolRecord(
+        output=shown, is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
+    )
+
+
+def _unknown(agent: Agent, call: PlannedCall) -> str:
+    names = ", ".join(tool.name for tool in agent.tools) or "none"
+    return f"There is no tool {call.name!r}. The tools are: {names}."
+
+
+def _invalid(tool: AnyTool, arguments: str, error: ValidationError) -> str:
+    """Say what is wrong with the arguments, and show them: the model may have garbled them."""
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )
+    shown = arguments[:_SHOWN_ARGUMENTS_CHARS]
+    return f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
+
+
+def _timed_out(tool: AnyTool) -> str:
+    seconds = f"{tool.timeout.total_seconds():g}"
+    if tool.is_async:
+        return f"The tool {tool.name} did not finish within {seconds} s."
+    return f"The tool {tool.name} did not finish within {seconds} s; it may still be running."
+
+
+def _log_failure(tool: AnyTool, context: ToolContext, attempt: int) -> None:
+    _logger.exception(
+        "tool_failed",
+        tool=tool.name,
+        run_id=context.run_id,
+        call_id=context.call_id,
+        attempt=attempt + 1,
+    )
