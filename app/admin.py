@@ -58,7 +58,7 @@ class Admin:
         # Both parts are checked names without quotes, so they can't end the text they are in.
         service, key = service_of(agent_of(run_id) or "", self._prefix), key_of(tenant, run_id)
         query = (
-            "SELECT status, retry_count, last_failure, next_retry_at, created_at"
+            "SELECT status, retry_count, last_failure, next_retry_at, created_at"  # noqa: S608
             f" FROM sys_invocation WHERE target_service_name = '{service}'"
             f" AND target_service_key = '{key}' AND target_handler_name = 'run'"
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from fastapi import FastAPI, Request
@@ -69,22 +69,21 @@ def render(problem: Problem) -> Response:
 
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return render(error)
+    return render(cast("Problem", error))
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+    faults = cast("RequestValidationError", error).errors()
     errors = [
         {"field": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
-        for fault in error.errors()
+        for fault in faults
     ]
     first = errors[0]
     return render(InvalidRequest(f"{first['field']}: {first['message']}", extra={"errors": errors}))
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _on_http(_request: Request, raised: Exception) -> Response:
+    error = cast("HTTPException", raised)
     kind = _BY_STATUS.get(error.status_code)
     headers = dict(error.headers or {})
     if kind is None:

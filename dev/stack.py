@@ -16,6 +16,7 @@ from typing import Self
 
 from dev.ports import free_ports
 from dev.process import Process
+from dev.provider import demo_settings
 from dev.restate_binary import ROOT, restate_binary
 
 _READY_TIMEOUT_S = 60
@@ -34,11 +35,12 @@ class Ports:
     ingress: int = 8080
     admin: int = 9070
     node: int = 5122
+    model: int = 8089
 
     @classmethod
     def free(cls) -> Self:
         """Return ports that nobody listens on."""
-        return cls(*free_ports(5))
+        return cls(*free_ports(6))
 
 
 class Stack:
@@ -50,6 +52,7 @@ class Stack:
         ports: Ports,
         settings: Mapping[str, str] | None = None,
         *,
+        demo_model: bool = False,
         hermetic: bool = True,
     ) -> None:
         """Prepare a stack; `start` starts it.
@@ -58,6 +61,7 @@ class Stack:
             directory: For data and logs; a second stack on it goes on with the same data.
             ports: Where to listen.
             settings: Environment variables for worker and app.
+            demo_model: Whether to start the demo model and send all model calls to it.
             hermetic: Whether to keep the caller's environment and `.env` out.
         """
         self.directory = directory.resolve()
@@ -67,11 +71,15 @@ class Stack:
             if hermetic
             else dict(os.environ)
         )
-        self.settings = {**self._defaults(), **(settings or {})}
+        demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
+        self.settings = {**self._defaults(), **demo, **(settings or {})}
         self._cwd = self.directory if hermetic else ROOT
         self.restate = self._restate()
         self.worker = self._python("worker")
         self.app = self._python("app")
+        self.demo_model = (
+            self._python("dev.demo_model", "--port", str(ports.model)) if demo_model else None
+        )
 
     @property
     def app_url(self) -> str:
@@ -90,6 +98,8 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and return when runs can be started."""
+        if self.demo_model:
+            self.demo_model.start()
         self.start_restate()
         self.start_worker()
         self.start_app()
@@ -140,9 +150,15 @@ class Stack:
 
     def stop(self) -> None:
         """End what runs, front first."""
-        for process in (self.app, self.worker, self.restate):
+        for process in self.processes:
             if process.running:
                 process.terminate()
+
+    @property
+    def processes(self) -> list[Process]:
+        """All processes of the stack, in the order in which they are ended."""
+        demo = [self.demo_model] if self.demo_model else []
+        return [self.app, self.worker, self.restate, *demo]
 
     def __enter__(self) -> Self:
         try:
@@ -177,13 +193,14 @@ class Stack:
             "NO_PROXY": "127.0.0.1,localhost",
         }
 
-    def _python(self, package: str) -> Process:
+    def _python(self, module: str, *arguments: str) -> Process:
         self.directory.mkdir(parents=True, exist_ok=True)
+        name = module.rpartition(".")[2]
         return Process(
-            package,
-            [sys.executable, "-m", package],
+            name,
+            [sys.executable, "-m", module, *arguments],
             self.environment,
-            self.directory / f"{package}.log",
+            self.directory / f"{name}.log",
             self._cwd,
         )
 

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
+from shared.registry import Registry
 from worker.model import LitellmClient
 from worker.parts import Parts
 from worker.register import RegistrationError, register
-from worker.server import serve
+from worker.server import serve, stop_on_signals
 from worker.settings import WorkerSettings
 from worker.tools import ToolRunner
 
@@ -31,7 +32,7 @@ def main() -> int:
         if arguments.command == "register":
             asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
         else:
-            uvloop.run(serve(make_parts(settings)))
+            uvloop.run(_serve(make_parts(settings, registry)))
     except (DefinitionError, RegistrationError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -41,15 +42,15 @@ def main() -> int:
     return 0
 
 
-def make_parts(settings: WorkerSettings) -> Parts:
-    """Make the process's long-lived parts.
+async def _serve(parts: Parts) -> None:
+    await serve(parts, stop_on_signals())
 
-    Raises:
-        DefinitionError: An agent is declared wrongly.
-    """
+
+def make_parts(settings: WorkerSettings, registry: Registry) -> Parts:
+    """Make the process's long-lived parts."""
     return Parts(
         settings=settings,
-        registry=settings.load_registry(),
+        registry=registry,
         model=LitellmClient(settings.providers, settings.model_timeout_s),
         tools=ToolRunner(settings.tool_threads),
     )

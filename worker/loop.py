@@ -4,13 +4,12 @@ Plain code over the `Steps` protocol, so that it runs without Restate in tests. 
 emits follows from what steps returned: no clock, no randomness, nothing of its own.
 """
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from shared.contract import RunOrder
 from shared.events import (
@@ -350,6 +349,7 @@ class AgentLoop:
         self._steps.emit(kind(run_id=self._order.run_id, seq=self._seq, **fields))
 
 
+_OBJECT = TypeAdapter[dict[str, JsonValue]](dict[str, JsonValue])
 _INCOMPLETE: dict[str, IncompleteReason] = {
     "length": "output_length",
     "content_filter": "content_filter",
@@ -359,7 +359,7 @@ _INCOMPLETE: dict[str, IncompleteReason] = {
 def _shown_arguments(call: RequestedCall) -> dict[str, JsonValue]:
     """Return the arguments as an object; what is no object is told to the model as an error."""
     try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
+        # Not by json.loads: it takes what can't be written again, such as half of a surrogate pair.
+        return _OBJECT.validate_json(call.arguments or "{}")
+    except ValidationError:
         return {}
-    return cast("dict[str, JsonValue]", arguments) if isinstance(arguments, dict) else {}

@@ -84,10 +84,10 @@ def classify(error: BaseException, attempt: int) -> Fault:
         return malformed(seen.text, attempt)
     if seen.status == 429:
         return replace(_unavailable(seen.text, seen, attempt), key_bound=True)
-    if seen.status in _RETRYABLE or (seen.status or 0) >= 500:
-        # litellm gives its own bugs a 500 too: without an answer, only a broken line is retried.
-        if "APIConnectionError" not in seen.names or any(_is_transport(link) for link in chain):
-            return _unavailable(seen.text, seen, attempt)
+    # litellm gives its own bugs a 500 too: without an answer, only a broken line is retried.
+    answered = "APIConnectionError" not in seen.names or any(_is_transport(link) for link in chain)
+    if answered and (seen.status in _RETRYABLE or (seen.status or 0) >= 500):
+        return _unavailable(seen.text, seen, attempt)
     if seen.status is not None and 400 <= seen.status < 500:
         return _final("model-rejected", seen.text)
     return _final("internal", f"{type(error).__name__}: {seen.text}")

@@ -20,6 +20,9 @@ RUN_KEY = "run"
 INPUT_KEY = "input"
 EVENT_KEY_PREFIX = "e:"
 
+# state of a thread
+HEAD_KEY = "head"
+
 # promises of a run
 ACCEPTED = "accepted"
 TURN = "turn"
@@ -31,6 +34,11 @@ _STEP_NAME_CHARS = 80
 def event_key(seq: int) -> str:
     """Return the state key of a committed event."""
     return f"{EVENT_KEY_PREFIX}{seq}"
+
+
+def page_key(index: int) -> str:
+    """Return the state key of a page of a conversation."""
+    return f"page:{index}"
 
 
 def tool_step(tool: str) -> str:

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from restate import InvocationRetryPolicy
 
+NO_JOURNAL = timedelta(0)
+
 # Only crashes and bugs come here: try soon and for days, then pause for a person to look.
 WRITE_POLICY = InvocationRetryPolicy(
     initial_interval=timedelta(milliseconds=200),

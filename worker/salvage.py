@@ -11,8 +11,9 @@ _UNFINISHED = "The run was killed before this call finished; it may or may not h
 
 
 def salvage_messages(order: RunOrder, events: Sequence[AnyEvent]) -> list[StoredMessage]:
-    """Return the input and whatever was committed; each tool call has a result, so that the
-    conversation stays valid for a model's API.
+    """Return the input and whatever was committed.
+
+    Each tool call has a result, so that the conversation stays valid for a model's API.
     """
     results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
     said: list[Message] = [

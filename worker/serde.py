@@ -15,8 +15,8 @@ class JsonSerde(Serde[T], Generic[T]):
         self._adapter: TypeAdapter[T] = TypeAdapter(annotation)
 
     def serialize(self, obj: T | None) -> bytes:
-        """Return the value as JSON."""
-        return self._adapter.dump_json(obj, exclude_none=True)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
+        """Return the value as JSON, nulls included: a null cost is not the default, 0."""
+        return self._adapter.dump_json(obj)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
 
     def deserialize(self, buf: bytes) -> T | None:
         """Return the value, or None where nothing was sent or kept."""

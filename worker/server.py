@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ class WorkerApp:
         self._restate = restate.app(
             build_services(parts),
             protocol="bidi",
-            identity_keys=parts.settings.identity_keys or None,
+            identity_keys=parts.settings.all_identity_keys() or None,
         )
         self._background: set[asyncio.Task[None]] = set()
         self._watchdog: LoopWatchdog | None = None
@@ -80,14 +81,18 @@ class WorkerApp:
         _logger.info("models_loaded")
 
 
-async def serve(parts: Parts) -> None:
-    """Serve until SIGTERM or SIGINT, then give steps in flight a little time."""
-    settings = parts.settings
-    loop = asyncio.get_running_loop()
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
-    # The SDK replaces a signal handler of ours, but knows this way to share it.
-    install_shutdown_hook(loop, stop.set)
-    loop.add_signal_handler(2, stop.set)
+    # The SDK replaces a handler of ours at its first request, but knows this way to share it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        install_shutdown_hook(asyncio.get_running_loop(), stop.set, number)
+    return stop
+
+
+async def serve(parts: Parts, stop: asyncio.Event) -> None:
+    """Serve until told to stop, then give steps in flight a little time."""
+    settings = parts.settings
     config = hypercorn.config.Config()
     config.bind = [f"{settings.host}:{settings.port}"]
     config.graceful_timeout = settings.shutdown_timeout_s

@@ -45,7 +45,7 @@ from worker.names import (
     event_key,
 )
 from worker.parts import Parts
-from worker.policies import READ_POLICY, WRITE_POLICY
+from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import StoredMessage
 from worker.salvage import salvage_messages
 from worker.serde import JsonSerde
@@ -53,7 +53,6 @@ from worker.steps import RestateSteps
 from worker.thread import build_thread, build_thread_watch
 from worker.tools import total_timeout_s
 
-_NO_JOURNAL = timedelta(0)
 _ABORT_MARGIN_S = 60
 
 _logger = get_logger()
@@ -89,8 +88,8 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         metadata={DIGEST: parts.registry.agent_digest(agent)},
         inactivity_timeout=timedelta(seconds=settings.inactivity_timeout_s),
         abort_timeout=_abort_timeout(agent, parts),
-        journal_retention=_NO_JOURNAL,
-        idempotency_retention=_NO_JOURNAL,
+        journal_retention=NO_JOURNAL,
+        idempotency_retention=NO_JOURNAL,
         state_preload=False,
     )
     write: dict[str, Any] = {"invocation_retry_policy": WRITE_POLICY}

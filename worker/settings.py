@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import SharedSettings
@@ -43,6 +43,8 @@ class WorkerSettings(SharedSettings):
     providers: dict[str, Provider] = Field(default_factory=dict[str, Provider])
     identity_keys: list[str] = Field(default_factory=list[str])
     """Restate's public keys; with any, only requests that Restate signed are served."""
+    identity_keys_file: FilePath | None = None
+    """More of them, one a line: what `python -m worker.identity` writes."""
     model_timeout_s: Seconds = 600
     """Of one model call."""
     model_retry_for_s: Seconds = 600
@@ -59,3 +61,8 @@ class WorkerSettings(SharedSettings):
     """How long Restate's UI shows the journal of a run after its end."""
     shutdown_timeout_s: Seconds = 5
     """How long SIGTERM waits for steps in flight; Restate repeats those that did not end."""
+
+    def all_identity_keys(self) -> list[str]:
+        """Return Restate's public keys, those in the file included."""
+        written = self.identity_keys_file.read_text().split() if self.identity_keys_file else []
+        return [*self.identity_keys, *written]

@@ -16,6 +16,7 @@ from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowCon
 from shared.agent import Agent
 from shared.contract import RunOrder, SubmitAnswer
 from shared.events import AnyEvent
+from shared.logging import get_logger
 from shared.names import key_of, thread_service
 from shared.protocol import Run, Time
 from shared.tool import ToolContext
@@ -36,9 +37,11 @@ from worker.parts import Parts
 from worker.pin import pin_agent
 from worker.records import ModelOutcome, PinOutcome, StoredMessage, ToolRecord
 from worker.serde import JsonSerde
-from worker.thread import Finish, Join
+from worker.thread_state import Finish, Join
 
 T = TypeVar("T")
+
+_logger = get_logger()
 
 _EVENT = JsonSerde[AnyEvent](AnyEvent)
 _RUN = JsonSerde[Run](Run)
@@ -188,6 +191,7 @@ class RestateSteps:
             if task is None:
                 raise RuntimeError("a step runs in a task")
             self._closures.add(task)
+            _logger.debug("step_executed", step=name)
             try:
                 return await action()
             finally:

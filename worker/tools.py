@@ -68,9 +68,15 @@ class ToolRunner:
                 text = _timed_out(tool)
                 if not tool.is_async:
                     break  # it may still be running: a second one beside it helps nobody
-            except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
+            except Exception as error:  # a tool may raise anything; the model is told
                 text = f"The tool {tool.name} failed: {type(error).__name__}: {error}"
-                _log_failure(tool, context, attempt)
+                _logger.exception(
+                    "tool_failed",
+                    tool=tool.name,
+                    run_id=context.run_id,
+                    call_id=context.call_id,
+                    attempt=attempt + 1,
+                )
             if attempt < tool.retries:
                 await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
         return _error(text, started_at)
@@ -138,13 +144,3 @@ def _timed_out(tool: AnyTool) -> str:
     if tool.is_async:
         return f"The tool {tool.name} did not finish within {seconds} s."
     return f"The tool {tool.name} did not finish within {seconds} s; it may still be running."
-
-
-def _log_failure(tool: AnyTool, context: ToolContext, attempt: int) -> None:
-    _logger.exception(
-        "tool_failed",
-        tool=tool.name,
-        run_id=context.run_id,
-        call_id=context.call_id,
-        attempt=attempt + 1,
-    )
