@@ -18,6 +18,30 @@ help:
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ Start here
+
+.PHONY: demo
+demo: setup ## a run that outlives two crashes of its worker; needs no API key
+	@$(PY) -m dev.demo
+
+.PHONY: test
+test: setup ## unit, integration and crash tests, against a real Restate server
+	@$(PY) -m pytest -m "not e2e"
+
+##@ Run without Docker
+
+.PHONY: dev
+dev: setup ## app and worker in one process, with Restate; reloads on change
+	@$(PY) -m dev.all_in_one
+
+.PHONY: up-local
+up-local: setup ## Restate, worker and app in the background (ports and STACK_DIR can be set)
+	@$(PY) -m dev.local up
+
+.PHONY: down-local
+down-local: setup ## end what up-local started
+	@$(PY) -m dev.local down
+
 ##@ Develop
 
 .PHONY: setup
@@ -36,6 +60,52 @@ check: setup ## format, lint, types, imports, locks: what CI and pre-commit run
 	@$(PY) dev/locks.py check
 	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo
 	@node_modules/.bin/pyright
+
+##@ Docker
+
+# What the worker's container gets, from the shell and from .env.
+PROVIDER_KEY = docker compose config worker \
+  | grep -E '^ +([A-Z0-9_]+_API_KEY|WORKER_PROVIDERS): ' | grep -vE ': (null|"")$$'
+
+.PHONY: up
+up: ## start Restate, worker and app; without a provider key, with a demo model
+	@if ! $(PROVIDER_KEY) >/dev/null; then \
+	  export COMPOSE_PROFILES=demo MODEL=openai/demo; \
+	  export WORKER_PROVIDERS='{"openai":{"base_url":"http://demo-model:8089/v1"}}'; \
+	  echo "There is no provider key, so the demo model answers: a stand-in, no real model."; \
+	fi; \
+	docker compose up --build --wait --remove-orphans; \
+	app=http://$$(docker compose port app 8070); \
+	read -r agent models < <(docker compose exec -T app python -c 'from app.settings import AppSettings; \
+	  agents = AppSettings().load_registry(); \
+	  print(agents.names()[0], *sorted({agents.model_of(agent) for agent in agents}))'); \
+	echo; \
+	echo "The app is at $$app (its API at $$app/docs), Restate's UI at http://$$(docker compose port restate 9070)."; \
+	echo "The model is $$models. Try:"; \
+	echo; \
+	echo "  curl $$app/agents/$$agent/runs -H 'content-type: application/json' \\"; \
+	echo "    -d '{\"input\": \"My desk lamp arrived broken. Please refund order A-1001.\"}'"
+
+.PHONY: down
+down: ## stop the containers; the data stays (docker compose down --volumes deletes it)
+	@docker compose --profile demo down
+
+.PHONY: logs
+logs: ## follow the containers' logs
+	@docker compose --profile demo logs --follow --tail 100
+
+.PHONY: register
+register: ## register the worker with Restate: the one in Docker if it is up, else the local one
+	@if [ -n "$$(docker compose ps --quiet --status running restate 2>/dev/null)" ]; then \
+	  docker start --attach "$$(docker compose ps --all --quiet register)"; \
+	else \
+	  $(MAKE) --no-print-directory setup; \
+	  $(PY) -m worker register; \
+	fi
+
+.PHONY: test-e2e
+test-e2e: setup ## try the containers on a real engine: start, kill, restart
+	@$(PY) -m pytest -m e2e tests/e2e
 
 ##@ Maintain
 

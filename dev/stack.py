@@ -98,13 +98,19 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and return when runs can be started."""
-        if self.demo_model:
-            self.demo_model.start()
+        self.start_demo_model()
         self.start_restate()
         self.start_worker()
         self.start_app()
         self.register()
         self.wait_ready()
+
+    def start_demo_model(self) -> None:
+        """Start the demo model, if this stack has one, and wait until it serves."""
+        if self.demo_model:
+            self.demo_model.start()
+            health = f"http://127.0.0.1:{self.ports.model}/healthz"
+            self.demo_model.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
 
     def start_restate(self) -> None:
         """Start Restate and wait for it."""
