@@ -103,7 +103,7 @@ class Admin:
         return body
 
     async def _request(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
         try:
             async with (
                 asyncio.timeout(_TIMEOUT_S),

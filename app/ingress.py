@@ -225,7 +225,9 @@ class Ingress:
             "workflowKey": key_of(tenant, run_id),
         }
         try:
-            answer = await self._request("POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body)
+            answer = await self._request(
+                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body, headers=_JSON
+            )
         except (_Lost, TimeoutError):
             raise _unavailable() from None
         self._check(answer, 200)

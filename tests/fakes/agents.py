@@ -1,0 +1,125 @@
+"""Agents for tests: tools that wait, fail and leave traces. `AGENTS=tests.fakes.agents`.
+
+Traces are lines in `EFFECTS_FILE`; a tool that holds waits for a file in `GATES_DIR`.
+"""
+
+import asyncio
+import json
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from shared import Agent, Limits, ToolContext, tool
+from shared.agents.support import agent as support
+
+
+def _trace(tool_name: str, context: ToolContext, **details: object) -> None:
+    line = json.dumps({"tool": tool_name, "key": context.idempotency_key, **details})
+    with Path(os.environ["EFFECTS_FILE"]).open("a") as file:
+        file.write(line + "\n")
+
+
+def _gate(name: str) -> Path:
+    return Path(os.environ["GATES_DIR"]) / name
+
+
+@tool
+async def note(text: str, context: ToolContext) -> str:
+    """Leave a trace.
+
+    Args:
+        text: What to write down.
+    """
+    _trace("note", context, text=text)
+    return f"noted {text}"
+
+
+@tool
+async def hold(gate: str, context: ToolContext) -> str:
+    """Leave a trace and wait until the gate is open.
+
+    Args:
+        gate: The gate's name.
+    """
+    _trace("hold", context, gate=gate)
+    while not _gate(gate).exists():
+        await asyncio.sleep(0.01)
+    return f"{gate} is open"
+
+
+@tool
+def hold_sync(gate: str, context: ToolContext) -> str:
+    """Leave a trace and wait in a thread until the gate is open.
+
+    Args:
+        gate: The gate's name.
+    """
+    _trace("hold_sync", context, gate=gate)
+    while not _gate(gate).exists():
+        time.sleep(0.01)
+    return f"{gate} is open"
+
+
+@tool
+async def fail(text: str) -> str:
+    """Raise an exception.
+
+    Args:
+        text: Its text.
+    """
+    raise ValueError(text)
+
+
+@tool
+async def big(size: int) -> str:
+    """Return a long text.
+
+    Args:
+        size: How many characters.
+    """
+    return "x" * size
+
+
+@tool(timeout=timedelta(seconds=0.3))
+async def slow(seconds: float) -> str:
+    """Take longer than allowed.
+
+    Args:
+        seconds: How long.
+    """
+    await asyncio.sleep(seconds)
+    return "done"
+
+
+@tool(timeout=timedelta(seconds=120))
+async def pause(seconds: float) -> str:
+    """Take a while.
+
+    Args:
+        seconds: How long.
+    """
+    await asyncio.sleep(seconds)
+    return f"waited {seconds:g} s"
+
+
+@tool
+async def block(seconds: float) -> str:
+    """Hold up the event loop, as a tool must not.
+
+    Args:
+        seconds: How long.
+    """
+    time.sleep(seconds)  # noqa: ASYNC251  # the very mistake that is tested
+    return "done"
+
+
+tester = Agent(
+    name="tester",
+    instructions="Do what the test says.",
+    tools=[note, hold, hold_sync, fail, big, slow, pause, block],
+)
+greeter = Agent(name="greeter", instructions="You greet for {{company}}.")
+short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limits(max_turns=2))
+
+agents: list[Agent] = [tester, greeter, short, support]

@@ -1,0 +1,120 @@
+"""Conversations and their queue."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, call, text
+
+
+@pytest.fixture
+def thread_id(key: str) -> str:
+    """A thread of this test's own."""
+    return key.replace(" ", "-")
+
+
+def test_conversation_goes_on(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """The next run on a thread sees all that was said, tool calls included."""
+    model.script(f"{key} one", [call("note", text="a"), text("first")])
+    model.script(f"{key} two", [text("second")])
+    api.run("tester", f"{key} one", thread_id=thread_id)
+    api.run("support", f"{key} two", thread_id=thread_id)
+    sent = model.requests(f"{key} two")[0].messages
+    assert [m["role"] for m in sent] == ["system", "user", "assistant", "tool", "assistant", "user"]
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 6 else None, "six messages"
+    )
+    assert_valid_conversation(messages)
+    assert [m["agent"] for m in messages if m["role"] == "assistant"] == [
+        "tester",
+        "tester",
+        "support",
+    ]
+
+
+def test_ten_runs_on_one_thread_keep_their_order(
+    api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """Runs on one thread go one after the other, in order of acceptance, none lost."""
+    gate = Gate()
+    model.script(f"{key} #0", [text("answer 0", gate=gate)])
+    for index in range(1, 10):
+        model.script(f"{key} #{index}", [text(f"answer {index}")])
+    run_ids = [api.start("tester", f"{key} #{i}", thread_id=thread_id) for i in range(10)]
+    model.wait_for(f"{key} #0")
+    thread = api.http.get(f"/threads/{thread_id}").json()
+    assert (thread["status"], thread["run_id"]) == ("busy", run_ids[0])
+    assert thread["queued"] == run_ids[1:]
+    assert api.get(run_ids[9])["status"] == "queued"
+    gate.open()
+    assert [api.result(run_id)["output"] for run_id in run_ids] == [
+        f"answer {index}" for index in range(10)
+    ]
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 20 else None, "20 messages"
+    )
+    assert [m["content"] for m in messages[1::2]] == [f"answer {i}" for i in range(10)]
+    events = api.events(run_ids[5])
+    assert [event["type"] for event in events][:2] == ["run.queued", "run.started"]
+
+
+def test_racing_starts_on_one_thread(
+    api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """Ten starts that race all run, one at a time, and each is in the conversation once."""
+    for index in range(10):
+        model.script(f"{key} #{index}", [text(f"answer {index}")])
+    with ThreadPoolExecutor(10) as pool:
+        runs = list(
+            pool.map(lambda i: api.run("tester", f"{key} #{i}", thread_id=thread_id), range(10))
+        )
+    assert {run["output"] for run in runs} == {f"answer {i}" for i in range(10)}
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 20 else None, "20 messages"
+    )
+    pairs = list(zip(messages[::2], messages[1::2], strict=True))
+    assert all(asked["run_id"] == answered["run_id"] for asked, answered in pairs)
+
+
+def test_long_conversation_is_paged(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """A turn writes what it adds: full pages stay as they are, and reading pages through."""
+    for index in range(5):
+        model.script(f"{key} #{index}", [text(f"{index}" * 40_000)])
+        api.run("tester", f"{key} #{index}", thread_id=thread_id)
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 10 else None, "ten messages"
+    )
+    assert [m["content"][0] for m in messages[1::2]] == list("01234")
+    pages = stack.query(
+        f"SELECT key FROM state WHERE service_key = 'default/{thread_id}' AND key LIKE 'page:%'"
+    )
+    assert len(pages) == 3
+    page = api.http.get(f"/threads/{thread_id}/messages", params={"limit": 3, "cursor": "4"})
+    assert [m["id"] for m in page.json()["items"]] == [m["id"] for m in messages[4:7]]
+    assert page.json()["next_cursor"] == "7"
+
+
+def test_delete_a_thread(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """A busy thread can't be deleted, an idle one can, an unknown one is a 404."""
+    gate = Gate()
+    model.script(key, [text("ok", gate=gate)])
+    run_id = api.start("tester", key, thread_id=thread_id)
+    model.wait_for(key)
+    busy = api.http.delete(f"/threads/{thread_id}")
+    assert (busy.status_code, busy.json()["type"]) == (409, "thread-busy")
+    gate.open()
+    api.result(run_id)
+    wait_until(lambda: len(api.messages(thread_id)) == 2, "the thread to be idle")
+    assert api.http.delete(f"/threads/{thread_id}").status_code == 204
+    assert api.http.get(f"/threads/{thread_id}").status_code == 404
+    assert api.http.delete(f"/threads/{thread_id}").json()["type"] == "unknown-thread"
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "cursor=x"])
+def test_bad_pages_are_refused(api: Api, query: str) -> None:
+    """A limit or cursor that can't be is a 422."""
+    assert api.http.get(f"/threads/any/messages?{query}").status_code == 422

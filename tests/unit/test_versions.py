@@ -1,0 +1,64 @@
+"""What is written down in several places says the same everywhere."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from dev.restate_binary import ROOT
+from worker.records import JOURNAL_VERSION
+
+_IMAGE = re.compile(r"restatedev/restate(?:-cli|-server)?[:@]v?([\w.-]*\w)")
+_VERSIONED_URL = re.compile(r"(?::9081|:9080|servicePath: )/v(\d+)")
+
+
+def test_restate_has_one_version_everywhere():
+    pinned = set(json.loads((ROOT / "package.json").read_text())["dependencies"].values())
+    assert len(pinned) == 1
+    named = {
+        f"{path.relative_to(ROOT)}: {version}": {version}
+        for path in _texts()
+        for version in _IMAGE.findall(path.read_text())
+    }
+    assert any(name.startswith("docker-compose.yml") for name in named)
+    assert {name: version for name, version in named.items() if version != pinned} == {}
+
+
+def test_registered_urls_have_the_journal_version():
+    named = {
+        f"{path.relative_to(ROOT)}: {version}": int(version)
+        for path in _texts()
+        for version in _VERSIONED_URL.findall(path.read_text())
+    }
+    assert named
+    assert {name for name, version in named.items() if version != JOURNAL_VERSION} == set()
+
+
+def test_images_have_one_python_that_the_project_supports():
+    versions = {
+        version
+        for dockerfile in ROOT.glob("Dockerfile.*")
+        for version in re.findall(r"python:(\d+\.\d+)", dockerfile.read_text())
+    }
+    assert len(versions) == 1
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    low, high = re.findall(r"\d+\.(\d+)", manifest["project"]["requires-python"])
+    minor = int(versions.pop().split(".")[1])
+    assert int(low) <= minor < int(high)
+
+
+def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():
+    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/restate.yaml").read_text())
+    ours = tomllib.loads((ROOT / "deploy/restate.toml").read_text())
+    assert tomllib.loads(manifest["spec"]["config"]) == ours
+
+
+def _texts() -> Iterator[Path]:
+    yield from ROOT.glob("docker-compose*.yml")
+    yield from ROOT.glob("Dockerfile*")
+    yield from ROOT.glob("*.md")
+    for folder in ("deploy", "docs"):
+        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file())

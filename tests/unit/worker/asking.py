@@ -1,0 +1,78 @@
+"""Asks a model through the real client, as the loop would."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.fakes import ScriptedModel, Step
+from tests.fakes.steps import NOON
+from worker.loop import ModelCall
+from worker.model import LitellmClient
+from worker.records import ModelFault, ModelOutcome, ModelRecord, Pin, PinnedTool, StoredMessage
+from worker.settings import Provider
+
+_KEYS = itertools.count(1)
+
+TOOL = PinnedTool(
+    name="refund",
+    description="Pay back.",
+    parameters={"type": "object", "properties": {"cents": {"type": "integer"}}},
+)
+
+
+class Asker:
+    """Asks a model once, as the loop would, and remembers under which key the server knows it."""
+
+    def __init__(self, server: ScriptedModel) -> None:
+        self.server = server
+        self.key = f"question {next(_KEYS)}."
+
+    async def __call__(
+        self,
+        step: Step | None = None,
+        *,
+        model: str = "openai/x",
+        stream: bool = False,
+        attempt: int = 1,
+        timeout_s: float = 20,
+        provider: Provider | None = None,
+        history: Sequence[StoredMessage] = (),
+        options: Mapping[str, Any] | None = None,
+        tools: Sequence[PinnedTool] = (TOOL,),
+    ) -> ModelOutcome:
+        """Ask; the server answers with `step`, if it is given here."""
+        if step is not None:
+            self.server.script(self.key, [step])
+        provider = Provider(base_url=self.server.url) if provider is None else provider
+        client = LitellmClient({model.partition("/")[0]: provider}, timeout_s)
+        pin = Pin(
+            at=NOON,
+            digest="",
+            instructions="Be brief.",
+            model=model,
+            model_options=dict(options or {}),
+            tools=list(tools),
+            max_turns=1,
+            model_retry_for_s=1,
+        )
+        question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
+        messages = [*history, question]
+        call = ModelCall(turn=1, attempt=attempt, pin=pin, messages=messages, stream=stream)
+        return await client.complete(call)
+
+    async def answer(self, step: Step, **more: Any) -> ModelRecord:
+        """Ask, and insist on an answer."""
+        outcome = await self(step, **more)
+        assert isinstance(outcome, ModelRecord), outcome
+        return outcome
+
+    async def fault(self, step: Step | None = None, **more: Any) -> ModelFault:
+        """Ask, and insist on a fault."""
+        outcome = await self(step, **more)
+        assert isinstance(outcome, ModelFault), outcome
+        return outcome
+
+    @property
+    def requests(self) -> int:
+        """How often the server was asked."""
+        return self.server.count(self.key)

@@ -1,0 +1,42 @@
+"""The scripted model server, and the real model client in this process against it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.fakes import ScriptedModel
+from tests.unit.worker.asking import Asker
+from worker.model import load_litellm
+
+_PROVIDER_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_API_BASE",
+    "ANTHROPIC_BASE_URL",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ScriptedModel]:
+    with ScriptedModel.start() as server:
+        yield server
+
+
+@pytest.fixture
+async def ask(server: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
+    for variable in _PROVIDER_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    asker = Asker(server)
+    yield asker
+    server.forget(asker.key)
+    await load_litellm().close_litellm_async_clients()

@@ -1,0 +1,134 @@
+"""Several keys for one provider: which is tried when, and that none ever shows."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from dev.openai_wire import error
+from tests.fakes import Single, attempts, fault, text
+from tests.unit.worker.asking import Asker
+from worker.model import _in_random_order
+from worker.records import ModelRecord
+from worker.settings import Provider, ProviderKey
+
+# pydantic warns of things inside litellm; raised there, they would end a stream as faults.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+QUOTA = error(
+    "You exceeded your current quota.", type_="insufficient_quota", code="insufficient_quota"
+)
+WRONG = error(
+    "Incorrect API key provided: KEY.", type_="invalid_request_error", code="invalid_api_key"
+)
+
+
+def provider_with(ask: Asker, *names: str, **more: Any) -> Provider:
+    keys = [{"name": name, "key": f"secret-{name}"} for name in names]
+    return Provider.model_validate({"base_url": ask.server.url, "keys": keys, **more})
+
+
+def keys_used(ask: Asker) -> list[str]:
+    return [
+        request.headers["authorization"].removeprefix("Bearer secret-")
+        for request in ask.server.requests(ask.key)
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(
+    "refusal",
+    [fault(401, WRONG), fault(403), fault(429), fault(429, QUOTA)],
+    ids=["401", "403", "429", "quota"],
+)
+async def test_failover(ask: Asker, refusal: Single, stream: bool) -> None:
+    """When one key is refused, or at its limit, the others are tried, each once."""
+    step = attempts(refusal, refusal, text("Hi."))
+    got = await ask.answer(step, provider=provider_with(ask, "a", "b", "c"), stream=stream)
+    assert got.text == "Hi."
+    assert sorted(keys_used(ask)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_no_failover(ask: Asker, status: int) -> None:
+    """What another key can't mend is not tried with one."""
+    await ask.fault(fault(status), provider=provider_with(ask, "a", "b"))
+    assert ask.requests == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_all_keys_fail(ask: Asker, order: tuple[int, int]) -> None:
+    """With one key refused and one at its limit, waiting helps: that error counts."""
+    each = (fault(401, WRONG), fault(429, headers={"retry-after": "4"}))
+    step = attempts(*(each[index] for index in order))
+    outcome = await ask.fault(step, provider=provider_with(ask, "a", "b"))
+    assert (outcome.error.type, outcome.retry_after_s) == ("model-unavailable", 4.0)
+    assert ask.requests == 2
+
+
+async def test_all_keys_are_refused(ask: Asker) -> None:
+    """With every key refused the error says where keys are set."""
+    outcome = await ask.fault(fault(401, WRONG), provider=provider_with(ask, "a", "b"))
+    assert (outcome.error.type, outcome.retry_after_s) == ("model-auth", None)
+    assert "OPENAI_API_KEY" in outcome.error.message
+    assert "WORKER_PROVIDERS" in outcome.error.message
+
+
+@pytest.mark.parametrize("model", ["openai/x", "anthropic/claude-sonnet-4-5"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_no_key_at_all(ask: Asker, model: str, stream: bool) -> None:
+    """Without a key nothing is sent, and the error names the variable to set."""
+    outcome = await ask.fault(model=model, stream=stream, provider=Provider())
+    assert (outcome.error.type, outcome.error.retryable) == ("model-auth", False)
+    assert outcome.retry_after_s is None
+    assert f"{model.partition('/')[0].upper()}_API_KEY" in outcome.error.message
+
+
+async def test_key_of_the_environment(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual variables work without any setting of ours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-environment")
+    monkeypatch.setenv("OPENAI_BASE_URL", ask.server.url)
+    await ask.answer(text("Hi."), provider=Provider())
+    assert keys_used(ask) == ["environment"]
+
+
+async def test_a_key_of_the_environment_stays_here(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of the environment is not sent to a server of one's own."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-environment")
+    await ask.answer(text("Hi."))
+    assert ask.server.requests(ask.key)[0].headers["authorization"] == "Bearer none"
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+async def test_no_secret_shows(ask: Asker, status: int) -> None:
+    """A provider that quotes keys and headers puts none into an error or a log."""
+    quoted = error("key secret-a and team secret-header", type_="x", code="y")
+    provider = provider_with(ask, "a", headers={"x-team": "secret-header"})
+    with capture_logs() as logs:
+        outcome = await ask.fault(fault(status, quoted), provider=provider)
+    assert logs[0]["event"] == "model_call_failed"
+    assert logs[0]["key"] == "a"
+    assert "secret-" not in outcome.model_dump_json() + repr(logs)
+
+
+async def test_a_working_key_is_not_logged(ask: Asker) -> None:
+    """A call that works logs nothing at all."""
+    with capture_logs() as logs:
+        assert isinstance(await ask(text("Hi."), provider=provider_with(ask, "a")), ModelRecord)
+    assert logs == []
+
+
+def test_weights() -> None:
+    """A key that weighs three times as much comes first three times as often."""
+    keys = [
+        ProviderKey.model_validate({"name": name, "key": "k", "weight": weight})
+        for name, weight in (("heavy", 3), ("light", 1))
+    ]
+    random.seed(7)
+    first = Counter(_in_random_order(keys)[0].name for _ in range(4000))
+    assert 0.72 < first["heavy"] / 4000 < 0.78
+    assert len(_in_random_order(keys)) == 2

@@ -1,0 +1,63 @@
+"""What is journaled or kept comes back as it was."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.contract import ThreadStatus
+from shared.protocol import Message, Run, RunError, ToolCall, Usage
+from worker.records import ModelFault, ModelOutcome, ModelRecord, Opaque, StoredMessage
+from worker.serde import JsonSerde
+from worker.thread_state import Finish
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ERROR = RunError(type="internal", message="…", retryable=False)
+NULLS = {"none": None, "deeper": [{"none": None}, None], "text": "ä\u2028"}
+CALL = ToolCall(call_id="1.0", name="f", arguments=NULLS)
+MESSAGE = {"id": "1", "role": "assistant", "content": "", "run_id": "r", "created_at": NOW}
+OPAQUE = Opaque(provider="p", fields=NULLS, call_ids=[None, ""], call_fields=[{}, NULLS])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (
+            ModelOutcome,
+            ModelFault(error=ERROR, retry_after_s=None, started_at=NOW, ended_at=NOW),
+        ),
+        (
+            ModelOutcome,
+            ModelRecord(
+                text="",
+                calls=[],
+                finish_reason="stop",
+                usage=Usage(cost_usd=None),
+                model="m",
+                started_at=NOW,
+                ended_at=NOW,
+                opaque=OPAQUE,
+            ),
+        ),
+        (Finish, Finish(run_id="r", items=[], at=None)),
+        (Run, Run(run_id="r", agent="a", status="running", usage=Usage(cost_usd=None))),
+        (Message, Message(**MESSAGE, tool_calls=[CALL])),
+        (
+            list[StoredMessage],
+            [StoredMessage(**MESSAGE), StoredMessage(**MESSAGE, opaque=OPAQUE)],
+        ),
+        (ThreadStatus, ThreadStatus(queued=[], message_count=0, created_at=NOW, updated_at=NOW)),
+        (Run | None, None),
+        (str, "ä"),
+    ],
+    ids=lambda value: getattr(type(value), "__name__", None),
+)
+def test_round_trip(annotation: Any, value: Any) -> None:
+    """A null is kept as a null: in what has another default, or none, and inside JSON."""
+    serde = JsonSerde[Any](annotation)
+    assert serde.deserialize(serde.serialize(value)) == value
+
+
+def test_nothing_is_none() -> None:
+    """Where nothing was sent or kept there is None."""
+    assert JsonSerde[str](str).deserialize(b"") is None

@@ -1,0 +1,481 @@
+"""A tool call always gives a record: a result, or a text from which the model can go on."""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+import worker.tools
+from shared import Agent, Tool, ToolContext, ToolError, tool
+from worker.loop import PlannedCall
+from worker.records import ToolRecord
+from worker.tools import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
+
+WAIT_S = 10
+A_MOMENT = timedelta(milliseconds=30)
+TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("TENANT", default="nobody")
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.tools, "_FIRST_DELAY_S", 0.001)
+
+
+@pytest.fixture
+def runner() -> Iterator[ToolRunner]:
+    runner = ToolRunner(threads=4)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    capture, before = LogCapture(), structlog.get_config()
+    structlog.configure(processors=[capture], cache_logger_on_first_use=False)
+    yield capture.entries
+    structlog.configure(**before)
+
+
+def context(**changes: Any) -> ToolContext:
+    fields: dict[str, Any] = {
+        "run_id": "support.a",
+        "thread_id": "t",
+        "tenant": "acme",
+        "agent": "support",
+        "turn": 1,
+        "call_id": "1.0",
+        "idempotency_key": "support.a:1.0",
+        "context": {"company": "Acme"},
+        "metadata": {},
+    }
+    return ToolContext(**{**fields, **changes})
+
+
+async def execute(
+    runner: ToolRunner, called: Tool[..., Any], arguments: str = "{}", *, known: bool = True
+) -> ToolRecord:
+    agent = Agent(name="support", instructions="Help.", tools=[called])
+    call = PlannedCall(turn=1, call_id="1.0", name=called.name, arguments=arguments, known=known)
+    return await runner.execute(agent, call, context())
+
+
+async def test_result(runner: ToolRunner) -> None:
+    """Arguments arrive converted, and the result is JSON, with the time that the call took."""
+
+    @tool
+    async def add(first: int, second: int = 2) -> dict[str, int]:
+        """Add.
+
+        Args:
+            first: One.
+            second: Another one.
+        """
+        return {"sum": first + second}
+
+    record = await execute(runner, add, '{"first": 5}')
+    assert (record.output, record.is_error) == ('{"sum":7}', False)
+    assert record.duration_ms >= 0
+
+
+async def test_context(runner: ToolRunner) -> None:
+    """A tool that asks for the context gets it, whatever it calls the parameter."""
+    seen: list[ToolContext] = []
+
+    @tool
+    async def look(order: str, ctx: ToolContext) -> str:
+        """Look.
+
+        Args:
+            order: Which.
+        """
+        seen.append(ctx)
+        return order
+
+    assert (await execute(runner, look, '{"order": "A-1"}')).output == "A-1"
+    assert seen == [context()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ('{"cents": "many"}', "cents"),
+        ('{"cents": 1, "extra": 2}', "extra"),
+        ("{}", "cents"),
+        ('{"cents": ', "arguments"),
+        ("[1]", "arguments"),
+        ('{"cents": {"nested": 1}}', "cents"),
+    ],
+)
+async def test_invalid_arguments(runner: ToolRunner, arguments: str, named: str) -> None:
+    """What is wrong with the arguments is said with the field, and the tool is not run."""
+
+    @tool
+    async def refund(cents: int) -> str:
+        """Refund.
+
+        Args:
+            cents: How much.
+        """
+        raise AssertionError("run with invalid arguments")
+
+    record = await execute(runner, refund, arguments)
+    assert record.is_error
+    assert record.output.startswith(f"The arguments of refund are not valid: {named}: ")
+    assert arguments in record.output
+
+
+async def test_invalid_arguments_are_shown_in_part(runner: ToolRunner) -> None:
+    """Garbled arguments of any length don't fill the conversation."""
+
+    @tool
+    async def refund() -> str:
+        """Refund."""
+        return ""
+
+    record = await execute(runner, refund, '{"x": "' + "y" * 10_000)
+    assert len(record.output) < 1000
+
+
+async def test_unknown_tool(runner: ToolRunner) -> None:
+    """A tool that the pinned agent has not is not run, and the model is told what there is."""
+
+    @tool
+    async def refund() -> str:
+        """Refund."""
+        raise AssertionError("run without being known")
+
+    record = await execute(runner, refund, known=False)
+    assert (record.is_error, record.output) == (
+        True,
+        "There is no tool 'refund'. The tools are: refund.",
+    )
+    call = PlannedCall(turn=1, call_id="1.0", name="other", arguments="{}", known=True)
+    without = Agent(name="support", instructions="Help.")
+    assert "The tools are: none." in (await runner.execute(without, call, context())).output
+
+
+async def test_tool_error(runner: ToolRunner) -> None:
+    """The text of a ToolError is what the model reads, as it is."""
+
+    @tool
+    async def find() -> str:
+        """Find."""
+        raise ToolError("There is no order A-9. Ask for the number.")
+
+    record = await execute(runner, find)
+    assert (record.output, record.is_error) == ("There is no order A-9. Ask for the number.", True)
+
+
+@pytest.mark.parametrize("raised", [ValueError("no such day"), KeyError("day"), SystemError()])
+async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exception) -> None:
+    """An exception becomes a text for the model, and its trace is logged with the call."""
+
+    @tool
+    def fail() -> str:
+        """Fail."""
+        raise raised
+
+    record = await execute(runner, fail)
+    assert record.is_error
+    assert record.output == f"The tool fail failed: {type(raised).__name__}: {raised}"
+    [entry] = logged
+    assert entry["event"] == "tool_failed"
+    assert (entry["tool"], entry["run_id"], entry["call_id"]) == ("fail", "support.a", "1.0")
+    assert entry["exc_info"]
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [StopIteration, SystemExit, asyncio.CancelledError, concurrent.futures.CancelledError],
+    ids=["StopIteration", "SystemExit", "asyncio", "concurrent"],
+)
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_would_end_more_than_the_call(
+    runner: ToolRunner, logged: list[Any], raised: type[BaseException], is_async: bool
+) -> None:
+    """`next` of nothing, `sys.exit` and a foreign cancellation end the tool, and no more."""
+
+    @tool
+    async def fail() -> str:
+        """Fail."""
+        raise raised
+
+    @tool(name="fail")
+    def fail_in_thread() -> str:
+        """Fail."""
+        raise raised
+
+    executed = execute(runner, fail if is_async else fail_in_thread)
+    record = await asyncio.wait_for(executed, WAIT_S)
+    assert record.is_error
+    assert raised.__name__ in record.output
+    assert logged
+
+
+async def test_result_that_is_no_json(runner: ToolRunner, logged: list[Any]) -> None:
+    """A result that can't become JSON is an error for the model, not of the run."""
+
+    @tool
+    def give() -> object:
+        """Give."""
+        return threading.Lock()
+
+    record = await execute(runner, give)
+    assert record.is_error
+    assert record.output.startswith("The tool give failed: ")
+    assert logged
+
+
+async def test_half_a_character(runner: ToolRunner, logged: list[Any]) -> None:
+    """A text that is not Unicode is an error for the model, not of the run."""
+
+    @tool
+    def read() -> str:
+        """Read."""
+        return "caf\udce9"
+
+    assert (await execute(runner, read)).is_error
+
+
+async def test_error_with_half_a_character(runner: ToolRunner) -> None:
+    """An error text that is not Unicode, such as an odd file's name, is told all the same."""
+
+    @tool
+    def read() -> str:
+        """Read."""
+        raise ToolError("no such file: caf\udce9")
+
+    record = await execute(runner, read)
+    assert record.is_error
+    assert record.output.startswith("no such file: caf")
+
+
+@pytest.mark.parametrize("chars", [MAX_RESULT_BYTES, MAX_RESULT_BYTES + 1])
+async def test_size(runner: ToolRunner, chars: int) -> None:
+    """A result of up to 256 KiB is given; a larger one becomes an error that says so."""
+
+    @tool
+    async def read() -> str:
+        """Read."""
+        return "x" * chars
+
+    record = await execute(runner, read)
+    assert record.is_error == (chars > MAX_RESULT_BYTES)
+    if record.is_error:
+        assert f"{chars} bytes" in record.output
+
+
+async def test_size_of_an_error(runner: ToolRunner) -> None:
+    """An error text is cut to the same size, between characters."""
+
+    @tool
+    async def read() -> str:
+        """Read."""
+        raise ToolError("ä" * MAX_RESULT_BYTES)
+
+    record = await execute(runner, read)
+    assert record.output == "ä" * (MAX_RESULT_BYTES // 2)
+
+
+# Threads.
+
+
+async def test_sync_tool_leaves_the_loop_free(runner: ToolRunner) -> None:
+    """A sync tool may wait for something that only the loop can do."""
+    released = threading.Event()
+
+    @tool
+    def wait() -> str:
+        """Wait."""
+        return "free" if released.wait(WAIT_S) else "blocked"
+
+    asyncio.get_running_loop().call_soon(released.set)
+    assert (await execute(runner, wait)).output == "free"
+
+
+async def test_sync_tools_run_side_by_side(runner: ToolRunner) -> None:
+    """Sync tools meet each other in their threads."""
+    meeting = threading.Barrier(3)
+
+    @tool
+    def meet() -> str:
+        """Meet."""
+        meeting.wait(WAIT_S)
+        return "met"
+
+    records = await asyncio.gather(*(execute(runner, meet) for _ in range(3)))
+    assert [record.output for record in records] == ["met"] * 3
+
+
+async def test_sync_tool_sees_context_variables(runner: ToolRunner) -> None:
+    """A sync tool has the context variables of its call, such as the logger's."""
+
+    @tool
+    def who() -> str:
+        """Say who."""
+        return TENANT.get()
+
+    TENANT.set("acme")
+    assert (await execute(runner, who)).output == "acme"
+
+
+# Time.
+
+
+async def test_async_timeout(runner: ToolRunner) -> None:
+    """An async tool that takes too long is cancelled, and the text says how long it had."""
+    cancelled: list[bool] = []
+
+    @tool(timeout=A_MOMENT)
+    async def hang() -> str:
+        """Hang."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+        return "never"
+
+    record = await execute(runner, hang)
+    assert (record.output, record.is_error) == (
+        "The tool hang did not finish within 0.03 s.",
+        True,
+    )
+    assert cancelled == [True]
+
+
+async def test_sync_timeout(runner: ToolRunner) -> None:
+    """A sync tool can't be stopped: the text says so, and it is not run a second time beside."""
+    released, runs = threading.Event(), []
+
+    @tool(timeout=A_MOMENT, retries=3)
+    def hang() -> str:
+        """Hang."""
+        runs.append(1)
+        released.wait(WAIT_S)
+        return "late"
+
+    record = await execute(runner, hang)
+    released.set()
+    assert record.is_error
+    assert record.output == "The tool hang did not finish within 0.03 s; it may still be running."
+    assert runs == [1]
+
+
+async def test_async_timeout_is_retried(runner: ToolRunner) -> None:
+    """An async tool that took too long is stopped, so it may be tried again."""
+    runs: list[int] = []
+
+    @tool(timeout=A_MOMENT, retries=1)
+    async def hang_once() -> str:
+        """Hang once."""
+        runs.append(1)
+        if len(runs) == 1:
+            await asyncio.Event().wait()
+        return "done"
+
+    assert (await execute(runner, hang_once)).output == "done"
+
+
+async def test_a_tools_own_timeout(runner: ToolRunner, logged: list[Any]) -> None:
+    """A TimeoutError of the tool's own is its error, not our limit."""
+
+    @tool
+    async def fetch() -> str:
+        """Fetch."""
+        raise TimeoutError("the bank is slow")
+
+    record = await execute(runner, fetch)
+    assert record.output == "The tool fetch failed: TimeoutError: the bank is slow"
+
+
+async def test_cancelled_call(runner: ToolRunner) -> None:
+    """Cancelling a call stops its async tool, and nothing turns that into a result."""
+    began, stopped = asyncio.Event(), asyncio.Event()
+
+    @tool(retries=2)
+    async def hang() -> str:
+        """Hang."""
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return "never"
+
+    running = asyncio.create_task(execute(runner, hang))
+    await asyncio.wait_for(began.wait(), WAIT_S)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stopped.is_set()
+
+
+# Retries.
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+async def test_retries(runner: ToolRunner, logged: list[Any], retries: int) -> None:
+    """A failing tool runs once and then as often as it may, always with the same key."""
+    keys: list[str] = []
+
+    @tool(retries=retries)
+    async def fail(context: ToolContext) -> str:
+        """Fail."""
+        keys.append(context.idempotency_key)
+        raise ValueError(f"attempt {len(keys)}")
+
+    record = await execute(runner, fail)
+    assert keys == ["support.a:1.0"] * (retries + 1)
+    assert record.output.endswith(f"ValueError: attempt {retries + 1}")
+    assert [entry["attempt"] for entry in logged] == list(range(1, retries + 2))
+
+
+async def test_retry_that_works(runner: ToolRunner, logged: list[Any]) -> None:
+    """A later attempt's result is the call's result."""
+    runs: list[int] = []
+
+    @tool(retries=5)
+    def fail_twice() -> str:
+        """Fail twice."""
+        runs.append(1)
+        if len(runs) < 3:
+            raise ToolError("busy")
+        return "done"
+
+    record = await execute(runner, fail_twice)
+    assert (record.output, record.is_error, len(runs)) == ("done", False, 3)
+
+
+async def test_invalid_arguments_are_not_retried(runner: ToolRunner) -> None:
+    """Arguments don't get better by themselves."""
+
+    @tool(retries=5)
+    async def refund(cents: int) -> str:
+        """Refund.
+
+        Args:
+            cents: How much.
+        """
+        raise AssertionError("run with invalid arguments")
+
+    assert "cents" in (await execute(runner, refund)).output
+
+
+def test_total_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest that a call can take is the sum of its attempts and of the waits between."""
+    monkeypatch.setattr(worker.tools, "_FIRST_DELAY_S", 0.5)
+
+    @tool(timeout=timedelta(seconds=10), retries=3)
+    async def slow() -> str:
+        """Be slow."""
+        return ""
+
+    assert total_timeout_s(slow) == 4 * 10 + 0.5 + 1 + 2
