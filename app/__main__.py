@@ -4,6 +4,7 @@ import sys
 
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.main import create_app
 from app.settings import AppSettings
@@ -22,7 +23,7 @@ def main() -> int:
     except DefinitionError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except ValidationError as error:
+    except (SettingsError, ValidationError) as error:
         sys.stderr.write(f"The settings are not valid:\n{error}\n")
         return 1
     uvicorn.run(

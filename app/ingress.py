@@ -193,7 +193,9 @@ class Ingress:
         """Ask for the run's cancellation; it is carried out as soon as a worker is there."""
         path = self._run_path("send", tenant, run_id, "cancel")
         order = CancelOrder(
-            invocation_id=await self._invocation_id(tenant, run_id), at=datetime.now(UTC)
+            run_id=run_id,
+            invocation_id=await self._invocation_id(tenant, run_id),
+            at=datetime.now(UTC),
         )
         try:
             self._check(await self._send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)

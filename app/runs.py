@@ -12,6 +12,8 @@ from shared.errors import InvalidRequest, UnknownRun, WorkerUnavailable
 from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun
 
+_RETURN_TIMEOUT_S = 2.0
+
 
 def make_order(
     agent: Agent, request: StartRun, tenant: str, idempotency_key: str | None, *, stream: bool
@@ -121,7 +123,14 @@ class RunReader:
             state = None
         elif isinstance(state, BaseException):
             raise state
+        if state and state.ended:
+            return await self._ended(tenant, state)
         return _with_engine(state or _unseen(run_id, engine), engine)
+
+    async def _ended(self, tenant: str, state: Run) -> Run:
+        """Return a run that has committed its end and is about to return, with its messages."""
+        outcome = await self._ingress.wait(tenant, state.run_id, _RETURN_TIMEOUT_S)
+        return outcome.run if isinstance(outcome, Ended) else state
 
     async def _state(self, tenant: str, run_id: str) -> Run | None:
         try:

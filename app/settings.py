@@ -39,7 +39,14 @@ class AppSettings(SharedSettings):
                 raise ValueError(
                     f"APP_KEYS: {tenant!r} is no tenant name; use letters, digits, . _ and -"
                 )
-        if not self.keys and not self.allow_no_keys and not _is_loopback(self.host):
+        own = [key.get_secret_value() for keys in self.keys.values() for key in keys]
+        if not all(own):
+            raise ValueError(
+                "APP_KEYS: a key is empty; give each tenant keys that can't be guessed"
+            )
+        if len(set(own)) < len(own):
+            raise ValueError("APP_KEYS: a key is there twice; it can't stand for two tenants")
+        if not own and not self.allow_no_keys and not _is_loopback(self.host):
             raise ValueError(
                 f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "
                 "Set APP_KEYS, or APP_ALLOW_NO_KEYS=true if something else guards the app"

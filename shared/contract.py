@@ -66,6 +66,7 @@ class EventPage(Wire):
 class CancelOrder(Wire):
     """`invocation_id` is Restate's, of the run's workflow."""
 
+    run_id: str
     invocation_id: str
     at: Time
 

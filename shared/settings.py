@@ -11,7 +11,10 @@ DEFAULT_MODEL = "openai/gpt-5.4-mini"
 class SharedSettings(BaseSettings):
     """Settings that app and worker must agree on. Aliases keep subclasses' prefixes off them."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    # An error that shows what it was given would show keys.
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     agents: str = Field(default="shared.agents", validation_alias="AGENTS")
     """The module whose list `agents` both processes serve."""

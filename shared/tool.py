@@ -5,6 +5,7 @@ arguments. It never runs a tool: the worker does.
 """
 
 import inspect
+import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ R = TypeVar("R")
 
 Effect = Literal["read", "idempotent"]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
-_NAME_MAX_CHARS = 64
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,17 +166,21 @@ def _build(
 
 
 def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
-    if len(name) > _NAME_MAX_CHARS or not name.replace("-", "_").isidentifier():
+    if not _NAME.fullmatch(name):
         raise DefinitionError(
-            f"tool {name!r}: a name has letters, digits, _ and -, at most {_NAME_MAX_CHARS} of them"
+            f"tool {name!r}: a name has letters of English, digits, _ and -, at most 64 of them"
         )
     if effect not in typing.get_args(Effect):
         allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
         raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
+    if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+        raise DefinitionError(
+            f"tool {name}: timeout is {timeout!r}; write timedelta(seconds={timeout})"
+        )
     if timeout <= timedelta(0):
         raise DefinitionError(f"tool {name}: timeout must be more than nothing, not {timeout}")
-    if retries < 0:
-        raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries}")
+    if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+        raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
 
 
 def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
@@ -186,6 +191,8 @@ def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
             f"tool {name}: the type hint {error.name!r} is not defined where the tool is; "
             "import it at the top of the file, not under TYPE_CHECKING"
         ) from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise DefinitionError(f"tool {name}: a type hint can't be read: {error}") from error
 
 
 def _parameters(

@@ -8,10 +8,12 @@ import sys
 import restate
 import uvloop
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
 from shared.registry import Registry
+from worker.inflight import Inflight
 from worker.model import LitellmClient
 from worker.parts import Parts
 from worker.register import RegistrationError, register
@@ -36,7 +38,7 @@ def main() -> int:
     except (DefinitionError, RegistrationError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except ValidationError as error:
+    except (SettingsError, ValidationError) as error:
         sys.stderr.write(f"The settings are not valid:\n{error}\n")
         return 1
     return 0
@@ -53,6 +55,7 @@ def make_parts(settings: WorkerSettings, registry: Registry) -> Parts:
         registry=registry,
         model=LitellmClient(settings.providers, settings.model_timeout_s),
         tools=ToolRunner(settings.tool_threads),
+        inflight=Inflight(),
     )
 
 

@@ -33,6 +33,7 @@ from shared.protocol import (
     Usage,
 )
 from worker.records import (
+    STOPPED,
     ModelFault,
     ModelOutcome,
     ModelRecord,
@@ -283,10 +284,9 @@ class AgentLoop:
                 self._add_result(call, records.get(call.call_id))
 
     def _add_result(self, call: PlannedCall, record: ToolRecord | None) -> None:
-        unfinished = "The run was stopped before this call finished; it may or may not have run."
         self._add(
             role="tool",
-            content=record.output if record else unfinished,
+            content=record.output if record else STOPPED,
             call_id=call.call_id,
             is_error=record.is_error if record else True,
         )

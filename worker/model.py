@@ -27,6 +27,8 @@ _logger = get_logger()
 _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fields")
 # litellm hides whether their streams ended or broke off, so they are not streamed.
 _UNVERIFIABLE_STREAMS = ("gemini", "vertex_ai", "vertex_ai_beta")
+# litellm drops streamed calls without an id, which some servers don't give.
+_NO_ID = "no id"
 # After these the last call may be cut short, so none of them counts.
 _CUT_SHORT = ("length", "content_filter")
 
@@ -127,6 +129,9 @@ class LitellmClient:
             for secret in [*(key.key for key in provider.keys), *provider.headers.values()]:
                 if value := secret.get_secret_value():
                     text = text.replace(value, "***")
+        for name, value in os.environ.items():
+            if name.endswith("_API_KEY") and value:
+                text = text.replace(value, "***")
         return text
 
     def _log(self, call: ModelCall, fault: Fault, key: ProviderKey | None) -> None:
@@ -151,6 +156,10 @@ async def _collect(litellm: Any, stream: Any) -> Any:
     chunks = [chunk async for chunk in stream]
     if not stream.received_finish_reason:
         raise MalformedAnswer("The model's stream broke off before its end.")
+    for choice in (choice for chunk in chunks for choice in chunk.choices):
+        for call in choice.delta.tool_calls or []:
+            if call.function.name and not call.id:
+                call.id = _NO_ID
     return litellm.stream_chunk_builder(chunks)
 
 
@@ -163,20 +172,25 @@ def _record(litellm: Any, call: ModelCall, response: Any, started_at: Time) -> M
     if not response or not response.choices:
         raise MalformedAnswer("The model's answer has no choice.")
     choice = response.choices[0]
+    text = _mended(choice.message.content or "")
     finish_reason = str(choice.finish_reason or "")
     if not finish_reason:
         raise MalformedAnswer("The model's answer has no finish reason.")
     raw_calls: list[Any] = list(choice.message.tool_calls or [])
     calls = [
-        RequestedCall(name=raw.function.name or "", arguments=raw.function.arguments or "")
+        RequestedCall(
+            name=_mended(raw.function.name or ""), arguments=_mended(raw.function.arguments or "")
+        )
         for raw in raw_calls
     ]
+    if finish_reason == "tool_calls" and not (calls or text):
+        raise MalformedAnswer("The model's answer asks for tools and names none.")
     if finish_reason in _CUT_SHORT:
         raw_calls, calls = [], []
     elif finish_reason == "stop" and not all(_is_json(requested.arguments) for requested in calls):
         raise MalformedAnswer("The model's answer breaks off in a tool call's arguments.")
     return ModelRecord(
-        text=choice.message.content or "",
+        text=text,
         calls=calls,
         finish_reason=finish_reason,
         usage=_usage(litellm, call.pin.model, response),
@@ -189,7 +203,7 @@ def _record(litellm: Any, call: ModelCall, response: Any, started_at: Time) -> M
 
 def _opaque(model: str, message: Any, raw_calls: Iterable[Any]) -> Opaque | None:
     """Keep what must go back to the provider: reasoning, signatures, its own call ids."""
-    said = message.model_dump(exclude_none=True)
+    said = _mended(message.model_dump(exclude_none=True))
     fields = {name: kept for name in _OPAQUE_FIELDS if (kept := _filled(said.get(name)))}
     calls: list[dict[str, Any]] = [call.model_dump(exclude_none=True) for call in raw_calls]
     if not fields and not calls:
@@ -197,7 +211,7 @@ def _opaque(model: str, message: Any, raw_calls: Iterable[Any]) -> Opaque | None
     return Opaque(
         provider=provider_of(model),
         fields=fields,
-        call_ids=[call.get("id") for call in calls],
+        call_ids=[None if call.get("id") == _NO_ID else call.get("id") for call in calls],
         call_fields=[
             {"provider_specific_fields": kept}
             if (kept := _filled(call.get("provider_specific_fields")))
@@ -213,6 +227,23 @@ def _filled(value: Any) -> Any:
         items = cast("dict[str, Any]", value).items()
         return {name: item for name, item in items if item is not None}
     return value
+
+
+def _mended(value: Any) -> Any:
+    """Join characters that a stream split into halves, and replace lone halves.
+
+    They are UTF-16 surrogates: Python holds them, and JSON can't be written of them.
+    """
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {_mended(name): _mended(item) for name, item in items}
+        case list():
+            return [_mended(item) for item in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _usage(litellm: Any, model: str, response: Any) -> Usage:

@@ -5,6 +5,8 @@ APIConnectionError), so the provider's own answer, further down the chain of exc
 before litellm's type. What is not known here is not retried.
 """
 
+import json
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from shared.protocol import RunError, RunErrorType
 MALFORMED_ATTEMPTS = 3
 _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
+_MAX_RETRY_AFTER_S = 24 * 3600.0
 _DETAIL_CHARS = 500
 
 _RETRYABLE = frozenset({408, 409, 425})
@@ -27,10 +30,7 @@ _TRANSPORT_MODULES = frozenset(
     {"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "ssl"}
 )
 _PREFIXES = re.compile(r"^(?:litellm\.)?(?:\w+Error: |\w+(?:Exception|Error) - )+")
-_UNREADABLE = re.compile(
-    r"Expecting value|Unterminated string|Empty or invalid response|Extra data"
-    r"|not a list|Invalid response object|Expecting property name"
-)
+_UNREADABLE = re.compile(r"Empty or invalid response|not a list|Invalid response object")
 _NO_KEY = re.compile(
     r"Missing credentials|Missing \w+ API [Kk]ey|api_key client option must be set"
 )
@@ -80,7 +80,7 @@ def classify(error: BaseException, attempt: int) -> Fault:
         return _unavailable("The model did not answer in time.", seen, attempt)
     if (final := _final_fault(seen)) is not None:
         return final
-    if _UNREADABLE.search(" ".join(str(link) for link in chain)) or seen.code in _GARBLED:
+    if _is_unreadable(chain) or seen.code in _GARBLED:
         return malformed(seen.text, attempt)
     if seen.status == 429:
         return replace(_unavailable(seen.text, seen, attempt), key_bound=True)
@@ -168,19 +168,35 @@ def _retry_after_s(error: BaseException) -> float | None:
         kept or getattr(getattr(error, "response", None), "headers", None) or {}
     )
     milliseconds, after = headers.get("retry-after-ms"), headers.get("retry-after")
+    if (delay_s := _number(milliseconds)) is not None:
+        return delay_s / 1000
+    delay_s = _number(after)
+    return _seconds_until(after) if delay_s is None and after else delay_s
+
+
+def _number(text: str | None) -> float | None:
     try:
-        if milliseconds:
-            return max(0.0, float(milliseconds) / 1000)
-        return max(0.0, float(after)) if after else None
+        value = float(text or "")
     except ValueError:
-        return _seconds_until(str(after))
+        return None
+    return min(max(0.0, value), _MAX_RETRY_AFTER_S) if math.isfinite(value) else None
 
 
 def _seconds_until(date: str) -> float | None:
     try:
-        return max(0.0, (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(date)
     except ValueError:
         return None
+    if until.tzinfo is None:  # the zone `-0000`
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _is_unreadable(chain: Sequence[BaseException]) -> bool:
+    """Tell whether there was an answer, and it was no JSON or no model's answer."""
+    if any(isinstance(link, json.JSONDecodeError) for link in chain):
+        return not any(type(link).__name__ == "HTTPStatusError" for link in chain)
+    return _UNREADABLE.search(" ".join(str(link) for link in chain)) is not None
 
 
 def _is_transport(error: BaseException) -> bool:

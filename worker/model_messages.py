@@ -1,6 +1,7 @@
 """A conversation in OpenAI's chat format, which litellm translates for each provider."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,9 @@ from shared.protocol import Content, FilePart, ImagePart, Part, TextPart
 from worker.records import Pin, StoredMessage
 
 WireMessage = dict[str, Any]
+
+_NAME_MAX_CHARS = 64
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def provider_of(model: str) -> str:
@@ -59,7 +63,7 @@ class _Writer:
                 {
                     "id": self._new_id(position, index, opaque.call_ids[index] if opaque else None),
                     "type": "function",
-                    "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+                    "function": {"name": _name(call.name), "arguments": json.dumps(call.arguments)},
                     **(opaque.call_fields[index] if opaque else {}),
                 }
                 for index, call in enumerate(message.tool_calls)
@@ -76,6 +80,11 @@ class _Writer:
         wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
         self._used.add(wire_id)
         return wire_id
+
+
+def _name(name: str) -> str:
+    """Return a name that providers take: a model may have asked for a tool that can't exist."""
+    return _NOT_IN_NAMES.sub("_", name)[:_NAME_MAX_CHARS] or "_"
 
 
 def _content(content: Content) -> str | list[dict[str, Any]]:

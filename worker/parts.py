@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.registry import Registry
+from worker.inflight import Inflight
 from worker.loop import ModelCall
 from worker.records import ModelOutcome
 from worker.settings import WorkerSettings
@@ -26,3 +27,4 @@ class Parts:
     registry: Registry
     model: ModelClient
     tools: ToolRunner
+    inflight: Inflight

@@ -3,6 +3,7 @@
 Raise `JOURNAL_VERSION` when a record's meaning, or the order or the names of steps, changes.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -106,6 +107,22 @@ class ToolRecord(Record):
     def duration_ms(self) -> int:
         """How long the call took, retries included."""
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+STOPPED = "The run was stopped before this call finished; it may or may not have run."
+
+
+def aborted_call() -> ModelFault:
+    """Return what a model call ends with that a cancellation broke off."""
+    at = datetime.now(UTC)
+    error = RunError(type="internal", message="The model call was broken off.", retryable=True)
+    return ModelFault(error=error, retry_after_s=1, started_at=at, ended_at=at)
+
+
+def stopped_call() -> ToolRecord:
+    """Return what a tool call ends with that a cancellation broke off."""
+    at = datetime.now(UTC)
+    return ToolRecord(output=STOPPED, is_error=True, started_at=at, ended_at=at)
 
 
 class StoredMessage(Message):

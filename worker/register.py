@@ -20,6 +20,8 @@ from worker.records import JOURNAL_VERSION
 from worker.settings import WorkerSettings
 
 _POLL_S = 0.2
+_VERIFY_POLL_S = 2.0
+_REASON_CHARS = 300
 _VERSION = re.compile(r"/v(\d+)/?$")
 _logger = get_logger()
 
@@ -50,7 +52,7 @@ async def register(settings: WorkerSettings, registry: Registry, timeout_s: floa
             async with asyncio.timeout(timeout_s):
                 await registration.run()
         except TimeoutError:
-            raise RegistrationError(registration.waiting_for) from None
+            raise RegistrationError(registration.problem) from None
     _logger.info("registered", url=url, agents=registry.names(), digest=registry.digest())
 
 
@@ -71,7 +73,7 @@ class _Registration:
             thread_service(settings.service_prefix),
             thread_watch_service(settings.service_prefix),
         ]
-        self.waiting_for = ""
+        self.problem = ""
 
     async def run(self) -> None:
         """Wait, check, register, verify."""
@@ -95,16 +97,20 @@ class _Registration:
             self._verify,
             f"The worker at {self._url} serves other agents than this command knows. Restart the "
             "worker, so that it serves what is registered here, and run this again.",
+            poll_s=_VERIFY_POLL_S,  # each time registers anew, which counts up revisions
         )
 
-    async def _wait(self, check: Callable[[], Awaitable[None]], waiting_for: str) -> None:
-        self.waiting_for = waiting_for
+    async def _wait(
+        self, check: Callable[[], Awaitable[None]], waiting_for: str, poll_s: float = _POLL_S
+    ) -> None:
+        self.problem = waiting_for
         while True:
             try:
                 return await check()
             except (_NotYet, aiohttp.ClientConnectionError, TimeoutError) as reason:
+                self.problem = f"{waiting_for}\nThe last try: {str(reason)[:_REASON_CHARS]}"
                 _logger.debug("registration_waits", reason=str(reason))
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(poll_s)
 
     async def _check_admin(self) -> None:
         async with self._admin.get("/health") as answer:

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from restate import (
     RestateDurableFuture,
+    RunOptions,
     Service,
     TerminalError,
     VirtualObject,
@@ -53,7 +54,7 @@ from worker.steps import RestateSteps
 from worker.thread import build_thread, build_thread_watch
 from worker.tools import total_timeout_s
 
-_ABORT_MARGIN_S = 60
+_MARGIN = timedelta(seconds=60)
 
 _logger = get_logger()
 
@@ -86,8 +87,8 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         service_of(agent.name, settings.service_prefix),
         description=agent.description or f"The agent {agent.name}.",
         metadata={DIGEST: parts.registry.agent_digest(agent)},
-        inactivity_timeout=timedelta(seconds=settings.inactivity_timeout_s),
-        abort_timeout=_abort_timeout(agent, parts),
+        inactivity_timeout=_inactivity_timeout(agent, parts),
+        abort_timeout=_longest_step(agent, parts) + _MARGIN,
         journal_retention=NO_JOURNAL,
         idempotency_retention=NO_JOURNAL,
         state_preload=False,
@@ -146,11 +147,15 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         """Give the run its turn on the thread."""
         await _resolve_once(ctx, TURN, "granted", _TEXT)
 
+    async def abort(run_id: str) -> None:
+        parts.inflight.abort(run_id)
+
     @workflow.handler(input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
     async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
         """Cancel the run, and leave word when that was asked for."""
         await _resolve_once(ctx, CANCEL, order.at, _TIME)
         ctx.cancel_invocation(order.invocation_id)
+        await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
 
     @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
     async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
@@ -190,12 +195,18 @@ async def _resolve_once(
             raise
 
 
-def _abort_timeout(agent: Agent, parts: Parts) -> timedelta:
-    """Return a time that no step of this agent takes: Restate would repeat it for ever."""
-    longest = max(
-        [parts.settings.model_timeout_s, *(total_timeout_s(tool) for tool in agent.tools)]
-    )
-    return timedelta(seconds=longest + _ABORT_MARGIN_S)
+def _inactivity_timeout(agent: Agent, parts: Parts) -> timedelta:
+    """Return when Restate closes a run's input: after any step, so that it hears of a cancel."""
+    configured_s = parts.settings.inactivity_timeout_s
+    if configured_s is not None:
+        return timedelta(seconds=configured_s)
+    return _longest_step(agent, parts) + _MARGIN
+
+
+def _longest_step(agent: Agent, parts: Parts) -> timedelta:
+    """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
+    tools_s = [total_timeout_s(tool) for tool in agent.tools]
+    return timedelta(seconds=max([parts.settings.model_timeout_s, *tools_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

@@ -53,8 +53,11 @@ class WorkerSettings(SharedSettings):
     """How many sync tools run at once."""
     loop_blocked_after_s: Seconds = 0.5
     """An async tool that holds up the event loop for longer is logged."""
-    inactivity_timeout_s: float = Field(default=60, ge=0)
-    """After this long without progress Restate suspends a run; 0 replays after every step."""
+    suspend_after_s: Seconds = 5
+    """A run that waits (for its time, its turn, a person) for longer leaves the worker."""
+    inactivity_timeout_s: float | None = Field(default=None, ge=0)
+    """After this long without progress Restate suspends a run: by default longer than any of the
+    agent's steps can take; 0, for tests, replays the run after every step."""
     run_retention_s: Seconds = 7 * 24 * 3600
     """How long a run, its events and its idempotency key can be read after its end."""
     journal_retention_s: float = Field(default=0, ge=0)

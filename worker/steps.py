@@ -4,11 +4,10 @@ Names of steps come from constants and journaled data only, since a replay compa
 Closures return values and never raise: a failed one would repeat its siblings in flight.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
@@ -35,8 +34,16 @@ from worker.names import (
 )
 from worker.parts import Parts
 from worker.pin import pin_agent
-from worker.records import ModelOutcome, PinOutcome, StoredMessage, ToolRecord
+from worker.records import (
+    ModelOutcome,
+    PinOutcome,
+    StoredMessage,
+    ToolRecord,
+    aborted_call,
+    stopped_call,
+)
 from worker.serde import JsonSerde
+from worker.suspend import suspending_after
 from worker.thread_state import Finish, Join
 
 T = TypeVar("T")
@@ -70,7 +77,6 @@ class RestateSteps:
         self._order = order
         self._agent = agent
         self._parts = parts
-        self._closures: set[asyncio.Task[Any]] = set()
 
     def accept(self) -> None:
         """Record the request, so that a repeated one can be told from a different one."""
@@ -81,7 +87,8 @@ class RestateSteps:
 
     async def sleep(self, delay: timedelta) -> None:
         """Wait durably."""
-        await self._wait(self._ctx.sleep(delay))
+        with self._suspending():
+            await self._wait(self._ctx.sleep(delay))
 
     async def take_turn(self) -> list[StoredMessage]:
         """Wait for the turn on the thread, and return the conversation so far."""
@@ -89,7 +96,8 @@ class RestateSteps:
         if turn == "join":
             turn = await self._join()
         if turn == "queued":
-            await self._wait(self._ctx.promise(TURN, serde=_TEXT).value())
+            with self._suspending():
+                await self._wait(self._ctx.promise(TURN, serde=_TEXT).value())
         history = self._ctx.generic_call(self._thread, CONVERSATION, b"", key=self._thread_key)
         return _MESSAGES.deserialize(await self._wait(history)) or []
 
@@ -107,7 +115,8 @@ class RestateSteps:
         async def complete() -> ModelOutcome:
             return await self._parts.model.complete(call)
 
-        return await self._wait(self._closure(f"model {call.turn}", complete, _MODEL))
+        step = self._closure(f"model {call.turn}", complete, aborted_call, _MODEL)
+        return await self._wait(step)
 
     async def call_tools(
         self, calls: Sequence[PlannedCall]
@@ -179,25 +188,25 @@ class RestateSteps:
         async def execute() -> ToolRecord:
             return await self._parts.tools.execute(self._agent, call, context)
 
-        return self._closure(tool_step(call.name), execute, _TOOL)
+        return self._closure(tool_step(call.name), execute, stopped_call, _TOOL)
 
     def _closure(
-        self, name: str, action: Callable[[], Awaitable[T]], serde: JsonSerde[T]
+        self,
+        name: str,
+        action: Callable[[], Awaitable[T]],
+        aborted: Callable[[], T],
+        serde: JsonSerde[T],
     ) -> RestateDurableFuture[T]:
-        """Journal an action that a cancellation aborts."""
+        """Journal an action that a cancellation breaks off."""
 
         async def abortable() -> T:
-            task = asyncio.current_task()
-            if task is None:
-                raise RuntimeError("a step runs in a task")
-            self._closures.add(task)
             _logger.debug("step_executed", step=name)
-            try:
-                return await action()
-            finally:
-                self._closures.discard(task)
+            return await self._parts.inflight.run(self._order.run_id, action, aborted)
 
         return self._ctx.run_typed(name, abortable, RunOptions(serde=serde))
+
+    def _suspending(self) -> AbstractContextManager[None]:
+        return suspending_after(self._ctx, self._parts.settings.suspend_after_s)
 
     async def _wait(self, awaitable: Awaitable[T]) -> T:
         with self._cancellable():
@@ -212,6 +221,5 @@ class RestateSteps:
             if not is_own_cancellation(error):
                 raise StepFailed(error.message) from error
             # The closures would go on to the end, since only the wait for them was cut.
-            for task in self._closures:
-                task.cancel()
+            self._parts.inflight.drop(self._order.run_id)
             raise Cancelled from error

@@ -4,6 +4,7 @@ Whatever happens, a record comes back: a result, or a text from which the model 
 """
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,14 @@ from worker.records import ToolRecord
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
 _SHOWN_ARGUMENTS_CHARS = 500
+
+# A future refuses the first, hands on the second, and takes the others for its own cancellation.
+_NOT_FOR_A_FUTURE = (
+    StopIteration,
+    SystemExit,
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+)
 
 _logger = get_logger()
 
@@ -51,6 +60,8 @@ class ToolRunner:
             arguments = tool.parse(call.arguments)
         except ValidationError as error:
             return _error(_invalid(tool, call.arguments, error), started_at)
+        except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+            return _error(_failed(tool, context, 0, error), started_at)
         if tool.context_parameter:
             arguments[tool.context_parameter] = context
         return await self._retrying(tool, arguments, context, started_at)
@@ -68,15 +79,8 @@ class ToolRunner:
                 text = _timed_out(tool)
                 if not tool.is_async:
                     break  # it may still be running: a second one beside it helps nobody
-            except Exception as error:  # a tool may raise anything; the model is told
-                text = f"The tool {tool.name} failed: {type(error).__name__}: {error}"
-                _logger.exception(
-                    "tool_failed",
-                    tool=tool.name,
-                    run_id=context.run_id,
-                    call_id=context.call_id,
-                    attempt=attempt + 1,
-                )
+            except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
+                text = _failed(tool, context, attempt, error)
             if attempt < tool.retries:
                 await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
         return _error(text, started_at)
@@ -87,14 +91,40 @@ class ToolRunner:
             async with limit:
                 if tool.is_async:
                     # The task's name tells the watchdog which tool holds up the loop.
-                    task = asyncio.create_task(tool.fn(**arguments), name=tool_step(tool.name))
-                    return await task
-                run = functools.partial(contextvars.copy_context().run, tool.fn, **arguments)
-                return await asyncio.get_running_loop().run_in_executor(self._executor, run)
+                    running = _call_async(tool, arguments)
+                    return await asyncio.create_task(running, name=tool_step(tool.name))
+                call = functools.partial(
+                    contextvars.copy_context().run, _call_sync, tool, arguments
+                )
+                return await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except TimeoutError:
             if limit.expired():
                 raise _TimedOut from None
             raise
+
+
+async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
+    try:
+        return await tool.fn(**arguments)
+    except SystemExit as error:  # it would end the worker
+        raise _as_exception(error) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+        # The tool awaited something that was cancelled; this call was not.
+        raise _as_exception(error) from error
+
+
+def _call_sync(tool: AnyTool, arguments: dict[str, Any]) -> Any:
+    try:
+        return tool.fn(**arguments)
+    except _NOT_FOR_A_FUTURE as error:
+        raise _as_exception(error) from error
+
+
+def _as_exception(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def total_timeout_s(tool: AnyTool) -> float:
@@ -118,7 +148,7 @@ def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
 
 
 def _error(text: str, started_at: datetime) -> ToolRecord:
-    shown = text.encode()[:MAX_RESULT_BYTES].decode(errors="ignore")
+    shown = text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
     return ToolRecord(
         output=shown, is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
     )
@@ -137,6 +167,18 @@ def _invalid(tool: AnyTool, arguments: str, error: ValidationError) -> str:
     )
     shown = arguments[:_SHOWN_ARGUMENTS_CHARS]
     return f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
+
+
+def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> str:
+    _logger.error(
+        "tool_failed",
+        tool=tool.name,
+        run_id=context.run_id,
+        call_id=context.call_id,
+        attempt=attempt + 1,
+        exc_info=error,
+    )
+    return f"The tool {tool.name} failed: {type(error).__name__}: {error}"
 
 
 def _timed_out(tool: AnyTool) -> str:

@@ -45,6 +45,7 @@ async def hold(gate: str, context: ToolContext) -> str:
     _trace("hold", context, gate=gate)
     while not _gate(gate).exists():
         await asyncio.sleep(0.01)
+    _trace("hold", context, passed=gate)
     return f"{gate} is open"
 
 
@@ -58,6 +59,7 @@ def hold_sync(gate: str, context: ToolContext) -> str:
     _trace("hold_sync", context, gate=gate)
     while not _gate(gate).exists():
         time.sleep(0.01)
+    _trace("hold_sync", context, passed=gate)
     return f"{gate} is open"
 
 

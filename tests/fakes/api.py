@@ -68,6 +68,16 @@ class Api:
         assert answer.status_code == 200, answer.text
         return list(parse_events(answer.text.splitlines()))
 
+    def wait_for_event(self, run_id: str, **wanted: Any) -> dict[str, Any]:
+        """Follow the stream until an event with these fields comes."""
+        with self.http.stream("GET", f"/runs/{run_id}/events", timeout=DEADLINE_S) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    event = json.loads(line.removeprefix("data: "))
+                    if wanted.items() <= event.items():
+                        return event
+        raise AssertionError(f"the stream ended without {wanted}")
+
     def messages(self, thread_id: str) -> list[dict[str, Any]]:
         """Read a whole conversation, page by page."""
         found: list[dict[str, Any]] = []
@@ -108,10 +118,16 @@ class TestStack(Stack):
                 "EFFECTS_FILE": str(directory / "effects.jsonl"),
                 "GATES_DIR": str(directory / "gates"),
                 "LOG_LEVEL": "DEBUG",
+                "WORKER_SUSPEND_AFTER_S": "0.5",
                 **(settings or {}),
             },
         )
         (directory / "gates").mkdir(parents=True, exist_ok=True)
+
+    @property
+    def always_replays(self) -> bool:
+        """Whether Restate closes a run's input at once, so that it hears of siblings late."""
+        return self.settings.get("WORKER_INACTIVITY_TIMEOUT_S") == "0"
 
     def open_gate(self, name: str) -> None:
         """Let the tools go on that hold at this gate."""

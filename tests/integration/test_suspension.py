@@ -1,0 +1,31 @@
+"""Runs that wait leave the worker; runs that work stay reachable."""
+
+from tests.fakes.api import Api, TestStack, wait_until
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, text
+
+
+def _engine_status(stack: TestStack, run_id: str) -> str:
+    where = f"id = '{stack.invocation_id(run_id)}'"
+    return stack.query(f"SELECT status FROM sys_invocation WHERE {where}")[0]["status"]
+
+
+def test_waiting_runs_are_suspended(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A queued and a sleeping run leave the worker after a while, and go on when it is time."""
+    thread_id, gate = key.replace(" ", "-"), Gate()
+    model.script(f"{key} first", [text("first", gate=gate)])
+    model.script(f"{key} queued", [text("queued")])
+    model.script(f"{key} asleep", [text("asleep")])
+    first = api.start("tester", f"{key} first", thread_id=thread_id)
+    queued = api.start("tester", f"{key} queued", thread_id=thread_id)
+    asleep = api.start("tester", f"{key} asleep", after_s=6)
+    for run_id in (queued, asleep):
+        wait_until(
+            lambda run_id=run_id: _engine_status(stack, run_id) == "suspended", "a suspended run"
+        )
+    gate.open()
+    assert api.result(first)["output"] == "first"
+    assert api.result(queued)["output"] == "queued"
+    assert api.result(asleep)["output"] == "asleep"
