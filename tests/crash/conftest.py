@@ -1,0 +1,40 @@
+"""A stack whose parts are killed and started again."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.api import Api, TestStack
+from tests.fakes.model_server import ScriptedModel
+
+pytestmark = pytest.mark.crash
+
+
+@pytest.fixture(scope="session")
+def crash_stack(
+    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
+) -> Iterator[TestStack]:
+    """One stack for all crash tests."""
+    with TestStack(tmp_path_factory.mktemp("crash"), model) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(crash_stack: TestStack) -> TestStack:
+    """The stack, whole again whatever the test before has left."""
+    if not crash_stack.restate.running:
+        crash_stack.start_restate()
+    if not crash_stack.worker.running:
+        crash_stack.start_worker()
+    if not crash_stack.app.running:
+        crash_stack.start_app()
+    crash_stack.wait_ready()
+    return crash_stack
+
+
+@pytest.fixture
+def api(stack: TestStack) -> Iterator[Api]:
+    """A client of the stack's app."""
+    client = Api(stack.app_url)
+    yield client
+    client.close()
