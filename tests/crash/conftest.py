@@ -35,6 +35,5 @@ def stack(crash_stack: TestStack) -> TestStack:
 @pytest.fixture
 def api(stack: TestStack) -> Iterator[Api]:
     """A client of the stack's app."""
-    client = Api(stack.app_url)
-    yield client
-    client.close()
+    with Api(stack.app_url) as client:
+        yield client

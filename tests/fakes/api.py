@@ -1,14 +1,16 @@
 """A client of the HTTP interface, and a stack made for tests."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
+from dev.process import Process
 from dev.stack import Ports, Stack
 from tests.fakes.model_server import ScriptedModel
 
@@ -22,6 +24,12 @@ class Api:
     def __init__(self, base_url: str) -> None:
         self.http = httpx.Client(base_url=base_url, trust_env=False, timeout=60)
         self._pool = ThreadPoolExecutor(64)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -123,6 +131,16 @@ class TestStack(Stack):
             },
         )
         (directory / "gates").mkdir(parents=True, exist_ok=True)
+
+    def process(self, package: str, settings: Mapping[str, str]) -> Process:
+        """Return another process of this stack, with other settings, not started."""
+        return Process(
+            f"{package}-2",
+            [sys.executable, "-m", package],
+            {**self.environment, **settings},
+            self.directory / f"{package}-2.log",
+            self.directory,
+        )
 
     @property
     def always_replays(self) -> bool:

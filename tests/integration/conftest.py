@@ -23,6 +23,5 @@ def stack(
 @pytest.fixture(scope="session")
 def api(stack: TestStack) -> Iterator[Api]:
     """A client of the stack's app."""
-    client = Api(stack.app_url)
-    yield client
-    client.close()
+    with Api(stack.app_url) as client:
+        yield client

@@ -11,9 +11,7 @@ from shared.settings import SharedSettings
 from worker.settings import WorkerSettings
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-SHARED = {
-    field.validation_alias or name.upper() for name, field in SharedSettings.model_fields.items()
-}
+SHARED = {str(field.validation_alias) for field in SharedSettings.model_fields.values()}
 
 
 @pytest.mark.parametrize("service", ["app", "worker", "register"])

@@ -1,6 +1,6 @@
-"""The scripted model server, and the real model client in this process against it."""
+"""The real model client in this process against it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -26,17 +26,11 @@ _PROVIDER_VARIABLES = (
 )
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[ScriptedModel]:
-    with ScriptedModel.start() as server:
-        yield server
-
-
 @pytest.fixture
-async def ask(server: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
+async def ask(model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
     for variable in _PROVIDER_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
-    asker = Asker(server)
+    asker = Asker(model)
     yield asker
-    server.forget(asker.key)
+    model.forget(asker.key)
     await load_litellm().close_litellm_async_clients()

@@ -280,9 +280,11 @@ async def test_which_calls_are_known() -> None:
         ('{"cents": 5} and more', {}),
         ('{"half": "\\ud800"}', {}),
         ('{"a":' * 3000 + "1" + "}" * 3000, {}),
+        ('{"a":' * 195 + "1" + "}" * 195, {}),
+        ('{"a": NaN}', {}),
         ('{"cents": 5, "a": [null, "ä"]}', {"cents": 5, "a": [None, "ä"]}),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 async def test_arguments_that_a_model_wrote(written: str, shown: Any) -> None:
     """Whatever a model writes as arguments can be shown and kept, and goes to the tool as it is."""

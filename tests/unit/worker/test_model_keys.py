@@ -76,14 +76,14 @@ async def test_all_keys_are_refused(ask: Asker) -> None:
     assert "WORKER_PROVIDERS" in outcome.error.message
 
 
-@pytest.mark.parametrize("model", ["openai/x", "anthropic/claude-sonnet-4-5"])
+@pytest.mark.parametrize("called", ["openai/x", "anthropic/claude-sonnet-4-5"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-async def test_no_key_at_all(ask: Asker, model: str, stream: bool) -> None:
+async def test_no_key_at_all(ask: Asker, called: str, stream: bool) -> None:
     """Without a key nothing is sent, and the error names the variable to set."""
-    outcome = await ask.fault(model=model, stream=stream, provider=Provider())
+    outcome = await ask.fault(model=called, stream=stream, provider=Provider())
     assert (outcome.error.type, outcome.error.retryable) == ("model-auth", False)
     assert outcome.retry_after_s is None
-    assert f"{model.partition('/')[0].upper()}_API_KEY" in outcome.error.message
+    assert f"{called.partition('/')[0].upper()}_API_KEY" in outcome.error.message
 
 
 async def test_key_of_the_environment(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +113,15 @@ async def test_no_secret_shows(ask: Asker, status: int) -> None:
     assert logs[0]["event"] == "model_call_failed"
     assert logs[0]["key"] == "a"
     assert "secret-" not in outcome.model_dump_json() + repr(logs)
+
+
+async def test_no_key_of_the_environment_shows(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a key that only the environment knows."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-environment")
+    monkeypatch.setenv("OPENAI_BASE_URL", ask.server.url)
+    quoted = error("key secret-environment", type_="x", code="y")
+    outcome = await ask.fault(fault(400, quoted), provider=Provider())
+    assert outcome.error.message == "key ***"
 
 
 async def test_a_working_key_is_not_logged(ask: Asker) -> None:

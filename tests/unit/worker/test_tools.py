@@ -6,10 +6,11 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import structlog
+from pydantic import AfterValidator
 from structlog.testing import LogCapture
 
 import worker.tools
@@ -141,6 +142,26 @@ async def test_invalid_arguments_are_shown_in_part(runner: ToolRunner) -> None:
 
     record = await execute(runner, refund, '{"x": "' + "y" * 10_000)
     assert len(record.output) < 1000
+
+
+async def test_validator_that_fails(runner: ToolRunner, logged: list[Any]) -> None:
+    """A validator of the author's that breaks is the tool's failure, and not the run's."""
+
+    def break_down(value: int) -> int:
+        raise KeyError("cents")
+
+    @tool
+    async def refund(cents: Annotated[int, AfterValidator(break_down)]) -> str:
+        """Refund.
+
+        Args:
+            cents: How much.
+        """
+        raise AssertionError("run with invalid arguments")
+
+    record = await execute(runner, refund, '{"cents": 5}')
+    assert (record.output, record.is_error) == ("The tool refund failed: KeyError: 'cents'", True)
+    assert logged[0]["event"] == "tool_failed"
 
 
 async def test_unknown_tool(runner: ToolRunner) -> None:

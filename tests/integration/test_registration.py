@@ -1,0 +1,230 @@
+"""Registering the worker: repeatable, verified, and clear when it can't be."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import httpx
+import pytest
+
+from dev.restate_binary import ROOT, restate_binary
+from dev.stack import Ports
+from tests.fakes.api import Api, TestStack, wait_until
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, attempts, text
+
+_NEWER = 7
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> Iterator[TestStack]:
+    """A stack that is registered by these tests alone."""
+    stack = TestStack(tmp_path_factory.mktemp("registration"), model)
+    try:
+        stack.start_restate()
+        stack.start_worker()
+        stack.start_app()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def api(fresh: TestStack) -> Iterator[Api]:
+    """A client of the stack's app."""
+    with Api(fresh.app_url) as client:
+        yield client
+
+
+def _register(
+    stack: TestStack, settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worker", "register", "--timeout", "5"],
+        env={**stack.environment, **(settings or {})},
+        cwd=stack.directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _served(stack: TestStack, service: str = "tester") -> dict:
+    answer = httpx.get(f"{stack.admin_url}/services/{service}", trust_env=False)
+    return answer.json() if answer.status_code == 200 else {}
+
+
+def test_before_registration(fresh: TestStack, key: str) -> None:
+    """The app is up but not ready, and a start says what to run."""
+    with httpx.Client(base_url=fresh.app_url, trust_env=False) as http:
+        assert http.get("/healthz").status_code == 200
+        ready = http.get("/readyz")
+        assert (ready.status_code, ready.json()["type"]) == (503, "not-registered")
+        for body in ({"input": key}, {"input": key, "thread_id": "t"}):
+            answer = http.post("/agents/tester/runs", json=body)
+            assert (answer.status_code, answer.json()["type"]) == (503, "not-registered")
+            assert "make register" in answer.json()["detail"]
+
+
+def test_register_and_again(fresh: TestStack) -> None:
+    """Registering twice is as good as once."""
+    for _ in range(2):
+        done = _register(fresh)
+        assert done.returncode == 0, done.stderr
+    deployments = httpx.get(f"{fresh.admin_url}/deployments", trust_env=False).json()
+    assert [d["uri"].rpartition("/")[2] for d in deployments["deployments"]] == ["v1"]
+    assert httpx.get(f"{fresh.app_url}/readyz", trust_env=False).json()["drift"] == []
+
+
+def test_changed_code_replaces_the_deployment(
+    api: Api, fresh: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A worker with another definition is registered in place, under a run in flight."""
+    gate = Gate()
+    model.script(key, [attempts(text("lost", gate=gate), text("ok"))])
+    run_id = api.start("tester", key)
+    model.wait_for(key)
+    before = _served(fresh)["metadata"]
+    fresh.worker.kill()
+    changed = {"MODEL": "openai/another"}
+    worker = fresh.process("worker", changed)
+    worker.start()
+    try:
+        # The worker that answers serves other agents than a command without the new setting.
+        wait_until(lambda: _is_up(_health(fresh)), "the worker")
+        stale = _register(fresh)
+        assert stale.returncode == 1
+        assert "serves other agents" in stale.stderr
+        assert _register(fresh, changed).returncode == 0
+        assert _served(fresh)["metadata"] != before
+        ready = httpx.get(f"{fresh.app_url}/readyz", trust_env=False)
+        assert (ready.status_code, ready.json()["drift"]) == (
+            200,
+            ["tester", "greeter", "short", "support"],
+        )
+        assert api.result(run_id)["output"] == "ok"
+    finally:
+        gate.open()
+        worker.terminate()
+        fresh.start_worker()
+        assert _register(fresh).returncode == 0
+
+
+def _health(stack: TestStack) -> str:
+    return f"http://127.0.0.1:{stack.ports.worker}/healthz"
+
+
+def test_worker_out_of_reach(fresh: TestStack) -> None:
+    """It waits for the worker, and then says where it looked."""
+    free = Ports.free().worker
+    done = _register(fresh, {"WORKER_URL": f"http://127.0.0.1:{free}"})
+    assert done.returncode == 1
+    assert f"does not answer at http://127.0.0.1:{free}" in done.stderr
+    done = _register(fresh, {"RESTATE_ADMIN_URL": f"http://127.0.0.1:{free}"})
+    assert done.returncode == 1
+    assert "Restate's admin API does not answer" in done.stderr
+
+
+def test_other_journal_versions_are_refused(fresh: TestStack) -> None:
+    """A path of another journal version is a 503, so that Restate keeps the run for later."""
+    with httpx.Client(base_url=_health(fresh).removesuffix("/healthz"), trust_env=False) as http:
+        assert http.get(f"/v{_NEWER}/discover").status_code == 503
+        assert http.get("/discover").status_code == 404
+
+
+def test_older_worker_does_not_take_over_newer_runs(
+    api: Api, fresh: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """Going back is refused while runs of the newer version are in flight, and works after."""
+    gate = Gate()
+    model.script(key, [text("ok", gate=gate)])
+    port = Ports.free().worker
+    newer = fresh.process("tests.fakes.newer_worker", {"WORKER_PORT": str(port)})
+    newer.start()
+    try:
+        wait_until(lambda: _is_up(f"http://127.0.0.1:{port}/healthz"), "the newer worker")
+        url = f"http://127.0.0.1:{port}/v{_NEWER}"
+        httpx.post(
+            f"{fresh.admin_url}/deployments", json={"uri": url, "force": True}, trust_env=False
+        ).raise_for_status()
+        run_id = api.start("tester", key)
+        model.wait_for(key)
+        refused = _register(fresh)
+        assert refused.returncode == 1
+        assert "1 runs in flight were begun by the newer worker" in refused.stderr
+        gate.open()
+        assert api.result(run_id)["output"] == "ok"
+        assert _register(fresh).returncode == 0
+        assert _served(fresh)["deployment_id"] == _deployment(fresh, "/v1")
+    finally:
+        gate.open()
+        newer.terminate()
+
+
+def _deployment(stack: TestStack, suffix: str) -> str:
+    deployments = httpx.get(f"{stack.admin_url}/deployments", trust_env=False).json()
+    return next(d["id"] for d in deployments["deployments"] if d["uri"].endswith(suffix))
+
+
+def test_service_prefix_keeps_teams_apart(fresh: TestStack, model: ScriptedModel, key: str) -> None:
+    """Two teams share a Restate cluster: each has its own services."""
+    model.script(key, [text("ok")])
+    ports = Ports.free()
+    team = {
+        "SERVICE_PREFIX": "team-b.",
+        "WORKER_PORT": str(ports.worker),
+        "WORKER_URL": f"http://127.0.0.1:{ports.worker}",
+        "APP_PORT": str(ports.app),
+    }
+    worker, app = fresh.process("worker", team), fresh.process("app", team)
+    worker.start()
+    app.start()
+    try:
+        done = _register(fresh, team)
+        assert done.returncode == 0, done.stderr
+        url = f"http://127.0.0.1:{ports.app}"
+        wait_until(lambda: _is_up(f"{url}/readyz"), "the team's app")
+        with Api(url) as team_api:
+            run = team_api.run("tester", key, thread_id=key.replace(" ", "-"))
+        assert run["output"] == "ok"
+        assert _served(fresh, "team-b.tester")
+        assert (
+            httpx.get(f"{fresh.app_url}/runs/{run['run_id']}", trust_env=False).status_code == 404
+        )
+    finally:
+        app.terminate()
+        worker.terminate()
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_restate_cli_registers(fresh: TestStack) -> None:
+    """The documented way by Restate's own command line works."""
+    done = subprocess.run(
+        [
+            str(restate_binary("restate")),
+            "--yes",
+            "deployments",
+            "register",
+            f"http://127.0.0.1:{fresh.ports.worker}/v1",
+            "--force",
+        ],
+        env={
+            **fresh.environment,
+            "RESTATE_ADMIN_URL": fresh.admin_url,
+            "RESTATE_CLI_CONFIG_HOME": str(fresh.directory / "cli"),
+            "HOME": str(fresh.directory),
+            "PATH": os.environ["PATH"],
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,358 @@
+"""The HTTP front without anything behind it: what it refuses itself, and how it says so."""
+
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.main import create_app
+from app.settings import AppSettings
+from shared import Agent
+from shared.errors import Problem, problem_types
+from shared.registry import Registry
+
+RUN_ID = "support.aaaaaaaaaaaaaaaaaaaaaaaaaa"
+QUICK_S = 5
+Client = httpx.AsyncClient
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Return the address of a server that refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def connect(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
+    @asynccontextmanager
+    async def connect(**changes: Any) -> AsyncIterator[Client]:
+        monkeypatch.chdir(tmp_path)  # away from any `.env`
+        # These have aliases, so that only the environment can set them.
+        monkeypatch.setenv("RESTATE_INGRESS_URL", nobody)
+        monkeypatch.setenv("RESTATE_ADMIN_URL", nobody)
+        settings = AppSettings(**changes)
+        agents = [
+            Agent(name="support", instructions="Help."),
+            Agent(name="filled", instructions="Help {{company}} in {{city}}."),
+        ]
+        app = create_app(settings, Registry(agents, "openai/x"))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            Client(transport=transport, base_url="http://app") as client,
+        ):
+            yield client
+
+    return connect
+
+
+@pytest.fixture
+async def client(connect: Connect) -> AsyncIterator[Client]:
+    async with connect() as client:
+        yield client
+
+
+def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    """Check that an answer is a problem document of this type, and return it."""
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert (response.status_code, document["status"], document["type"]) == (status, status, slug)
+    assert document["title"]
+    assert document["detail"]
+    return document
+
+
+# What needs nobody else.
+
+
+async def test_health(client: Client) -> None:
+    """The process is up, whatever else is down."""
+    response = await client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_agents(client: Client) -> None:
+    """Agents are listed and described without Restate."""
+    listed = (await client.get("/agents")).json()
+    assert [item["name"] for item in listed["items"]] == ["support", "filled"]
+    assert listed["next_cursor"] is None
+    assert (await client.get("/agents/filled")).json() == listed["items"][1]
+    assert listed["items"][1]["context"] == ["company", "city"]
+
+
+async def test_openapi_document(client: Client) -> None:
+    """Every problem is in the OpenAPI document, under its status, at every call."""
+    document = (await client.get("/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for kind in problem_types():
+                described = operation["responses"][str(kind.status)]
+                assert f"`{kind.slug}`" in described["description"], (path, method)
+                assert "application/problem+json" in described["content"]
+
+
+def test_problem_types() -> None:
+    """Each problem has a name of its own, and a status that fits who must act."""
+    kinds = problem_types()
+    assert len({kind.slug for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        caller = "CallerProblem" in [base.__name__ for base in kind.__mro__]
+        assert kind.status in (range(400, 500) if caller else range(500, 600))
+        assert issubclass(kind, Problem)
+        assert kind.slug == kind.slug.lower()
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_unknown_agent(client: Client, method: str) -> None:
+    """An agent that is not there is a 404 that names those that are."""
+    path = "/agents/nobody" if method == "GET" else "/agents/nobody/runs"
+    response = await client.request(method, path, json={"input": "Hi."})
+    assert "support, filled" in problem(response, 404, "unknown-agent")["detail"]
+
+
+async def test_unknown_address(client: Client) -> None:
+    """An address that is not there is a problem document too."""
+    problem(await client.get("/nothing/here"), 404, "not-found")
+
+
+async def test_wrong_method(client: Client) -> None:
+    """A method that does not fit says which ones do."""
+    response = await client.delete("/agents")
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "nonsense",
+        "support.short",
+        "Support.aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "a'b.aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+)
+@pytest.mark.parametrize("call", ["GET ", "GET /result", "GET /events", "POST /cancel"])
+async def test_what_is_no_run_id(client: Client, run_id: str, call: str) -> None:
+    """What can't be a run is unknown without asking Restate."""
+    method, _, rest = call.partition(" ")
+    response = await client.request(method, f"/runs/{run_id}{rest}")
+    assert run_id in problem(response, 404, "unknown-run")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body.input"),
+        ({"input": "Hi.", "inptu": 1}, "body.inptu"),
+        ({"input": "Hi.", "limits": {"max_turns": 0}}, "body.limits.max_turns"),
+        ({"input": "Hi.", "thread_id": "a/b"}, "body.thread_id"),
+        ({"input": "Hi.", "on_busy": "enqueue"}, "body"),
+        ({"input": [{"role": "system", "content": "x"}]}, "body.input.list[InputMessage].0.role"),
+    ],
+)
+async def test_invalid_body(client: Client, body: dict[str, Any], field: str) -> None:
+    """A body that does not fit is a 422 that names the field, and says what is wrong with it."""
+    document = problem(await client.post("/agents/support/runs", json=body), 422, "invalid-request")
+    assert field in [fault["field"] for fault in document["errors"]]
+    assert all(fault["message"] for fault in document["errors"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff",
+        b'{"input": "\\ud800"}',
+        b'{"input": "Hi.", "context": {"a": "\\ud800"}}',
+        b'{"input": "Hi.", "context": {"\\ud800": 1}}',
+        b'{"input": "Hi.", "context": {"a": NaN}}',
+        b'{"input": "Hi.", "context": {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}}",
+        b'{"input": "Hi.", "\\ud800": 1}',
+        b'{"input": "Hi.", "context": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}",
+        b'{"input": "Hi.", "context": {"a": ' + b"[" * 200 + b"]" * 200 + b"}}",
+        b'{"input": "Hi.", "context": {"a": ' + b"[" * 185 + b"]" * 185 + b"}}",
+    ],
+    ids=range(14),
+)
+async def test_odd_body(client: Client, content: bytes) -> None:
+    """A body that is no JSON, or none that can be kept, is the caller's fault."""
+    headers = {"content-type": "application/json"}
+    response = await client.post("/agents/support/runs", content=content, headers=headers)
+    problem(response, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (f"/runs/{RUN_ID}/events?after=-1", "query.after"),
+        (f"/runs/{RUN_ID}/events?after=x", "query.after"),
+        ("/threads/t/messages?limit=0", "query.limit"),
+        ("/threads/t/messages?limit=101", "query.limit"),
+        ("/threads/a%20b", "path.thread_id"),
+    ],
+)
+async def test_invalid_parameter(client: Client, path: str, field: str) -> None:
+    """A parameter that does not fit is named."""
+    document = problem(await client.get(path), 422, "invalid-request")
+    assert [fault["field"] for fault in document["errors"]] == [field]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "²", "", "9" * 30, "9" * 5000])
+async def test_invalid_cursor(client: Client, cursor: str) -> None:
+    """A cursor is what the page before gave, and nothing else."""
+    response = await client.get("/threads/t/messages", params={"cursor": cursor})
+    assert "next_cursor" in problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"Prefer": "wait=soon"}, "wait=N"),
+        ({"Idempotency-Key": ""}, "idempotency-key"),
+        ({"Idempotency-Key": "x" * 257}, "idempotency-key"),
+    ],
+)
+async def test_invalid_header(client: Client, headers: dict[str, str], named: str) -> None:
+    """A header that does not fit is named."""
+    response = await client.post("/agents/support/runs", json={"input": "Hi."}, headers=headers)
+    assert named in problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1.5"])
+async def test_invalid_last_event_id(client: Client, value: str) -> None:
+    """A stream goes on after the number of an event."""
+    response = await client.get(f"/runs/{RUN_ID}/events", headers={"Last-Event-ID": value})
+    assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
+
+
+async def test_missing_context(client: Client) -> None:
+    """Names that the instructions need and the context lacks are all told at once."""
+    body = {"input": "Hi.", "context": {"company": "Acme"}}
+    document = problem(await client.post("/agents/filled/runs", json=body), 422, "invalid-request")
+    assert [fault["field"] for fault in document["errors"]] == ["body.context.city"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_large_body(connect: Connect, chunked: bool) -> None:
+    """A body over the limit is refused, whether or not it says how long it is."""
+    content = json.dumps({"input": "x" * 2000}).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 100):
+            yield content[start : start + 100]
+
+    headers = {"content-type": "application/json"}
+    async with connect(max_body_bytes=1000) as client:
+        response = await client.post(
+            "/agents/support/runs", content=pieces() if chunked else content, headers=headers
+        )
+        assert "APP_MAX_BODY_BYTES" in problem(response, 413, "body-too-large")["detail"]
+
+
+# Keys.
+
+
+async def test_keys(connect: Connect) -> None:
+    """With keys set, every call but health needs one; the tenant's agents are the same."""
+    async with connect(keys={"acme": ["secret-1"]}) as client:
+        response = await client.get("/agents")
+        problem(response, 401, "unauthorized")
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert "secret-1" not in response.text
+        good = {"Authorization": "Bearer secret-1"}
+        assert (await client.get("/agents", headers=good)).status_code == 200
+        assert (await client.get("/healthz")).status_code == 200
+
+
+CALLS = [
+    ("POST", "/agents/support/runs"),
+    ("GET", f"/runs/{RUN_ID}"),
+    ("GET", f"/runs/{RUN_ID}/result"),
+    ("GET", f"/runs/{RUN_ID}/events"),
+    ("POST", f"/runs/{RUN_ID}/cancel"),
+    ("GET", "/threads/t"),
+    ("GET", "/threads/t/messages"),
+    ("DELETE", "/threads/t"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+async def test_calls_without_a_key(connect: Connect, method: str, path: str) -> None:
+    """No call tells a stranger anything, not even whether its body was valid."""
+    async with connect(keys={"acme": ["secret-1"]}) as client:
+        for body in ({"input": "Hi."}, {}):
+            problem(await client.request(method, path, json=body), 401, "unauthorized")
+
+
+# Without Restate.
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+async def test_without_restate(client: Client, method: str, path: str) -> None:
+    """Without Restate each call is soon a 503 that may be tried again."""
+    began = time.monotonic()
+    response = await client.request(method, path, json={"input": "Hi."})
+    assert time.monotonic() - began < QUICK_S
+    problem(response, 503, "restate-unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ({"thread_id": "t"}, {}),
+        ({"thread_id": "t", "after_s": 5}, {}),
+        ({}, {"Prefer": "respond-async"}),
+        ({}, {"Accept": "text/event-stream"}),
+        ({}, {"Idempotency-Key": "k"}),
+    ],
+    ids=str,
+)
+async def test_starts_without_restate(
+    client: Client, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """However a run is started, nothing is started without Restate, and the answer says so."""
+    response = await client.post(
+        "/agents/support/runs", json={"input": "Hi.", **body}, headers=headers
+    )
+    document = problem(response, 503, "restate-unavailable")
+    assert "nothing was started" in document["detail"]
+    assert "location" not in response.headers
+
+
+async def test_readiness_without_restate(client: Client, nobody: str) -> None:
+    """Readiness names the part that is missing, and where it was looked for."""
+    began = time.monotonic()
+    response = await client.get("/readyz")
+    assert time.monotonic() - began < QUICK_S
+    assert nobody in problem(response, 503, "restate-unavailable")["detail"]
+
+
+async def test_a_bug(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug is a 500 that tells clients nothing of its inside."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret-1")
+
+    monkeypatch.setattr(Registry, "describe", fail)
+    with capture_logs() as logs:
+        response = await client.get("/agents")
+    assert [(entry["event"], entry["path"]) for entry in logs] == [("request_failed", "/agents")]
+    problem(response, 500, "internal")
+    assert "secret-1" not in response.text

@@ -1,0 +1,37 @@
+"""The `Prefer` header."""
+
+import pytest
+
+from app.prefer import Preference, parse_prefer
+from shared.errors import InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, Preference(120, None)),
+        ("", Preference(120, None)),
+        ("respond-async", Preference(0, "respond-async")),
+        ("Respond-Async", Preference(0, "respond-async")),
+        ("wait=10", Preference(10, "wait=10")),
+        ('wait="10"', Preference(10, "wait=10")),
+        ("wait = 10", Preference(10, "wait=10")),
+        ("wait=0", Preference(0, "wait=0")),
+        ("respond-async, wait=10", Preference(0, "respond-async")),
+        ("return=minimal, wait=5; strict", Preference(5, "wait=5")),
+        ("handling=lenient", Preference(120, None)),
+        ("waiting=5", Preference(120, None)),
+    ],
+)
+def test_known(header: str | None, expected: Preference) -> None:
+    """What is known is applied, and what is not is ignored, as the RFC asks."""
+    assert parse_prefer(header, 120) == expected
+
+
+@pytest.mark.parametrize(
+    "header", ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=1e9", "wait=9999999"]
+)
+def test_waits_of_no_number(header: str) -> None:
+    """A wait that is no number of seconds is refused, with what to write."""
+    with pytest.raises(InvalidRequest, match="write wait=N"):
+        parse_prefer(header, 120)

@@ -1,0 +1,105 @@
+"""An `Agent` is frozen data, and a mistake in it shows when its file is imported."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared import Agent, DefinitionError, tool
+from shared.agent import DEFAULT_MAX_TURNS
+
+
+@tool
+def find() -> str:
+    """Find."""
+    return ""
+
+
+@tool(name="find")
+def find_too() -> str:
+    """Find."""
+    return ""
+
+
+def make(**changes: Any) -> Agent:
+    return Agent(**{"name": "support", "instructions": "Help.", **changes})
+
+
+def test_defaults() -> None:
+    """Name and instructions are enough; the run is limited all the same."""
+    agent = make()
+    assert (agent.model, agent.description, agent.tools, agent.model_options) == (
+        None,
+        None,
+        (),
+        {},
+    )
+    assert agent.limits.max_turns == DEFAULT_MAX_TURNS
+
+
+def test_frozen() -> None:
+    """An agent can't be changed after its import, not even by the list that it was made of."""
+    tools = [find]
+    agent = make(tools=tools)
+    tools.clear()
+    assert agent.tools == (find,)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        agent.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", ["a", "support", "a-1_b", "a" * 63])
+def test_names(name: str) -> None:
+    """Names are what URLs and Restate take."""
+    assert make(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({"name": ""}, "starts with a lower-case letter"),
+        ({"name": "Support"}, "starts with a lower-case letter"),
+        ({"name": "1st"}, "starts with a lower-case letter"),
+        ({"name": "a.b"}, "starts with a lower-case letter"),
+        ({"name": "a\n"}, "starts with a lower-case letter"),
+        ({"name": "a" * 64}, "at most 63"),
+        ({"instructions": "  \n"}, "say what it is for"),
+        ({"model": "gpt-5"}, "write provider/model"),
+        ({"model": "/gpt-5"}, "write provider/model"),
+        ({"model": "openai/"}, "write provider/model"),
+        ({"tools": [find, find_too]}, "two tools are called 'find'; rename one"),
+        ({"tools": [print]}, "decorate the function with @tool"),
+        ({"model_options": {"at": datetime.now(UTC)}}, "plain JSON"),
+        ({"model_options": {"temperature": 0, "stream": True}}, "may not set stream"),
+        ({"model_options": {"api_key": "k", "model": "m"}}, "may not set api_key, model"),
+    ],
+    ids=str,
+)
+def test_mistakes(changes: dict[str, Any], fix: str) -> None:
+    """A declaration that can't work is refused, with the way to mend it."""
+    with pytest.raises(DefinitionError, match=fix):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "placeholders"),
+    [
+        ("Help.", ()),
+        ("Help {{company}} and {{ company }} in {{city_2}}.", ("company", "city_2")),
+        ('JSON such as {"a": {}} and {single} stay.', ()),
+    ],
+)
+def test_placeholders(instructions: str, placeholders: tuple[str, ...]) -> None:
+    """Each name that the instructions need is told once, in order."""
+    assert make(instructions=instructions).placeholders == placeholders
+
+
+def test_render() -> None:
+    """Texts are filled in as they are, other values as JSON, and nothing is filled in twice."""
+    agent = make(instructions="{{name}} has {{ stock }}; {{name}}. Keep {this}.")
+    context = {"name": "Café {{stock}}", "stock": {"ä": [1, None]}, "unused": 1}
+    assert agent.render_instructions(context) == (
+        'Café {{stock}} has {"ä": [1, null]}; Café {{stock}}. Keep {this}.'
+    )
+    with pytest.raises(KeyError, match="stock"):
+        agent.render_instructions({"name": "x"})

@@ -1,0 +1,151 @@
+"""What the HTTP interface takes and gives."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
+from shared.protocol import ENDED, Message, Run, StartRun, Usage
+
+IMAGE = {"type": "image", "url": "https://x/y.png"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": "Hi."},
+        {"input": "", "thread_id": "a.b:c_d-1", "on_busy": "enqueue"},
+        {"input": [{"role": "user", "content": "Hi."}]},
+        {"input": [{"role": "user", "content": [{"type": "text", "text": "See:"}, IMAGE]}]},
+        {
+            "input": [
+                {"role": "user", "content": "Hi."},
+                {"role": "assistant", "content": "Hello."},
+                {"role": "user", "content": "Bye."},
+            ]
+        },
+        {"input": "Hi.", "context": {"a": [1, {"b": None}]}, "metadata": {"a": "b"}},
+        {"input": "Hi.", "limits": {"max_turns": 1}, "after_s": 0.5, "stream": True},
+        {"input": "Hi.", "thread_id": "x" * 128},
+    ],
+)
+def test_bodies(body: dict[str, Any]) -> None:
+    """These start a run."""
+    assert StartRun.model_validate(body)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"input": None}, "input.str"),
+        ({"input": []}, "input.list[InputMessage]"),
+        ({"input": [{"role": "system", "content": "x"}]}, "input.list[InputMessage].0.role"),
+        ({"input": [{"role": "user", "content": "x", "id": 1}]}, "input.list[InputMessage].0.id"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "audio"}]}]},
+            "input.list[InputMessage].0.content.list[tagged-union[TextPart,ImagePart,FilePart]].0",
+        ),
+        ({"inptu": "x"}, "inptu"),
+        ({"thread_id": ""}, "thread_id"),
+        ({"thread_id": "a b"}, "thread_id"),
+        ({"thread_id": "a/b"}, "thread_id"),
+        ({"thread_id": "a\n"}, "thread_id"),
+        ({"thread_id": "x" * 129}, "thread_id"),
+        ({"thread_id": "t", "on_busy": "panic"}, "on_busy"),
+        ({"after_s": -1}, "after_s"),
+        ({"after_s": 366 * 24 * 3600}, "after_s"),
+        ({"after_s": float("nan")}, "after_s"),
+        ({"limits": {"max_turns": 0}}, "limits.max_turns"),
+        ({"limits": {"max_turns": 1001}}, "limits.max_turns"),
+        ({"limits": {"max_truns": 1}}, "limits.max_truns"),
+        ({"metadata": {"a": 1}}, "metadata.a"),
+        ({"context": [1]}, "context"),
+        ({"stream": "perhaps"}, "stream"),
+    ],
+    ids=str,
+)
+def test_invalid_bodies(changes: dict[str, Any], field: str) -> None:
+    """These don't, and the error names the field."""
+    with pytest.raises(ValidationError) as raised:
+        StartRun.model_validate({"input": "Hi.", **changes})
+    assert field in [".".join(map(str, fault["loc"])) for fault in raised.value.errors()]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"input": "Hi.", "on_busy": "enqueue"}, "on_busy needs a thread_id"),
+        ({"input": [{"role": "assistant", "content": "Hi."}]}, "must have the role user"),
+    ],
+)
+def test_bodies_that_contradict_themselves(body: dict[str, Any], message: str) -> None:
+    """Fields that are fine one by one may not fit each other."""
+    with pytest.raises(ValidationError, match=message):
+        StartRun.model_validate(body)
+
+
+def test_wire_models_are_frozen() -> None:
+    """What came over the wire is not changed."""
+    with pytest.raises(ValidationError):
+        StartRun(input="Hi.").input = "Bye."  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_times_are_utc() -> None:
+    """A time of any zone is given in UTC."""
+    there = datetime(2026, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+    run = Run(run_id="a", agent="b", status="queued", created_at=there)
+    assert run.created_at == there
+    assert '"created_at":"2026-01-01T12:00:00Z"' in run.model_dump_json()
+
+
+# Usage.
+
+
+def test_usage_adds_up() -> None:
+    """Every count is added."""
+    one = Usage(
+        input_tokens=1,
+        output_tokens=2,
+        cached_tokens=3,
+        reasoning_tokens=4,
+        model_calls=5,
+        tool_calls=6,
+        cost_usd=0.5,
+    )
+    double = {name: 2 * value for name, value in one.model_dump().items()}
+    assert (one + one).model_dump() == double
+    assert Usage() + one == one
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "total"),
+    [(0.25, 0.5, 0.75), (None, 0.5, None), (0.5, None, None), (None, None, None), (0.0, 0.0, 0.0)],
+)
+def test_unknown_cost(first: float | None, second: float | None, total: float | None) -> None:
+    """With one price unknown the sum is unknown, never too low."""
+    assert (Usage(cost_usd=first) + Usage(cost_usd=second)).cost_usd == total
+
+
+# Events.
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+def test_terminal_events(status: Any) -> None:
+    """Each way to end has its event, with the run but not its messages."""
+    message = Message(
+        id="1", role="user", content="x", run_id="a", created_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    run = Run(run_id="a", agent="b", status=status, messages=[message])
+    event = terminal_event(run, 7)
+    assert (event.type, event.seq, event.run_id) == (f"run.{status}", 7, "a")
+    assert event.run.messages is None
+    assert ANY_EVENT.validate_json(ANY_EVENT.dump_json(event)) == event
+    assert run.ended
+
+
+def test_ends() -> None:
+    """Every status that ends a run has an event, and no other one has."""
+    assert set(TERMINAL_EVENTS) == ENDED
+    assert not Run(run_id="a", agent="b", status="paused").ended

@@ -1,0 +1,573 @@
+"""`@tool`: from a typed function to a schema, and from a model's text to arguments."""
+
+import enum
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from shared import DefinitionError, Tool, ToolContext, tool
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Address(BaseModel):
+    street: str
+    zip_code: str | None = None
+
+
+class Order(BaseModel):
+    title: str
+    """A field that is called as the noise that pydantic adds."""
+    address: Address
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+# The schema.
+
+
+def schema_of(hint: Any, default: Any = inspect.Parameter.empty) -> dict[str, Any]:
+    """Return the schema of a tool's one parameter, which is called `value`."""
+
+    def fn(value: Any) -> str:
+        """Do it.
+
+        Args:
+            value: What it is.
+        """
+        return str(value)
+
+    fn.__annotations__["value"] = hint
+    if default is not inspect.Parameter.empty:
+        fn.__defaults__ = (default,)
+    parameters = tool(fn).parameters
+    assert parameters["additionalProperties"] is False
+    required = parameters.get("required", [])
+    assert required == (["value"] if default is inspect.Parameter.empty else [])
+    schema = dict(parameters["properties"]["value"])
+    assert schema.pop("description") == "What it is."
+    return schema
+
+
+NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("hint", "schema"),
+    [
+        (str, {"type": "string"}),
+        (int, {"type": "integer"}),
+        (float, {"type": "number"}),
+        (bool, {"type": "boolean"}),
+        (date, {"type": "string", "format": "date"}),
+        (Literal["a", "b"], {"type": "string", "enum": ["a", "b"]}),
+        (list[int], {"type": "array", "items": {"type": "integer"}}),
+        (dict[str, int], {"type": "object", "additionalProperties": {"type": "integer"}}),
+        (str | None, NULLABLE),
+        (Optional[str], NULLABLE),  # noqa: UP045  # authors write it so too
+        (Annotated[int, Field(ge=1, le=9)], {"type": "integer", "minimum": 1, "maximum": 9}),
+        (Annotated[str, Field(pattern="^A-")], {"type": "string", "pattern": "^A-"}),
+        (
+            Annotated[list[str], Field(max_length=2)],
+            {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+        ),
+    ],
+    ids=str,
+)
+def test_schema_of_a_hint(hint: Any, schema: dict[str, Any]) -> None:
+    """A type hint becomes the JSON schema that says the same."""
+    assert schema_of(hint) == schema
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "schema"),
+    [
+        (int, 5, {"type": "integer", "default": 5}),
+        (str | None, None, {**NULLABLE, "default": None}),
+        (Literal["a", "b"], "a", {"type": "string", "enum": ["a", "b"], "default": "a"}),
+        (bool, False, {"type": "boolean", "default": False}),
+    ],
+)
+def test_schema_of_a_default(hint: Any, default: Any, schema: dict[str, Any]) -> None:
+    """A parameter with a default need not be given, and the model sees the default."""
+    assert schema_of(hint, default) == schema
+
+
+@pytest.mark.parametrize(
+    ("hint", "definition"),
+    [
+        (Colour, {"type": "string", "enum": ["red", "blue"]}),
+        (
+            Point,
+            {
+                "type": "object",
+                "properties": {"x": {"type": "integer"}, "y": {"type": "integer", "default": 0}},
+                "required": ["x"],
+                "additionalProperties": False,
+            },
+        ),
+        (
+            Address,
+            {
+                "type": "object",
+                "properties": {
+                    "street": {"type": "string"},
+                    "zip_code": {**NULLABLE, "default": None},
+                },
+                "required": ["street"],
+            },
+        ),
+    ],
+    ids=["enum", "dataclass", "model"],
+)
+def test_schema_of_a_class(hint: Any, definition: dict[str, Any]) -> None:
+    """Enums, dataclasses and models are defined beside the parameters, without generated noise."""
+
+    @tool
+    def fn(value: hint) -> str:  # pyright: ignore[reportInvalidTypeForm]
+        """Do it.
+
+        Args:
+            value: What it is.
+        """
+        return ""
+
+    assert fn.parameters["properties"]["value"]["$ref"] == f"#/$defs/{hint.__name__}"
+    assert fn.parameters["$defs"] == {hint.__name__: definition}
+
+
+def test_nested_models_keep_their_titles() -> None:
+    """Only titles that pydantic makes up are dropped; a field may be called `title`."""
+
+    @tool
+    def fn(order: Order) -> str:
+        """Do it.
+
+        Args:
+            order: What it is.
+        """
+        return ""
+
+    assert set(fn.parameters["$defs"]) == {"Order", "Address"}
+    assert fn.parameters["$defs"]["Order"]["properties"]["title"] == {"type": "string"}
+    assert "title" not in fn.parameters
+
+
+def test_descriptions() -> None:
+    """The docstring is the tool's description, its `Args:` the parameters', over several lines."""
+
+    @tool
+    def find(order_id: str, limit: int = 3) -> str:
+        """Find an order.
+
+        It must be of this year.
+
+        Args:
+            order_id: The order's number,
+                e.g. `A-1001`.
+            limit: How many: at most this.
+
+        Returns:
+            What was found.
+
+        Raises:
+            ToolError: There is none.
+        """
+        return ""
+
+    assert find.description == "Find an order.\n\nIt must be of this year."
+    properties = find.parameters["properties"]
+    assert properties["order_id"]["description"] == "The order's number, e.g. `A-1001`."
+    assert properties["limit"]["description"] == "How many: at most this."
+
+
+def test_tool_context_is_not_shown() -> None:
+    """The context is ours to give: the model sees nothing of it, and it needs no `Args:` line."""
+
+    @tool
+    def find(ctx: ToolContext, order_id: str) -> str:
+        """Find.
+
+        Args:
+            order_id: Which.
+        """
+        return ""
+
+    assert list(find.parameters["properties"]) == ["order_id"]
+    assert find.context_parameter == "ctx"
+    with pytest.raises(ValidationError):
+        find.parse('{"ctx": {}, "order_id": "A"}')
+
+
+def test_no_parameters() -> None:
+    """A tool without parameters has a schema of an empty object, which all providers take."""
+
+    @tool
+    def now() -> str:
+        """Tell the time."""
+        return ""
+
+    assert now.parameters == {"additionalProperties": False, "properties": {}, "type": "object"}
+    assert now.parse("") == now.parse("{}") == {}
+
+
+# The decorated function.
+
+
+def test_options() -> None:
+    """Options are kept; without them a tool is idempotent, has a minute and no retries."""
+
+    @tool
+    def plain() -> str:
+        """Do it."""
+        return ""
+
+    @tool(name="other-name", effect="read", timeout=timedelta(seconds=5), retries=2)
+    async def special() -> str:
+        """Do it."""
+        return ""
+
+    assert (plain.name, plain.effect, plain.timeout, plain.retries, plain.is_async) == (
+        "plain",
+        "idempotent",
+        timedelta(seconds=60),
+        0,
+        False,
+    )
+    assert (special.name, special.effect, special.timeout, special.retries, special.is_async) == (
+        "other-name",
+        "read",
+        timedelta(seconds=5),
+        2,
+        True,
+    )
+
+
+async def test_stays_callable() -> None:
+    """A decorated function is called, or awaited, as before: tests of agents need no worker."""
+
+    @tool
+    def double(number: int) -> int:
+        """Double.
+
+        Args:
+            number: What.
+        """
+        return number * 2
+
+    @tool
+    async def double_later(number: int) -> int:
+        """Double.
+
+        Args:
+            number: What.
+        """
+        return number * 2
+
+    assert double(4) == double(number=4) == 8
+    assert await double_later(4) == 8
+
+
+# What an author may get wrong.
+
+
+def fn_without_docstring(value: str) -> str:
+    return value
+
+
+def fn_with_an_empty_docstring() -> str:
+    """ """  # noqa: D419
+    return ""
+
+
+def fn_without_args(value: str, other: str) -> str:
+    """Do it."""
+    return value
+
+
+def fn_with_an_empty_line(value: str) -> str:
+    """Do it.
+
+    Args:
+        value:
+    """
+    return value
+
+
+def fn_without_hint(value) -> str:  # pyright: ignore[reportMissingParameterType]
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return value
+
+
+def fn_with_args(*args: str) -> str:
+    """Do it."""
+    return ""
+
+
+def fn_with_kwargs(**kwargs: str) -> str:
+    """Do it."""
+    return ""
+
+
+def fn_positional(value: str, /) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return value
+
+
+def fn_with_two_contexts(first: ToolContext, second: ToolContext) -> str:
+    """Do it."""
+    return ""
+
+
+def fn_with_an_odd_type(value: inspect.Signature) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_with_a_callable(value: Callable[[], int]) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_with_an_odd_result() -> inspect.Signature:
+    """Do it."""
+    return inspect.Signature()
+
+
+def fn_with_an_undefined_hint(value: "Nowhere") -> str:  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_with_a_broken_hint(value: Any) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+fn_with_a_broken_hint.__annotations__["value"] = "list["
+
+
+@pytest.mark.parametrize(
+    ("fn", "fix"),
+    [
+        (fn_without_docstring, "needs a docstring"),
+        (fn_with_an_empty_docstring, "needs a docstring"),
+        (fn_without_args, "does not describe value, other; add a line under `Args:`"),
+        (fn_with_an_empty_line, "`value: What it means.`"),
+        (fn_without_hint, "write `value: str`"),
+        (fn_with_args, r"takes no \*args"),
+        (fn_with_kwargs, r"takes no \*args, \*\*kwargs"),
+        (fn_positional, "positional-only"),
+        (fn_with_two_contexts, "once is enough"),
+        (fn_with_an_odd_type, "Signature"),
+        (fn_with_a_callable, "no JSON schema"),
+        (fn_with_an_odd_result, "return text, numbers, lists, dicts"),
+        (fn_with_an_undefined_hint, "import it at the top of the file"),
+        (fn_with_a_broken_hint, "hint"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_mistakes_in_a_function(fn: Any, fix: str) -> None:
+    """A function that can't be a tool is refused when it is decorated, with the way to mend it."""
+    with pytest.raises(DefinitionError, match=rf"(?s)^tool {fn.__name__}: .*{fix}"):
+        tool(fn)
+
+
+def good() -> str:
+    """Do it."""
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        ({"effect": "once"}, "'read', 'idempotent'"),
+        ({"retries": -1}, "0 or more"),
+        ({"timeout": timedelta(0)}, "more than nothing"),
+        ({"timeout": timedelta(seconds=-1)}, "more than nothing"),
+        ({"name": "two words"}, "letters of English, digits, _ and -"),
+        ({"name": "x" * 65}, "at most 64"),
+        ({"name": "ä"}, "letters of English, digits, _ and -"),
+        ({"timeout": 30}, "timedelta"),
+        ({"retries": 1.5}, "0 or more"),
+        ({"name": "9lives"}, "letters"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_options(options: dict[str, Any], fix: str) -> None:
+    """An option that can't work is refused, with what would."""
+    with pytest.raises(DefinitionError, match=fix):
+        tool(**options)(good)
+
+
+def test_unknown_option() -> None:
+    """A misspelt option is Python's own error."""
+    with pytest.raises(TypeError, match="needs_aproval"):
+        tool(needs_aproval=True)  # pyright: ignore  # noqa: PGH003
+
+
+# From a model's text to arguments.
+
+
+@tool
+def pay(cents: int, at: date | None = None, colour: Colour = Colour.RED) -> str:
+    """Pay.
+
+    Args:
+        cents: How much.
+        at: When.
+        colour: Which.
+    """
+    return ""
+
+
+def test_parse() -> None:
+    """Values arrive as the hints say, and what was left out has its default."""
+    assert pay.parse('{"cents": 5, "at": "2026-01-02", "colour": "blue"}') == {
+        "cents": 5,
+        "at": date(2026, 1, 2),
+        "colour": Colour.BLUE,
+    }
+    assert pay.parse('{"cents": "5"}') == {"cents": 5, "at": None, "colour": Colour.RED}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ('{"cents": ', ()),
+        ("", ("cents",)),
+        ("[]", ()),
+        ('{"cents": "many"}', ("cents",)),
+        ('{"cents": 1, "extra": 1}', ("extra",)),
+        ('{"cents": 1, "colour": "green"}', ("colour",)),
+        ('{"cents": null}', ("cents",)),
+        ('{"cents": 1.5}', ("cents",)),
+    ],
+)
+def test_parse_refuses(arguments: str, field: tuple[str, ...]) -> None:
+    """Text that does not fit is refused, under the parameter's own name."""
+    with pytest.raises(ValidationError) as raised:
+        pay.parse(arguments)
+    assert raised.value.errors()[0]["loc"] == field
+
+
+def test_models_arrive_as_models() -> None:
+    """Nested values are objects of their classes."""
+
+    @tool
+    def fn(order: Order, points: list[Point]) -> str:
+        """Do it.
+
+        Args:
+            order: What.
+            points: Where.
+        """
+        return ""
+
+    parsed = fn.parse('{"order": {"title": "a", "address": {"street": "b"}}, "points": [{"x": 1}]}')
+    assert parsed == {
+        "order": Order(title="a", address=Address(street="b")),
+        "points": [Point(1, 0)],
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["schema", "copy", "_x", "model_config", "json", "validate", "self_"]
+)
+def test_any_parameter_name(name: str) -> None:
+    """A parameter may be called what pydantic uses itself."""
+    scope: dict[str, Any] = {}
+    exec(
+        f'def fn({name}: int) -> str:\n    """Do it.\n\n    Args:\n        {name}: What.\n    """',
+        scope,
+    )
+    made: Tool[..., Any] = tool(scope["fn"])
+    assert list(made.parameters["properties"]) == [name]
+    assert made.parse(f'{{"{name}": 1}}') == {name: 1}
+
+
+# From a result to text.
+
+
+async def _later() -> Order: ...
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "text"),
+    [
+        (str, "as it is", "as it is"),
+        (int, 5, "5"),
+        (None, None, "null"),
+        (list[date], [date(2026, 1, 2)], '["2026-01-02"]'),
+        (Address, Address(street="ä"), '{"street":"ä","zip_code":null}'),
+        (Point, Point(1), '{"x":1,"y":0}'),
+        (Any, {"a": [1]}, '{"a":[1]}'),
+        (Awaitable[int], 5, "5"),
+        (Colour, Colour.RED, '"red"'),
+    ],
+    ids=str,
+)
+def test_dump(hint: Any, value: Any, text: str) -> None:
+    """A text is given as it is, anything else as compact JSON."""
+
+    def fn() -> Any:
+        """Do it."""
+
+    fn.__annotations__["return"] = hint
+    assert tool(fn).dump(value) == text
+
+
+def test_dump_without_a_hint() -> None:
+    """A function need not say what it returns."""
+
+    def fn():  # pyright: ignore[reportUnknownParameterType]
+        """Do it."""
+
+    assert tool(fn).dump({"a": Address(street="b")}) == '{"a":{"street":"b","zip_code":null}}'
+
+
+def test_dump_of_what_has_no_json() -> None:
+    """A result that can't become JSON raises, for the worker to tell the model."""
+
+    @tool
+    def fn() -> Any:
+        """Do it."""
+
+    with pytest.raises(Exception, match="serialize"):
+        fn.dump(object())

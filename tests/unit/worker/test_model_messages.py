@@ -1,0 +1,193 @@
+"""A conversation in the wire format that litellm translates for each provider."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes.steps import NOON, pin
+from worker.model_messages import provider_of, wire_messages, wire_tools
+from worker.records import Opaque, Pin, StoredMessage
+
+
+def said(role: str, content: Any, run_id: str = "r", **more: Any) -> StoredMessage:
+    return StoredMessage.model_validate(
+        {
+            "id": "1",
+            "role": role,
+            "content": content,
+            "run_id": run_id,
+            "created_at": NOON,
+            **more,
+        }
+    )
+
+
+def asking(*call_ids: str, opaque: Opaque | None = None, **more: Any) -> StoredMessage:
+    calls = [{"call_id": made, "name": "refund", "arguments": {"cents": 5}} for made in call_ids]
+    return said("assistant", "", tool_calls=calls, opaque=opaque, **more)
+
+
+def given(*call_ids: str | None, provider: str = "openai", **fields: Any) -> Opaque:
+    return Opaque(
+        provider=provider,
+        fields=fields,
+        call_ids=list(call_ids),
+        call_fields=[{} for _ in call_ids],
+    )
+
+
+def sent(*messages: StoredMessage, model: str = "openai/x") -> list[dict[str, Any]]:
+    pinned: Pin = pin().model_copy(update={"model": model})
+    return wire_messages(pinned, messages)[1:]
+
+
+def test_instructions_come_first() -> None:
+    """The pinned instructions are the system message."""
+    assert wire_messages(pin(), [])[0] == {"role": "system", "content": "Be brief."}
+
+
+def test_conversation() -> None:
+    """Questions, calls, results and answers have the wire's roles and names."""
+    wire = sent(
+        said("user", "Refund it."),
+        asking("1.0"),
+        said("tool", "{}", call_id="1.0", is_error=False),
+        said("assistant", "Done."),
+    )
+    made = wire[1]["tool_calls"][0]["id"]
+    assert wire == [
+        {"role": "user", "content": "Refund it."},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": made,
+                    "type": "function",
+                    "function": {"name": "refund", "arguments": '{"cents": 5}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": made, "content": "{}"},
+        {"role": "assistant", "content": "Done."},
+    ]
+
+
+def test_parts() -> None:
+    """Texts, images and files become the wire's parts."""
+    parts = [
+        {"type": "text", "text": "See:"},
+        {"type": "image", "url": "https://x/y.png"},
+        {"type": "file", "url": "data:application/pdf;base64,AA==", "name": "a.pdf"},
+        {"type": "file", "url": "data:application/pdf;base64,AA=="},
+    ]
+    assert sent(said("user", parts))[0]["content"] == [
+        {"type": "text", "text": "See:"},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+        {
+            "type": "file",
+            "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"},
+        },
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}},
+    ]
+
+
+def test_an_empty_answer() -> None:
+    """An answer without text or calls is sent as an empty text, which providers take."""
+    assert sent(said("assistant", ""))[0] == {"role": "assistant", "content": ""}
+
+
+@pytest.mark.parametrize(
+    "opaque",
+    [
+        None,
+        given("", ""),
+        given(None, None),
+        given("same", "same"),
+        given("theirs", "other", provider="anthropic"),
+    ],
+    ids=["none", "empty", "null", "repeated", "elsewhere"],
+)
+def test_ids_are_unique(opaque: Opaque | None) -> None:
+    """Whatever ids were given, each call of a request has its own, and results match."""
+    turn = [asking("1.0", "1.1", opaque=opaque)]
+    results = [said("tool", made, call_id=made) for made in ("1.0", "1.1")]
+    wire = sent(said("user", "?"), *turn, *results, said("user", "?"), *turn, *results)
+    ids = [call["id"] for message in wire for call in message.get("tool_calls", [])]
+    assert len(set(ids)) == 4
+    assert all(ids)
+    assert [m["tool_call_id"] for m in wire if m["role"] == "tool"] == ids
+    if opaque is None:
+        assert all(len(made) == 9 and made.isalnum() for made in ids)
+
+
+def test_runs_of_one_thread_may_share_call_ids() -> None:
+    """Our call ids repeat from run to run: results stay with their own run's calls."""
+    wire = sent(
+        asking("1.0", run_id="a"),
+        said("tool", "of a", call_id="1.0", run_id="a"),
+        asking("1.0", run_id="b"),
+        said("tool", "of b", call_id="1.0", run_id="b"),
+    )
+    assert wire[1]["tool_call_id"] == wire[0]["tool_calls"][0]["id"]
+    assert wire[3]["tool_call_id"] == wire[2]["tool_calls"][0]["id"]
+    assert wire[1]["tool_call_id"] != wire[3]["tool_call_id"]
+
+
+def test_ids_are_the_same_each_time() -> None:
+    """A request that is repeated has the same ids: providers cache by its beginning."""
+    conversation = [asking("1.0"), said("tool", "{}", call_id="1.0")]
+    longer = [*conversation, asking("2.0"), said("tool", "{}", call_id="2.0")]
+    assert sent(*longer)[:2] == sent(*conversation)
+
+
+def test_opaque_fields() -> None:
+    """Its own fields go back to a provider, of the message and of each call, and to no other."""
+    opaque = Opaque(
+        provider="gemini",
+        fields={"reasoning_content": "think"},
+        call_ids=["theirs"],
+        call_fields=[{"provider_specific_fields": {"thought_signature": "s"}}],
+    )
+    back = sent(asking("1.0", opaque=opaque), model="gemini/flash")[0]
+    assert back["reasoning_content"] == "think"
+    assert back["tool_calls"][0]["id"] == "theirs"
+    assert back["tool_calls"][0]["provider_specific_fields"] == {"thought_signature": "s"}
+    elsewhere = sent(asking("1.0", opaque=opaque), model="openai/x")[0]
+    assert not {"think", "theirs", "thought_signature"} & set(json.dumps(elsewhere).split('"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "wire_name"),
+    [
+        ("find order!", "find_order_"),
+        ("", "_"),
+        ("x" * 80, "x" * 64),
+        ("functions.f", "functions_f"),
+    ],
+)
+def test_names_that_a_model_made_up(name: str, wire_name: str) -> None:
+    """A name that no tool can have is not refused by the provider in the next turn."""
+    calls = [{"call_id": "1.0", "name": name, "arguments": {}}]
+    wire = sent(said("assistant", "", tool_calls=calls))
+    assert wire[0]["tool_calls"][0]["function"]["name"] == wire_name
+
+
+def test_tools() -> None:
+    """Tools are functions with name, description and parameters."""
+    assert wire_tools(pin("refund")) == [
+        {
+            "type": "function",
+            "function": {"name": "refund", "description": "…", "parameters": {}},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [("openai/gpt-5", "openai"), ("bedrock/a/b", "bedrock"), ("openrouter/x/y", "openrouter")],
+)
+def test_provider(model: str, provider: str) -> None:
+    """The provider is what stands before the first slash."""
+    assert provider_of(model) == provider

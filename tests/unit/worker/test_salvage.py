@@ -1,0 +1,110 @@
+"""A killed run's conversation, rebuilt from what it had committed."""
+
+from typing import Any
+
+import pytest
+
+from shared.contract import RunOrder
+from shared.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
+from shared.protocol import InputMessage, Limits, Message, ToolCall, Usage
+from tests.fakes.steps import NOON, FakeSteps, after, answer, result
+from worker.loop import AgentLoop
+from worker.salvage import salvage_messages
+
+ORDER = RunOrder(
+    run_id="support.a",
+    tenant="default",
+    agent="support",
+    input=[InputMessage(role="user", content="Refund it.")],
+    thread_id="t",
+    turn="granted",
+    stream=False,
+    context={},
+    metadata={},
+    limits=Limits(),
+    after_s=0,
+    created_at=NOON,
+    body_hash="h",
+    repeatable=False,
+)
+
+
+def asked(*call_ids: str) -> MessageCompleted:
+    calls = [ToolCall(call_id=made, name="refund", arguments={"cents": 5}) for made in call_ids]
+    message = Message(
+        id="m",
+        role="assistant",
+        content="Wait.",
+        tool_calls=calls or None,
+        run_id="support.a",
+        created_at=after(2),
+    )
+    return MessageCompleted(
+        run_id="support.a",
+        seq=2,
+        turn=1,
+        message=message,
+        usage=Usage(),
+        model="x",
+        finish_reason="tool_calls",
+    )
+
+
+def ended(call_id: str, output: str = "{}") -> ToolCallCompleted:
+    return ToolCallCompleted(
+        run_id="support.a",
+        seq=3,
+        call_id=call_id,
+        name="refund",
+        is_error=False,
+        output=output,
+        duration_ms=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([], [("user", "Refund it.")]),
+        ([RunStarted(run_id="support.a", seq=1)], [("user", "Refund it.")]),
+        ([asked()], [("user", "Refund it."), ("assistant", "Wait.")]),
+        (
+            [asked("1.0", "1.1"), ended("1.1", "second"), ended("1.0", "first")],
+            [
+                ("user", "Refund it."),
+                ("assistant", "Wait."),
+                ("tool", "first"),
+                ("tool", "second"),
+            ],
+        ),
+    ],
+    ids=["nothing", "a start", "an answer", "results"],
+)
+def test_what_was_said(events: list[AnyEvent], said: list[tuple[str, str]]) -> None:
+    """The input comes first, then answers, each with its results in the order of the calls."""
+    assert [(m.role, m.content) for m in salvage_messages(ORDER, events)] == said
+
+
+@pytest.mark.parametrize("done", [[], ["1.0"], ["1.1"]])
+def test_each_call_has_a_result(done: list[str]) -> None:
+    """A call that had not finished gets a result that says so: the conversation stays valid."""
+    events: list[Any] = [asked("1.0", "1.1"), *(ended(call_id) for call_id in done)]
+    results = [m for m in salvage_messages(ORDER, events) if m.role == "tool"]
+    assert [m.call_id for m in results] == ["1.0", "1.1"]
+    for message in results:
+        assert message.is_error == (message.call_id not in done)
+        assert ("was killed" in str(message.content)) == (message.call_id not in done)
+
+
+async def test_same_as_the_run_itself() -> None:
+    """A run that was killed after its last word leaves what it would have written itself."""
+    steps = FakeSteps(
+        model=[answer("Wait.", ("refund", '{"cents": 5}'), ("refund", "{}")), answer("Done.")],
+        tools={"1.1": result("b"), "1.0": result("a")},
+    )
+    run = await AgentLoop(steps, ORDER).run()
+    salvaged = [message.public() for message in salvage_messages(ORDER, steps.events)]
+    times = {"created_at"}
+    assert [m.model_dump(exclude=times) for m in salvaged] == [
+        m.model_dump(exclude=times) for m in run.messages or []
+    ]
