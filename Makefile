@@ -65,7 +65,7 @@ check: setup ## format, lint, types, imports, locks: what CI and pre-commit run
 
 # What the worker's container gets, from the shell and from .env.
 PROVIDER_KEY = docker compose config worker \
-  | grep -E '^ +([A-Z0-9_]+_API_KEY|WORKER_PROVIDERS): ' | grep -vE ': (null|"")$$'
+  | grep -E '^ +([A-Z0-9_]+_API_KEY|WORKER_PROVIDERS|MODEL): ' | grep -vE ': (null|"")$$'
 
 .PHONY: up
 up: ## start Restate, worker and app; without a provider key, with a demo model
@@ -100,7 +100,7 @@ register: ## register the worker with Restate: the one in Docker if it is up, el
 	  docker start --attach "$$(docker compose ps --all --quiet register)"; \
 	else \
 	  $(MAKE) --no-print-directory setup; \
-	  $(PY) -m worker register; \
+	  $(PY) -m dev.local register; \
 	fi
 
 .PHONY: test-e2e

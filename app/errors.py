@@ -1,6 +1,6 @@
 """Renders every error as `application/problem+json`, in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from shared.protocol import ProblemDocument
 
 _MEDIA_TYPE = "application/problem+json"
 _BY_STATUS: Mapping[int, type[Problem]] = {
+    400: InvalidRequest,
     404: NotFound,
     405: MethodNotAllowed,
     413: BodyTooLarge,
@@ -74,12 +75,14 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     faults = cast("RequestValidationError", error).errors()
-    errors = [
-        {"field": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
-        for fault in faults
-    ]
+    errors = [{"field": _path(fault["loc"]), "message": fault["msg"]} for fault in faults]
     first = errors[0]
     return render(InvalidRequest(f"{first['field']}: {first['message']}", extra={"errors": errors}))
+
+
+def _path(location: Sequence[str | int]) -> str:
+    # A field's name may be half a Unicode character, which no answer can repeat.
+    return ".".join(str(part) for part in location).encode(errors="replace").decode()
 
 
 async def _on_http(_request: Request, raised: Exception) -> Response:
@@ -98,6 +101,7 @@ async def _on_http(_request: Request, raised: Exception) -> Response:
             orjson.dumps(document), error.status_code, headers=headers, media_type=_MEDIA_TYPE
         )
     details: Mapping[type[Problem], str] = {
+        InvalidRequest: "The body can't be read: send JSON, in UTF-8 and not deeply nested.",
         NotFound: "See /docs for the addresses of this server.",
         MethodNotAllowed: "See /docs for what this address takes.",
         BodyTooLarge: "Send less, or raise APP_MAX_BODY_BYTES.",

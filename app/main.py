@@ -8,6 +8,7 @@ import aiohttp
 from fastapi import FastAPI
 
 from app.admin import Admin
+from app.body_limit import BodyLimit
 from app.errors import add_error_handlers, problem_responses
 from app.ingress import Ingress
 from app.keyring import Keyring
@@ -28,9 +29,9 @@ def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
         title="Durable Agents",
         description=_DESCRIPTION,
         lifespan=partial(_lifespan, settings=settings, registry=registry),
-        max_body_size=settings.max_body_bytes,
         responses=problem_responses(),
     )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     for module in (agents, runs, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)

@@ -27,7 +27,7 @@ def parse_prefer(header: str | None, default_wait_s: float) -> Preference:
         preference = part.strip().split(";")[0].strip().lower()
         if preference == "respond-async":
             return Preference(0, preference)
-        if preference.startswith("wait"):
+        if preference.partition("=")[0].strip() == "wait":
             match = _WAIT.fullmatch(preference.replace(" ", ""))
             if not match:
                 raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Which model a local stack talks to: a real provider if there is a key, else the demo model."""
+"""Which model a local stack talks to: the one that was chosen, else the demo model."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,13 @@ DEMO_MODEL = "openai/demo"
 
 
 def has_provider(environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment or `.env` has a provider's key or address."""
+    """Tell whether the environment or `.env` has a provider's key or address, or a model.
+
+    Some models need no key, so a `MODEL` alone is a choice too.
+    """
     known = {**dotenv_values(ROOT / ".env"), **environment}
     return any(
-        value and (name == "WORKER_PROVIDERS" or name.endswith("_API_KEY"))
+        value and (name in ("MODEL", "WORKER_PROVIDERS") or name.endswith("_API_KEY"))
         for name, value in known.items()
     )
 

@@ -3,6 +3,7 @@
 Frozen, and closed to unknown fields. Times are UTC; `_s` and `_ms` are durations.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import from_json
 
 from shared.names import THREAD_ID
 
@@ -45,7 +47,24 @@ RunErrorType = Literal[
     "internal",
 ]
 
+_ENVELOPES = 20
 MAX_DELAY_S = 365 * 24 * 3600
+
+
+def check_json(value: Any) -> None:
+    """Refuse what Python reads as JSON and others don't; and what is nested too deeply to be kept.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a text has half a Unicode character, a lone surrogate") from error
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"no JSON: {error}") from error
+    # The value is kept inside of others, and read again by pydantic, which has a limit of depth.
+    from_json(b"[" * _ENVELOPES + text + b"]" * _ENVELOPES)
 
 
 class Wire(BaseModel):
@@ -112,6 +131,7 @@ class StartRun(Wire):
 
     @model_validator(mode="after")
     def _fits(self) -> "StartRun":
+        check_json(self.model_dump())
         if self.on_busy and not self.thread_id:
             raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
         if isinstance(self.input, list) and self.input[-1].role != "user":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter
 
 from shared.contract import RunOrder
 from shared.events import (
@@ -31,6 +31,7 @@ from shared.protocol import (
     Time,
     ToolCall,
     Usage,
+    check_json,
 )
 from worker.records import (
     STOPPED,
@@ -359,7 +360,8 @@ _INCOMPLETE: dict[str, IncompleteReason] = {
 def _shown_arguments(call: RequestedCall) -> dict[str, JsonValue]:
     """Return the arguments as an object; what is no object is told to the model as an error."""
     try:
-        # Not by json.loads: it takes what can't be written again, such as half of a surrogate pair.
-        return _OBJECT.validate_json(call.arguments or "{}")
-    except ValidationError:
+        arguments = _OBJECT.validate_json(call.arguments or "{}")
+        check_json(arguments)
+    except ValueError:
         return {}
+    return arguments

@@ -153,13 +153,14 @@ async def _collect(litellm: Any, stream: Any) -> Any:
         MalformedAnswer: It ended without the provider's final event. litellm itself then claims
             that the model stopped.
     """
-    chunks = [chunk async for chunk in stream]
+    chunks: list[Any] = [chunk async for chunk in stream]
     if not stream.received_finish_reason:
         raise MalformedAnswer("The model's stream broke off before its end.")
     for choice in (choice for chunk in chunks for choice in chunk.choices):
-        for call in choice.delta.tool_calls or []:
-            if call.function.name and not call.id:
-                call.id = _NO_ID
+        pieces: list[Any] = choice.delta.tool_calls or []
+        for piece in pieces:
+            if piece.function.name and not piece.id:
+                piece.id = _NO_ID
     return litellm.stream_chunk_builder(chunks)
 
 

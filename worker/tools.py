@@ -6,7 +6,6 @@ Whatever happens, a record comes back: a result, or a text from which the model 
 import asyncio
 import concurrent.futures
 import contextvars
-import functools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -93,10 +92,10 @@ class ToolRunner:
                     # The task's name tells the watchdog which tool holds up the loop.
                     running = _call_async(tool, arguments)
                     return await asyncio.create_task(running, name=tool_step(tool.name))
-                call = functools.partial(
-                    contextvars.copy_context().run, _call_sync, tool, arguments
+                variables = contextvars.copy_context()
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._executor, lambda: variables.run(_call_sync, tool, arguments)
                 )
-                return await asyncio.get_running_loop().run_in_executor(self._executor, call)
         except TimeoutError:
             if limit.expired():
                 raise _TimedOut from None

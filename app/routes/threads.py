@@ -1,5 +1,6 @@
 """Conversations: who has the turn, and what was said."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -14,6 +15,7 @@ from shared.protocol import MessagePage, Thread
 router = APIRouter(tags=["threads"])
 
 ThreadPath = Annotated[str, Path(pattern=f"^{THREAD_ID}$")]
+_CURSOR = re.compile(r"[0-9]{1,15}")
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
@@ -69,7 +71,7 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
 def _position(cursor: str | None) -> int:
     if cursor is None:
         return 0
-    if not cursor.isascii() or not cursor.isdecimal():
+    if not _CURSOR.fullmatch(cursor):
         raise InvalidRequest("cursor: pass the `next_cursor` of the page before, as it is.")
     return int(cursor)
 
