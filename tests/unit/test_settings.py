@@ -46,7 +46,7 @@ def test_defaults(settings: type[SharedSettings]) -> None:
         (WorkerSettings, "WORKER_PORT", "port", 1),
         (AppSettings, "APP_WAIT_TIMEOUT_S", "wait_timeout_s", 5.0),
         (WorkerSettings, "WORKER_MODEL_TIMEOUT_S", "model_timeout_s", 5.0),
-        (WorkerSettings, "WORKER_RUN_RETENTION_S", "run_retention_s", 5.0),
+        (WorkerSettings, "RUN_RETENTION_S", "run_retention_s", 5.0),
         (AppSettings, "AGENTS", "agents", "mine"),
         (WorkerSettings, "AGENTS", "agents", "mine"),
         (AppSettings, "MODEL", "model", "openai/y"),
