@@ -142,7 +142,7 @@ def _wait(ready: Callable[[], bool], what: str) -> None:
 
 
 def _executed_steps(stack: Stack) -> Iterator[str]:
-    for line in stack.worker.log.read_text().splitlines():
+    for line in stack.worker.log_lines():
         if '"step_executed"' in line:
             yield json.loads(line)["step"]
 

@@ -85,11 +85,13 @@ class Process:
             self.kill()
         return time.monotonic() - began
 
+    def log_lines(self) -> list[str]:
+        """Return the log, over all of the process's lives."""
+        return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+
     def log_end(self, lines: int = 30) -> str:
         """Return the last lines of the log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(self.log_lines()[-lines:])
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child and self._child.poll() is None:

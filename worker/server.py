@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _MAX_STREAMS = 10_000
+_IDLE_TIMEOUT_S = 3600.0
 _logger = get_logger()
 
 
@@ -47,15 +49,15 @@ class WorkerApp:
             return None
         path: str = scope["path"]
         if path == "/healthz":
-            return await _answer(send, 200, b'{"status":"ok"}')
+            return await _answer(receive, send, 200, b'{"status":"ok"}')
         version = path.split("/")[1]
         if version == f"v{JOURNAL_VERSION}":
             return await self._restate(scope, receive, send)
         if version.removeprefix("v").isdecimal():
             # Restate tries again: the run waits for a worker that can replay its journal.
             text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
-            return await _answer(send, 503, text.encode())
-        return await _answer(send, 404, b"not found")
+            return await _answer(receive, send, 503, text.encode())
+        return await _answer(receive, send, 404, b"not found")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -97,6 +99,10 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
     config.bind = [f"{settings.host}:{settings.port}"]
     config.graceful_timeout = settings.shutdown_timeout_s
     config.h2_max_concurrent_streams = _MAX_STREAMS
+    # By default a connection ends after 1,000 requests, under the runs that are on it; and after
+    # 5 s without any, in which Restate may just send one. Restate itself ends idle connections.
+    config.keep_alive_max_requests = sys.maxsize
+    config.keep_alive_timeout = _IDLE_TIMEOUT_S
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     _logger.info(
@@ -111,8 +117,16 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
     _logger.info("worker_stopped")
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
+async def _answer(receive: Receive, send: Send, status: int, body: bytes) -> None:
+    """Answer, and end only when the request has ended.
+
+    hypercorn forgets a stream whose response has ended. More input for it breaks the whole
+    connection, with all the runs on it.
+    """
     kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
     headers = [(b"content-type", kind)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    while (event := await receive())["type"] == "http.request" and event.get("more_body"):
+        pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -27,7 +27,6 @@ def suspending_after(ctx: Context, delay_s: float) -> Generator[None]:
 
 
 def _close_input(ctx: Any) -> None:
-    # The SDK has no public way; tests/integration/test_suspension.py pins this one.
-    channel = ctx.receive
-    channel.notify_shutdown()
-    channel._queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})  # noqa: SLF001
+    # The SDK has no public way; tests/integration/test_suspension.py pins this one. Restate then
+    # closes the real input: the response must not end before that (see `worker.server`).
+    ctx.receive._queue.put_nowait({"type": "http.request", "body": b"", "more_body": False})  # noqa: SLF001

@@ -110,6 +110,7 @@ class TestStack(Stack):
     """A stack whose agents and model are the tests'."""
 
     __test__ = False
+    long_run: str = ""
 
     def __init__(
         self, directory: Path, model: ScriptedModel, settings: Mapping[str, str] | None = None
@@ -166,7 +167,7 @@ class TestStack(Stack):
 
     def executions(self, run_id: str) -> list[str]:
         """Return the names of all steps that were executed for a run, over all workers' lives."""
-        lines = self.worker.log.read_text().splitlines()
+        lines = self.worker.log_lines()
         records = [json.loads(line) for line in lines if '"step_executed"' in line]
         return [record["step"] for record in records if record["run_id"] == run_id]
 

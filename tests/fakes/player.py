@@ -62,6 +62,7 @@ async def _stream(request: web.Request, step: Reply, events: Iterable[bytes]) ->
         await response.write(event)
         if gate is not None and gate.after_chunks == sent:
             await gate.hold()
+        await asyncio.sleep(step.pace_s)
     return await _end(request, response, step.ending)
 
 

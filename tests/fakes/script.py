@@ -76,6 +76,7 @@ class Reply:
     answer: Answer
     usage: Usage | None = None
     delay_s: float = 0.0
+    pace_s: float = 0.0
     gate: Gate | None = None
     stop_after_chunks: int | None = None
     ending: Ending = Ending.COMPLETE
@@ -120,11 +121,12 @@ def text(
     usage: Usage | None = None,
     reasoning: str | None = None,
     delay_s: float = 0.0,
+    pace_s: float = 0.0,
     gate: Gate | None = None,
 ) -> Reply:
-    """Answer with text."""
+    """Answer with text; `delay_s` comes before the answer, `pace_s` after each streamed chunk."""
     answer = Answer(text=content, reasoning=reasoning, finish_reason=finish_reason)
-    return Reply(answer, usage=usage, delay_s=delay_s, gate=gate)
+    return Reply(answer, usage=usage, delay_s=delay_s, pace_s=pace_s, gate=gate)
 
 
 def call(name: str, /, **arguments: Any) -> Reply:

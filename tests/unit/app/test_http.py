@@ -265,6 +265,14 @@ async def test_large_body(connect: Connect, chunked: bool) -> None:
         assert "APP_MAX_BODY_BYTES" in problem(response, 413, "body-too-large")["detail"]
 
 
+async def test_body_that_is_announced_as_large(connect: Connect) -> None:
+    """A body that says that it is too large is refused without being read."""
+    headers = {"content-type": "application/json", "content-length": "1001"}
+    async with connect(max_body_bytes=1000) as client:
+        response = await client.post("/agents/support/runs", content=b"{}", headers=headers)
+        problem(response, 413, "body-too-large")
+
+
 # Keys.
 
 

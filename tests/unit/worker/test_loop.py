@@ -215,6 +215,17 @@ async def test_results_in_both_orders() -> None:
     ]
 
 
+async def test_time_goes_on() -> None:
+    """What is told last is not dated before what was told earlier."""
+    steps = FakeSteps(
+        pinned=pin(max_turns=1),
+        model=[TWO_CALLS],
+        tools={"1.0": result("slow", at_s=8), "1.1": result("fast", at_s=3)},
+    )
+    run = await play(steps)
+    assert run.ended_at == after(8)
+
+
 async def test_message_event() -> None:
     """The event of an answer has the message with its calls, its usage and what answered."""
     usage = Usage(input_tokens=7, model_calls=1)

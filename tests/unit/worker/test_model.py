@@ -13,7 +13,7 @@ from dev.openai_wire import DONE, Answer, Usage
 from tests.fakes import Gate, Reply, attempts, call, calls, fault, hang, raw, raw_call, text
 from tests.fakes.steps import NOON
 from tests.unit.worker.asking import TOOL, Asker
-from worker.records import ModelRecord, RequestedCall, StoredMessage
+from worker.records import ModelFault, ModelRecord, RequestedCall, StoredMessage
 from worker.settings import Provider
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
@@ -155,6 +155,70 @@ async def test_half_a_character_in_a_plain_answer(ask: Asker) -> None:
     got = await ask.answer(step)
     assert got.calls[0].arguments == '{"reason": "\ufffd"}'
     assert ModelRecord.model_validate_json(got.model_dump_json()) == got
+
+
+GEMINI = {
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Hi."}]}, "finishReason": "STOP"}
+    ],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+}
+
+
+@both_ways
+async def test_gemini(ask: Asker, stream: bool) -> None:
+    """Gemini is never streamed: litellm hides whether its streams were whole."""
+    path = ask.server.play(f"/gemini/{stream}", fault(200, GEMINI))
+    provider = Provider(base_url=f"{ask.server.origin}{path}")
+    outcome = await ask(model="gemini/gemini-2.5-flash", stream=stream, provider=provider)
+    assert isinstance(outcome, ModelRecord), outcome
+    assert (outcome.text, outcome.finish_reason, outcome.usage.input_tokens) == ("Hi.", "stop", 3)
+    [request] = ask.server.requests(path)
+    assert request.path.endswith(":generateContent")
+    ask.server.forget(path)
+
+
+ANTHROPIC = {
+    "message_start": {
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-sonnet-4-5",
+            "content": [],
+            "stop_reason": None,
+            "usage": {"input_tokens": 10, "output_tokens": 1},
+        }
+    },
+    "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
+    "content_block_delta": {"index": 0, "delta": {"type": "text_delta", "text": "Hi."}},
+    "content_block_stop": {"index": 0},
+    "message_delta": {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+    "message_stop": {},
+}
+
+
+@pytest.mark.parametrize("sent", range(1, len(ANTHROPIC) + 1))
+async def test_anthropic_stream(ask: Asker, sent: int) -> None:
+    """A stream of Anthropic's is whole once its stop reason came, and malformed before that."""
+    events = list(ANTHROPIC.items())[:sent]
+    body = "".join(
+        f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n" for name, data in events
+    )
+    path = ask.server.play(f"/anthropic/{sent}", raw(body.encode()))
+    outcome = await ask(
+        model="anthropic/claude-sonnet-4-5",
+        stream=True,
+        provider=Provider(base_url=f"{ask.server.origin}{path}"),
+    )
+    if "message_delta" in dict(events):
+        assert isinstance(outcome, ModelRecord), outcome
+        assert (outcome.text, outcome.finish_reason) == ("Hi.", "stop")
+        assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (10, 5)
+    else:
+        assert isinstance(outcome, ModelFault)
+        assert outcome.error.type == "model-malformed"
+    ask.server.forget(path)
 
 
 # Usage.
@@ -341,8 +405,17 @@ async def test_cancel_within_a_stream(ask: Asker) -> None:
     await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
+async def test_a_stream_that_drips(ask: Asker) -> None:
+    """The timeout is of the whole call: a stream that goes on and on is given up."""
+    step = text("word " * 1000, pace_s=0.1)
+    outcome = await asyncio.wait_for(ask.fault(step, stream=True, timeout_s=0.5), 10)
+    assert outcome.error.type == "model-unavailable"
+    assert outcome.retry_after_s is not None
+    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
+
+
 async def test_a_stream_that_stalls(ask: Asker) -> None:
-    """The timeout is of the whole call: a stream that goes on for ever is given up."""
+    """A stream that stops in its middle is given up too."""
     gate = Gate(after_chunks=2)
     outcome = await ask.fault(text("one two three", gate=gate), stream=True, timeout_s=0.3)
     assert outcome.error.type == "model-unavailable"

@@ -76,13 +76,14 @@ async def test_all_keys_are_refused(ask: Asker) -> None:
     assert "WORKER_PROVIDERS" in outcome.error.message
 
 
-@pytest.mark.parametrize("called", ["openai/x", "anthropic/claude-sonnet-4-5"])
+@pytest.mark.parametrize("called", ["openai/x", "anthropic/claude-sonnet-4-5", "gemini/flash"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 async def test_no_key_at_all(ask: Asker, called: str, stream: bool) -> None:
     """Without a key nothing is sent, and the error names the variable to set."""
     outcome = await ask.fault(model=called, stream=stream, provider=Provider())
     assert (outcome.error.type, outcome.error.retryable) == ("model-auth", False)
     assert outcome.retry_after_s is None
+    assert f"There is no API key for {called}" in outcome.error.message
     assert f"{called.partition('/')[0].upper()}_API_KEY" in outcome.error.message
 
 

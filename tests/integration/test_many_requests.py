@@ -1,0 +1,23 @@
+"""Connections between Restate and the worker carry any number of requests."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.fakes.api import Api, TestStack
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import call, text
+
+_REQUESTS = 2_500
+
+
+def test_steps_in_flight_outlive_thousands_of_requests(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A step in flight is not cut because its connection has served many requests."""
+    model.script(key, [call("hold", gate=key), text("ok")])
+    run_id = api.start("tester", key)
+    stack.wait_for_effects(1, gate=key)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: api.get(run_id), range(_REQUESTS)))
+    stack.open_gate(key)
+    assert api.result(run_id)["output"] == "ok"
+    assert stack.executions(run_id).count("tool hold") == 1
