@@ -94,7 +94,6 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         state_preload=False,
     )
     write: dict[str, Any] = {"invocation_retry_policy": WRITE_POLICY}
-    read: dict[str, Any] = {"invocation_retry_policy": READ_POLICY}
 
     @workflow.main(
         RUN,
@@ -113,6 +112,38 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
             ended = await AgentLoop(steps, order).run()
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
             return ended
+
+    @workflow.handler(GRANT, output_serde=_NOTHING, ingress_private=True, **write)
+    async def grant(ctx: WorkflowSharedContext) -> None:
+        """Give the run its turn on the thread."""
+        await _resolve_once(ctx, TURN, "granted", _TEXT)
+
+    async def abort(run_id: str) -> None:
+        parts.inflight.abort(run_id)
+
+    @workflow.handler(input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
+    async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
+        """Cancel the run, and leave word when that was asked for."""
+        await _resolve_once(ctx, CANCEL, order.at, _TIME)
+        ctx.cancel_invocation(order.invocation_id)
+        await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
+
+    @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
+    async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
+        """Return what a killed run would have added to its thread."""
+        order = await ctx.get(INPUT_KEY, serde=_ORDER)
+        run = await ctx.get(RUN_KEY, serde=_RUN)
+        if order is None or run is None or run.started_at is None:
+            return []
+        return salvage_messages(order, await _events(ctx, 0))
+
+    _add_questions(workflow)
+    return workflow
+
+
+def _add_questions(workflow: Workflow) -> None:
+    """Add the handlers that only read."""
+    read: dict[str, Any] = {"invocation_retry_policy": READ_POLICY}
 
     @workflow.handler(output_serde=_MAYBE_RUN, **read)
     async def status(ctx: WorkflowSharedContext) -> Run | None:
@@ -141,32 +172,6 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         if body_hash is None:
             return SameAnswer(answer="unknown")
         return SameAnswer(answer="same" if body_hash == question.body_hash else "different")
-
-    @workflow.handler(GRANT, output_serde=_NOTHING, ingress_private=True, **write)
-    async def grant(ctx: WorkflowSharedContext) -> None:
-        """Give the run its turn on the thread."""
-        await _resolve_once(ctx, TURN, "granted", _TEXT)
-
-    async def abort(run_id: str) -> None:
-        parts.inflight.abort(run_id)
-
-    @workflow.handler(input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
-    async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
-        """Cancel the run, and leave word when that was asked for."""
-        await _resolve_once(ctx, CANCEL, order.at, _TIME)
-        ctx.cancel_invocation(order.invocation_id)
-        await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
-
-    @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
-    async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
-        """Return what a killed run would have added to its thread."""
-        order = await ctx.get(INPUT_KEY, serde=_ORDER)
-        run = await ctx.get(RUN_KEY, serde=_RUN)
-        if order is None or run is None or run.started_at is None:
-            return []
-        return salvage_messages(order, await _events(ctx, 0))
-
-    return workflow
 
 
 async def _events(ctx: WorkflowSharedContext, after: int) -> list[AnyEvent]:

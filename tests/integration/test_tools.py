@@ -11,7 +11,7 @@ from tests.fakes.api import (
     assert_valid_conversation,
 )
 from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, calls, raw_call, text
+from tests.fakes.script import Reply, call, calls, raw_call, text
 
 
 def _results(run: dict) -> list[str]:
@@ -61,7 +61,7 @@ def test_calls_of_a_turn_run_side_by_side(
     ],
 )
 def test_failed_call_is_told_to_the_model(
-    api: Api, model: ScriptedModel, key: str, asked: object, told: str
+    api: Api, model: ScriptedModel, key: str, asked: Reply, told: str
 ) -> None:
     """Whatever is wrong with a call, the model reads it and the run goes on; siblings too."""
     model.script(key, [calls(asked, call("note", text="sibling")), text("I see.")])
