@@ -42,6 +42,7 @@ T = TypeVar("T")
 READ_TIMEOUT_S = 1.5
 _ACCEPT_TIMEOUT_S = 10
 _RECONNECT_DELAY_S = 0.2
+_ARRIVAL_POLL_S = 0.001
 _RETRY_AFTER = {"Retry-After": "1"}
 _JSON = {"Content-Type": "application/json"}
 _NOT_READY = 470
@@ -158,7 +159,9 @@ class Ingress:
         except (_Lost, TimeoutError):
             raise _maybe_accepted(order.run_id) from None
         self._check(answer, 200)
-        return _SUBMITTED.validate_json(answer.body)
+        submitted = _SUBMITTED.validate_json(answer.body)
+        await self._arrival(order)
+        return submitted
 
     async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
         """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
@@ -235,6 +238,20 @@ class Ingress:
         self._check(answer, 200)
         found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(answer.body)
         return str(found["invocationId"])
+
+    async def _arrival(self, order: RunOrder) -> None:
+        """Wait until the run that the thread has sent has reached its own partition.
+
+        The send is durable, but takes a moment; until then nobody could find the run.
+        """
+        delay_s = _ARRIVAL_POLL_S
+        try:
+            async with asyncio.timeout(_ACCEPT_TIMEOUT_S):
+                while isinstance(await self.outcome(order.tenant, order.run_id), Unknown):
+                    await asyncio.sleep(delay_s)
+                    delay_s *= 2
+        except (RestateUnavailable, TimeoutError):
+            raise _maybe_accepted(order.run_id) from None
 
     async def _wait_until(self, tenant: str, run_id: str, deadline: float) -> Outcome:
         path = self._workflow_path(tenant, run_id, "attach")

@@ -25,6 +25,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _MAX_STREAMS = 10_000
 _IDLE_TIMEOUT_S = 3600.0
+_CLOSING_S = 1.0
 _logger = get_logger()
 
 
@@ -39,6 +40,8 @@ class WorkerApp:
             identity_keys=parts.settings.all_identity_keys() or None,
         )
         self._background: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Task[object]] = set()
+        self._ending = False
         self._watchdog: LoopWatchdog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,12 +55,31 @@ class WorkerApp:
             return await _answer(receive, send, 200, b'{"status":"ok"}')
         version = path.split("/")[1]
         if version == f"v{JOURNAL_VERSION}":
-            return await self._restate(scope, receive, send)
+            return await self._serve_restate(scope, receive, send)
         if version.removeprefix("v").isdecimal():
             # Restate tries again: the run waits for a worker that can replay its journal.
             text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
             return await _answer(receive, send, 503, text.encode())
         return await _answer(receive, send, 404, b"not found")
+
+    def cut_requests(self) -> None:
+        """End all attempts: Restate makes new ones elsewhere, or here after the restart."""
+        self._ending = True
+        for task in self._requests:
+            task.cancel()
+
+    async def _serve_restate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is served in a task")
+        self._requests.add(task)
+        try:
+            await self._restate(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+        finally:
+            self._requests.discard(task)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -97,7 +119,7 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
     settings = parts.settings
     config = hypercorn.config.Config()
     config.bind = [f"{settings.host}:{settings.port}"]
-    config.graceful_timeout = settings.shutdown_timeout_s
+    config.graceful_timeout = settings.shutdown_timeout_s + _CLOSING_S
     config.h2_max_concurrent_streams = _MAX_STREAMS
     # By default a connection ends after 1,000 requests, under the runs that are on it; and after
     # 5 s without any, in which Restate may just send one. Restate itself ends idle connections.
@@ -113,8 +135,17 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
         digest=parts.registry.digest(),
     )
     app: Any = WorkerApp(parts)  # hypercorn types ASGI more narrowly
+    cutting = asyncio.create_task(_cut_after(stop, settings.shutdown_timeout_s, app))
     await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    cutting.cancel()
     _logger.info("worker_stopped")
+
+
+async def _cut_after(stop: asyncio.Event, delay_s: float, app: WorkerApp) -> None:
+    """End what hypercorn would only cut with a heap of errors."""
+    await stop.wait()
+    await asyncio.sleep(delay_s)
+    app.cut_requests()
 
 
 async def _answer(receive: Receive, send: Send, status: int, body: bytes) -> None:

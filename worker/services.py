@@ -153,9 +153,9 @@ def _add_questions(workflow: Workflow) -> None:
     @workflow.handler(input_serde=_EVENTS_QUESTION, output_serde=_PAGE, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:
         """Return the committed events after a number."""
-        return EventPage(
-            events=await _events(ctx, question.after), run=await ctx.get(RUN_KEY, serde=_RUN)
-        )
+        # The run first: if it has ended, its last event is there when the events are read.
+        run = await ctx.get(RUN_KEY, serde=_RUN)
+        return EventPage(events=await _events(ctx, question.after), run=run)
 
     @workflow.handler(SAME, input_serde=_SAME_QUESTION, output_serde=_SAME_ANSWER, **read)
     async def same(ctx: WorkflowSharedContext, question: SameQuestion) -> SameAnswer:

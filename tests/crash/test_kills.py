@@ -378,7 +378,11 @@ def test_sigterm_with_runs_in_flight(
     run_ids = [api.start("tester", f"{key} {kind}") for kind in ("model", "tool")]
     model.wait_for(f"{key} model")
     stack.wait_for_effects(1, gate=key)
+    logged_before = len(stack.worker.log_lines())
     assert stack.worker.terminate(timeout_s=20) < 10
+    logged = stack.worker.log_lines()[logged_before:]
+    assert "worker_stopped" in logged[-1]
+    assert not [line for line in logged if '"level":"error"' in line]
     stack.open_gate(key)
     stack.start_worker()
     assert [api.result(run_id)["output"] for run_id in run_ids] == ["ok", "ok"]

@@ -78,13 +78,14 @@ class Api:
 
     def wait_for_event(self, run_id: str, **wanted: Any) -> dict[str, Any]:
         """Follow the stream until an event with these fields comes."""
+        seen: list[dict[str, Any]] = []
         with self.http.stream("GET", f"/runs/{run_id}/events", timeout=DEADLINE_S) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data: "):
-                    event = json.loads(line.removeprefix("data: "))
-                    if wanted.items() <= event.items():
-                        return event
-        raise AssertionError(f"the stream ended without {wanted}")
+                    seen.append(json.loads(line.removeprefix("data: ")))
+                    if wanted.items() <= seen[-1].items():
+                        return seen[-1]
+        raise AssertionError(f"the stream ended without {wanted}: {stream.status_code}, {seen}")
 
     def messages(self, thread_id: str) -> list[dict[str, Any]]:
         """Read a whole conversation, page by page."""
