@@ -1,0 +1,80 @@
+"""The journal of the current version is as it was recorded: runs in flight replay against it.
+
+After a change of order, names or records: raise `JOURNAL_VERSION` in `worker/records.py`, unless
+old journals still replay (a new optional field, say). Then record anew: `RECORD_JOURNAL=1`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shared.contract import RunOrder
+from tests.fakes.api import Api, TestStack
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, call, calls, text
+from worker.records import (
+    JOURNAL_VERSION,
+    ModelOutcome,
+    PinOutcome,
+    StoredMessage,
+    ToolRecord,
+)
+from worker.thread_state import Finish, Head, Join
+
+_RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
+_RECORDS: dict[str, Any] = {
+    "RunOrder": RunOrder,
+    "PinOutcome": PinOutcome,
+    "ModelOutcome": ModelOutcome,
+    "ToolRecord": ToolRecord,
+    "StoredMessage": StoredMessage,
+    "Head": Head,
+    "Join": Join,
+    "Finish": Finish,
+}
+
+
+def _recorded(part: str, now: Any) -> Any:
+    """Return what was recorded; write it down first if that is asked for."""
+    recorded = json.loads(_RECORDED.read_text()) if _RECORDED.exists() else {}
+    if os.environ.get("RECORD_JOURNAL"):
+        recorded[part] = now
+        _RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
+    return recorded.get(part)
+
+
+def test_commands(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A run's commands come in the recorded order, under the recorded names."""
+    gate = Gate()
+    model.script(
+        key, [calls(call("note", text="a"), call("fail", text="b")), text("ok", gate=gate)]
+    )
+    run_id = api.start("tester", key, thread_id=key.replace(" ", "-"), after_s=0.1)
+    model.wait_for(key, turn=2)
+    rows = stack.query(
+        "SELECT entry_type, name, entry_json FROM sys_journal"
+        f" WHERE id = '{stack.invocation_id(run_id)}' AND entry_type LIKE 'Command:%'"
+        " ORDER BY index"
+    )
+    gate.open()
+    api.result(run_id)
+    commands = [_command(row) for row in rows]
+    assert commands == _recorded("commands", commands), __doc__
+
+
+def _command(row: dict[str, Any]) -> str:
+    """Describe a command by what a replay compares."""
+    kind = row["entry_type"].removeprefix("Command: ")
+    body = json.loads(row["entry_json"])["Command"][kind]
+    target = body.get("request", {}).get("invocation_target", {}).get("VirtualObject", {})
+    called = f"{target['name']}.{target['handler']}" if target else ""
+    return " ".join(part for part in (kind, row["name"], body.get("key"), called) if part)
+
+
+def test_records() -> None:
+    """What is journaled and kept has the recorded shape."""
+    shapes = {name: TypeAdapter(record).json_schema() for name, record in _RECORDS.items()}
+    assert shapes == _recorded("records", shapes), __doc__
