@@ -104,7 +104,7 @@ async def _on_http(_request: Request, raised: Exception) -> Response:
         InvalidRequest: "The body can't be read: send JSON, in UTF-8 and not deeply nested.",
         NotFound: "See /docs for the addresses of this server.",
         MethodNotAllowed: "See /docs for what this address takes.",
-        BodyTooLarge: "Send less, or raise APP_MAX_BODY_BYTES.",
+        BodyTooLarge: "Send less: the limit is APP_MAX_BODY_BYTES, which is 8 MiB at most.",
     }
     return render(kind(details[kind], headers=headers))
 

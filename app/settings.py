@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import SharedSettings
 
+MAX_BODY_BYTES = 8 * 1024 * 1024
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -27,8 +28,8 @@ class AppSettings(SharedSettings):
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
     """Serve without keys on an address that others can reach."""
-    max_body_bytes: int = Field(default=8 * 1024 * 1024, gt=0, le=24 * 1024 * 1024)
-    """Restate caps a journal entry at 32 MiB."""
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
+    """Larger ones could not be replayed beside a long conversation (`worker.thread_state`)."""
     wait_timeout_s: Seconds = 120
     """How long a plain start waits for the run's end."""
 

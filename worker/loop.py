@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol, cast
 
 from pydantic import JsonValue, TypeAdapter
+from pydantic_core import to_json
 
 from shared.contract import RunOrder
 from shared.events import (
@@ -46,13 +47,25 @@ from worker.records import (
     ToolRecord,
 )
 
+# A run's messages are one journal entry when it returns, and the request of `Thread.finish`.
+# Restate caps those at 32 MiB and handles them within as much memory.
+MAX_RUN_BYTES = 16 * 1024 * 1024
+
 
 class Cancelled(Exception):
     """The run was cancelled from outside."""
 
 
 class StepFailed(Exception):
-    """A part of the engine refused a step for good."""
+    """A part of the engine refused a step for good.
+
+    Attributes:
+        status: As in HTTP; 413 means that something has become too large.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class _Failed(Exception):
@@ -135,9 +148,9 @@ class AgentLoop:
         self._order = order
         self._now = order.created_at
         self._seq = 0
+        self._bytes = 0
         self._history: list[StoredMessage] = []
         self._added: list[StoredMessage] = []
-        self._has_turn = False
         self._run = Run(
             run_id=order.run_id,
             agent=order.agent,
@@ -156,7 +169,8 @@ class AgentLoop:
         except _Failed as failed:
             self._change(status="failed", error=failed.error)
         except StepFailed as failed:
-            error = RunError(type="internal", message=str(failed), retryable=False)
+            kind = "context-too-long" if failed.status == 413 else "internal"
+            error = RunError(type=kind, message=str(failed), retryable=False)
             self._change(status="failed", error=error)
         except Cancelled:
             self._change(status="cancelled")
@@ -174,7 +188,6 @@ class AgentLoop:
             if self._order.turn == "queued":
                 self._emit(RunQueued)
             self._history = await self._steps.take_turn()
-        self._has_turn = True
         for message in self._order.input:
             self._add(role=message.role, content=message.content)
 
@@ -269,6 +282,7 @@ class AgentLoop:
         records: dict[str, ToolRecord] = {}
         try:
             async for call, record in self._steps.call_tools(calls):
+                record = self._if_it_fits(call, record)
                 records[call.call_id] = record
                 self._now = max(self._now, record.ended_at)
                 self._change(usage=self._run.usage + Usage(tool_calls=1))
@@ -283,6 +297,17 @@ class AgentLoop:
         finally:
             for call in calls:
                 self._add_result(call, records.get(call.call_id))
+
+    def _if_it_fits(self, call: PlannedCall, record: ToolRecord) -> ToolRecord:
+        """Refuse a result with which the run could no longer be journaled as a whole."""
+        self._bytes += len(to_json(record.output))
+        if self._bytes <= MAX_RUN_BYTES:
+            return record
+        text = (
+            f"The result of {call.name} is left out: the run has reached its limit of "
+            f"{MAX_RUN_BYTES} bytes. Answer with what you know."
+        )
+        return record.model_copy(update={"output": text, "is_error": True})
 
     def _add_result(self, call: PlannedCall, record: ToolRecord | None) -> None:
         self._add(
@@ -319,7 +344,8 @@ class AgentLoop:
         self._steps.emit(terminal_event(self._run, self._seq))
         self._steps.save(self._run)
         if self._order.thread_id:
-            self._steps.leave_thread(self._added if self._has_turn else [], self._now)
+            # Empty if it never had the turn: then it only leaves the line.
+            self._steps.leave_thread(self._added, self._now)
         return self._run.model_copy(update={"messages": [m.public() for m in self._added]})
 
     def _add(self, *, role: str, content: Content, **fields: Any) -> StoredMessage:
@@ -333,6 +359,8 @@ class AgentLoop:
                 **fields,
             }
         )
+        if role != "tool":  # those were counted as they came
+            self._bytes += len(to_json(content))
         self._added.append(message)
         return message
 

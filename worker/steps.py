@@ -219,7 +219,7 @@ class RestateSteps:
             yield
         except TerminalError as error:
             if not is_own_cancellation(error):
-                raise StepFailed(error.message) from error
+                raise StepFailed(error.message, error.status_code) from error
             # The closures would go on to the end, since only the wait for them was cut.
             self._parts.inflight.drop(self._order.run_id)
             raise Cancelled from error

@@ -45,7 +45,7 @@ from worker.names import (
 from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import Record, StoredMessage
 from worker.serde import JsonSerde
-from worker.thread_state import Finish, Head, Holder, Join, append, pages_with
+from worker.thread_state import MAX_BYTES, Finish, Head, Holder, Join, append, pages_with
 
 # The holder's own `finish` is on its way when its invocation ends: let it come first.
 WATCH_GRACE = timedelta(seconds=2)
@@ -141,6 +141,12 @@ def _add_questions(thread: VirtualObject) -> None:
     async def conversation(ctx: ObjectSharedContext) -> list[StoredMessage]:
         """Return all that was said, for the run that has the turn."""
         head = await _head(ctx)
+        if head and head.total_bytes > MAX_BYTES:
+            raise TerminalError(
+                f"The conversation has {head.total_bytes} bytes; a run can read {MAX_BYTES}. "
+                "Go on with a new thread.",
+                status_code=413,
+            )
         return await _pages(ctx, range(len(head.page_counts))) if head else []
 
     @thread.handler(

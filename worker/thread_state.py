@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 from pydantic import Field
+from pydantic_core import to_json
 
 from shared.protocol import Time
 from worker.records import Record, StoredMessage
 
 PAGE_BYTES = 64 * 1024
+# A run reads the conversation as one journal entry. Restate replays an invocation within 32 MiB
+# of memory: one that has a request of 8 MiB twice (input and state) and more than 16 MiB in one
+# entry stands still for ever.
+MAX_BYTES = 12 * 1024 * 1024
 
 
 class Holder(Record):
@@ -41,6 +46,7 @@ class Head(Record):
     queue: list[Holder] = Field(default_factory=list[Holder])
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
+    total_bytes: int = 0
     created_at: Time
     updated_at: Time
 
@@ -93,15 +99,18 @@ def append(
         The head that counts them, and the pages to write before it.
     """
     counts, page, size = list(head.page_counts), list(open_page), head.last_page_bytes
+    total = head.total_bytes
     written: dict[int, list[StoredMessage]] = {}
     for item in items:
         if not counts or size >= PAGE_BYTES:
             counts, page, size = [*counts, 0], [], 0
         page.append(item)
-        size += len(item.model_dump_json())
+        item_bytes = len(to_json(item))
+        size, total = size + item_bytes, total + item_bytes
         counts[-1] += 1
         written[len(counts) - 1] = page
-    return head.model_copy(update={"page_counts": counts, "last_page_bytes": size}), written
+    update = {"page_counts": counts, "last_page_bytes": size, "total_bytes": total}
+    return head.model_copy(update=update), written
 
 
 def pages_with(counts: Sequence[int], after: int, limit: int) -> tuple[range, int]:

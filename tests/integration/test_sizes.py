@@ -1,0 +1,37 @@
+"""What is too large for Restate's journal is refused in time, with words."""
+
+from tests.fakes.api import Api, wait_until
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import call, calls, text
+from worker.loop import MAX_RUN_BYTES
+
+_BIG = 255_000  # a result may have 256 KiB
+
+
+def test_results_end_where_the_journal_does(api: Api, model: ScriptedModel, key: str) -> None:
+    """A run that has gathered more than Restate can hold goes on without further results."""
+    turn = calls(*[call("big", size=_BIG)] * 60)
+    model.script(key, [turn, turn, text("enough")])
+    run = api.run("tester", key)
+    assert (run["status"], run["output"]) == ("completed", "enough")
+    results = [m for m in run["messages"] if m["role"] == "tool"]
+    assert len(results) == 120
+    refused = [m["content"] for m in results if m["is_error"]]
+    assert len(refused) == 120 - MAX_RUN_BYTES // _BIG
+    assert "the run has reached its limit" in refused[0]
+
+
+def test_conversation_that_no_run_can_read(api: Api, model: ScriptedModel, key: str) -> None:
+    """A thread that has grown too long says so, and stays readable."""
+    thread_id, large = key.replace(" ", "-"), "x" * 7_500_000
+    for index in range(2):
+        model.script(f"{key} #{index}", [text("read")])
+        api.run("tester", f"{large} {key} #{index}", thread_id=thread_id)
+    wait_until(
+        lambda: api.http.get(f"/threads/{thread_id}").json()["message_count"] == 4, "two turns"
+    )
+    run = api.run("tester", f"{key} #0", thread_id=thread_id)
+    assert (run["status"], run["error"]["type"]) == ("failed", "context-too-long")
+    assert "new thread" in run["error"]["message"]
+    page = api.http.get(f"/threads/{thread_id}/messages", params={"limit": 1, "cursor": "3"})
+    assert page.json()["items"][0]["content"] == "read"
