@@ -443,7 +443,7 @@ def tool_script(**more: Any) -> FakeSteps:
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_step_that_the_engine_refuses(step: str) -> None:
     """A step refused for good ends the run as failed, whichever it is, and frees the thread."""
-    steps = tool_script(raising={step: StepFailed("too large")})
+    steps = tool_script(raising={step: StepFailed("too large", 500)})
     run = await play(steps, on_thread(turn="join", after_s=1))
     assert run.status == "failed"
     assert run.error == RunError(type="internal", message="too large", retryable=False)
@@ -508,7 +508,9 @@ async def test_the_thread_gets_what_was_added() -> None:
 
 
 @pytest.mark.parametrize("step", ["sleep", "take_turn"])
-@pytest.mark.parametrize("error", [Cancelled(), StepFailed("refused")], ids=["cancel", "refusal"])
+@pytest.mark.parametrize(
+    "error", [Cancelled(), StepFailed("refused", 500)], ids=["cancel", "refusal"]
+)
 async def test_a_run_that_never_had_the_turn(step: str, error: Exception) -> None:
     """A run that ends before its turn adds nothing, and still leaves the line."""
     steps = tool_script(raising={step: error})
@@ -533,7 +535,7 @@ async def test_without_a_thread() -> None:
     [
         {},
         {"tool 1.1": Cancelled()},
-        {"model 2.1": StepFailed("refused")},
+        {"model 2.1": StepFailed("refused", 500)},
     ],
     ids=["whole", "cancelled", "refused"],
 )
