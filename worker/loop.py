@@ -281,8 +281,8 @@ class AgentLoop:
         self._steps.save(self._run)
         records: dict[str, ToolRecord] = {}
         try:
-            async for call, record in self._steps.call_tools(calls):
-                record = self._if_it_fits(call, record)
+            async for call, result in self._steps.call_tools(calls):
+                record = self._if_it_fits(call, result)
                 records[call.call_id] = record
                 self._now = max(self._now, record.ended_at)
                 self._change(usage=self._run.usage + Usage(tool_calls=1))
