@@ -40,7 +40,7 @@ class WorkerApp:
             identity_keys=parts.settings.all_identity_keys() or None,
         )
         self._background: set[asyncio.Task[None]] = set()
-        self._requests: set[asyncio.Task[object]] = set()
+        self._requests: dict[asyncio.Task[object], asyncio.Event] = {}
         self._ending = False
         self._watchdog: LoopWatchdog | None = None
 
@@ -65,21 +65,24 @@ class WorkerApp:
     def cut_requests(self) -> None:
         """End all attempts: Restate makes new ones elsewhere, or here after the restart."""
         self._ending = True
-        for task in self._requests:
+        for task, may_end in self._requests.items():
+            may_end.set()
             task.cancel()
 
     async def _serve_restate(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is served in a task")
-        self._requests.add(task)
+        self._requests[task] = may_end = asyncio.Event()
+        if "/invoke/" in scope["path"]:
+            receive, send = _ending_after_input(receive, send, may_end)
         try:
             await self._restate(scope, receive, send)
         except asyncio.CancelledError:
             if not self._ending:
                 raise
         finally:
-            self._requests.discard(task)
+            del self._requests[task]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -148,12 +151,32 @@ async def _cut_after(stop: asyncio.Event, delay_s: float, app: WorkerApp) -> Non
     app.cut_requests()
 
 
-async def _answer(receive: Receive, send: Send, status: int, body: bytes) -> None:
-    """Answer, and end only when the request has ended.
+def _ending_after_input(
+    receive: Receive, send: Send, may_end: asyncio.Event
+) -> tuple[Receive, Send]:
+    """Let a response end only when its request has ended.
 
     hypercorn forgets a stream whose response has ended. More input for it breaks the whole
-    connection, with all the runs on it.
+    connection, with all the runs on it. The SDK waits as well, but no longer once the process
+    is to stop.
     """
+
+    async def hear() -> dict[str, Any]:
+        event = await receive()
+        if event["type"] != "http.request" or not event.get("more_body"):
+            may_end.set()
+        return event
+
+    async def say(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await may_end.wait()
+        await send(message)
+
+    return hear, say
+
+
+async def _answer(receive: Receive, send: Send, status: int, body: bytes) -> None:
+    """Answer, and end only when the request has ended, as above."""
     kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
     headers = [(b"content-type", kind)]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from dev.stack import is_up
 from tests.fakes.api import (
     Api,
     TestStack,
@@ -387,3 +388,30 @@ def test_sigterm_with_runs_in_flight(
     stack.start_worker()
     assert [api.result(run_id)["output"] for run_id in run_ids] == ["ok", "ok"]
     gate.open()
+
+
+def test_sigterm_lets_short_steps_end(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """What ends soon after SIGTERM is not executed again, whatever else is in flight."""
+    gates = [f"{key}-{index}" for index in range(4)]
+    for gate in gates:
+        model.script(f"{gate};", [calls(call("hold", gate=gate)), text("ok")])
+    run_ids = [api.start("tester", f"{gate};") for gate in gates]
+    for gate in gates:
+        stack.wait_for_effects(1, gate=gate)
+    logged_before = len(stack.worker.log_lines())
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(stack.worker.terminate, 20)
+        health = f"http://127.0.0.1:{stack.ports.worker}/healthz"
+        wait_until(lambda: not is_up(health), "the worker to stop listening")
+        for gate in gates[:-1]:  # one after the other, beside one that stays
+            stack.open_gate(gate)
+            stack.wait_for_effects(1, passed=gate)
+        assert ending.result() < 10
+    logged = stack.worker.log_lines()[logged_before:]
+    assert not [line for line in logged if '"level":"error"' in line]
+    stack.open_gate(gates[-1])
+    stack.start_worker()
+    assert [api.result(run_id)["output"] for run_id in run_ids] == ["ok"] * 4
+    assert [len(stack.effects(gate=gate)) for gate in gates] == [1, 1, 1, 2]
