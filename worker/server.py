@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,8 +26,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _MAX_STREAMS = 10_000
-_IDLE_TIMEOUT_S = 3600.0
-_CLOSING_S = 1.0
+_NEVER_S = 3600.0
 _logger = get_logger()
 
 
@@ -40,8 +41,6 @@ class WorkerApp:
             identity_keys=parts.settings.all_identity_keys() or None,
         )
         self._background: set[asyncio.Task[None]] = set()
-        self._requests: dict[asyncio.Task[object], asyncio.Event] = {}
-        self._ending = False
         self._watchdog: LoopWatchdog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,34 +54,14 @@ class WorkerApp:
             return await _answer(receive, send, 200, b'{"status":"ok"}')
         version = path.split("/")[1]
         if version == f"v{JOURNAL_VERSION}":
-            return await self._serve_restate(scope, receive, send)
+            if "/invoke/" in path:
+                receive, send = _ending_after_input(receive, send)
+            return await self._restate(scope, receive, send)
         if version.removeprefix("v").isdecimal():
             # Restate tries again: the run waits for a worker that can replay its journal.
             text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
             return await _answer(receive, send, 503, text.encode())
         return await _answer(receive, send, 404, b"not found")
-
-    def cut_requests(self) -> None:
-        """End all attempts: Restate makes new ones elsewhere, or here after the restart."""
-        self._ending = True
-        for task, may_end in self._requests.items():
-            may_end.set()
-            task.cancel()
-
-    async def _serve_restate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a request is served in a task")
-        self._requests[task] = may_end = asyncio.Event()
-        if "/invoke/" in scope["path"]:
-            receive, send = _ending_after_input(receive, send, may_end)
-        try:
-            await self._restate(scope, receive, send)
-        except asyncio.CancelledError:
-            if not self._ending:
-                raise
-        finally:
-            del self._requests[task]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -118,16 +97,20 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def serve(parts: Parts, stop: asyncio.Event) -> None:
-    """Serve until told to stop, then give steps in flight a little time."""
+    """Serve until told to stop, then give steps in flight a little time.
+
+    The process ends at the latest after that time, whatever still runs in it: to Restate this is
+    one more crash.
+    """
     settings = parts.settings
     config = hypercorn.config.Config()
     config.bind = [f"{settings.host}:{settings.port}"]
-    config.graceful_timeout = settings.shutdown_timeout_s + _CLOSING_S
+    config.graceful_timeout = _NEVER_S
     config.h2_max_concurrent_streams = _MAX_STREAMS
     # By default a connection ends after 1,000 requests, under the runs that are on it; and after
     # 5 s without any, in which Restate may just send one. Restate itself ends idle connections.
     config.keep_alive_max_requests = sys.maxsize
-    config.keep_alive_timeout = _IDLE_TIMEOUT_S
+    config.keep_alive_timeout = _NEVER_S
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     _logger.info(
@@ -138,38 +121,44 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
         digest=parts.registry.digest(),
     )
     app: Any = WorkerApp(parts)  # hypercorn types ASGI more narrowly
-    cutting = asyncio.create_task(_cut_after(stop, settings.shutdown_timeout_s, app))
+    ending = asyncio.create_task(_end_process_after(stop, settings.shutdown_timeout_s))
     await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-    cutting.cancel()
+    ending.cancel()
     _logger.info("worker_stopped")
 
 
-async def _cut_after(stop: asyncio.Event, delay_s: float, app: WorkerApp) -> None:
-    """End what hypercorn would only cut with a heap of errors."""
+async def _end_process_after(stop: asyncio.Event, delay_s: float) -> None:
     await stop.wait()
-    await asyncio.sleep(delay_s)
-    app.cut_requests()
+    # A thread, since sync tools that still run would hold up the end of the interpreter.
+    timer = threading.Timer(delay_s, _end_process)
+    timer.daemon = True
+    timer.start()
 
 
-def _ending_after_input(
-    receive: Receive, send: Send, may_end: asyncio.Event
-) -> tuple[Receive, Send]:
+def _end_process() -> None:
+    _logger.info("worker_cut_off")
+    logging.shutdown()
+    os._exit(0)
+
+
+def _ending_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
     """Let a response end only when its request has ended.
 
     hypercorn forgets a stream whose response has ended. More input for it breaks the whole
     connection, with all the runs on it. The SDK waits as well, but no longer once the process
     is to stop.
     """
+    ended = asyncio.Event()
 
     async def hear() -> dict[str, Any]:
         event = await receive()
         if event["type"] != "http.request" or not event.get("more_body"):
-            may_end.set()
+            ended.set()
         return event
 
     async def say(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            await may_end.wait()
+            await ended.wait()
         await send(message)
 
     return hear, say

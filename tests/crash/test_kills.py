@@ -382,7 +382,7 @@ def test_sigterm_with_runs_in_flight(
     logged_before = len(stack.worker.log_lines())
     assert stack.worker.terminate(timeout_s=20) < 10
     logged = stack.worker.log_lines()[logged_before:]
-    assert "worker_stopped" in logged[-1]
+    assert "worker_cut_off" in logged[-1]
     assert not [line for line in logged if '"level":"error"' in line]
     stack.open_gate(key)
     stack.start_worker()
@@ -410,6 +410,7 @@ def test_sigterm_lets_short_steps_end(
             stack.wait_for_effects(1, passed=gate)
         assert ending.result() < 10
     logged = stack.worker.log_lines()[logged_before:]
+    assert "worker_cut_off" in logged[-1]
     assert not [line for line in logged if '"level":"error"' in line]
     stack.open_gate(gates[-1])
     stack.start_worker()
