@@ -16,6 +16,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from shared.contract import (
     CancelOrder,
+    DecideAnswer,
+    DecideOrder,
     DeleteAnswer,
     EventPage,
     EventsQuestion,
@@ -24,6 +26,8 @@ from shared.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    SteerAnswer,
+    SteerOrder,
     SubmitAnswer,
     ThreadStatus,
 )
@@ -54,6 +58,8 @@ _SUBMITTED = TypeAdapter(SubmitAnswer)
 _SAME = TypeAdapter(SameAnswer)
 _STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
 _HISTORY = TypeAdapter(HistoryAnswer)
+_DECIDED = TypeAdapter(DecideAnswer)
+_STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 
 
@@ -204,6 +210,16 @@ class Ingress:
             self._check(await self._send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)
         except (_Lost, TimeoutError):
             raise _unavailable() from None
+
+    async def decide(self, tenant: str, run_id: str, order: DecideOrder) -> DecideAnswer:
+        """Hand over a person's decision on a tool call."""
+        path = self._run_path("call", tenant, run_id, "decide")
+        return _DECIDED.validate_json(await self._read(path, order))
+
+    async def steer(self, tenant: str, order: SteerOrder) -> SteerAnswer:
+        """Hand over a message to a run that is going on."""
+        path = self._run_path("call", tenant, order.run_id, "steer")
+        return _STEERED.validate_json(await self._read(path, order))
 
     async def thread_status(self, tenant: str, thread_id: str) -> ThreadStatus | None:
         """Return who has the turn on a thread; None if there is no such thread."""

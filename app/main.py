@@ -6,14 +6,17 @@ from functools import partial
 
 import aiohttp
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from app.admin import Admin
 from app.body_limit import BodyLimit
 from app.errors import add_error_handlers, problem_responses
 from app.ingress import Ingress
 from app.keyring import Keyring
+from app.live import LiveSource, WorkerStreams
+from app.live_redis import RedisStreams
 from app.parts import AppParts
-from app.routes import agents, health, runs, threads
+from app.routes import agents, approvals, health, runs, steering, threads
 from app.runs import RunReader
 from app.settings import AppSettings
 from shared.logging import get_logger
@@ -32,7 +35,7 @@ def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
         responses=problem_responses(),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    for module in (agents, runs, threads, health):
+    for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)
     return app
@@ -46,9 +49,12 @@ async def _lifespan(
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     timeout = aiohttp.ClientTimeout(total=None)
     # Restate refuses a content type on handlers that take no body.
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
-    ) as session:
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
+        ) as session,
+        _live_source(settings, session) as live,
+    ):
         ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix)
         admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
         app.state.parts = AppParts(
@@ -58,6 +64,21 @@ async def _lifespan(
             ingress=ingress,
             admin=admin,
             reader=RunReader(ingress, admin),
+            live=live,
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield
+
+
+@asynccontextmanager
+async def _live_source(
+    settings: AppSettings, session: aiohttp.ClientSession
+) -> AsyncGenerator[LiveSource]:
+    if settings.redis_url is None:
+        url = settings.streams_url or settings.worker_url
+        yield WorkerStreams(session, url, settings.stream_key())
+        return
+    # A reader waits without end, so only connecting has a timeout.
+    url = settings.redis_url.get_secret_value()
+    async with Redis.from_url(url, socket_connect_timeout=2) as redis:  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        yield RedisStreams(redis, settings.service_prefix)

@@ -39,14 +39,14 @@ def make_order(
         if idempotency_key
         else new_run_id(agent.name)
     )
-    said = request.input
     return RunOrder(
         run_id=run_id,
         tenant=tenant,
         agent=agent.name,
-        input=[InputMessage(role="user", content=said)] if isinstance(said, str) else said,
+        input=as_messages(request.input),
         thread_id=request.thread_id,
         turn=("join" if request.after_s else "queued") if request.thread_id else "none",
+        on_busy=request.on_busy or "enqueue",
         stream=stream if request.stream is None else request.stream,
         context=request.context,
         metadata=request.metadata,
@@ -56,6 +56,11 @@ def make_order(
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:32],
         repeatable=idempotency_key is not None,
     )
+
+
+def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
+    """Return an input as messages."""
+    return [InputMessage(role="user", content=said)] if isinstance(said, str) else said
 
 
 def new_run(order: RunOrder) -> Run:

@@ -28,6 +28,10 @@ class AppSettings(SharedSettings):
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
     """Serve without keys on an address that others can reach."""
+    streams_url: str | None = Field(default=None, validation_alias="APP_WORKER_URL")
+    """Where the app reaches the worker's live events; WORKER_URL if not given."""
+    cors_origins: list[str] = Field(default_factory=list[str])
+    """Web pages that may call the app from a browser."""
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
     """Larger ones could not be replayed beside a long conversation (`worker.thread_state`)."""
     wait_timeout_s: Seconds = 120

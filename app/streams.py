@@ -1,4 +1,4 @@
-"""A run's committed events as server-sent events: from any number on, until the run has ended."""
+"""A run's events as server-sent events: the committed ones from any number on, and live ones."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,9 +6,18 @@ from collections.abc import AsyncIterator
 from fastapi.sse import format_sse_event
 
 from app.ingress import Broken, Ingress, Unknown
+from app.live import LiveSource, tail_of
 from app.runs import broken_run
 from shared.errors import RestateUnavailable, WorkerUnavailable
-from shared.events import AnyEvent, terminal_event
+from shared.events import (
+    AnyEvent,
+    AnyLiveEvent,
+    Event,
+    MessageCompleted,
+    ToolCallProgress,
+    terminal_event,
+)
+from shared.live import Committed
 from shared.protocol import Run
 
 MEDIA_TYPE = "text/event-stream"
@@ -16,9 +25,12 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING_S = 15.0
 _RECONNECT_MS = 1000
 _POLL_S = (0.05, 0.5)
+# With the live channel, polling is only for runs that are killed, or executed elsewhere.
+_SLOW_POLL_S = 2.0
+_VISIBLE_S = (0.002, 1.0)
 
 
-async def sse(events: AsyncIterator[AnyEvent]) -> AsyncIterator[bytes]:
+async def sse(events: AsyncIterator[AnyEvent | AnyLiveEvent]) -> AsyncIterator[bytes]:
     """Write events in the wire format, with a comment whenever nothing was sent for a while."""
     yield format_sse_event(retry=_RECONNECT_MS)
     pending = asyncio.ensure_future(anext(events, None))
@@ -32,38 +44,88 @@ async def sse(events: AsyncIterator[AnyEvent]) -> AsyncIterator[bytes]:
             if event is None:
                 return
             yield format_sse_event(
-                event=event.type, id=str(event.seq), data_str=event.model_dump_json()
+                event=event.type,
+                id=str(event.seq) if isinstance(event, Event) else None,
+                data_str=event.model_dump_json(),
             )
             pending = asyncio.ensure_future(anext(events, None))
     finally:
         pending.cancel()
 
 
-async def follow(ingress: Ingress, tenant: str, run_id: str, after: int) -> AsyncIterator[AnyEvent]:
-    """Yield a run's committed events after a number, and end after the terminal one.
+async def follow(
+    ingress: Ingress, live: LiveSource, tenant: str, run_id: str, after: int
+) -> AsyncIterator[AnyEvent | AnyLiveEvent]:
+    """Yield a run's committed events after a number, and live ones; end after the terminal one.
 
-    The run's own state is the log, so this works before, during and after the run, at any app
-    process. It is asked again and again while the run goes on, more slowly while nothing comes.
+    The run's own state is the log of what is committed, so this works before, during and after
+    the run, at any app process. The live channel says when there is something new to read.
     """
+    log = _CommittedLog(ingress, tenant, run_id, after)
     delay_s = _POLL_S[0]
-    while True:
+    async with tail_of(live, tenant, run_id) as tail:
+        while True:
+            before = log.seq
+            async for event in log.read():
+                yield event
+            if log.ended:
+                return
+            slowest_s = _SLOW_POLL_S if tail.connected else _POLL_S[1]
+            delay_s = _POLL_S[0] if log.seq > before else min(delay_s * 2, slowest_s)
+            for item in await tail.next(delay_s):
+                if isinstance(item, Committed):
+                    async for event in log.read_until(item):
+                        yield event
+                elif log.is_news(item):
+                    yield item
+
+
+class _CommittedLog:
+    """How far one follower has read a run's committed events."""
+
+    def __init__(self, ingress: Ingress, tenant: str, run_id: str, after: int) -> None:
+        self._ingress = ingress
+        self._tenant = tenant
+        self._run_id = run_id
+        self._turn = 0
+        self.seq = after
+        self.ended = False
+
+    async def read(self) -> AsyncIterator[AnyEvent]:
+        """Yield what is new; if nothing is, find out whether the run was ended from outside."""
         try:
-            page = await ingress.events(tenant, run_id, after)
+            page = await self._ingress.events(self._tenant, self._run_id, self.seq)
         except (RestateUnavailable, WorkerUnavailable):
-            await asyncio.sleep(_POLL_S[1])
-            continue
+            return
         for event in page.events:
+            self.seq = event.seq
+            if isinstance(event, MessageCompleted):
+                self._turn = max(self._turn, event.turn)
             yield event
-            after = event.seq
-        if page.run and page.run.ended:
+        if page.run:
+            self._turn = max(self._turn, page.run.turn)
+            self.ended = page.run.ended
+        if page.events or self.ended:
             return
-        delay_s = _POLL_S[0] if page.events else min(delay_s * 2, _POLL_S[1])
-        if not page.events and (
-            event := await _broken_off(ingress, tenant, run_id, page.run, after)
-        ):
-            yield event
-            return
-        await asyncio.sleep(delay_s)
+        end = await _broken_off(self._ingress, self._tenant, self._run_id, page.run, self.seq)
+        if end:
+            self.ended = True
+            yield end
+
+    async def read_until(self, committed: Committed) -> AsyncIterator[AnyEvent]:
+        """Yield events up to this one, which is about to be in the run's state."""
+        delay_s = _VISIBLE_S[0]
+        self._turn = max(self._turn, committed.turn)
+        while self.seq < committed.seq and not self.ended and delay_s < _VISIBLE_S[1]:
+            async for event in self.read():
+                yield event
+            if self.seq < committed.seq:
+                await asyncio.sleep(delay_s)
+                delay_s *= 2
+
+    def is_news(self, event: AnyLiveEvent) -> bool:
+        """Tell whether a live event is not outdated by a committed one."""
+        return isinstance(event, ToolCallProgress) or event.turn > self._turn
 
 
 async def _broken_off(

@@ -2,10 +2,21 @@
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from shared.events import AnyEvent
-from shared.protocol import InputMessage, Limits, Message, Run, ThreadId, Time, Wire
+from shared.protocol import (
+    Decision,
+    InputMessage,
+    Limits,
+    Message,
+    OnBusy,
+    Resolution,
+    Run,
+    ThreadId,
+    Time,
+    Wire,
+)
 
 DIGEST = "durable-agents-digest"
 """Where a service's metadata holds the agent's digest."""
@@ -24,6 +35,7 @@ class RunOrder(Wire):
     input: list[InputMessage]
     thread_id: ThreadId | None = None
     turn: Literal["none", "granted", "queued", "join"]
+    on_busy: OnBusy = "enqueue"
     stream: bool
     context: dict[str, JsonValue]
     metadata: dict[str, str]
@@ -35,10 +47,14 @@ class RunOrder(Wire):
 
 
 class SubmitAnswer(Wire):
-    """`known`: this run was accepted before; `same_body` compares the two requests."""
+    """`known`: this run was accepted before; `same_body` compares the two requests.
 
-    outcome: Literal["granted", "queued", "known"]
+    `run_id` is the run that made the thread busy (`rejected`) or that took the input (`steered`).
+    """
+
+    outcome: Literal["granted", "queued", "known", "rejected", "steered"]
     same_body: bool = True
+    run_id: str | None = None
 
 
 class SameQuestion(Wire):
@@ -69,6 +85,53 @@ class CancelOrder(Wire):
     run_id: str
     invocation_id: str
     at: Time
+
+
+class SteeringMessage(Wire):
+    """What somebody says to a run that is going on.
+
+    `key` names a request that may be repeated, and `body_hash` what it said.
+    """
+
+    message_id: str
+    input: list[InputMessage]
+    at: Time
+    key: str | None = None
+    body_hash: str = ""
+
+
+class SteerOrder(Wire):
+    run_id: str
+    input: list[InputMessage]
+    at: Time
+    key: str | None = None
+    body_hash: str = ""
+
+
+class SteerAnswer(Wire):
+    """`accepted` also for a repeated request; `different`: its key came with another body."""
+
+    outcome: Literal["accepted", "ended", "different"]
+    message_id: str | None = None
+
+
+class DecideOrder(Wire):
+    call_id: str
+    decision: Decision
+    at: Time
+
+
+class Fault(Wire):
+    field: str
+    message: str
+
+
+class DecideAnswer(Wire):
+    """`resolution` is what counts: this decision, the same one before it, or another one."""
+
+    outcome: Literal["decided", "unknown", "ended", "conflict", "invalid"]
+    resolution: Resolution | None = None
+    faults: list[Fault] = Field(default_factory=list[Fault])
 
 
 class ThreadStatus(Wire):

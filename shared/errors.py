@@ -86,6 +86,10 @@ class UnknownThread(CallerProblem):
     slug, title, status = "unknown-thread", "There is no such thread", 404
 
 
+class UnknownApproval(CallerProblem):
+    slug, title, status = "unknown-approval", "There is no such approval", 404
+
+
 class NotFound(CallerProblem):
     slug, title, status = "not-found", "There is nothing at this address", 404
 
@@ -96,6 +100,10 @@ class MethodNotAllowed(CallerProblem):
 
 class RunEnded(CallerProblem):
     slug, title, status = "run-ended", "The run has ended already", 409
+
+
+class AlreadyDecided(CallerProblem):
+    slug, title, status = "already-decided", "It was decided otherwise already", 409
 
 
 class ThreadBusy(CallerProblem):

@@ -1,6 +1,6 @@
 """What both processes read from the environment and `.env`, without a prefix."""
 
-from pydantic import Field
+from pydantic import Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.registry import Registry, load_registry
@@ -30,9 +30,21 @@ class SharedSettings(BaseSettings):
     )
     worker_url: str = Field(default="http://127.0.0.1:9081", validation_alias="WORKER_URL")
     """Where Restate reaches the worker, without a path."""
+    stream_secret: SecretStr | None = Field(default=None, validation_alias="STREAM_SECRET")
+    """Lets the app in where the worker serves live events; else only the same machine may."""
+    stream_secret_file: FilePath | None = Field(default=None, validation_alias="STREAM_SECRET_FILE")
+    """The same from a file, such as a mounted secret."""
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """Carries live events instead, for several workers."""
     log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
     log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
     """JSON lines; by default unless the log goes to a terminal."""
+
+    def stream_key(self) -> str | None:
+        """Return what app and worker show each other on the channel of live events."""
+        if self.stream_secret_file:
+            return self.stream_secret_file.read_text().strip() or None
+        return self.stream_secret.get_secret_value() if self.stream_secret else None
 
     def load_registry(self) -> Registry:
         """Import the agents.

@@ -9,17 +9,22 @@ import restate
 import uvloop
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from redis.asyncio import Redis
 
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
 from shared.registry import Registry
 from worker.inflight import Inflight
+from worker.live import LiveHub
+from worker.live_redis import RedisRelay
 from worker.model import LitellmClient
 from worker.parts import Parts
 from worker.register import RegistrationError, register
 from worker.server import serve, stop_on_signals
 from worker.settings import WorkerSettings
 from worker.tools import ToolRunner
+
+_REDIS_TIMEOUT_S = 5
 
 
 def main() -> int:
@@ -56,7 +61,15 @@ def make_parts(settings: WorkerSettings, registry: Registry) -> Parts:
         model=LitellmClient(settings.providers, settings.model_timeout_s),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
+        live=LiveHub(settings.live_interval_s, _relay(settings)),
     )
+
+
+def _relay(settings: WorkerSettings) -> RedisRelay | None:
+    if settings.redis_url is None:
+        return None
+    redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=_REDIS_TIMEOUT_S)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    return RedisRelay(redis, settings.service_prefix)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,13 +1,15 @@
-"""Makes the key with which Restate signs its requests, so that the worker serves nobody else.
+"""Makes what the worker knows its callers by, so that it serves nobody else.
 
     python -m worker.identity DIRECTORY
 
-Writes `restate.pem` (for the server's `request-identity-private-key-pem-file`) and `public`
-(for `WORKER_IDENTITY_KEYS_FILE`). A key that is there already is kept.
+Writes `restate.pem` (for the server's `request-identity-private-key-pem-file`), `public` (for
+`WORKER_IDENTITY_KEYS_FILE`) and `stream-secret` (for `STREAM_SECRET_FILE`, of app and worker).
+What is there already is kept.
 """
 
 import argparse
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -23,7 +25,10 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def make_identity(directory: Path) -> str:
-    """Make the key unless there is one, write down its public half and return it."""
+    """Make what is not there yet; return Restate's public key."""
+    stream_secret = directory / "stream-secret"
+    if not stream_secret.exists():
+        _write(stream_secret, secrets.token_urlsafe(32).encode(), mode=0o644)
     private = directory / "restate.pem"
     if not private.exists():
         pem = Ed25519PrivateKey.generate().private_bytes(

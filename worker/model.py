@@ -9,13 +9,14 @@ import functools
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from shared.logging import get_logger
 from shared.protocol import RunError, Time, Usage
-from worker.loop import ModelCall
+from worker.interface import ModelCall
+from worker.live import LiveAnswer
 from worker.model_faults import Fault, classify, malformed
 from worker.model_messages import provider_of, wire_messages, wire_tools
 from worker.records import ModelFault, ModelOutcome, ModelRecord, Opaque, RequestedCall
@@ -55,7 +56,7 @@ class LitellmClient:
         self._providers = providers
         self._timeout_s = timeout_s
 
-    async def complete(self, call: ModelCall) -> ModelOutcome:
+    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
         started_at = datetime.now(UTC)
         litellm = await asyncio.to_thread(load_litellm)
@@ -65,7 +66,7 @@ class LitellmClient:
         faults: list[Fault] = []
         for key in _in_random_order(provider.keys) or [None]:
             try:
-                return await self._attempt(litellm, call, provider, key, started_at)
+                return await self._attempt(litellm, call, provider, key, started_at, preview)
             except MalformedAnswer as error:
                 faults.append(malformed(str(error), call.attempt))
             except Exception as error:  # noqa: BLE001  # litellm raises bare ValueErrors too; all are classified
@@ -82,6 +83,7 @@ class LitellmClient:
         provider: Provider,
         key: ProviderKey | None,
         started_at: Time,
+        preview: Callable[[], LiveAnswer],
     ) -> ModelRecord:
         options: dict[str, Any] = {**call.pin.model_options}
         if call.pin.tools:
@@ -97,6 +99,7 @@ class LitellmClient:
         if provider.headers:
             headers = provider.headers.items()
             options["extra_headers"] = {name: value.get_secret_value() for name, value in headers}
+        shown = preview() if stream else None
         async with asyncio.timeout(self._timeout_s):
             response = await litellm.acompletion(
                 model=call.pin.model,
@@ -106,8 +109,8 @@ class LitellmClient:
                 max_retries=0,
                 **options,
             )
-            if stream:
-                response = await _collect(litellm, response)
+            if shown:
+                response = await _collect(litellm, response, shown)
         return _record(litellm, call, response, started_at)
 
     def _fault(self, call: ModelCall, faults: Sequence[Fault], started_at: Time) -> ModelFault:
@@ -146,14 +149,22 @@ class LitellmClient:
         )
 
 
-async def _collect(litellm: Any, stream: Any) -> Any:
-    """Read a stream to its end and build the whole answer of it.
+async def _collect(litellm: Any, stream: Any, shown: LiveAnswer) -> Any:
+    """Read a stream to its end, show it as it comes, and build the whole answer of it.
 
     Raises:
         MalformedAnswer: It ended without the provider's final event. litellm itself then claims
             that the model stopped.
     """
-    chunks: list[Any] = [chunk async for chunk in stream]
+    chunks: list[Any] = []
+    try:
+        async for chunk in stream:
+            chunks.append(chunk)
+            for choice in chunk.choices:
+                shown.add("reasoning", getattr(choice.delta, "reasoning_content", None) or "")
+                shown.add("text", choice.delta.content or "")
+    finally:
+        shown.end()
     if not stream.received_finish_reason:
         raise MalformedAnswer("The model's stream broke off before its end.")
     for choice in (choice for chunk in chunks for choice in chunk.choices):

@@ -10,6 +10,7 @@ from worker.records import Pin, StoredMessage
 
 WireMessage = dict[str, Any]
 
+_TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -21,7 +22,7 @@ def provider_of(model: str) -> str:
 
 def wire_tools(pin: Pin) -> list[dict[str, Any]]:
     """Return the agent's tools as the model is told of them."""
-    return [{"type": "function", "function": tool.model_dump()} for tool in pin.tools]
+    return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in pin.tools]
 
 
 def wire_messages(pin: Pin, messages: Sequence[StoredMessage]) -> list[WireMessage]:
@@ -48,7 +49,8 @@ class _Writer:
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
         if message.role == "tool":
             wire_id = self._ids[message.run_id, message.call_id or ""]
-            return {"role": "tool", "tool_call_id": wire_id, "content": _content(message.content)}
+            content = _changed(message) + str(message.content)
+            return {"role": "tool", "tool_call_id": wire_id, "content": content}
         if message.role == "assistant":
             return self._assistant(position, message)
         return {"role": "user", "content": _content(message.content)}
@@ -80,6 +82,14 @@ class _Writer:
         wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
         self._used.add(wire_id)
         return wire_id
+
+
+def _changed(message: StoredMessage) -> str:
+    """Tell the model of arguments that a person put in place of its own."""
+    if message.approval is None or message.approval.arguments is None:
+        return ""
+    arguments = json.dumps(message.approval.arguments)
+    return f"(A person changed the arguments of this call to {arguments}.)\n"
 
 
 def _name(name: str) -> str:

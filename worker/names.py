@@ -6,6 +6,8 @@ A run's journal holds them, so a renamed one needs a new `JOURNAL_VERSION`.
 # handlers of an agent's workflow
 RUN = "run"
 GRANT = "grant"
+CANCEL_RUN = "cancel"
+STEER = "steer"
 SAME = "same"
 SALVAGE = "salvage"
 
@@ -17,6 +19,8 @@ WATCH = "watch"
 
 # state of a run
 RUN_KEY = "run"
+APPROVALS_KEY = "approvals"
+TAKEN_KEY = "taken"
 INPUT_KEY = "input"
 EVENT_KEY_PREFIX = "e:"
 
@@ -44,3 +48,18 @@ def page_key(index: int) -> str:
 def tool_step(tool: str) -> str:
     """Return the name of a tool's step. A model may ask for anything, at any length."""
     return f"tool {tool}"[:_STEP_NAME_CHARS]
+
+
+def check_step(tool: str) -> str:
+    """Return the name of the step that finds out whether a person must approve a call."""
+    return f"check {tool}"[:_STEP_NAME_CHARS]
+
+
+def decision_promise(call_id: str) -> str:
+    """Return the promise of a person's decision on a call."""
+    return f"decision:{call_id}"
+
+
+def inbox_promise(index: int) -> str:
+    """Return the promise of a steering message."""
+    return f"in:{index}"

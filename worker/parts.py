@@ -1,11 +1,13 @@
 """What every run of this process shares."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.registry import Registry
 from worker.inflight import Inflight
-from worker.loop import ModelCall
+from worker.interface import ModelCall
+from worker.live import LiveAnswer, LiveHub
 from worker.records import ModelOutcome
 from worker.settings import WorkerSettings
 from worker.tools import ToolRunner
@@ -14,8 +16,13 @@ from worker.tools import ToolRunner
 class ModelClient(Protocol):
     """Calls models. A cancelled task aborts the provider's request."""
 
-    async def complete(self, call: ModelCall) -> ModelOutcome:
-        """Call the model once and return its whole answer, or why there is none."""
+    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
+        """Call the model once and return its whole answer, or why there is none.
+
+        Args:
+            call: What to ask.
+            preview: Begins to show a streamed answer as it comes, again for each attempt.
+        """
         ...
 
 
@@ -28,3 +35,4 @@ class Parts:
     model: ModelClient
     tools: ToolRunner
     inflight: Inflight
+    live: LiveHub

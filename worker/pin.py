@@ -33,7 +33,13 @@ def pin_agent(
         model_options=dict(agent.model_options),
         tools=[
             PinnedTool(
-                name=tool.name, description=tool.description, parameters=dict(tool.parameters)
+                name=tool.name,
+                description=tool.description,
+                parameters=dict(tool.parameters),
+                may_need_approval=bool(tool.needs_approval),
+                approval_timeout_s=tool.approval_timeout.total_seconds()
+                if tool.approval_timeout
+                else None,
             )
             for tool in agent.tools
         ],

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.protocol import Message, RunError, Time, Usage
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 
 
 class Record(BaseModel):
@@ -20,11 +20,13 @@ class Record(BaseModel):
 
 
 class PinnedTool(Record):
-    """A tool as the model is told of it."""
+    """A tool as the model is told of it, and whether a person may have to approve its calls."""
 
     name: str
     description: str
     parameters: dict[str, JsonValue]
+    may_need_approval: bool = False
+    approval_timeout_s: float | None = None
 
 
 class Pin(Record):
@@ -95,6 +97,13 @@ class ModelFault(Record):
 ModelOutcome = Annotated[ModelRecord | ModelFault, Field(discriminator="kind")]
 
 
+class ApprovalCheck(Record):
+    """Whether a call has to wait for a person."""
+
+    needed: bool
+    at: Time
+
+
 class ToolRecord(Record):
     """What came of a tool call: a result, or an error text that the model can act on."""
 
@@ -109,7 +118,10 @@ class ToolRecord(Record):
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
 
 
-STOPPED = "The run was stopped before this call finished; it may or may not have run."
+STOPPED = (
+    "The run was stopped before this call finished. It may have run, in whole or in part; a plain "
+    "function may still be running."
+)
 
 
 def aborted_call() -> ModelFault:
@@ -123,6 +135,11 @@ def stopped_call() -> ToolRecord:
     """Return what a tool call ends with that a cancellation broke off."""
     at = datetime.now(UTC)
     return ToolRecord(output=STOPPED, is_error=True, started_at=at, ended_at=at)
+
+
+def unchecked_call() -> ApprovalCheck:
+    """Return what a check ends with that a cancellation broke off: nothing runs any more."""
+    return ApprovalCheck(needed=True, at=datetime.now(UTC))
 
 
 class StoredMessage(Message):

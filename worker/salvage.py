@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 
-from shared.contract import RunOrder
-from shared.events import AnyEvent, MessageCompleted, ToolCallCompleted
-from shared.protocol import Message
+from shared.contract import RunOrder, SteeringMessage
+from shared.events import (
+    AnyEvent,
+    ApprovalResolved,
+    MessageCompleted,
+    SteerReceived,
+    ToolCallCompleted,
+)
+from shared.protocol import Message, Resolution
 from worker.records import StoredMessage
 
 _UNFINISHED = "The run was killed before this call finished; it may or may not have run."
 
 
-def salvage_messages(order: RunOrder, events: Sequence[AnyEvent]) -> list[StoredMessage]:
-    """Return the input and whatever was committed.
+def salvage_messages(
+    order: RunOrder, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
+) -> list[StoredMessage]:
+    """Return the input, whatever was committed, and steering messages that the run never read.
 
     Each tool call has a result, so that the conversation stays valid for a model's API.
     """
@@ -26,7 +34,14 @@ def salvage_messages(order: RunOrder, events: Sequence[AnyEvent]) -> list[Stored
         )
         for index, message in enumerate(order.input, start=1)
     ]
+    resolutions = {
+        event.call_id: Resolution(**event.model_dump(exclude={"run_id", "seq", "type"}))
+        for event in events
+        if isinstance(event, ApprovalResolved)
+    }
     for event in events:
+        if isinstance(event, SteerReceived):
+            said.append(event.message)
         if not isinstance(event, MessageCompleted):
             continue
         said.append(event.message)
@@ -39,8 +54,22 @@ def salvage_messages(order: RunOrder, events: Sequence[AnyEvent]) -> list[Stored
                     content=result.output if result else _UNFINISHED,
                     call_id=call.call_id,
                     is_error=result.is_error if result else True,
+                    approval=resolutions.get(call.call_id),
                     run_id=order.run_id,
                     created_at=event.message.created_at,
                 )
             )
+    read = {message.id for message in said}
+    said += [
+        Message(
+            id=f"{unread.message_id}.{index}",
+            role=message.role,
+            content=message.content,
+            run_id=order.run_id,
+            created_at=unread.at,
+        )
+        for unread in steering
+        if unread.message_id not in read
+        for index, message in enumerate(unread.input)
+    ]
     return [StoredMessage(**message.model_dump()) for message in said]

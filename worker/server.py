@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hypercorn.asyncio
@@ -14,16 +13,15 @@ import hypercorn.config
 import restate
 from restate.server import install_shutdown_hook
 
+from shared.live import STREAMS_PATH
 from shared.logging import get_logger
+from worker.asgi import Receive, Scope, Send, answer, ending_after_input
+from worker.live_streams import LiveStreams
 from worker.model import load_litellm
 from worker.parts import Parts
 from worker.records import JOURNAL_VERSION
 from worker.services import build_services
 from worker.watchdog import LoopWatchdog
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _MAX_STREAMS = 10_000
 _NEVER_S = 3600.0
@@ -40,6 +38,7 @@ class WorkerApp:
             protocol="bidi",
             identity_keys=parts.settings.all_identity_keys() or None,
         )
+        self._streams = LiveStreams(parts.live, parts.settings.stream_key())
         self._background: set[asyncio.Task[None]] = set()
         self._watchdog: LoopWatchdog | None = None
 
@@ -51,17 +50,23 @@ class WorkerApp:
             return None
         path: str = scope["path"]
         if path == "/healthz":
-            return await _answer(receive, send, 200, b'{"status":"ok"}')
+            return await answer(receive, send, 200, b'{"status":"ok"}')
+        if path.startswith(f"{STREAMS_PATH}/"):
+            return await self._streams(scope, receive, send)
         version = path.split("/")[1]
         if version == f"v{JOURNAL_VERSION}":
             if "/invoke/" in path:
-                receive, send = _ending_after_input(receive, send)
+                receive, send = ending_after_input(receive, send)
             return await self._restate(scope, receive, send)
         if version.removeprefix("v").isdecimal():
             # Restate tries again: the run waits for a worker that can replay its journal.
             text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
-            return await _answer(receive, send, 503, text.encode())
-        return await _answer(receive, send, 404, b"not found")
+            return await answer(receive, send, 503, text.encode())
+        return await answer(receive, send, 404, b"not found")
+
+    def end_streams(self) -> None:
+        """End what would otherwise last as long as somebody watches."""
+        self._streams.end()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -70,6 +75,7 @@ class WorkerApp:
         await receive()
         if self._watchdog:
             self._watchdog.stop()
+        await self._parts.live.close()
         self._parts.tools.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -120,15 +126,17 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
         agents=parts.registry.names(),
         digest=parts.registry.digest(),
     )
-    app: Any = WorkerApp(parts)  # hypercorn types ASGI more narrowly
-    ending = asyncio.create_task(_end_process_after(stop, settings.shutdown_timeout_s))
-    await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    app = WorkerApp(parts)
+    ending = asyncio.create_task(_end(stop, app, settings.shutdown_timeout_s))
+    asgi: Any = app  # hypercorn types it more narrowly
+    await hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
     ending.cancel()
     _logger.info("worker_stopped")
 
 
-async def _end_process_after(stop: asyncio.Event, delay_s: float) -> None:
+async def _end(stop: asyncio.Event, app: WorkerApp, delay_s: float) -> None:
     await stop.wait()
+    app.end_streams()
     # A thread, since sync tools that still run would hold up the end of the interpreter.
     timer = threading.Timer(delay_s, _end_process)
     timer.daemon = True
@@ -139,37 +147,3 @@ def _end_process() -> None:
     _logger.info("worker_cut_off")
     logging.shutdown()
     os._exit(0)
-
-
-def _ending_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """Let a response end only when its request has ended.
-
-    hypercorn forgets a stream whose response has ended. More input for it breaks the whole
-    connection, with all the runs on it. The SDK waits as well, but no longer once the process
-    is to stop.
-    """
-    ended = asyncio.Event()
-
-    async def hear() -> dict[str, Any]:
-        event = await receive()
-        if event["type"] != "http.request" or not event.get("more_body"):
-            ended.set()
-        return event
-
-    async def say(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            await ended.wait()
-        await send(message)
-
-    return hear, say
-
-
-async def _answer(receive: Receive, send: Send, status: int, body: bytes) -> None:
-    """Answer, and end only when the request has ended, as above."""
-    kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
-    headers = [(b"content-type", kind)]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    while (event := await receive())["type"] == "http.request" and event.get("more_body"):
-        pass
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

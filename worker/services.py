@@ -8,7 +8,6 @@ from restate import (
     RestateDurableFuture,
     RunOptions,
     Service,
-    TerminalError,
     VirtualObject,
     Workflow,
     WorkflowContext,
@@ -21,20 +20,25 @@ from shared.agent import Agent
 from shared.contract import (
     DIGEST,
     CancelOrder,
+    DecideAnswer,
+    DecideOrder,
     EventPage,
     EventsQuestion,
     RunOrder,
     SameAnswer,
     SameQuestion,
+    SteerAnswer,
+    SteerOrder,
 )
 from shared.events import AnyEvent
 from shared.logging import get_logger
-from shared.names import service_of
+from shared.names import key_of, service_of
 from shared.protocol import Run, Time
 from worker.loop import AgentLoop
 from worker.names import (
     ACCEPTED,
     CANCEL,
+    CANCEL_RUN,
     EVENT_KEY_PREFIX,
     GRANT,
     INPUT_KEY,
@@ -42,10 +46,12 @@ from worker.names import (
     RUN_KEY,
     SALVAGE,
     SAME,
+    STEER,
     TURN,
     event_key,
 )
 from worker.parts import Parts
+from worker.people import all_messages, resolve_once, take_decision, take_message
 from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import StoredMessage
 from worker.salvage import salvage_messages
@@ -70,6 +76,10 @@ _CANCEL_ORDER = JsonSerde[CancelOrder](CancelOrder)
 _MESSAGES = JsonSerde[list[StoredMessage]](list[StoredMessage])
 _TEXT = JsonSerde[str](str)
 _TIME = JsonSerde[Time](Time)
+_DECIDE_ORDER = JsonSerde[DecideOrder](DecideOrder)
+_DECIDED = JsonSerde[DecideAnswer](DecideAnswer)
+_STEER_ORDER = JsonSerde[SteerOrder](SteerOrder)
+_STEERED = JsonSerde[SteerAnswer](SteerAnswer)
 _NOTHING = JsonSerde[None](None)
 
 
@@ -105,7 +115,11 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
     )
     async def run(ctx: WorkflowContext, order: RunOrder) -> Run:
         """Run the agent to its end."""
-        with structlog.contextvars.bound_contextvars(**_log_context(ctx, order)):
+        key = key_of(order.tenant, order.run_id)
+        with (
+            structlog.contextvars.bound_contextvars(**_log_context(ctx, order)),
+            parts.live.running(key, order.run_id),
+        ):
             _logger.info("run_started")
             steps = RestateSteps(ctx, order, agent, parts)
             steps.accept()
@@ -116,17 +130,27 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
     @workflow.handler(GRANT, output_serde=_NOTHING, ingress_private=True, **write)
     async def grant(ctx: WorkflowSharedContext) -> None:
         """Give the run its turn on the thread."""
-        await _resolve_once(ctx, TURN, "granted", _TEXT)
+        await resolve_once(ctx, TURN, "granted", _TEXT)
 
     async def abort(run_id: str) -> None:
         parts.inflight.abort(run_id)
 
-    @workflow.handler(input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
+    @workflow.handler(CANCEL_RUN, input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
     async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
         """Cancel the run, and leave word when that was asked for."""
-        await _resolve_once(ctx, CANCEL, order.at, _TIME)
+        await resolve_once(ctx, CANCEL, order.at, _TIME)
         ctx.cancel_invocation(order.invocation_id)
         await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
+
+    @workflow.handler(input_serde=_DECIDE_ORDER, output_serde=_DECIDED, **write)
+    async def decide(ctx: WorkflowSharedContext, order: DecideOrder) -> DecideAnswer:
+        """Take a person's decision on a tool call."""
+        return await take_decision(ctx, agent, order)
+
+    @workflow.handler(STEER, input_serde=_STEER_ORDER, output_serde=_STEERED, **write)
+    async def steer(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
+        """Take a message for a run that is going on."""
+        return await take_message(ctx, order)
 
     @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
     async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
@@ -135,7 +159,7 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         run = await ctx.get(RUN_KEY, serde=_RUN)
         if order is None or run is None or run.started_at is None:
             return []
-        return salvage_messages(order, await _events(ctx, 0))
+        return salvage_messages(order, await _events(ctx, 0), await all_messages(ctx))
 
     _add_questions(workflow)
     return workflow
@@ -187,17 +211,6 @@ async def _events(ctx: WorkflowSharedContext, after: int) -> list[AnyEvent]:
     ]
     await gather(*futures)
     return [event for future in futures if (event := await future)]
-
-
-async def _resolve_once(
-    ctx: WorkflowSharedContext, name: str, value: Any, serde: JsonSerde[Any]
-) -> None:
-    """Resolve a promise, unless it is resolved already."""
-    try:
-        await ctx.promise(name, serde=serde).resolve(value)
-    except TerminalError as error:
-        if error.status_code != 409:
-            raise
 
 
 def _inactivity_timeout(agent: Agent, parts: Parts) -> timedelta:

@@ -49,6 +49,8 @@ class WorkerSettings(SharedSettings):
     """Of one model call."""
     model_retry_for_s: Seconds = 600
     """How long one turn's model call is tried again while retrying may help."""
+    live_interval_s: float = Field(default=0.03, ge=0)
+    """A streamed answer's pieces are sent together for so long; the first one goes at once."""
     tool_threads: int = Field(default=64, ge=1)
     """How many sync tools run at once."""
     loop_blocked_after_s: Seconds = 0.5

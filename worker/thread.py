@@ -20,17 +20,22 @@ from restate import (
 )
 
 from shared.contract import (
+    CancelOrder,
     DeleteAnswer,
     HistoryAnswer,
     HistoryQuestion,
     RunOrder,
     SameAnswer,
     SameQuestion,
+    SteerAnswer,
+    SteerOrder,
     SubmitAnswer,
     ThreadStatus,
 )
 from shared.names import key_of, service_of, thread_service, thread_watch_service
+from shared.protocol import Time
 from worker.names import (
+    CANCEL_RUN,
     CONVERSATION,
     FINISH,
     GRANT,
@@ -39,13 +44,23 @@ from worker.names import (
     RUN,
     SALVAGE,
     SAME,
+    STEER,
     WATCH,
     page_key,
 )
 from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import Record, StoredMessage
 from worker.serde import JsonSerde
-from worker.thread_state import MAX_BYTES, Finish, Head, Holder, Join, append, pages_with
+from worker.thread_state import (
+    MAX_BYTES,
+    Finish,
+    Handed,
+    Head,
+    Holder,
+    Join,
+    append,
+    pages_with,
+)
 
 # The holder's own `finish` is on its way when its invocation ends: let it come first.
 WATCH_GRACE = timedelta(seconds=2)
@@ -71,6 +86,9 @@ _HISTORY = JsonSerde[HistoryAnswer](HistoryAnswer)
 _DELETED = JsonSerde[DeleteAnswer](DeleteAnswer)
 _SAME_QUESTION = JsonSerde[SameQuestion](SameQuestion)
 _SAME_ANSWER = JsonSerde[SameAnswer](SameAnswer)
+_CANCEL = JsonSerde[CancelOrder](CancelOrder)
+_STEER_ORDER = JsonSerde[SteerOrder](SteerOrder)
+_STEERED = JsonSerde[SteerAnswer](SteerAnswer)
 _ANYTHING = JsonSerde[object](object)
 _NOTHING = JsonSerde[None](None)
 
@@ -88,14 +106,16 @@ def build_thread(prefix: str) -> VirtualObject:
 
     @thread.handler(input_serde=_ORDER, output_serde=_SUBMITTED)
     async def submit(ctx: ObjectContext, order: RunOrder) -> SubmitAnswer:
-        """Accept a run: it gets the turn or waits in line."""
+        """Accept a run: it gets the turn or waits in line, unless it is not to wait."""
         head = await _head(ctx)
         if (known := await _known(ctx, prefix, head, order)) is not None:
             return known
+        if head and head.holder and (answer := await _if_busy(ctx, prefix, head, order)):
+            return answer
         outcome = "queued" if head and head.holder else "granted"
-        holder = await _send_run(ctx, prefix, order.model_copy(update={"turn": outcome}))
+        run = await _send_run(ctx, prefix, order.model_copy(update={"turn": outcome}))
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
-        _enter(ctx, prefix, head, holder)
+        _enter(ctx, prefix, head, run, order.created_at)
         return SubmitAnswer(outcome=outcome)
 
     @thread.handler(JOIN, input_serde=_JOIN, output_serde=_SUBMITTED)
@@ -103,7 +123,8 @@ def build_thread(prefix: str) -> VirtualObject:
         """Let a delayed run, which is there already, get in line."""
         head = await _head(ctx) or Head(created_at=joining.at, updated_at=joining.at)
         if not head.find(joining.run_id):
-            head = _enter(ctx, prefix, head, Holder(**joining.model_dump(exclude={"at"})))
+            run = Holder(**joining.model_dump(exclude={"at"}))
+            head = _enter(ctx, prefix, head, run, joining.at)
         return SubmitAnswer(outcome="granted" if head.has_turn(joining.run_id) else "queued")
 
     @thread.handler(FINISH, input_serde=_FINISH, output_serde=_NOTHING)
@@ -124,8 +145,7 @@ def build_thread(prefix: str) -> VirtualObject:
         if head is None:
             return DeleteAnswer(outcome="unknown")
         if head.holder:
-            if not head.queue:  # else it is watched already
-                _watch(ctx, prefix, head.holder)
+            ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
         ctx.clear_all()
         return DeleteAnswer(outcome="deleted")
@@ -219,6 +239,10 @@ async def _known(
     here = head.find(order.run_id) if head else None
     if here:
         return SubmitAnswer(outcome="known", same_body=here.body_hash == order.body_hash)
+    for handed in head.handed if head else []:
+        if handed.request_id == order.run_id:
+            same = handed.body_hash == order.body_hash
+            return SubmitAnswer(outcome="steered", same_body=same, run_id=handed.run_id)
     if not order.repeatable:
         return None
     service, key = service_of(order.agent, prefix), key_of(order.tenant, order.run_id)
@@ -227,6 +251,37 @@ async def _known(
     if known is None or known.answer == "unknown":
         return None
     return SubmitAnswer(outcome="known", same_body=known.answer == "same")
+
+
+async def _if_busy(
+    ctx: ObjectContext, prefix: str, head: Head, order: RunOrder
+) -> SubmitAnswer | None:
+    """Return the answer for a run that is not to wait for the holder, or None if it is."""
+    holder = head.holder
+    if holder is None or order.on_busy in ("enqueue", "interrupt"):
+        return None
+    head = _watch(ctx, prefix, head)
+    if order.on_busy == "reject":
+        ctx.set(HEAD_KEY, head, serde=_HEAD)
+        return SubmitAnswer(outcome="rejected", run_id=holder.run_id)
+    steering = SteerOrder(
+        run_id=holder.run_id,
+        input=order.input,
+        at=order.created_at,
+        key=order.run_id if order.repeatable else None,
+        body_hash=order.body_hash,
+    )
+    service, key = _address(prefix, holder)
+    call = ctx.generic_call(service, STEER, _STEER_ORDER.serialize(steering), key=key)
+    answer = _STEERED.deserialize(await call)
+    if answer is None or answer.outcome == "ended":
+        return None
+    if order.repeatable:
+        handed = Handed(request_id=order.run_id, run_id=holder.run_id, body_hash=order.body_hash)
+        head = head.hand(handed)
+    ctx.set(HEAD_KEY, head, serde=_HEAD)
+    same_body = answer.outcome == "accepted"
+    return SubmitAnswer(outcome="steered", same_body=same_body, run_id=holder.run_id)
 
 
 async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> Holder:
@@ -240,12 +295,15 @@ async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> Holder:
         tenant=order.tenant,
         invocation_id=await sent.invocation_id(),
         body_hash=order.body_hash,
+        interrupts=order.on_busy == "interrupt",
     )
 
 
-def _enter(ctx: ObjectContext, prefix: str, head: Head, run: Holder) -> Head:
-    if head.holder and not head.queue:
-        _watch(ctx, prefix, head.holder)
+def _enter(ctx: ObjectContext, prefix: str, head: Head, run: Holder, at: Time) -> Head:
+    if holder := head.holder:
+        head = _watch(ctx, prefix, head)
+        if run.interrupts:
+            _cancel(ctx, prefix, holder, at)
     head = head.enter(run)
     ctx.set(HEAD_KEY, head, serde=_HEAD)
     return head
@@ -256,19 +314,29 @@ async def _take_back(ctx: ObjectContext, prefix: str, head: Head, done: Finish) 
     page = [] if open_page is None else await _pages(ctx, [open_page])
     head, written = append(head, page, done.items)
     head = head.pass_turn(done.at)
-    for index, messages in written.items():
-        ctx.set(page_key(index), messages, serde=_PAGE)
-    ctx.set(HEAD_KEY, head, serde=_HEAD)
     if head.holder:
         service, key = _address(prefix, head.holder)
         ctx.generic_send(service, GRANT, b"", key=key)
         if head.queue:
-            _watch(ctx, prefix, head.holder)
+            head = _watch(ctx, prefix, head)
+    for index, messages in written.items():
+        ctx.set(page_key(index), messages, serde=_PAGE)
+    ctx.set(HEAD_KEY, head, serde=_HEAD)
 
 
-def _watch(ctx: ObjectContext, prefix: str, holder: Holder) -> None:
-    watch = Watch(thread_key=ctx.key(), holder=holder)
+def _watch(ctx: ObjectContext, prefix: str, head: Head) -> Head:
+    """Have the holder watched, once: if it is killed, somebody must give its turn back."""
+    if head.holder is None or head.watched:
+        return head
+    watch = Watch(thread_key=ctx.key(), holder=head.holder)
     ctx.generic_send(thread_watch_service(prefix), WATCH, _WATCH.serialize(watch))
+    return head.model_copy(update={"watched": True})
+
+
+def _cancel(ctx: ObjectContext, prefix: str, run: Holder, at: Time) -> None:
+    order = CancelOrder(run_id=run.run_id, invocation_id=run.invocation_id, at=at)
+    service, key = _address(prefix, run)
+    ctx.generic_send(service, CANCEL_RUN, _CANCEL.serialize(order), key=key)
 
 
 def _address(prefix: str, run: Holder) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from shared.protocol import Time
 from worker.records import Record, StoredMessage
 
 PAGE_BYTES = 64 * 1024
+_REMEMBERED = 100
 # A run reads the conversation as one journal entry. Restate replays an invocation within 32 MiB
 # of memory: one that has a request of 8 MiB twice (input and state) and more than 16 MiB in one
 # entry stands still for ever.
@@ -23,12 +24,21 @@ class Holder(Record):
     tenant: str
     invocation_id: str
     body_hash: str
+    interrupts: bool = False
 
 
 class Join(Holder):
     """A delayed run that gets in line."""
 
     at: Time
+
+
+class Handed(Record):
+    """A request whose input went to a run that had the turn."""
+
+    request_id: str
+    run_id: str
+    body_hash: str
 
 
 class Finish(Record):
@@ -43,7 +53,9 @@ class Head(Record):
     """The one key that counts: the turn, the line, and which pages there are."""
 
     holder: Holder | None = None
+    watched: bool = False
     queue: list[Holder] = Field(default_factory=list[Holder])
+    handed: list[Handed] = Field(default_factory=list[Handed])
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
     total_bytes: int = 0
@@ -71,10 +83,18 @@ class Head(Record):
         return self.holder is not None and self.holder.run_id == run_id
 
     def enter(self, run: Holder) -> "Head":
-        """Give a run the turn, or a place at the end of the line."""
+        """Give a run the turn, or a place in line: one that interrupts goes before the others."""
         if self.holder is None:
             return self.model_copy(update={"holder": run})
-        return self.model_copy(update={"queue": [*self.queue, run]})
+        if not run.interrupts:
+            return self.model_copy(update={"queue": [*self.queue, run]})
+        ahead = [waiting for waiting in self.queue if waiting.interrupts]
+        behind = [waiting for waiting in self.queue if not waiting.interrupts]
+        return self.model_copy(update={"queue": [*ahead, run, *behind]})
+
+    def hand(self, handed: Handed) -> "Head":
+        """Remember, for a while, where a request's input went: the request may be repeated."""
+        return self.model_copy(update={"handed": [*self.handed, handed][-_REMEMBERED:]})
 
     def leave_line(self, run_id: str) -> "Head":
         """Take a run out of the line."""
@@ -86,7 +106,12 @@ class Head(Record):
         """Give the turn to the next in line."""
         following, line = (self.queue[0], self.queue[1:]) if self.queue else (None, [])
         return self.model_copy(
-            update={"holder": following, "queue": line, "updated_at": at or self.updated_at}
+            update={
+                "holder": following,
+                "watched": False,
+                "queue": line,
+                "updated_at": at or self.updated_at,
+            }
         )
 
 

@@ -16,9 +16,9 @@ from shared.agent import Agent
 from shared.errors import ToolError
 from shared.logging import get_logger
 from shared.tool import AnyTool, ToolContext
-from worker.loop import PlannedCall
+from worker.interface import PlannedCall
 from worker.names import tool_step
-from worker.records import ToolRecord
+from worker.records import ApprovalCheck, ToolRecord
 
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
@@ -48,6 +48,28 @@ class ToolRunner:
     def close(self) -> None:
         """Forget calls that have not begun; running ones end when they do."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def check(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ApprovalCheck:
+        """Tell whether a person must approve a call before it runs.
+
+        One that can't run is not asked about: running it tells the model what is wrong.
+        """
+        at = datetime.now(UTC)
+        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+        if tool is None:
+            return ApprovalCheck(needed=False, at=at)
+        try:
+            arguments = tool.parse(call.arguments)
+        except Exception:  # noqa: BLE001  # an author's validators may raise anything
+            return ApprovalCheck(needed=False, at=at)
+        try:
+            needed = await asyncio.get_running_loop().run_in_executor(
+                self._executor, tool.asks_first, arguments, context
+            )
+        except Exception:  # an author's condition may raise anything
+            _logger.exception("needs_approval_failed", tool=tool.name)
+            needed = True
+        return ApprovalCheck(needed=needed, at=at)
 
     async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
         """Run a call with its timeout and its retries."""

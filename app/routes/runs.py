@@ -191,7 +191,7 @@ async def _has_more(parts: AppParts, tenant: str, run: Run, seen: int) -> bool:
 def _stream(
     parts: AppParts, tenant: str, run_id: str, after: int, headers: Mapping[str, str]
 ) -> Response:
-    events = follow(parts.ingress, tenant, run_id, after)
+    events = follow(parts.ingress, parts.live, tenant, run_id, after)
     return StreamingResponse(sse(events), media_type=MEDIA_TYPE, headers={**HEADERS, **headers})
 
 

@@ -116,10 +116,68 @@ async def block(seconds: float) -> str:
     return "done"
 
 
+@tool(needs_approval=True)
+async def pay(cents: int, context: ToolContext) -> str:
+    """Pay, which a person must approve.
+
+    Args:
+        cents: How much.
+    """
+    _trace("pay", context, cents=cents)
+    return f"paid {cents}"
+
+
+@tool(needs_approval=lambda cents: cents > 100)
+async def pay_little(cents: int, context: ToolContext) -> str:
+    """Pay, which a person must approve if it is much.
+
+    Args:
+        cents: How much.
+    """
+    _trace("pay_little", context, cents=cents)
+    return f"paid {cents}"
+
+
+@tool(needs_approval=True, approval_timeout=timedelta(seconds=1))
+async def pay_now(cents: int, context: ToolContext) -> str:
+    """Pay, which a person must approve soon.
+
+    Args:
+        cents: How much.
+    """
+    _trace("pay_now", context, cents=cents)
+    return f"paid {cents}"
+
+
+@tool
+async def count(steps: int, gate: str, context: ToolContext) -> str:
+    """Say how far it is, wait at a gate, and end.
+
+    Args:
+        steps: How far to count.
+        gate: The gate's name.
+    """
+    context.report_progress(steps, steps, "counted")
+    return await hold(gate, context)
+
+
 tester = Agent(
     name="tester",
     instructions="Do what the test says.",
-    tools=[note, hold, hold_sync, fail, big, slow, pause, block],
+    tools=[
+        note,
+        hold,
+        hold_sync,
+        fail,
+        big,
+        slow,
+        pause,
+        block,
+        pay,
+        pay_little,
+        pay_now,
+        count,
+    ],
 )
 greeter = Agent(name="greeter", instructions="You greet for {{company}}.")
 short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limits(max_turns=2))

@@ -71,10 +71,31 @@ class Api:
         return self.http.post(f"/runs/{run_id}/cancel")
 
     def events(self, run_id: str, after: int = 0) -> list[dict[str, Any]]:
-        """Read the stream to its end."""
+        """Read the stream to its end; return what is committed."""
         answer = self.http.get(f"/runs/{run_id}/events", params={"after": after})
         assert answer.status_code == 200, answer.text
-        return list(parse_events(answer.text.splitlines()))
+        return [event for event in parse_events(answer.text.splitlines()) if "seq" in event]
+
+    def decide(self, run_id: str, call_id: str, action: str, **body: Any) -> httpx.Response:
+        path = f"/runs/{run_id}/approvals/{call_id}"
+        return self.http.post(path, json={"action": action, **body})
+
+    def steer(
+        self, run_id: str, text: str, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        return self.http.post(
+            f"/runs/{run_id}/messages", json={"input": text}, headers=dict(headers or {})
+        )
+
+    def wait_for_approval(self, run_id: str, count: int = 1) -> dict[str, Any]:
+        """Wait until so many calls wait for a person, and return the run."""
+
+        def asked() -> dict[str, Any] | None:
+            run = self.get(run_id)
+            waiting = [a for a in run["approvals"] if a["resolution"] is None]
+            return run if len(waiting) == count else None
+
+        return wait_until(asked, f"{run_id} to ask for {count} approvals")
 
     def wait_for_event(self, run_id: str, **wanted: Any) -> dict[str, Any]:
         """Follow the stream until an event with these fields comes."""
@@ -213,7 +234,7 @@ def wait_until(ready: Callable[[], Any], what: str, deadline_s: float = DEADLINE
 
 
 def parse_events(lines: list[str]) -> Iterator[dict[str, Any]]:
-    """Read server-sent events; each gets its id, checked against its seq."""
+    """Read server-sent events; a committed one has its seq as its id, a live one has none."""
     event: dict[str, Any] = {}
     for line in [*lines, ""]:
         field, _, value = line.partition(": ")
@@ -222,7 +243,8 @@ def parse_events(lines: list[str]) -> Iterator[dict[str, Any]]:
         elif field == "id":
             event["id"] = value
         elif not line and event:
-            assert event.pop("id") == str(event["seq"])
+            seq = event.get("seq")
+            assert event.pop("id", None) == (None if seq is None else str(seq))
             yield event
             event = {}
 

@@ -4,14 +4,17 @@ A step takes its result from the script by its own name, so the same script give
 again, as a journal does on replay.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
 
+from shared.contract import SteeringMessage
 from shared.events import AnyEvent
-from shared.protocol import Run, RunError, RunErrorType, Time, Usage
-from worker.loop import ModelCall, PlannedCall
+from shared.protocol import InputMessage, Resolution, Run, RunError, RunErrorType, Time, Usage
+from worker.interface import ModelCall, Pending, PlannedCall
 from worker.records import (
+    ApprovalCheck,
     ModelFault,
     ModelOutcome,
     ModelRecord,
@@ -32,14 +35,23 @@ def after(seconds: float) -> datetime:
 
 
 def pin(*tools: str, max_turns: int = 20, model_retry_for_s: float = 600) -> Pin:
-    """Make the pin of an agent; the loop asks only for the names of its tools."""
+    """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
     return Pin(
         at=after(1),
         digest="d",
         instructions="Be brief.",
         model="openai/x",
         model_options={},
-        tools=[PinnedTool(name=name, description="…", parameters={}) for name in tools],
+        tools=[
+            PinnedTool(
+                name=name.removeprefix("?"),
+                description="…",
+                parameters={},
+                may_need_approval=name.startswith("?"),
+                approval_timeout_s=60 if name.startswith("?") else None,
+            )
+            for name in tools
+        ],
         max_turns=max_turns,
         model_retry_for_s=model_retry_for_s,
     )
@@ -86,6 +98,28 @@ def result(output: str, *, at_s: float = 3, is_error: bool = False) -> ToolRecor
     )
 
 
+def steering(text: str, index: int = 0, *, at_s: float = 2) -> SteeringMessage:
+    """Make a message that somebody sends to the run."""
+    said = InputMessage(role="user", content=text)
+    return SteeringMessage(message_id=f"in.{index}", input=[said], at=after(at_s))
+
+
+def decided(
+    call_id: str,
+    action: Literal["approve", "reject", "expired"] = "approve",
+    *,
+    at_s: float = 10,
+    **fields: Any,
+) -> Resolution:
+    """Make a person's decision."""
+    return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
+
+
+@dataclass(eq=False)
+class FakePending(Pending[Any]):
+    name: str
+
+
 @dataclass
 class FakeSteps:
     """A script of results, and a record of what the loop did.
@@ -93,16 +127,29 @@ class FakeSteps:
     Args:
         model: What each model call gives, in order.
         tools: What tool calls give, by call id; a turn's calls end in the order given here.
+        unasked: Calls that need no approval after all, by call id.
+        decisions: What people decide, by call id; without one, the approval expires.
+        late: Decisions that come just before the run gives up waiting for them.
+        said: What people say to the run while it waits for the step of this name.
+        last_words: What they say just before it ends.
         raising: What a step raises instead, by its name in `log`.
         history: The conversation on the thread so far.
     """
 
     model: Sequence[ModelOutcome] = ()
     tools: Mapping[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
+    unasked: Sequence[str] = ()
+    decisions: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
+    late: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
+    said: Mapping[str, Sequence[SteeringMessage]] = field(
+        default_factory=dict[str, Sequence[SteeringMessage]]
+    )
+    last_words: Sequence[SteeringMessage] = ()
     raising: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
     history: Sequence[StoredMessage] = ()
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
+    partial: str = ""
 
     log: list[str] = field(default_factory=list[str])
     """Every step, event and save, by name, in order."""
@@ -115,34 +162,85 @@ class FakeSteps:
         default_factory=list[tuple[list[StoredMessage], Time]]
     )
 
-    async def sleep(self, delay: timedelta) -> None:
-        self.sleeps.append(delay.total_seconds())
-        self._enter("sleep")
+    def __post_init__(self) -> None:
+        self._inbox: list[SteeringMessage] = []
+        self._unsaid = dict(self.said)
+        self._closed = False
 
     async def take_turn(self) -> list[StoredMessage]:
         self._enter("take_turn")
         return list(self.history)
 
-    async def pin(self) -> PinOutcome:
-        self._enter("pin")
-        return self.pinned
+    def pin(self) -> Pending[PinOutcome]:
+        return FakePending("pin")
 
-    async def call_model(self, call: ModelCall) -> ModelOutcome:
+    def call_model(self, call: ModelCall) -> Pending[ModelOutcome]:
         self.calls.append(call)
-        self._enter(f"model {call.turn}.{call.attempt}")
-        return self.model[len(self.calls) - 1]
+        return FakePending(f"model {call.turn}.{call.attempt}")
 
-    async def call_tools(
-        self, calls: Sequence[PlannedCall]
-    ) -> AsyncIterator[tuple[PlannedCall, ToolRecord]]:
-        self.planned += calls
-        by_id = {call.call_id: call for call in calls}
-        for call_id, record in self.tools.items():
-            if call_id in by_id:
-                self._enter(f"tool {call_id}")
-                yield by_id.pop(call_id), record
-        if by_id:
-            raise AssertionError(f"the script has no result for {sorted(by_id)}")
+    def check_approval(self, call: PlannedCall) -> Pending[ApprovalCheck]:
+        return FakePending(f"check {call.call_id}")
+
+    def call_tool(self, call: PlannedCall) -> Pending[ToolRecord]:
+        self.planned.append(call)
+        return FakePending(f"tool {call.call_id}")
+
+    def decision(self, call_id: str) -> Pending[Resolution]:
+        return FakePending(f"decision {call_id}")
+
+    def message(self, index: int) -> Pending[SteeringMessage | None]:
+        return FakePending(f"message {index}")
+
+    def timer(self, delay: timedelta) -> Pending[None]:
+        self.sleeps.append(delay.total_seconds())
+        return FakePending("sleep")
+
+    async def first(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
+        by_name = {cast("FakePending", item).name: item for item in pending}
+        for name in by_name:
+            self._inbox += self._unsaid.pop(name, ())
+        for name, item in by_name.items():
+            if name.startswith("message ") and len(self._inbox) > int(name.split()[1]):
+                return [item]
+        name = self._next(list(by_name))
+        self._enter(name)
+        return [by_name[name]]
+
+    async def value(self, pending: Pending[Any]) -> Any:
+        kind, _, key = cast("FakePending", pending).name.partition(" ")
+        match kind:
+            case "pin":
+                return self.pinned
+            case "model":
+                return self.model[len(self.calls) - 1]
+            case "tool":
+                return self.tools[key]
+            case "check":
+                return ApprovalCheck(needed=key not in self.unasked, at=after(3))
+            case "decision":
+                return self.decisions[key]
+            case "message":
+                return self._inbox[int(key)]
+            case _:
+                return None
+
+    async def settle(self, resolution: Resolution) -> Resolution:
+        self._enter(f"settle {resolution.call_id}")
+        return self.late.get(resolution.call_id, resolution)
+
+    async def close_inbox(self, index: int) -> SteeringMessage | None:
+        self._enter("close_inbox")
+        if not self._closed:
+            self._inbox += self.last_words
+            self._closed = True
+        return await self.next_message(index)
+
+    async def next_message(self, index: int) -> SteeringMessage | None:
+        return self._inbox[index] if index < len(self._inbox) else None
+
+    async def partial_answer(self, turn: int) -> str:
+        self._enter(f"partial {turn}")
+        return self.partial
 
     def emit(self, event: AnyEvent) -> None:
         self.events.append(event)
@@ -159,6 +257,17 @@ class FakeSteps:
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")
         return self.cancel_asked_at
+
+    def _next(self, names: Sequence[str]) -> str:
+        """Choose what is done first: steps in the order of the script, then timers."""
+        order = ["pin", *(f"tool {call_id}" for call_id in self.tools)]
+        order += [f"decision {call_id}" for call_id in self.decisions]
+        ready = [n for n in names if n.startswith(("model ", "check "))]
+        ready += [name for name in order if name in names]
+        ready += [name for name in names if name == "sleep"]
+        if not ready:
+            raise AssertionError(f"the script has no result for {sorted(names)}")
+        return ready[0]
 
     def _enter(self, name: str) -> None:
         self.log.append(name)

@@ -13,6 +13,7 @@ from dev.stack import Ports
 from tests.fakes.api import Api, TestStack, wait_until
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Gate, attempts, text
+from worker.records import JOURNAL_VERSION
 
 _NEWER = 7
 
@@ -73,7 +74,9 @@ def test_register_and_again(fresh: TestStack) -> None:
         done = _register(fresh)
         assert done.returncode == 0, done.stderr
     deployments = httpx.get(f"{fresh.admin_url}/deployments", trust_env=False).json()
-    assert [d["uri"].rpartition("/")[2] for d in deployments["deployments"]] == ["v1"]
+    assert [d["uri"].rpartition("/")[2] for d in deployments["deployments"]] == [
+        f"v{JOURNAL_VERSION}"
+    ]
     assert httpx.get(f"{fresh.app_url}/readyz", trust_env=False).json()["drift"] == []
 
 
@@ -156,7 +159,7 @@ def test_older_worker_does_not_take_over_newer_runs(
         gate.open()
         assert api.result(run_id)["output"] == "ok"
         assert _register(fresh).returncode == 0
-        assert _served(fresh)["deployment_id"] == _deployment(fresh, "/v1")
+        assert _served(fresh)["deployment_id"] == _deployment(fresh, f"/v{JOURNAL_VERSION}")
     finally:
         gate.open()
         newer.terminate()
@@ -212,7 +215,7 @@ def test_restate_cli_registers(fresh: TestStack) -> None:
             "--yes",
             "deployments",
             "register",
-            f"http://127.0.0.1:{fresh.ports.worker}/v1",
+            f"http://127.0.0.1:{fresh.ports.worker}/v{JOURNAL_VERSION}",
             "--force",
         ],
         env={

@@ -3,7 +3,7 @@
 from tests.fakes.api import Api, wait_until
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import call, calls, text
-from worker.loop import MAX_RUN_BYTES
+from worker.progress import MAX_RUN_BYTES
 
 _BIG = 255_000  # a result may have 256 KiB
 

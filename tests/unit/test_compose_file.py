@@ -22,7 +22,11 @@ def test_settings_that_must_agree_reach_everybody(service: str):
 
 
 def test_the_app_gets_all_of_its_settings_and_nothing_else():
-    own = {f"APP_{name.upper()}" for name in AppSettings.model_fields if not _is_shared(name)}
+    own = {
+        str(field.validation_alias or f"APP_{name.upper()}")
+        for name, field in AppSettings.model_fields.items()
+        if not _is_shared(name)
+    }
     assert set(SERVICES["app"]["environment"]) == SHARED | own
     assert "env_file" not in SERVICES["app"]
 

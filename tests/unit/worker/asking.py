@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.fakes import ScriptedModel, Step
 from tests.fakes.steps import NOON
-from worker.loop import ModelCall
+from worker.interface import ModelCall
+from worker.live import LiveHub
 from worker.model import LitellmClient
 from worker.records import ModelFault, ModelOutcome, ModelRecord, Pin, PinnedTool, StoredMessage
 from worker.settings import Provider
@@ -26,6 +27,8 @@ class Asker:
     def __init__(self, server: ScriptedModel) -> None:
         self.server = server
         self.key = f"question {next(_KEYS)}."
+        self.shown = ""
+        """What watchers saw of the answer."""
 
     async def __call__(
         self,
@@ -58,7 +61,11 @@ class Asker:
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]
         call = ModelCall(turn=1, attempt=attempt, pin=pin, messages=messages, stream=stream)
-        return await client.complete(call)
+        hub = LiveHub(interval_s=0)
+        with hub.running("", "r"):
+            outcome = await client.complete(call, lambda: hub.begin("", "r", 1))
+            self.shown = hub.partial_answer("", 1)
+        return outcome
 
     async def answer(self, step: Step, **more: Any) -> ModelRecord:
         """Ask, and insist on an answer."""

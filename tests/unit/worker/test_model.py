@@ -280,7 +280,10 @@ async def test_request(ask: Asker) -> None:
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": ask.key},
     ]
-    assert request.body["tools"] == [{"type": "function", "function": TOOL.model_dump()}]
+    told = {"name", "description", "parameters"}
+    assert request.body["tools"] == [
+        {"type": "function", "function": TOOL.model_dump(include=told)}
+    ]
     assert (request.body["model"], request.body["temperature"], request.body["seed"]) == ("x", 0, 7)
 
 

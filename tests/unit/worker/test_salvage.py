@@ -82,14 +82,14 @@ def ended(call_id: str, output: str = "{}") -> ToolCallCompleted:
 )
 def test_what_was_said(events: list[AnyEvent], said: list[tuple[str, str]]) -> None:
     """The input comes first, then answers, each with its results in the order of the calls."""
-    assert [(m.role, m.content) for m in salvage_messages(ORDER, events)] == said
+    assert [(m.role, m.content) for m in salvage_messages(ORDER, events, [])] == said
 
 
 @pytest.mark.parametrize("done", [[], ["1.0"], ["1.1"]])
 def test_each_call_has_a_result(done: list[str]) -> None:
     """A call that had not finished gets a result that says so: the conversation stays valid."""
     events: list[Any] = [asked("1.0", "1.1"), *(ended(call_id) for call_id in done)]
-    results = [m for m in salvage_messages(ORDER, events) if m.role == "tool"]
+    results = [m for m in salvage_messages(ORDER, events, []) if m.role == "tool"]
     assert [m.call_id for m in results] == ["1.0", "1.1"]
     for message in results:
         assert message.is_error == (message.call_id not in done)
@@ -103,7 +103,7 @@ async def test_same_as_the_run_itself() -> None:
         tools={"1.1": result("b"), "1.0": result("a")},
     )
     run = await AgentLoop(steps, ORDER).run()
-    salvaged = [message.public() for message in salvage_messages(ORDER, steps.events)]
+    salvaged = [message.public() for message in salvage_messages(ORDER, steps.events, [])]
     times = {"created_at"}
     assert [m.model_dump(exclude=times) for m in salvaged] == [
         m.model_dump(exclude=times) for m in run.messages or []

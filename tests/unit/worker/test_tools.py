@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 
 import worker.tools
 from shared import Agent, Tool, ToolContext, ToolError, tool
-from worker.loop import PlannedCall
+from worker.interface import PlannedCall
 from worker.records import ToolRecord
 from worker.tools import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
 

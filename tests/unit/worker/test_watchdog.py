@@ -10,7 +10,7 @@ import pytest
 
 import worker.watchdog
 from shared import Agent, ToolContext, tool
-from worker.loop import PlannedCall
+from worker.interface import PlannedCall
 from worker.tools import ToolRunner
 from worker.watchdog import LoopWatchdog
 

@@ -1,0 +1,54 @@
+"""People's decisions on tool calls."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from app.auth import Tenant
+from app.parts import AppParts
+from app.routes.runs import RunId
+from shared.contract import DecideAnswer, DecideOrder
+from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
+from shared.protocol import Decision, Resolution
+
+router = APIRouter(tags=["approvals"])
+
+CallId = Annotated[str, Path(pattern=r"^\d{1,6}\.\d{1,6}$")]
+
+
+@router.post("/runs/{run_id}/approvals/{call_id}")
+async def decide(
+    run_id: RunId, call_id: CallId, body: Decision, request: Request, tenant: Tenant
+) -> Resolution:
+    """Decide on a tool call that waits for it. The same decision again gets the same answer."""
+    parts = AppParts.of(request)
+    run = await parts.reader.read(tenant, run_id)
+    if run.error and run.error.type == "killed":
+        raise RunEnded(f"The run {run_id} was killed; nothing waits any more.")
+    order = DecideOrder(call_id=call_id, decision=body, at=datetime.now(UTC))
+    answer = await parts.ingress.decide(tenant, run_id, order)
+    if answer.resolution and answer.outcome == "decided":
+        return answer.resolution
+    raise _problem(run_id, call_id, answer)
+
+
+def _problem(
+    run_id: str, call_id: str, answer: DecideAnswer
+) -> UnknownApproval | RunEnded | AlreadyDecided | InvalidRequest:
+    if answer.resolution:
+        counts = answer.resolution
+        by = f" by {counts.by}" if counts.by else ""
+        return AlreadyDecided(
+            f"The call {call_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
+            extra={"resolution": counts.model_dump(mode="json")},
+        )
+    if answer.outcome == "invalid":
+        first = answer.faults[0]
+        return InvalidRequest(
+            f"{first.field}: {first.message}",
+            extra={"errors": [fault.model_dump() for fault in answer.faults]},
+        )
+    if answer.outcome == "ended":
+        return RunEnded(f"The run {run_id} has ended; nothing waits any more.")
+    return UnknownApproval(f"The call {call_id} of {run_id} does not wait for a decision.")

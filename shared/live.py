@@ -1,0 +1,30 @@
+"""What the channel of live events carries from worker to app, one JSON line each."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from shared.events import AnyLiveEvent
+from shared.protocol import Wire
+
+
+class Committed(Wire):
+    """The run has committed events up to this number: read them from its state.
+
+    `turn` is the last one whose message is among them: previews of it are outdated.
+    """
+
+    type: Literal["committed"] = "committed"
+    seq: int
+    turn: int
+
+
+LiveItem = Annotated[AnyLiveEvent | Committed, Field(discriminator="type")]
+LIVE_ITEM: TypeAdapter[LiveItem] = TypeAdapter(LiveItem)
+
+STREAMS_PATH = "/streams"
+
+
+def redis_stream(prefix: str, key: str) -> str:
+    """Return the Redis Stream of a run's live events."""
+    return f"durable-agents:{prefix}live:{key}"

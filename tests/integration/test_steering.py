@@ -1,0 +1,219 @@
+"""Messages to runs that go on, and what happens on a thread that is busy."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, call, text
+
+
+@pytest.fixture
+def thread_id(key: str) -> str:
+    """A thread of this test's own."""
+    return key.replace(" ", "-")
+
+
+def test_heard_before_the_next_model_call(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A message to a run in a tool is in the next model call, in an event, and in the run."""
+    model.script(key, [call("hold", gate=key), text("ok")])
+    run_id = api.start("tester", key)
+    stack.wait_for_effects(1, gate=key)
+    answer = api.steer(run_id, "hurry")
+    assert answer.status_code == 202
+    stack.open_gate(key)
+    run = api.result(run_id)
+    assert [m["content"] for m in model.requests(key)[1].messages][-1] == "hurry"
+    [heard] = [e["message"] for e in api.events(run_id) if e["type"] == "steer.received"]
+    assert (heard["id"], heard["content"]) == (answer.json()["message_id"], "hurry")
+    assert heard in run["messages"]
+
+
+def test_during_the_last_model_call(api: Api, model: ScriptedModel, key: str) -> None:
+    """A message that comes while the last answer is written makes the run answer it too."""
+    gate = Gate()
+    model.script(key, [text("first", gate=gate), text("second")])
+    run_id = api.start("tester", key)
+    model.wait_for(key)
+    assert api.steer(run_id, "and?").status_code == 202
+    gate.open()
+    run = api.result(run_id)
+    assert (run["output"], run["turn"]) == ("second", 2)
+
+
+def test_ended_unknown_invalid(api: Api, model: ScriptedModel, key: str) -> None:
+    """A run that has ended hears nothing more."""
+    model.script(key, [text("ok")])
+    run_id = api.run("tester", key)["run_id"]
+    late = api.steer(run_id, "hello?")
+    assert (late.status_code, late.json()["type"]) == (409, "run-ended")
+    assert api.steer(run_id, "hello?", {"Idempotency-Key": "k"}).status_code == 409
+    assert api.steer("tester." + "a" * 26, "hello?").status_code == 404
+    system = {"input": [{"role": "system", "content": "x"}]}
+    assert api.http.post(f"/runs/{run_id}/messages", json=system).status_code == 422
+
+
+def test_repeated_request(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """The same key is the same message, also after the end; with another body it is a 422."""
+    model.script(key, [call("hold", gate=key), text("ok")])
+    run_id = api.start("tester", key)
+    stack.wait_for_effects(1, gate=key)
+    api.steer(run_id, "other")
+    first = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
+    again = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
+    assert again.json() == first.json()
+    assert api.steer(run_id, "slow down", {"Idempotency-Key": "k"}).status_code == 422
+    stack.open_gate(key)
+    run = api.result(run_id)
+    assert [m["content"] for m in run["messages"]].count("hurry") == 1
+    late = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
+    assert (late.status_code, late.json()) == (202, first.json())
+
+
+def test_a_hundred_at_once(api: Api, model: ScriptedModel, key: str) -> None:
+    """Of a hundred messages around a run's end, each is in the run once, or was refused."""
+    model.script(key, [*(call("note", text=str(i)) for i in range(4)), *([text("ok")] * 101)])
+    run_id = api.start("tester", key, limits={"max_turns": 200})
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda i: api.steer(run_id, f"message {i}"), range(100)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    taken = [i for i, answer in enumerate(answers) if answer.status_code == 202]
+    run = api.result(run_id)
+    heard = [m["content"] for m in run["messages"] if str(m["content"]).startswith("message ")]
+    assert sorted(heard) == sorted(f"message {i}" for i in taken)
+    assert taken
+    ids = {answer.json()["message_id"] for answer in answers if answer.status_code == 202}
+    assert ids <= {m["id"] for m in run["messages"]}
+    assert len(ids) == len(taken)
+
+
+def test_queued_run_can_be_steered(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """What is said to a run that waits for its turn is in its first model call."""
+    model.script(f"{key} one", [call("hold", gate=key), text("ok")])
+    model.script(f"{key} two", [text("ok")])
+    first = api.start("tester", f"{key} one", thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    second = api.start("tester", f"{key} two", thread_id=thread_id)
+    for number in range(3):
+        assert api.steer(second, f"m{number}").status_code == 202
+    stack.open_gate(key)
+    assert api.result(first)["output"] == "ok"
+    assert api.result(second)["output"] == "ok"
+    told = [m["content"] for m in model.requests(f"{key} two")[0].messages]
+    assert told[-4:] == [f"{key} two", "m0", "m1", "m2"]
+
+
+# A thread that is busy
+
+
+def _hold(api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str) -> str:
+    model.script(f"{key} holder", [call("hold", gate=key), text("held")])
+    run_id = api.start("tester", f"{key} holder", thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    return run_id
+
+
+def test_reject(api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """On a busy thread no run is started; on a free one it is."""
+    holder = _hold(api, stack, model, key, thread_id)
+    model.script(f"{key} new", [text("ok")])
+    busy = api.post("tester", f"{key} new", thread_id=thread_id, on_busy="reject")
+    assert (busy.status_code, busy.json()["type"]) == (409, "thread-busy")
+    assert busy.json()["run_id"] == holder
+    stack.open_gate(key)
+    api.result(holder)
+    wait_until(
+        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "a free thread"
+    )
+    assert api.run("tester", f"{key} new", thread_id=thread_id, on_busy="reject")["output"] == "ok"
+
+
+def test_interrupt(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """The holder is cancelled, and the new run goes before those in line."""
+    holder = _hold(api, stack, model, key, thread_id)
+    for name in ("waiting", "urgent"):
+        model.script(f"{key} {name}", [text(name)])
+    waiting = api.start("tester", f"{key} waiting", thread_id=thread_id)
+    urgent = api.run("tester", f"{key} urgent", thread_id=thread_id, on_busy="interrupt")
+    assert urgent["output"] == "urgent"
+    assert api.get(holder)["status"] == "cancelled"
+    assert api.result(waiting)["started_at"] >= urgent["ended_at"]
+    runs = [m["run_id"] for m in api.messages(thread_id)]
+    assert list(dict.fromkeys(runs)) == [holder, urgent["run_id"], waiting]
+    assert_valid_conversation(api.messages(thread_id))
+
+
+def test_steer_a_busy_thread(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """The holder takes the input, its answer is the answer; a repeated request finds it again."""
+    holder = _hold(api, stack, model, key, thread_id)
+    body = {"thread_id": thread_id, "on_busy": "steer"}
+    headers = {"Prefer": "respond-async", "Idempotency-Key": key}
+    taken = api.post("tester", f"{key} more", headers, **body)
+    assert (taken.status_code, taken.json()["run_id"]) == (202, holder)
+    assert taken.json()["steered"] is True
+    assert taken.headers["location"] == f"/runs/{holder}"
+    again = api.post("tester", f"{key} more", headers, **body)
+    assert again.json()["run_id"] == holder
+    assert api.post("tester", f"{key} else", headers, **body).status_code == 422
+    stack.open_gate(key)
+    run = api.result(holder)
+    assert [m["content"] for m in run["messages"]].count(f"{key} more") == 1
+    assert api.post("tester", f"{key} more", headers, **body).json()["run_id"] == holder
+
+
+def test_steer_a_free_thread(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """Where nobody has the turn, the input starts a run."""
+    model.script(key, [text("ok")])
+    run = api.run("tester", key, thread_id=thread_id, on_busy="steer")
+    assert (run["output"], run["steered"]) == ("ok", False)
+
+
+def test_on_busy_that_makes_no_sense(api: Api, key: str) -> None:
+    """Without a thread nothing is busy, and a delayed run can't be decided on now."""
+    assert api.post("tester", key, on_busy="steer").status_code == 422
+    for on_busy in ("reject", "steer"):
+        answer = api.post("tester", key, thread_id="t", on_busy=on_busy, after_s=5)
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("on_busy", ["enqueue", "reject", "interrupt", "steer"])
+@pytest.mark.parametrize("count", [2, 10])
+def test_race(
+    api: Api, model: ScriptedModel, key: str, thread_id: str, on_busy: str, count: int
+) -> None:
+    """Starts that race for a thread are each carried out once, or refused; nothing is stuck."""
+    for index in range(count):
+        model.script(f"{key} {index};", [text(f"answer {index}", delay_s=0.05)] * (count + 1))
+
+    def start(index: int) -> tuple[int, dict]:
+        answer = api.post("tester", f"{key} {index};", thread_id=thread_id, on_busy=on_busy)
+        return answer.status_code, answer.json()
+
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(start, range(count)))
+    statuses = [status for status, _ in answers]
+    assert set(statuses) <= ({200, 409} if on_busy == "reject" else {200})
+    wait_until(
+        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "a free thread"
+    )
+    messages = api.messages(thread_id)
+    assert_valid_conversation(messages)
+    said = [m["content"] for m in messages if m["role"] == "user"]
+    expected = [f"{key} {i};" for i, status in enumerate(statuses) if status == 200]
+    if on_busy == "interrupt":  # one that is cancelled before it has begun has said nothing
+        done = [run for _, run in answers if run["status"] == "completed"]
+        assert set(said) <= set(expected)
+        assert len(said) == len(set(said))
+        assert done
+    else:
+        assert sorted(said) == sorted(expected)
+    assert 200 in statuses

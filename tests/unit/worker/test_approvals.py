@@ -1,0 +1,173 @@
+"""Tool calls that a person must approve, in the loop."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
+from shared.protocol import Run
+from tests.fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
+from tests.unit.worker.test_loop import order, play
+from worker.interface import Cancelled
+
+ONE_CALL = answer("", ("refund", '{"cents": 100}'))
+PINNED = pin("?refund", "find")
+
+
+def script(**fields: Any) -> FakeSteps:
+    fields = {"model": [ONE_CALL, answer("Done.")], "pinned": PINNED, **fields}
+    return FakeSteps(**fields)
+
+
+def tool_text(run: Run) -> str:
+    return next(str(m.content) for m in run.messages or [] if m.role == "tool")
+
+
+async def test_approved() -> None:
+    """An approved call runs with the model's arguments; who decided is in event, run, message."""
+    resolution = decided("1.0", by="ann", reason="small")
+    steps = script(decisions={"1.0": resolution}, tools={"1.0": result("paid", at_s=11)})
+    run = await play(steps)
+    assert run.output == "Done."
+    assert [call.arguments for call in steps.planned] == ['{"cents": 100}']
+    kinds = [e.type for e in steps.events if "call" in e.type or "approval" in e.type]
+    assert kinds == [
+        "approval.requested",
+        "approval.resolved",
+        "tool_call.started",
+        "tool_call.completed",
+    ]
+    resolved = next(e for e in steps.events if isinstance(e, ApprovalResolved))
+    assert (resolved.by, resolved.at, resolved.action) == ("ann", after(10), "approve")
+    assert [approval.resolution for approval in run.approvals] == [resolution]
+    message = next(m for m in run.messages or [] if m.role == "tool")
+    assert message.approval == resolution
+
+
+async def test_shown_before_it_is_told() -> None:
+    """Whoever hears of a request can decide at once: the run's state shows it first."""
+    steps = script(decisions={"1.0": decided("1.0")}, tools={"1.0": result("paid")})
+    await play(steps)
+    first = next(i for i, run in enumerate(steps.saved) if run.approvals)
+    saves = [i for i, name in enumerate(steps.log) if name.startswith("save")]
+    assert saves[first] < steps.log.index("approval.requested")
+
+
+async def test_waits_as_waiting() -> None:
+    """While only people are waited for, the run says so; then it runs again."""
+    steps = script(decisions={"1.0": decided("1.0")}, tools={"1.0": result("paid")})
+    await play(steps)
+    shown = [(run.status, run.waiting_for) for run in steps.saved]
+    waiting = shown.index(("waiting", "approval"))
+    assert ("running", None) in shown[waiting:]
+
+
+async def test_edited_arguments() -> None:
+    """A call that is approved with other arguments runs with those, and says so."""
+    resolution = decided("1.0", arguments={"cents": 50})
+    steps = script(decisions={"1.0": resolution}, tools={"1.0": result("paid")})
+    await play(steps)
+    assert [call.arguments for call in steps.planned] == ['{"cents":50}']
+    started = next(e for e in steps.events if isinstance(e, ToolCallStarted))
+    assert started.arguments == {"cents": 50}
+    told = [m for m in steps.calls[1].messages if m.role == "tool"]
+    assert told[0].approval == resolution
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"), [("too much", "rejected by a person and not run: too much"), (None, "run.")]
+)
+async def test_rejected(reason: str | None, text: str) -> None:
+    """A rejected call does not run; the model reads the reason and goes on."""
+    steps = script(decisions={"1.0": decided("1.0", "reject", reason=reason)})
+    run = await play(steps)
+    assert run.status == "completed"
+    assert steps.planned == []
+    assert text in tool_text(run)
+    completed = next(e for e in steps.events if isinstance(e, ToolCallCompleted))
+    assert completed.is_error
+    assert run.usage.tool_calls == 0
+
+
+async def test_expired() -> None:
+    """Without a decision in time the call does not run."""
+    steps = script()
+    run = await play(steps)
+    assert steps.sleeps == [60]
+    assert steps.planned == []
+    assert "in time" in tool_text(run)
+    requested = next(e for e in steps.events if isinstance(e, ApprovalRequested))
+    resolved = next(e for e in steps.events if isinstance(e, ApprovalResolved))
+    assert requested.expires_at == resolved.at == after(3) + timedelta(minutes=1)
+    assert resolved.action == "expired"
+
+
+async def test_decided_while_it_expires() -> None:
+    """A decision that is there when the time is over is the one that counts."""
+    steps = script(late={"1.0": decided("1.0")}, tools={"1.0": result("paid")})
+    run = await play(steps)
+    assert tool_text(run) == "paid"
+
+
+async def test_not_needed_after_all() -> None:
+    """A call for which the tool's condition says no runs at once."""
+    steps = script(unasked=["1.0"], tools={"1.0": result("paid")})
+    run = await play(steps)
+    assert run.approvals == []
+    assert tool_text(run) == "paid"
+
+
+async def test_others_run_meanwhile() -> None:
+    """Calls that need no approval run while others wait; decisions come in any order."""
+    calls = [("refund", '{"cents": 1}'), ("find", "{}"), ("refund", '{"cents": 2}')]
+    steps = script(
+        model=[answer("", *calls), answer("Done.")],
+        decisions={"1.2": decided("1.2"), "1.0": decided("1.0", "reject", at_s=12)},
+        tools={"1.1": result("found"), "1.2": result("paid", at_s=11)},
+    )
+    run = await play(steps)
+    texts = [str(m.content) for m in run.messages or [] if m.role == "tool"]
+    assert texts[0].startswith("This call of refund was rejected")
+    assert texts[1:] == ["found", "paid"]
+    found = steps.log.index("tool 1.1")
+    assert found < steps.log.index("decision 1.2") < steps.log.index("decision 1.0")
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_cancelled_while_it_waits(late: bool) -> None:
+    """A cancelled run withdraws its request; a decision that came first is kept."""
+    steps = script(
+        decisions={"1.0": decided("1.0")},
+        late={"1.0": decided("1.0", by="ann")} if late else {},
+        raising={"decision 1.0": Cancelled()},
+    )
+    run = await play(steps)
+    assert run.status == "cancelled"
+    resolution = run.approvals[0].resolution
+    assert resolution
+    assert resolution.action == ("approve" if late else "reject")
+    assert steps.planned == []
+    assert "before this call finished" in tool_text(run)
+    assert steps.events[-1].type == "run.cancelled"
+
+
+async def test_cancelled_twice_while_it_waits() -> None:
+    """A second cancellation can't keep the run from ending."""
+    steps = script(
+        decisions={"1.0": decided("1.0")},
+        raising={"decision 1.0": Cancelled(), "settle 1.0": Cancelled()},
+    )
+    assert (await play(steps)).status == "cancelled"
+
+
+async def test_steered_while_it_waits() -> None:
+    """What is said while the run waits for a person is heard before the next model call."""
+    steps = script(
+        decisions={"1.0": decided("1.0")},
+        tools={"1.0": result("paid")},
+        said={"decision 1.0": [steering("and hurry")]},
+    )
+    run = await play(steps, order())
+    roles = [(m.role, m.content) for m in run.messages or []]
+    assert roles[-3:] == [("tool", "paid"), ("user", "and hurry"), ("assistant", "Done.")]
