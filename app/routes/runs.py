@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.auth import Tenant
+from app.auth import KeyedRoute, Tenant
 from app.ingress import Broken, Ended, Pending, Repeated, Unknown
 from app.parts import AppParts
 from app.prefer import parse_prefer
@@ -22,7 +22,7 @@ from shared.errors import (
 )
 from shared.protocol import Run, StartRun
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
 RunId = Annotated[str, Path(max_length=128)]
 Prefer = Annotated[str | None, Header(description="`respond-async`, or `wait=N` with seconds.")]
