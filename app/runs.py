@@ -10,7 +10,7 @@ from shared.agent import Agent
 from shared.contract import RunOrder
 from shared.errors import InvalidRequest, UnknownRun, WorkerUnavailable
 from shared.names import agent_of, derived_run_id, new_run_id
-from shared.protocol import InputMessage, Run, RunError, StartRun
+from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 
 _RETURN_TIMEOUT_S = 2.0
 
@@ -21,7 +21,8 @@ def make_order(
     """Make the order that the worker carries out.
 
     Raises:
-        InvalidRequest: The instructions need a name that the context lacks.
+        InvalidRequest: The instructions need a name that the context lacks, or a message says
+            nothing.
     """
     missing = [name for name in agent.placeholders if name not in request.context]
     if missing:
@@ -34,17 +35,19 @@ def make_order(
                 ]
             },
         )
+    said = request.input
+    messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
+    _refuse_empty(messages)
     run_id = (
         derived_run_id(agent.name, tenant, idempotency_key)
         if idempotency_key
         else new_run_id(agent.name)
     )
-    said = request.input
     return RunOrder(
         run_id=run_id,
         tenant=tenant,
         agent=agent.name,
-        input=[InputMessage(role="user", content=said)] if isinstance(said, str) else said,
+        input=messages,
         thread_id=request.thread_id,
         turn=("join" if request.after_s else "queued") if request.thread_id else "none",
         stream=stream if request.stream is None else request.stream,
@@ -56,6 +59,19 @@ def make_order(
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:32],
         repeatable=idempotency_key is not None,
     )
+
+
+def _refuse_empty(messages: list[InputMessage]) -> None:
+    """Refuse messages that say nothing, which providers refuse in ways of their own."""
+    for message in messages:
+        said = message.content
+        parts = [TextPart(text=said)] if isinstance(said, str) else said
+        if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
+            fault = "a message says nothing; give each a text or a file"
+            raise InvalidRequest(
+                f"body.input: {fault}",
+                extra={"errors": [{"field": "body.input", "message": fault}]},
+            )
 
 
 def new_run(order: RunOrder) -> Run:
