@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from fastapi.sse import format_sse_event
 
 from app.ingress import Broken, Ingress, Unknown
-from app.runs import broken_run
-from shared.errors import RestateUnavailable, WorkerUnavailable
+from app.runs import RunReader, broken_run
+from shared.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
 from shared.events import AnyEvent, terminal_event
 from shared.protocol import Run
 
@@ -39,7 +39,9 @@ async def sse(events: AsyncIterator[AnyEvent]) -> AsyncIterator[bytes]:
         pending.cancel()
 
 
-async def follow(ingress: Ingress, tenant: str, run_id: str, after: int) -> AsyncIterator[AnyEvent]:
+async def follow(
+    ingress: Ingress, reader: RunReader, tenant: str, run_id: str, after: int
+) -> AsyncIterator[AnyEvent]:
     """Yield a run's committed events after a number, and end after the terminal one.
 
     The run's own state is the log, so this works before, during and after the run, at any app
@@ -59,7 +61,7 @@ async def follow(ingress: Ingress, tenant: str, run_id: str, after: int) -> Asyn
             return
         delay_s = _POLL_S[0] if page.events else min(delay_s * 2, _POLL_S[1])
         if not page.events and (
-            event := await _broken_off(ingress, tenant, run_id, page.run, after)
+            event := await _broken_off(ingress, reader, tenant, run_id, page.run, after)
         ):
             yield event
             return
@@ -67,18 +69,17 @@ async def follow(ingress: Ingress, tenant: str, run_id: str, after: int) -> Asyn
 
 
 async def _broken_off(
-    ingress: Ingress, tenant: str, run_id: str, run: Run | None, after: int
+    ingress: Ingress, reader: RunReader, tenant: str, run_id: str, run: Run | None, after: int
 ) -> AnyEvent | None:
     """Return the end of a run that was killed and so could not commit one itself."""
     try:
         outcome = await ingress.outcome(tenant, run_id)
-    except RestateUnavailable:
+        if isinstance(outcome, Unknown):
+            await reader.read(tenant, run_id)  # its thread may not have seen it yet
+    except (RestateUnavailable, WorkerUnavailable):
         return None
-    match outcome:
-        case Broken() as broken:
-            return terminal_event(broken_run(run_id, run, broken), after + 1)
-        case Unknown():
-            purged = Broken(killed=True, reason="purged")
-            return terminal_event(broken_run(run_id, run, purged), after + 1)
-        case _:
-            return None
+    except UnknownRun:
+        outcome = Broken(killed=True, reason="purged")
+    if not isinstance(outcome, Broken):
+        return None
+    return terminal_event(broken_run(run_id, run, outcome), after + 1)

@@ -406,8 +406,11 @@ async def test_without_restate(client: Client, method: str, path: str) -> None:
     began = time.monotonic()
     response = await client.request(method, path, json={"input": "Hi."})
     assert time.monotonic() - began < QUICK_S
-    problem(response, 503, "restate-unavailable")
+    document = problem(response, 503, "restate-unavailable")
     assert response.headers["retry-after"] == "1"
+    started = path.endswith("/runs")
+    assert ("nothing was started" in document["detail"]) == started
+    assert ("has accepted goes on" in document["detail"]) != started
 
 
 @pytest.mark.parametrize(
