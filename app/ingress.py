@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
+from app.closing import Closing
 from shared.contract import (
     CancelOrder,
     DeleteAnswer,
@@ -122,10 +123,13 @@ def maybe_accepted(run_id: str) -> RestateUnavailable:
 class Ingress:
     """A client of the ingress, with a pool of connections."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, prefix: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, prefix: str, closing: Closing
+    ) -> None:
         self._session = session
         self._url = url.rstrip("/")
         self._prefix = prefix
+        self._closing = closing
 
     async def healthy(self) -> bool:
         """Tell whether the ingress answers."""
@@ -147,7 +151,7 @@ class Ingress:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         try:
-            async with asyncio.timeout(wait_s):
+            async with self._closing.timeout(wait_s):
                 answer = await self._place(path, order, trace)
         except TimeoutError:
             return Pending()
@@ -161,7 +165,7 @@ class Ingress:
         """Start a run; return when Restate has accepted it."""
         path = self._run_path("send", order.tenant, order.run_id, "run")
         try:
-            async with asyncio.timeout(_ACCEPT_TIMEOUT_S):
+            async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
                 answer = await self._place(path, order, trace)
         except (_Lost, TimeoutError):
             raise maybe_accepted(order.run_id) from None
@@ -190,7 +194,7 @@ class Ingress:
         # not get its answer. `Admin.submission` finds a run by the first part.
         key = f"{order.run_id}:{order.body_hash}"
         try:
-            async with asyncio.timeout(wait_s or _SUBMIT_TIMEOUT_S):
+            async with self._closing.timeout(wait_s or _SUBMIT_TIMEOUT_S):
                 answer = await self._place(path, order, {**trace, "Idempotency-Key": key})
         except (_Lost, TimeoutError):
             return await self._undecided(order, key)
@@ -202,7 +206,7 @@ class Ingress:
     async def wait_for_submission(self, invocation_id: str, wait_s: float) -> bool:
         """Wait until a thread has decided on a run; False when the time is over before."""
         try:
-            async with asyncio.timeout(wait_s):
+            async with self._closing.timeout(wait_s):
                 await self._request("GET", f"/restate/attach/{invocation_id}", None)
         except TimeoutError:
             return False
@@ -214,7 +218,7 @@ class Ingress:
         """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
         path = self._workflow_path(tenant, run_id, "attach")
         try:
-            async with asyncio.timeout(wait_s):
+            async with self._closing.timeout(wait_s):
                 while True:
                     try:
                         return self._outcome(await self._request("GET", path, None))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from fastapi.sse import format_sse_event
 
+from app.closing import Closing
 from app.ingress import Broken, Ingress, Unknown
 from app.runs import RunReader, broken_run
 from shared.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
@@ -18,14 +19,21 @@ _RECONNECT_MS = 1000
 _POLL_S = (0.05, 0.5)
 
 
-async def sse(events: AsyncIterator[AnyEvent]) -> AsyncIterator[bytes]:
-    """Write events in the wire format, with a comment whenever nothing was sent for a while."""
+async def sse(events: AsyncIterator[AnyEvent], closing: Closing) -> AsyncIterator[bytes]:
+    """Write events in the wire format, with a comment whenever nothing was sent for a while.
+
+    The stream ends with the process, too: the client goes on at another one.
+    """
     yield format_sse_event(retry=_RECONNECT_MS)
     pending = asyncio.ensure_future(anext(events, None))
     try:
         while True:
-            done, _ = await asyncio.wait([pending], timeout=PING_S)
-            if not done:
+            try:
+                async with closing.timeout(PING_S):
+                    await asyncio.wait([pending])
+            except TimeoutError:
+                if closing.begun:
+                    return
                 yield format_sse_event(comment="ping")
                 continue
             event = pending.result()

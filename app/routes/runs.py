@@ -225,7 +225,9 @@ def _stream(
     parts: AppParts, tenant: str, run_id: str, after: int, headers: Mapping[str, str]
 ) -> Response:
     events = follow(parts.ingress, parts.reader, tenant, run_id, after)
-    return StreamingResponse(sse(events), media_type=MEDIA_TYPE, headers={**HEADERS, **headers})
+    return StreamingResponse(
+        sse(events, parts.closing), media_type=MEDIA_TYPE, headers={**HEADERS, **headers}
+    )
 
 
 def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:
