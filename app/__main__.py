@@ -1,11 +1,14 @@
 """`python -m app` serves the HTTP interface."""
 
+import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from app.closing import Closing
 from app.main import create_app
 from app.settings import AppSettings
 from shared.errors import DefinitionError
@@ -14,19 +17,33 @@ from shared.logging import configure_logging
 _SHUTDOWN_S = 3
 
 
+class _Server(uvicorn.Server):
+    """Tells those who wait when it was told to end."""
+
+    def __init__(self, config: uvicorn.Config, closing: Closing) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End: called on the event loop, a moment after the signal."""
+        self._closing.begin()
+        await super().shutdown(sockets)
+
+
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     try:
         settings = AppSettings()
         configure_logging(settings.log_level, as_json=settings.log_json)
-        app = create_app(settings, settings.load_registry())
+        closing = Closing()
+        app = create_app(settings, settings.load_registry(), closing)
     except DefinitionError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except (SettingsError, ValidationError) as error:
         sys.stderr.write(f"The settings are not valid:\n{error}\n")
         return 1
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -37,7 +54,10 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
-    return 0
+    server = _Server(config, closing)
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has ended for Ctrl-C
+        server.run()
+    return 0 if server.started else 1
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from shared.contract import DIGEST
 from shared.logging import get_logger
-from shared.names import agent_of, key_of, service_of
-from shared.protocol import Engine, Time
+from shared.names import agent_of, key_of, service_of, thread_service
+from shared.protocol import Engine, Run, Time
 
 _TIMEOUT_S = 1.5
 _FAILURE_CHARS = 300
@@ -36,6 +36,19 @@ class _Row(BaseModel):
 _ROWS = TypeAdapter[list[_Row]](list[_Row])
 
 
+class _SubmissionRow(BaseModel):
+    id: str
+    target_service_key: str
+    idempotency_key: str
+    created_at: Time
+
+
+_SUBMISSION_ROWS = TypeAdapter[list[_SubmissionRow]](list[_SubmissionRow])
+
+_RUN_KEY = "run"
+"""Where the worker keeps a run's state (`worker.names`)."""
+
+
 @dataclass(frozen=True)
 class EngineState:
     """A run that has not ended, as Restate sees it."""
@@ -43,6 +56,19 @@ class EngineState:
     paused: bool
     created_at: Time
     engine: Engine
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A run that Restate has accepted and its thread has not seen yet.
+
+    `invocation_id` is Restate's, of the handler that is to see it.
+    """
+
+    invocation_id: str
+    thread_id: str
+    body_hash: str
+    created_at: Time
 
 
 class Admin:
@@ -78,6 +104,44 @@ class Admin:
                 attempts=row.retry_count, last_failure=failure, next_retry_at=row.next_retry_at
             ),
         )
+
+    async def submission(self, tenant: str, run_id: str) -> Submission | None:
+        """Return a run that waits to be seen by its thread, as it was submitted first.
+
+        Raises:
+            AdminUnavailable: The admin API does not answer.
+        """
+        thread_prefix = key_of(tenant, "")
+        query = (
+            "SELECT id, target_service_key, idempotency_key, created_at FROM sys_invocation"  # noqa: S608
+            f" WHERE target_service_name = '{thread_service(self._prefix)}'"
+            f" AND starts_with(target_service_key, '{thread_prefix}')"
+            f" AND target_handler_name = 'submit' AND starts_with(idempotency_key, '{run_id}:')"
+            " ORDER BY created_at LIMIT 1"
+        )
+        rows = _SUBMISSION_ROWS.validate_python((await self._query(query))["rows"])
+        if not rows:
+            return None
+        return Submission(
+            invocation_id=rows[0].id,
+            thread_id=rows[0].target_service_key.removeprefix(thread_prefix),
+            body_hash=rows[0].idempotency_key.partition(":")[2],
+            created_at=rows[0].created_at,
+        )
+
+    async def run_state(self, tenant: str, run_id: str) -> Run | None:
+        """Return the run as the worker has left it; None before it has begun.
+
+        Raises:
+            AdminUnavailable: The admin API does not answer.
+        """
+        service, key = service_of(agent_of(run_id) or "", self._prefix), key_of(tenant, run_id)
+        query = (
+            f"SELECT value_utf8 FROM state WHERE service_name = '{service}'"  # noqa: S608
+            f" AND service_key = '{key}' AND key = '{_RUN_KEY}'"
+        )
+        rows = (await self._query(query))["rows"]
+        return Run.model_validate_json(rows[0]["value_utf8"]) if rows else None
 
     async def digests(self, agents: list[str]) -> Mapping[str, str | None]:
         """Return the digest of each agent's service that Restate serves; None: not registered.

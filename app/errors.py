@@ -75,9 +75,28 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     faults = cast("RequestValidationError", error).errors()
-    errors = [{"field": _path(fault["loc"]), "message": fault["msg"]} for fault in faults]
+    # What may be of several types has a fault for each. Those where it is of another type
+    # altogether say little: last.
+    errors = [_explain(fault) for fault in sorted(faults, key=_is_of_other_type)]
     first = errors[0]
     return render(InvalidRequest(f"{first['field']}: {first['message']}", extra={"errors": errors}))
+
+
+def _is_of_other_type(fault: Mapping[str, Any]) -> bool:
+    return fault["type"] in {"string_type", "list_type"}
+
+
+def _explain(fault: Mapping[str, Any]) -> dict[str, str]:
+    if fault["type"] == "json_invalid":
+        character, reason = fault["loc"][1] + 1, fault["ctx"]["error"]
+        message = f"not valid JSON at character {character}: {reason}"
+        return {"field": "body", "message": message}
+    # FastAPI reads JSON only where the header says so, and so it must be: any web page can make
+    # a browser send text or a form to loopback, where there may be no keys, but not JSON.
+    if isinstance(fault["input"], bytes):
+        message = "send JSON, and say so: content-type: application/json"
+        return {"field": "header.content-type", "message": message}
+    return {"field": _path(fault["loc"]), "message": fault["msg"]}
 
 
 def _path(location: Sequence[str | int]) -> str:

@@ -5,6 +5,7 @@ worker. The worker's handlers answer the rest, within a short time or not at all
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
+from app.closing import Closing
 from shared.contract import (
     CancelOrder,
     DecideAnswer,
@@ -45,11 +47,14 @@ T = TypeVar("T")
 
 READ_TIMEOUT_S = 1.5
 _ACCEPT_TIMEOUT_S = 10
+_SUBMIT_TIMEOUT_S = 2.0
 _RECONNECT_DELAY_S = 0.2
 _ARRIVAL_POLL_S = 0.001
 _RETRY_AFTER = {"Retry-After": "1"}
 _JSON = {"Content-Type": "application/json"}
 _NOT_READY = 470
+# What reads an end says the first, what waits for it the second, as if the run had failed so.
+_NOT_FOUND = re.compile(r'"(invocation )?not found"')
 
 _RUN = TypeAdapter(Run)
 _MAYBE_RUN = TypeAdapter[Run | None](Run | None)
@@ -111,13 +116,26 @@ class _Lost(Exception):
     """The connection broke after the request was sent: it may have been accepted."""
 
 
+def maybe_accepted(run_id: str) -> RestateUnavailable:
+    """Return the problem of a start of which nobody can tell whether Restate has accepted it."""
+    return RestateUnavailable(
+        f"Restate was lost or did not answer in time. The run may have been accepted: ask for "
+        f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
+        headers={**_RETRY_AFTER, "Location": f"/runs/{run_id}"},
+        extra={"run_id": run_id},
+    )
+
+
 class Ingress:
     """A client of the ingress, with a pool of connections."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, prefix: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, prefix: str, closing: Closing
+    ) -> None:
         self._session = session
         self._url = url.rstrip("/")
         self._prefix = prefix
+        self._closing = closing
 
     async def healthy(self) -> bool:
         """Tell whether the ingress answers."""
@@ -136,13 +154,15 @@ class Ingress:
                 had accepted the run.
         """
         path = self._run_path("call", order.tenant, order.run_id, "run")
-        deadline = asyncio.get_running_loop().time() + wait_s
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
         try:
-            answer = await self._send(path, order, wait_s, trace)
+            async with self._closing.timeout(wait_s):
+                answer = await self._place(path, order, trace)
         except TimeoutError:
             return Pending()
         except _Lost:
-            return await self._wait_until(order.tenant, order.run_id, deadline)
+            return await self.wait(order.tenant, order.run_id, deadline - loop.time())
         if answer.status == 409 and "already invoked" in answer.text:
             return Repeated()
         return self._outcome(answer)
@@ -151,28 +171,67 @@ class Ingress:
         """Start a run; return when Restate has accepted it."""
         path = self._run_path("send", order.tenant, order.run_id, "run")
         try:
-            answer = await self._send(path, order, _ACCEPT_TIMEOUT_S, trace)
+            async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
+                answer = await self._place(path, order, trace)
         except (_Lost, TimeoutError):
-            raise _maybe_accepted(order.run_id) from None
+            raise maybe_accepted(order.run_id) from None
         self._check(answer, 202)
         return Repeated() if b"PreviouslyAccepted" in answer.body else Pending()
 
-    async def submit(self, order: RunOrder, trace: Mapping[str, str]) -> SubmitAnswer:
-        """Start a run on its thread, which decides whose turn it is."""
+    async def submit(
+        self, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+    ) -> SubmitAnswer | Pending:
+        """Start a run on its thread, which decides whose turn it is.
+
+        Args:
+            order: The run to start.
+            wait_s: How long to wait for the decision; 0 for as long as accepting takes.
+            trace: Headers that go along.
+
+        Returns:
+            The decision; `Pending` when Restate has accepted the run but the thread has not
+            seen it in time, because the worker is away.
+
+        Raises:
+            RestateUnavailable: Restate is not there, or can't tell whether it has the run.
+        """
         path = self._thread_path(order.tenant, order.thread_id or "", "submit")
+        # The body counts, so that another one under the same key is compared with it, and does
+        # not get its answer. `Admin.submission` finds a run by the first part.
+        key = f"{order.run_id}:{order.body_hash}"
         try:
-            answer = await self._send(path, order, _ACCEPT_TIMEOUT_S, trace)
+            async with self._closing.timeout(wait_s or _SUBMIT_TIMEOUT_S):
+                answer = await self._place(path, order, {**trace, "Idempotency-Key": key})
         except (_Lost, TimeoutError):
-            raise _maybe_accepted(order.run_id) from None
+            return await self._undecided(order, key)
         self._check(answer, 200)
         submitted = _SUBMITTED.validate_json(answer.body)
         await self._arrival(order)
         return submitted
 
+    async def wait_for_submission(self, invocation_id: str, wait_s: float) -> bool:
+        """Wait until a thread has decided on a run; False when the time is over before."""
+        try:
+            async with self._closing.timeout(wait_s):
+                await self._request("GET", f"/restate/attach/{invocation_id}", None)
+        except TimeoutError:
+            return False
+        except (_Lost, RestateUnavailable):
+            await asyncio.sleep(_RECONNECT_DELAY_S)
+        return True
+
     async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
         """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
-        deadline = asyncio.get_running_loop().time() + wait_s
-        return await self._wait_until(tenant, run_id, deadline)
+        path = self._workflow_path(tenant, run_id, "attach")
+        try:
+            async with self._closing.timeout(wait_s):
+                while True:
+                    try:
+                        return self._outcome(await self._request("GET", path, None))
+                    except (_Lost, RestateUnavailable):
+                        await asyncio.sleep(_RECONNECT_DELAY_S)
+        except TimeoutError:
+            return Pending()
 
     async def outcome(self, tenant: str, run_id: str) -> Outcome:
         """Return how a run ended, if it has. Needs no worker."""
@@ -199,7 +258,17 @@ class Ingress:
         return _PAGE.validate_json(await self._read(path, EventsQuestion(after=after)))
 
     async def cancel(self, tenant: str, run_id: str) -> None:
-        """Ask for the run's cancellation; it is carried out as soon as a worker is there."""
+        """Ask for the run's cancellation; it is carried out as soon as a worker is there.
+
+        Raises:
+            WorkerUnavailable: The run waits for its thread, and there is nothing to cancel yet.
+        """
+        if isinstance(await self.outcome(tenant, run_id), Unknown):
+            raise WorkerUnavailable(
+                "The run is accepted, but no worker has taken it yet, so it can't be cancelled. "
+                "Cancel it again when a worker is back.",
+                headers=_RETRY_AFTER,
+            )
         path = self._run_path("send", tenant, run_id, "cancel")
         order = CancelOrder(
             run_id=run_id,
@@ -255,6 +324,21 @@ class Ingress:
         found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(answer.body)
         return str(found["invocationId"])
 
+    async def _undecided(self, order: RunOrder, key: str) -> SubmitAnswer | Pending:
+        """Find out what became of a submit that was not answered."""
+        thread = self._thread_path(order.tenant, order.thread_id or "", "submit", verb="invocation")
+        try:
+            submit = await self._request("GET", f"{thread}/{key}/output", READ_TIMEOUT_S)
+            run = await self.outcome(order.tenant, order.run_id)
+        except (_Lost, RestateUnavailable, TimeoutError):
+            raise maybe_accepted(order.run_id) from None
+        if not isinstance(run, Unknown):
+            same = not order.repeatable or (await self.same(order, 0)).answer != "different"
+            return SubmitAnswer(outcome="known", same_body=same)
+        if submit.status != _NOT_READY:
+            raise maybe_accepted(order.run_id)
+        return Pending()
+
     async def _arrival(self, order: RunOrder) -> None:
         """Wait until the run that the thread has sent has reached its own partition.
 
@@ -267,31 +351,17 @@ class Ingress:
                     await asyncio.sleep(delay_s)
                     delay_s *= 2
         except (RestateUnavailable, TimeoutError):
-            raise _maybe_accepted(order.run_id) from None
-
-    async def _wait_until(self, tenant: str, run_id: str, deadline: float) -> Outcome:
-        path = self._workflow_path(tenant, run_id, "attach")
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                left_s = max(0.0, deadline - loop.time())
-                return self._outcome(await self._request("GET", path, left_s))
-            except TimeoutError:
-                return Pending()
-            except (_Lost, RestateUnavailable):
-                if loop.time() + _RECONNECT_DELAY_S >= deadline:
-                    raise _maybe_accepted(run_id) from None
-                await asyncio.sleep(_RECONNECT_DELAY_S)
+            raise maybe_accepted(order.run_id) from None
 
     def _outcome(self, answer: _Answer) -> Outcome:
         if answer.status == 200:
             return Ended(_RUN.validate_json(answer.body))
+        if answer.status == 404 and _NOT_FOUND.search(answer.text):
+            return Unknown()
         if answer.source == "invocation":
             return Broken(killed=answer.status == 409, reason=answer.text)
         if answer.status == _NOT_READY:
             return Pending()
-        if answer.status == 404 and "invocation not found" in answer.text:
-            return Unknown()
         self._check(answer, 200)
         raise BadGateway(f"Restate answered {answer.status}.")
 
@@ -316,16 +386,34 @@ class Ingress:
         self._check(answer, 200)
         return answer.body
 
-    async def _send(
-        self, path: str, body: BaseModel | None, timeout_s: float, trace: Mapping[str, str]
-    ) -> _Answer:
-        # Only the trace goes along: Restate keeps request headers in its journal.
-        if body is None:
-            return await self._request("POST", path, timeout_s, headers=trace)
-        data = body.model_dump_json(exclude_none=True)
-        return await self._request("POST", path, timeout_s, data=data, headers={**_JSON, **trace})
+    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> _Answer:
+        """Send an order, whose answer may take any time.
 
-    async def _request(self, method: str, path: str, timeout_s: float, **options: Any) -> _Answer:
+        Raises:
+            RestateUnavailable: Nothing was started, unless it names the run.
+        """
+        try:
+            answer = await self._send(path, order, None, headers)
+        except RestateUnavailable:
+            raise RestateUnavailable(
+                "Restate does not answer; nothing was started. Try again.", headers=_RETRY_AFTER
+            ) from None
+        if answer.source == "ingress" and answer.status >= 500:
+            raise maybe_accepted(order.run_id)
+        return answer
+
+    async def _send(
+        self, path: str, body: BaseModel | None, timeout_s: float | None, headers: Mapping[str, str]
+    ) -> _Answer:
+        # None of the caller's own but the trace: Restate keeps request headers in its journal.
+        if body is None:
+            return await self._request("POST", path, timeout_s, headers=headers)
+        data = body.model_dump_json(exclude_none=True)
+        return await self._request("POST", path, timeout_s, data=data, headers={**_JSON, **headers})
+
+    async def _request(
+        self, method: str, path: str, timeout_s: float | None, **options: Any
+    ) -> _Answer:
         """Send one request.
 
         Raises:
@@ -373,21 +461,13 @@ class Ingress:
         key = quote(key_of(tenant, run_id), safe="")
         return f"/restate/workflow/{quote(service, safe='')}/{key}/{verb}"
 
-    def _thread_path(self, tenant: str, thread_id: str, handler: str) -> str:
+    def _thread_path(self, tenant: str, thread_id: str, handler: str, verb: str = "call") -> str:
         service = quote(thread_service(self._prefix), safe="")
-        return f"/restate/call/{service}/{quote(key_of(tenant, thread_id), safe='')}/{handler}"
+        return f"/restate/{verb}/{service}/{quote(key_of(tenant, thread_id), safe='')}/{handler}"
 
 
 def _unavailable() -> RestateUnavailable:
     return RestateUnavailable(
-        "Restate does not answer; nothing was started. Try again.", headers=_RETRY_AFTER
-    )
-
-
-def _maybe_accepted(run_id: str) -> RestateUnavailable:
-    return RestateUnavailable(
-        f"The connection to Restate was lost. The run may have been accepted: ask for "
-        f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
-        headers={**_RETRY_AFTER, "Location": f"/runs/{run_id}"},
-        extra={"run_id": run_id},
+        "Restate does not answer. What it has accepted goes on when it is back; ask again then.",
+        headers=_RETRY_AFTER,
     )

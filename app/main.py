@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from app.admin import Admin
 from app.body_limit import BodyLimit
+from app.closing import Closing
 from app.errors import add_error_handlers, problem_responses
 from app.ingress import Ingress
 from app.keyring import Keyring
@@ -26,12 +27,16 @@ _DESCRIPTION = "Durable agents: runs that survive crashes. See `/agents` for who
 _logger = get_logger()
 
 
-def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
-    """Make the application."""
+def create_app(
+    settings: AppSettings, registry: Registry, closing: Closing | None = None
+) -> FastAPI:
+    """Make the application; whoever serves it says by `closing` when it is about to end."""
     app = FastAPI(
         title="Durable Agents",
         description=_DESCRIPTION,
-        lifespan=partial(_lifespan, settings=settings, registry=registry),
+        lifespan=partial(
+            _lifespan, settings=settings, registry=registry, closing=closing or Closing()
+        ),
         responses=problem_responses(),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
@@ -43,7 +48,7 @@ def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    app: FastAPI, *, settings: AppSettings, registry: Registry
+    app: FastAPI, *, settings: AppSettings, registry: Registry, closing: Closing
 ) -> AsyncGenerator[None]:
     # No limit on connections: each waiting caller holds one. No timeout: each call sets its own.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
@@ -55,7 +60,7 @@ async def _lifespan(
         ) as session,
         _live_source(settings, session) as live,
     ):
-        ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix)
+        ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix, closing)
         admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
         app.state.parts = AppParts(
             settings=settings,
@@ -63,6 +68,7 @@ async def _lifespan(
             keyring=Keyring(settings.keys),
             ingress=ingress,
             admin=admin,
+            closing=closing,
             reader=RunReader(ingress, admin),
             live=live,
         )

@@ -6,6 +6,7 @@ from typing import Self
 from fastapi import Request
 
 from app.admin import Admin
+from app.closing import Closing
 from app.ingress import Ingress
 from app.keyring import Keyring
 from app.live import LiveSource
@@ -23,6 +24,7 @@ class AppParts:
     keyring: Keyring
     ingress: Ingress
     admin: Admin
+    closing: Closing
     reader: RunReader
     live: LiveSource
 

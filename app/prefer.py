@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from shared.errors import InvalidRequest
 
-_WAIT = re.compile(r"wait=\"?(\d{1,6})\"?")
+_WAIT = re.compile(r"wait=\"?([0-9]+)\"?")
+_LONGEST_WAIT_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Preference:
 
 def parse_prefer(header: str | None, default_wait_s: float) -> Preference:
     """Read the header; what is not known is ignored, as the RFC asks.
+
+    A longer wait than a day is taken as a day, and `applied` says so.
 
     Raises:
         InvalidRequest: `wait` is no number of seconds.
@@ -33,5 +36,6 @@ def parse_prefer(header: str | None, default_wait_s: float) -> Preference:
                 raise InvalidRequest(
                     f"Prefer: {preference}: write wait=N with a number of seconds."
                 )
-            wait_s, applied = float(match[1]), f"wait={match[1]}"
+            wait_s = min(float(match[1]), _LONGEST_WAIT_S)
+            applied = f"wait={wait_s:.0f}"
     return Preference(wait_s, applied)

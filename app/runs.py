@@ -4,15 +4,17 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
-from app.admin import Admin, EngineState
-from app.ingress import Broken, Ended, Ingress, Unknown
+from app.admin import Admin, AdminUnavailable, EngineState, Submission
+from app.ingress import Broken, Ended, Ingress, Outcome, Pending, Unknown
 from shared.agent import Agent
 from shared.contract import RunOrder
 from shared.errors import InvalidRequest, UnknownRun, WorkerUnavailable
+from shared.logging import get_logger
 from shared.names import agent_of, derived_run_id, new_run_id
-from shared.protocol import InputMessage, Run, RunError, StartRun
+from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 
 _RETURN_TIMEOUT_S = 2.0
+_logger = get_logger()
 
 
 def make_order(
@@ -21,7 +23,8 @@ def make_order(
     """Make the order that the worker carries out.
 
     Raises:
-        InvalidRequest: The instructions need a name that the context lacks.
+        InvalidRequest: The instructions need a name that the context lacks, or a message says
+            nothing.
     """
     missing = [name for name in agent.placeholders if name not in request.context]
     if missing:
@@ -34,6 +37,7 @@ def make_order(
                 ]
             },
         )
+    messages = as_messages(request.input)
     run_id = (
         derived_run_id(agent.name, tenant, idempotency_key)
         if idempotency_key
@@ -43,7 +47,7 @@ def make_order(
         run_id=run_id,
         tenant=tenant,
         agent=agent.name,
-        input=as_messages(request.input),
+        input=messages,
         thread_id=request.thread_id,
         turn=("join" if request.after_s else "queued") if request.thread_id else "none",
         on_busy=request.on_busy or "enqueue",
@@ -59,8 +63,22 @@ def make_order(
 
 
 def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
-    """Return an input as messages."""
-    return [InputMessage(role="user", content=said)] if isinstance(said, str) else said
+    """Return an input as messages.
+
+    Raises:
+        InvalidRequest: A message says nothing, which providers refuse in ways of their own.
+    """
+    messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
+    for message in messages:
+        content = message.content
+        parts = [TextPart(text=content)] if isinstance(content, str) else content
+        if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
+            fault = "a message says nothing; give each a text or a file"
+            raise InvalidRequest(
+                f"body.input: {fault}",
+                extra={"errors": [{"field": "body.input", "message": fault}]},
+            )
+    return messages
 
 
 def new_run(order: RunOrder) -> Run:
@@ -98,7 +116,7 @@ class RunReader:
 
         Raises:
             UnknownRun: There is none, or it is no longer kept.
-            WorkerUnavailable: It has not ended, and neither worker nor admin API answers.
+            WorkerUnavailable: It has not returned, and neither worker nor admin API answers.
         """
         if agent_of(run_id) is None:
             raise UnknownRun(f"{run_id!r} is no run id; those look like support.<26 characters>.")
@@ -108,25 +126,65 @@ class RunReader:
             case Broken() as broken:
                 return broken_run(run_id, await self._state(tenant, run_id), broken)
             case Unknown():
-                raise UnknownRun(
-                    f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S)."
-                )
+                return await self._read_submitted(tenant, run_id)
             case _:
                 return await self._read_pending(tenant, run_id)
 
+    async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
+        """Wait for the end of a run, which its thread may not have seen yet."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        while True:
+            outcome = await self._ingress.wait(tenant, run_id, deadline - loop.time())
+            if not isinstance(outcome, Unknown):
+                return outcome
+            if submission := await self.submission(tenant, run_id):
+                left_s = deadline - loop.time()
+                if not await self._ingress.wait_for_submission(submission.invocation_id, left_s):
+                    return Pending()
+            elif isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
+                return outcome
+
+    async def submission(self, tenant: str, run_id: str) -> Submission | None:
+        """Return the run if it waits to be seen by its thread.
+
+        Raises:
+            WorkerUnavailable: Neither worker nor admin API answers.
+        """
+        try:
+            return await self._admin.submission(tenant, run_id)
+        except AdminUnavailable as error:
+            _logger.warning("admin_unavailable", reason=str(error))
+            # A worker that answers has seen all that was submitted, but for what Restate is
+            # about to try again.
+            await self._ingress.status(tenant, run_id)
+            return None
+
+    async def _read_submitted(self, tenant: str, run_id: str) -> Run:
+        if submission := await self.submission(tenant, run_id):
+            return Run(
+                run_id=run_id,
+                agent=agent_of(run_id) or "",
+                thread_id=submission.thread_id,
+                status="queued",
+                created_at=submission.created_at,
+            )
+        # The thread may have sent it on since it was looked for.
+        if isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
+            raise UnknownRun(
+                f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S)."
+            )
+        return await self.read(tenant, run_id)
+
     async def _read_pending(self, tenant: str, run_id: str) -> Run:
         state, engine = await asyncio.gather(
-            self._ingress.status(tenant, run_id),
+            self._state(tenant, run_id),
             self._admin.engine_state(tenant, run_id),
             return_exceptions=True,
         )
         if isinstance(engine, BaseException):
             raise engine
-        if isinstance(state, WorkerUnavailable):
-            if engine is None:
-                raise state
-            state = None
-        elif isinstance(state, BaseException):
+        if isinstance(state, BaseException):
             raise state
         if state and state.ended:
             return await self._ended(tenant, state)
@@ -138,10 +196,14 @@ class RunReader:
         return outcome.run if isinstance(outcome, Ended) else state
 
     async def _state(self, tenant: str, run_id: str) -> Run | None:
+        """Return the run as the worker says, or as it has left it; None before it has begun."""
         try:
             return await self._ingress.status(tenant, run_id)
-        except WorkerUnavailable:
-            return None
+        except WorkerUnavailable as error:
+            try:
+                return await self._admin.run_state(tenant, run_id)
+            except AdminUnavailable:
+                raise error from None
 
 
 def _unseen(run_id: str, engine: EngineState | None) -> Run:

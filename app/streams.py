@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 from fastapi.sse import format_sse_event
 
+from app.closing import Closing
 from app.ingress import Broken, Ingress, Unknown
 from app.live import LiveSource, tail_of
-from app.runs import broken_run
-from shared.errors import RestateUnavailable, WorkerUnavailable
+from app.runs import RunReader, broken_run
+from shared.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
 from shared.events import (
     AnyEvent,
     AnyLiveEvent,
@@ -30,14 +31,23 @@ _SLOW_POLL_S = 2.0
 _VISIBLE_S = (0.002, 1.0)
 
 
-async def sse(events: AsyncIterator[AnyEvent | AnyLiveEvent]) -> AsyncIterator[bytes]:
-    """Write events in the wire format, with a comment whenever nothing was sent for a while."""
+async def sse(
+    events: AsyncIterator[AnyEvent | AnyLiveEvent], closing: Closing
+) -> AsyncIterator[bytes]:
+    """Write events in the wire format, with a comment whenever nothing was sent for a while.
+
+    The stream ends with the process, too: the client goes on at another one.
+    """
     yield format_sse_event(retry=_RECONNECT_MS)
     pending = asyncio.ensure_future(anext(events, None))
     try:
         while True:
-            done, _ = await asyncio.wait([pending], timeout=PING_S)
-            if not done:
+            try:
+                async with closing.timeout(PING_S):
+                    await asyncio.wait([pending])
+            except TimeoutError:
+                if closing.begun:
+                    return
                 yield format_sse_event(comment="ping")
                 continue
             event = pending.result()
@@ -54,14 +64,14 @@ async def sse(events: AsyncIterator[AnyEvent | AnyLiveEvent]) -> AsyncIterator[b
 
 
 async def follow(
-    ingress: Ingress, live: LiveSource, tenant: str, run_id: str, after: int
+    ingress: Ingress, reader: RunReader, live: LiveSource, tenant: str, run_id: str, after: int
 ) -> AsyncIterator[AnyEvent | AnyLiveEvent]:
     """Yield a run's committed events after a number, and live ones; end after the terminal one.
 
     The run's own state is the log of what is committed, so this works before, during and after
     the run, at any app process. The live channel says when there is something new to read.
     """
-    log = _CommittedLog(ingress, tenant, run_id, after)
+    log = _CommittedLog(ingress, reader, tenant, run_id, after)
     delay_s = _POLL_S[0]
     async with tail_of(live, tenant, run_id) as tail:
         while True:
@@ -83,8 +93,11 @@ async def follow(
 class _CommittedLog:
     """How far one follower has read a run's committed events."""
 
-    def __init__(self, ingress: Ingress, tenant: str, run_id: str, after: int) -> None:
+    def __init__(
+        self, ingress: Ingress, reader: RunReader, tenant: str, run_id: str, after: int
+    ) -> None:
         self._ingress = ingress
+        self._reader = reader
         self._tenant = tenant
         self._run_id = run_id
         self._turn = 0
@@ -107,7 +120,7 @@ class _CommittedLog:
             self.ended = page.run.ended
         if page.events or self.ended:
             return
-        end = await _broken_off(self._ingress, self._tenant, self._run_id, page.run, self.seq)
+        end = await self._broken_off(page.run)
         if end:
             self.ended = True
             yield end
@@ -127,20 +140,17 @@ class _CommittedLog:
         """Tell whether a live event is not outdated by a committed one."""
         return isinstance(event, ToolCallProgress) or event.turn > self._turn
 
-
-async def _broken_off(
-    ingress: Ingress, tenant: str, run_id: str, run: Run | None, after: int
-) -> AnyEvent | None:
-    """Return the end of a run that was killed and so could not commit one itself."""
-    try:
-        outcome = await ingress.outcome(tenant, run_id)
-    except RestateUnavailable:
-        return None
-    match outcome:
-        case Broken() as broken:
-            return terminal_event(broken_run(run_id, run, broken), after + 1)
-        case Unknown():
-            purged = Broken(killed=True, reason="purged")
-            return terminal_event(broken_run(run_id, run, purged), after + 1)
-        case _:
+    async def _broken_off(self, run: Run | None) -> AnyEvent | None:
+        """Return the end of a run that was killed and so could not commit one itself."""
+        try:
+            outcome = await self._ingress.outcome(self._tenant, self._run_id)
+            if isinstance(outcome, Unknown):
+                # Its thread may not have seen it yet.
+                await self._reader.read(self._tenant, self._run_id)
+        except (RestateUnavailable, WorkerUnavailable):
             return None
+        except UnknownRun:
+            outcome = Broken(killed=True, reason="purged")
+        if not isinstance(outcome, Broken):
+            return None
+        return terminal_event(broken_run(self._run_id, run, outcome), self.seq + 1)

@@ -15,6 +15,7 @@ import hypercorn.config
 import uvloop
 import watchfiles
 
+from app.closing import Closing
 from app.main import create_app
 from app.settings import AppSettings
 from dev.local import PortTaken, check_ports, local_stack
@@ -65,7 +66,12 @@ async def _serve_both() -> None:
     app_settings, worker_settings = AppSettings(), WorkerSettings()
     configure_logging(app_settings.log_level, as_json=app_settings.log_json)
     registry = worker_settings.load_registry()
-    stop = stop_on_signals()
+    stop, closing = stop_on_signals(), Closing()
+
+    async def app_stop() -> None:
+        await stop.wait()
+        closing.begin()
+
     config = hypercorn.config.Config()
     config.bind = [f"{app_settings.host}:{app_settings.port}"]
     config.accesslog = None
@@ -74,9 +80,9 @@ async def _serve_both() -> None:
         group.create_task(serve(make_parts(worker_settings, registry), stop))
         group.create_task(
             hypercorn.asyncio.serve(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-                create_app(app_settings, registry),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly
+                create_app(app_settings, registry, closing),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly
                 config,
-                shutdown_trigger=stop.wait,
+                shutdown_trigger=app_stop,
             )
         )
         await register(worker_settings, registry, timeout_s=_REGISTER_TIMEOUT_S)

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request
 
-from app.auth import Tenant
+from app.auth import KeyedRoute, Tenant
 from app.parts import AppParts
 from shared.errors import UnknownAgent
 from shared.protocol import AgentDescription, AgentPage
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(tags=["agents"], route_class=KeyedRoute)
 
 
 @router.get("/agents")

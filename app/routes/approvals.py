@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from app.auth import Tenant
+from app.auth import KeyedRoute, Tenant
 from app.parts import AppParts
 from app.routes.runs import RunId
 from shared.contract import DecideAnswer, DecideOrder
 from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
 from shared.protocol import Decision, Resolution
 
-router = APIRouter(tags=["approvals"])
+router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
 CallId = Annotated[str, Path(pattern=r"^\d{1,6}\.\d{1,6}$")]
 

@@ -1,13 +1,15 @@
 """Start, read, watch and cancel runs."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.auth import Tenant
-from app.ingress import Broken, Ended, Pending, Repeated, Unknown
+from app.auth import KeyedRoute, Tenant
+from app.ingress import Broken, Ended, Pending, Repeated, Unknown, maybe_accepted
 from app.parts import AppParts
 from app.prefer import parse_prefer
 from app.runs import make_order, new_run
@@ -15,6 +17,7 @@ from app.streams import HEADERS, MEDIA_TYPE, follow, sse
 from shared.contract import RunOrder
 from shared.errors import (
     IdempotencyConflict,
+    OperatorProblem,
     RestateUnavailable,
     RunEnded,
     UnknownAgent,
@@ -22,7 +25,7 @@ from shared.errors import (
 )
 from shared.protocol import Run, StartRun
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
 RunId = Annotated[str, Path(max_length=128)]
 Prefer = Annotated[str | None, Header(description="`respond-async`, or `wait=N` with seconds.")]
@@ -122,14 +125,21 @@ async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
 async def _start_on_thread(
     parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
 ) -> Run:
-    answer = await parts.ingress.submit(order, trace)
-    if not answer.same_body:
-        raise _conflict()
-    if answer.outcome == "known":
-        run = await parts.reader.read(order.tenant, order.run_id)
-    else:
-        run = new_run(order)
-    return await _await_end(parts, order.tenant, run, wait_s)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    answer = await parts.ingress.submit(order, wait_s, trace)
+    with _naming(order.run_id):
+        if isinstance(answer, Pending):
+            # The thread has not decided: only a start that waits its turn can be answered before.
+            await _check_first(parts, order)
+            return new_run(order)
+        if not answer.same_body:
+            raise _conflict()
+        if answer.outcome == "known":
+            run = await parts.reader.read(order.tenant, order.run_id)
+        else:
+            run = new_run(order)
+        return await _await_end(parts, order.tenant, run, deadline - loop.time())
 
 
 async def _start_alone(
@@ -155,14 +165,15 @@ async def _start_alone(
                 headers={"Retry-After": "1"},
             )
         case Broken() | Pending():
-            return await parts.reader.read(order.tenant, order.run_id)
+            with _naming(order.run_id):
+                return await parts.reader.read(order.tenant, order.run_id)
 
 
 async def _await_end(parts: AppParts, tenant: str, run: Run, wait_s: float) -> Run:
     """Wait for the end of an accepted run; return the run so far if it takes longer."""
-    if run.ended or not wait_s:
+    if run.ended or wait_s <= 0:
         return run
-    outcome = await parts.ingress.wait(tenant, run.run_id, wait_s)
+    outcome = await parts.reader.wait(tenant, run.run_id, wait_s)
     match outcome:
         case Ended(ended):
             return ended
@@ -170,6 +181,28 @@ async def _await_end(parts: AppParts, tenant: str, run: Run, wait_s: float) -> R
             raise UnknownRun(f"The run {run.run_id} was purged while it was waited for.")
         case _:
             return await parts.reader.read(tenant, run.run_id)
+
+
+@contextmanager
+def _naming(run_id: str) -> Generator[None]:
+    """Name the run in a problem that comes up after Restate may have accepted it."""
+    try:
+        yield
+    except UnknownRun:
+        raise maybe_accepted(run_id) from None
+    except OperatorProblem as problem:
+        problem.headers["Location"] = f"/runs/{run_id}"
+        problem.extra["run_id"] = run_id
+        raise
+
+
+async def _check_first(parts: AppParts, order: RunOrder) -> None:
+    """Compare a request that its thread has not seen with the first one of the same key."""
+    if not order.repeatable:
+        return
+    first = await parts.reader.submission(order.tenant, order.run_id)
+    if first and first.body_hash != order.body_hash:
+        raise _conflict()
 
 
 async def _check_same(parts: AppParts, order: RunOrder) -> None:
@@ -191,8 +224,10 @@ async def _has_more(parts: AppParts, tenant: str, run: Run, seen: int) -> bool:
 def _stream(
     parts: AppParts, tenant: str, run_id: str, after: int, headers: Mapping[str, str]
 ) -> Response:
-    events = follow(parts.ingress, parts.live, tenant, run_id, after)
-    return StreamingResponse(sse(events), media_type=MEDIA_TYPE, headers={**HEADERS, **headers})
+    events = follow(parts.ingress, parts.reader, parts.live, tenant, run_id, after)
+    return StreamingResponse(
+        sse(events, parts.closing), media_type=MEDIA_TYPE, headers={**HEADERS, **headers}
+    )
 
 
 def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:

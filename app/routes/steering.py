@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 
-from app.auth import Tenant
+from app.auth import KeyedRoute, Tenant
 from app.parts import AppParts
 from app.routes.runs import IdempotencyKey, RunId
 from app.runs import as_messages
@@ -13,7 +13,7 @@ from shared.contract import SteerOrder
 from shared.errors import IdempotencyConflict, RunEnded
 from shared.protocol import Steered, SteerRun
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
 
 @router.post("/runs/{run_id}/messages", status_code=202)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from app.auth import Tenant
+from app.auth import KeyedRoute, Tenant
 from app.parts import AppParts
 from shared.contract import HistoryQuestion
 from shared.errors import InvalidRequest, ThreadBusy, UnknownThread
 from shared.names import THREAD_ID
 from shared.protocol import MessagePage, Thread
 
-router = APIRouter(tags=["threads"])
+router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
 ThreadPath = Annotated[str, Path(pattern=f"^{THREAD_ID}$")]
 _CURSOR = re.compile(r"[0-9]{1,15}")

@@ -352,15 +352,20 @@ def test_without_a_worker(api: Api, stack: TestStack, model: ScriptedModel, key:
 def test_without_restate(api: Api, stack: TestStack, key: str) -> None:
     """With Restate down nothing is started, and every call says so at once."""
     stack.restate.kill()
-    answers = [
+    starts = [
         api.post("tester", key),
         api.post("tester", key, {"Prefer": "respond-async"}),
         api.post("tester", key, thread_id="any"),
+    ]
+    others = [
         api.http.get(f"/runs/tester.{'a' * 26}"),
+        api.cancel(f"tester.{'a' * 26}"),
         api.http.get("/threads/any"),
         api.http.get("/readyz"),
     ]
-    for answer in answers:
+    assert all("nothing was started" in answer.json()["detail"] for answer in starts)
+    assert not any("nothing was started" in answer.json()["detail"] for answer in others)
+    for answer in starts + others:
         assert answer.status_code == 503, answer.text
         assert answer.json()["type"] == "restate-unavailable"
         assert answer.headers["retry-after"]

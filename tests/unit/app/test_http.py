@@ -198,6 +198,73 @@ async def test_odd_body(client: Client, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [{}, *({"content-type": kind} for kind in ("text/plain", "application/x-www-form-urlencoded"))],
+    ids=str,
+)
+async def test_body_that_is_not_called_json(client: Client, headers: dict[str, str]) -> None:
+    """A web page can send such a body without asking: it is refused, with what is missing."""
+    content = b'{"input": "Hi."}'
+    response = await client.post("/agents/support/runs", content=content, headers=headers)
+    document = problem(response, 422, "invalid-request")
+    assert "content-type: application/json" in document["detail"]
+    assert [fault["field"] for fault in document["errors"]] == ["header.content-type"]
+
+
+@pytest.mark.parametrize(
+    ("content", "character"), [("{", 2), ('{"input": "ä", }', 16), ("nothing", 1)]
+)
+async def test_broken_json(client: Client, content: str, character: int) -> None:
+    """The place of the fault is told in characters, and is no field."""
+    headers = {"content-type": "application/json"}
+    response = await client.post("/agents/support/runs", content=content, headers=headers)
+    document = problem(response, 422, "invalid-request")
+    assert f"not valid JSON at character {character}: " in document["detail"]
+    assert [fault["field"] for fault in document["errors"]] == ["body"]
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ([], "at least 1 item"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "text: Field required"),
+        ([{"role": "system", "content": "x"}], "role: "),
+    ],
+)
+async def test_first_fault(client: Client, said: list[Any], detail: str) -> None:
+    """The detail tells the real fault, not that the input is none of the other types."""
+    response = await client.post("/agents/support/runs", json={"input": said})
+    document = problem(response, 422, "invalid-request")
+    assert detail in document["detail"]
+    assert len(document["errors"]) >= 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        " \n",
+        [{"role": "user", "content": ""}],
+        [{"role": "user", "content": []}],
+        [{"role": "user", "content": [{"type": "text", "text": " "}]}],
+        [{"role": "assistant", "content": ""}, {"role": "user", "content": "Hi."}],
+    ],
+)
+async def test_input_that_says_nothing(client: Client, said: Any) -> None:
+    """No model is called with nothing."""
+    response = await client.post("/agents/support/runs", json={"input": said})
+    document = problem(response, 422, "invalid-request")
+    assert [fault["field"] for fault in document["errors"]] == ["body.input"]
+
+
+async def test_input_of_a_file_alone(client: Client) -> None:
+    """An image says something, also beside an empty text."""
+    parts = [{"type": "text", "text": ""}, {"type": "image", "url": "https://x/y.png"}]
+    body = {"input": [{"role": "user", "content": parts}]}
+    problem(await client.post("/agents/support/runs", json=body), 503, "restate-unavailable")
+
+
+@pytest.mark.parametrize(
     ("path", "field"),
     [
         (f"/runs/{RUN_ID}/events?after=-1", "query.after"),
@@ -308,6 +375,28 @@ async def test_calls_without_a_key(connect: Connect, method: str, path: str) -> 
             problem(await client.request(method, path, json=body), 401, "unauthorized")
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 5000, b"x" * 2000])
+async def test_bodies_without_a_key(connect: Connect, content: bytes) -> None:
+    """A stranger's body is not even read."""
+    headers = {"content-type": "application/json"}
+    async with connect(keys={"acme": ["secret-1"]}, max_body_bytes=1000) as client:
+        response = await client.post("/agents/support/runs", content=content, headers=headers)
+        problem(response, 401, "unauthorized")
+
+
+async def test_every_route_but_health_is_keyed(connect: Connect) -> None:
+    """A new route can't forget to ask for the key before it reads the body."""
+    async with connect(keys={"acme": ["secret-1"]}) as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        asked = [(path, method) for path, methods in paths.items() for method in methods]
+        for path, method in asked:
+            response = await client.request(
+                method, path, content=b"{", headers={"content-type": "application/json"}
+            )
+            open_to_all = path in {"/healthz", "/readyz"}
+            assert (response.status_code != 401) == open_to_all, (method, path)
+
+
 # Without Restate.
 
 
@@ -317,8 +406,11 @@ async def test_without_restate(client: Client, method: str, path: str) -> None:
     began = time.monotonic()
     response = await client.request(method, path, json={"input": "Hi."})
     assert time.monotonic() - began < QUICK_S
-    problem(response, 503, "restate-unavailable")
+    document = problem(response, 503, "restate-unavailable")
     assert response.headers["retry-after"] == "1"
+    started = path.endswith("/runs")
+    assert ("nothing was started" in document["detail"]) == started
+    assert ("has accepted goes on" in document["detail"]) != started
 
 
 @pytest.mark.parametrize(

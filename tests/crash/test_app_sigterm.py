@@ -1,0 +1,76 @@
+"""The app is told to end: those who wait learn in time how to go on elsewhere."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.fakes.api import Api, TestStack
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import Gate, text
+
+pytestmark = pytest.mark.crash
+
+SOON_S = 1.5
+
+
+def _read_stream(api: Api, run_id: str) -> str:
+    """Read a stream to its end, which has to be a clean one."""
+    return api.http.get(f"/runs/{run_id}/events").text
+
+
+def test_sigterm_while_callers_wait(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """Each waiting caller gets the run so far, each stream ends, and the process too."""
+    gate = Gate()
+    thread_id = key.replace(" ", "-")
+    model.script(key, [text("ok", gate=gate)])
+    run_id = api.start("tester", key)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [
+            pool.submit(api.post, "tester", key),
+            pool.submit(api.post, "tester", key, {"Prefer": "wait=30"}),
+            pool.submit(api.post, "tester", key, thread_id=thread_id),
+            pool.submit(api.http.get, f"/runs/{run_id}/result"),
+        ]
+        streams = [pool.submit(_read_stream, api, run_id) for _ in range(2)]
+        model.wait_for(key, count=4)
+        time.sleep(0.5)  # for the streams to have sent what there is
+        began = time.monotonic()
+        ended = pool.submit(stack.app.terminate)
+        answers = [future.result(10) for future in waiting]
+        sent = [future.result(10) for future in streams]
+        answered_s = time.monotonic() - began
+        assert ended.result(10) < SOON_S + 0.5
+    assert answered_s < SOON_S
+    for answer in answers:
+        run = answer.json()
+        assert (answer.status_code, run["status"]) == (202, "running"), answer.text
+        assert answer.headers["location"] == f"/runs/{run['run_id']}"
+    assert all("turn.started" in text and text.endswith("\n\n") for text in sent)
+    stack.start_app()
+    gate.open()
+    assert [api.result(answer.json()["run_id"])["output"] for answer in answers] == ["ok"] * 4
+
+
+def test_sigterm_without_a_worker(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """With the worker away too, a waiting caller gets its run as far as it is known."""
+    model.script(key, [text("ok")])
+    stack.worker.kill()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [
+            pool.submit(api.post, "tester", key),
+            pool.submit(api.post, "tester", key, thread_id=key.replace(" ", "-")),
+        ]
+        time.sleep(1)  # both are accepted: nobody else can tell
+        assert stack.app.terminate() < 3
+        answers: list[httpx.Response] = [future.result(10) for future in waiting]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer.json()["status"] for answer in answers] == ["queued", "queued"]
+    stack.start_app()
+    stack.start_worker()
+    assert [api.result(answer.json()["run_id"])["output"] for answer in answers] == ["ok"] * 2

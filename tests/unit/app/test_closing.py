@@ -1,0 +1,74 @@
+"""How waits end when the process is about to end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.closing import Closing
+from app.streams import sse
+
+SOON_S = 1
+
+
+async def _wait(closing: Closing, delay_s: float) -> None:
+    async with closing.timeout(delay_s):
+        await asyncio.sleep(60)
+
+
+async def test_waits_end_in_a_moment() -> None:
+    """Those that go on and those that begin later end soon, as if their time were over."""
+    closing = Closing()
+    waiting = [asyncio.create_task(_wait(closing, 60)) for _ in range(3)]
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    closing.begin()
+    for task in waiting:
+        with pytest.raises(TimeoutError):
+            await task
+    with pytest.raises(TimeoutError):
+        await _wait(closing, 60)
+    assert time.monotonic() - began < SOON_S
+    assert closing.begun
+
+
+async def test_what_is_quick_still_comes_through() -> None:
+    """What takes milliseconds is not cut."""
+    closing = Closing()
+    closing.begin()
+    async with closing.timeout(60):
+        await asyncio.sleep(0.01)
+
+
+async def test_a_wait_keeps_its_own_time() -> None:
+    """A wait whose time is over before is not made longer, and one that ended is let be."""
+    closing = Closing()
+    async with closing.timeout(60):
+        pass
+    short = asyncio.create_task(_wait(closing, 0.01))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    closing.begin()
+    with pytest.raises(TimeoutError):
+        await short
+    assert time.monotonic() - began < 0.15
+
+
+async def test_stream_ends() -> None:
+    """A stream that waits for events ends cleanly, and lets go of them."""
+    closing, let_go = Closing(), asyncio.Event()
+
+    async def events() -> AsyncIterator:
+        try:
+            await asyncio.sleep(60)
+            yield
+        finally:
+            let_go.set()
+
+    stream = sse(events(), closing)
+    assert b"retry" in await anext(stream)
+    asyncio.get_running_loop().call_later(0.05, closing.begin)
+    async with asyncio.timeout(SOON_S):
+        assert [part async for part in stream] == []
+        await let_go.wait()
