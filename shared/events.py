@@ -1,13 +1,14 @@
-"""Committed events: what happened in a run, numbered from 1 without a gap.
+"""Events of a run: committed ones, numbered from 1 without a gap, and live ones, without a number.
 
-They follow from journaled values alone, so a replay emits the same ones with the same numbers.
+Committed events follow from journaled values alone, so a replay emits the same ones with the same
+numbers. Live events are previews of what will be committed, and may be lost.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from shared.protocol import Message, Run, Usage, Wire
+from shared.protocol import Message, Run, Time, Usage, Wire
 
 
 class Event(Wire):
@@ -58,6 +59,32 @@ class ToolCallCompleted(Event):
     duration_ms: int
 
 
+class ApprovalRequested(Event):
+    type: Literal["approval.requested"] = "approval.requested"
+    call_id: str
+    name: str
+    arguments: dict[str, JsonValue]
+    reason: Literal["approval"] = "approval"
+    expires_at: Time | None = None
+
+
+class ApprovalResolved(Event):
+    """`arguments` are those that a person put in place of the model's."""
+
+    type: Literal["approval.resolved"] = "approval.resolved"
+    call_id: str
+    action: Literal["approve", "reject", "expired"]
+    by: str | None = None
+    at: Time
+    reason: str | None = None
+    arguments: dict[str, JsonValue] | None = None
+
+
+class SteerReceived(Event):
+    type: Literal["steer.received"] = "steer.received"
+    message: Message
+
+
 class RunCompleted(Event):
     type: Literal["run.completed"] = "run.completed"
     run: Run
@@ -86,6 +113,9 @@ AnyEvent = Annotated[
     | MessageCompleted
     | ToolCallStarted
     | ToolCallCompleted
+    | ApprovalRequested
+    | ApprovalResolved
+    | SteerReceived
     | TerminalEvent,
     Field(discriminator="type"),
 ]
@@ -104,3 +134,60 @@ def terminal_event(run: Run, seq: int) -> TerminalEvent:
     return TERMINAL_EVENTS[run.status](
         run_id=run.run_id, seq=seq, run=run.model_copy(update={"messages": None})
     )
+
+
+class LiveEvent(Wire):
+    """Base of every live event."""
+
+    run_id: str
+
+
+class MessageReset(LiveEvent):
+    """A model call begins: forget the text of this turn."""
+
+    type: Literal["message.reset"] = "message.reset"
+    turn: int
+    attempt: int
+
+
+class MessageDelta(LiveEvent):
+    """More of the text. `n` counts 0, 1, … within an attempt, over both kinds of delta."""
+
+    type: Literal["message.delta"] = "message.delta"
+    turn: int
+    attempt: int
+    n: int
+    text: str
+
+
+class ReasoningDelta(LiveEvent):
+    type: Literal["reasoning.delta"] = "reasoning.delta"
+    turn: int
+    attempt: int
+    n: int
+    text: str
+
+
+class MessageSnapshot(LiveEvent):
+    """All of the turn's text so far. `n` is the number of the next delta."""
+
+    type: Literal["message.snapshot"] = "message.snapshot"
+    turn: int
+    attempt: int
+    n: int
+    text: str
+    reasoning: str
+
+
+class ToolCallProgress(LiveEvent):
+    type: Literal["tool_call.progress"] = "tool_call.progress"
+    call_id: str
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+AnyLiveEvent = Annotated[
+    MessageReset | MessageDelta | ReasoningDelta | MessageSnapshot | ToolCallProgress,
+    Field(discriminator="type"),
+]

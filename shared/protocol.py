@@ -47,6 +47,8 @@ RunErrorType = Literal[
     "internal",
 ]
 
+OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
+
 _ENVELOPES = 20
 MAX_DELAY_S = 365 * 24 * 3600
 
@@ -104,6 +106,17 @@ class InputMessage(Wire):
     content: Content
 
 
+def _end_with_the_user(value: str | list[InputMessage]) -> str | list[InputMessage]:
+    if isinstance(value, list) and value[-1].role != "user":
+        raise ValueError("the last message must have the role user")
+    return value
+
+
+Input = Annotated[
+    str | Annotated[list[InputMessage], Field(min_length=1)], AfterValidator(_end_with_the_user)
+]
+
+
 class Limits(Wire):
     """Where a run stops and ends as `incomplete`."""
 
@@ -113,10 +126,13 @@ class Limits(Wire):
 class StartRun(Wire):
     """The body of `POST /agents/{agent}/runs`."""
 
-    input: str | Annotated[list[InputMessage], Field(min_length=1)]
+    input: Input
     thread_id: ThreadId | None = None
-    on_busy: Literal["enqueue"] | None = Field(
-        default=None, description="What to do while another run has the turn on the thread."
+    on_busy: OnBusy | None = Field(
+        default=None,
+        description="While another run has the turn on the thread: wait in line (`enqueue`, the "
+        "default), start no run (`reject`), cancel that run and go next (`interrupt`), or hand "
+        "the input to that run (`steer`).",
     )
     stream: bool | None = Field(
         default=None,
@@ -134,9 +150,67 @@ class StartRun(Wire):
         check_json(self.model_dump())
         if self.on_busy and not self.thread_id:
             raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
-        if isinstance(self.input, list) and self.input[-1].role != "user":
-            raise ValueError("the last message of input must have the role user")
+        if self.on_busy in ("reject", "steer") and self.after_s:
+            raise ValueError(f"on_busy {self.on_busy} is decided at once: leave out after_s")
         return self
+
+
+class SteerRun(Wire):
+    """The body of `POST /runs/{run_id}/messages`."""
+
+    input: Input
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SteerRun":
+        check_json(self.model_dump())
+        return self
+
+
+class Steered(Wire):
+    """The run has the message, and reads it before its next model call."""
+
+    message_id: str
+
+
+class Decision(Wire):
+    """The body of `POST /runs/{run_id}/approvals/{call_id}`."""
+
+    action: Literal["approve", "reject"]
+    arguments: dict[str, JsonValue] | None = Field(
+        default=None, description="Approve the call with these arguments instead of the model's."
+    )
+    reason: str | None = Field(default=None, description="For the model, and for the record.")
+    by: str | None = Field(default=None, description="Who decides.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Decision":
+        check_json(self.model_dump())
+        if self.action == "reject" and self.arguments is not None:
+            raise ValueError("arguments go with approve; a rejected call does not run")
+        return self
+
+
+class Resolution(Wire):
+    """How an approval ended. `arguments` are those that a person put in place of the model's."""
+
+    call_id: str
+    action: Literal["approve", "reject", "expired"]
+    by: str | None = None
+    at: Time
+    reason: str | None = None
+    arguments: dict[str, JsonValue] | None = None
+
+
+class Approval(Wire):
+    """A tool call that waits, or waited, for a person."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, JsonValue]
+    reason: Literal["approval"] = "approval"
+    requested_at: Time
+    expires_at: Time | None = None
+    resolution: Resolution | None = None
 
 
 class ToolCall(Wire):
@@ -156,6 +230,7 @@ class Message(Wire):
     tool_calls: list[ToolCall] | None = None
     call_id: str | None = None
     is_error: bool | None = None
+    approval: Resolution | None = Field(default=None, description="Who decided on the call.")
     agent: str | None = None
     run_id: str
     created_at: Time
@@ -209,11 +284,12 @@ class Run(Wire):
     agent: str
     thread_id: str | None = None
     status: RunStatus
-    waiting_for: Literal["timer"] | None = None
+    waiting_for: Literal["approval", "timer"] | None = None
     turn: int = 0
     output: JsonValue = None
     messages: list[Message] | None = None
     usage: Usage = Usage()
+    approvals: list[Approval] = Field(default_factory=list[Approval])
     error: RunError | None = None
     incomplete_reason: IncompleteReason | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
@@ -221,11 +297,32 @@ class Run(Wire):
     started_at: Time | None = None
     ended_at: Time | None = None
     engine: Engine | None = None
+    steered: bool = Field(
+        default=False, description="This run took the message; no new one was started."
+    )
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen in this run."""
         return self.status in ENDED
+
+
+class RunPage(Wire):
+    items: list[Run]
+    next_cursor: str | None = None
+
+
+class PendingApproval(Approval):
+    """An approval that waits, and where."""
+
+    run_id: str
+    agent: str
+    thread_id: str | None = None
+
+
+class ApprovalPage(Wire):
+    items: list[PendingApproval]
+    next_cursor: str | None = None
 
 
 class Thread(Wire):
@@ -240,6 +337,11 @@ class Thread(Wire):
     updated_at: Time
 
 
+class ThreadPage(Wire):
+    items: list[Thread]
+    next_cursor: str | None = None
+
+
 class MessagePage(Wire):
     items: list[Message]
     next_cursor: str | None = None
@@ -252,6 +354,10 @@ class ToolDescription(Wire):
     effect: str
     timeout_s: float
     retries: int
+    needs_approval: bool | Literal["sometimes"] = Field(
+        description="Whether a person must approve a call; sometimes: it depends on the call."
+    )
+    approval_timeout_s: float | None
 
 
 class AgentDescription(Wire):

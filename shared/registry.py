@@ -119,6 +119,10 @@ def _describe_tool(tool: AnyTool) -> ToolDescription:
         effect=tool.effect,
         timeout_s=tool.timeout.total_seconds(),
         retries=tool.retries,
+        needs_approval=tool.needs_approval
+        if isinstance(tool.needs_approval, bool)
+        else "sometimes",
+        approval_timeout_s=tool.approval_timeout.total_seconds() if tool.approval_timeout else None,
     )
 
 

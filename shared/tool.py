@@ -21,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Effect = Literal["read", "idempotent"]
+Condition = Callable[..., bool]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -63,6 +64,8 @@ class Tool(Generic[P, R]):
     effect: Effect
     timeout: timedelta
     retries: int
+    needs_approval: bool | Condition
+    approval_timeout: timedelta | None
     arguments: type[ToolArguments]
     returns: TypeAdapter[Any]
     context_parameter: str | None
@@ -85,6 +88,14 @@ class Tool(Generic[P, R]):
             for name, info in type(parsed).model_fields.items()
         }
 
+    def asks_first(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
+        """Tell whether a person must approve a call with these arguments, as `parse` gave them."""
+        if isinstance(self.needs_approval, bool):
+            return self.needs_approval
+        wanted = inspect.signature(self.needs_approval).parameters
+        given = {name: arguments.get(name, context) for name in wanted}
+        return bool(self.needs_approval(**given))
+
     def dump(self, result: Any) -> str:
         """Turn what the function returned into the text that the model reads."""
         if isinstance(result, str):
@@ -106,6 +117,8 @@ def tool(
     effect: Effect = "idempotent",
     timeout: timedelta = DEFAULT_TIMEOUT,
     retries: int = 0,
+    needs_approval: bool | Condition = False,
+    approval_timeout: timedelta | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -117,6 +130,8 @@ def tool(
     effect: Effect = "idempotent",
     timeout: timedelta = DEFAULT_TIMEOUT,
     retries: int = 0,
+    needs_approval: bool | Condition = False,
+    approval_timeout: timedelta | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function with type hints and a Google-style docstring.
 
@@ -127,19 +142,37 @@ def tool(
             the same `context.idempotency_key`.
         timeout: Of one attempt.
         retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
+        needs_approval: Whether a person must approve each call before it runs; or a function that
+            says so of one call. It takes those of the tool's parameters that it names, and a
+            `ToolContext` if it asks for one.
+        approval_timeout: After this long without a decision the call is not run; never if None.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
     """
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
-        return _build(function, name or function.__name__, effect, timeout, retries)
+        return _build(
+            function,
+            name or function.__name__,
+            effect,
+            timeout,
+            retries,
+            needs_approval,
+            approval_timeout,
+        )
 
     return decorate if fn is None else decorate(fn)
 
 
 def _build(
-    fn: Callable[P, R], name: str, effect: Effect, timeout: timedelta, retries: int
+    fn: Callable[P, R],
+    name: str,
+    effect: Effect,
+    timeout: timedelta,
+    retries: int,
+    needs_approval: bool | Condition,
+    approval_timeout: timedelta | None,
 ) -> Tool[P, R]:
     _check_options(name, effect, timeout, retries)
     hints = _type_hints(fn, name)
@@ -150,6 +183,7 @@ def _build(
         )
     parameters, context_parameter = _parameters(fn, name, hints)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
+    _check_approval(name, parameters, needs_approval, approval_timeout)
     return Tool(
         fn=fn,
         name=name,
@@ -157,6 +191,8 @@ def _build(
         effect=effect,
         timeout=timeout,
         retries=retries,
+        needs_approval=needs_approval,
+        approval_timeout=approval_timeout,
         arguments=arguments,
         returns=_adapter(name, hints.get("return", Any)),
         context_parameter=context_parameter,
@@ -181,6 +217,40 @@ def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> 
         raise DefinitionError(f"tool {name}: timeout must be more than nothing, not {timeout}")
     if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
         raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
+
+
+def _check_approval(
+    name: str,
+    parameters: list[inspect.Parameter],
+    needs_approval: bool | Condition,
+    approval_timeout: timedelta | None,
+) -> None:
+    if approval_timeout is not None and not needs_approval:
+        raise DefinitionError(
+            f"tool {name}: approval_timeout without needs_approval; nobody is asked"
+        )
+    if approval_timeout is not None and not (
+        isinstance(approval_timeout, timedelta) and approval_timeout > timedelta(0)  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+    ):
+        raise DefinitionError(
+            f"tool {name}: approval_timeout is {approval_timeout!r}; write timedelta(hours=8), "
+            "or leave it out to wait for ever"
+        )
+    if isinstance(needs_approval, bool):
+        return
+    if not callable(needs_approval) or inspect.iscoroutinefunction(needs_approval):  # pyright: ignore[reportUnnecessaryComparison]  # the same
+        raise DefinitionError(
+            f"tool {name}: needs_approval is {needs_approval!r}; write True, or a plain function "
+            "of the arguments that returns a bool"
+        )
+    known = {parameter.name for parameter in parameters}
+    for parameter in inspect.signature(needs_approval).parameters.values():
+        is_context = parameter.annotation in (ToolContext, "ToolContext")
+        if parameter.name not in known and not is_context:
+            raise DefinitionError(
+                f"tool {name}: needs_approval asks for {parameter.name!r}, which is no parameter "
+                "of the tool; name the tool's own, or one with the type hint ToolContext"
+            )
 
 
 def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
