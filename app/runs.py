@@ -8,11 +8,13 @@ from app.admin import Admin, EngineState
 from app.ingress import Broken, Ended, Ingress, Unknown
 from shared.agent import Agent
 from shared.contract import RunOrder
-from shared.errors import InvalidRequest, UnknownRun, WorkerUnavailable
+from shared.errors import AdminUnavailable, InvalidRequest, UnknownRun, WorkerUnavailable
+from shared.logging import get_logger
 from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun
 
 _RETURN_TIMEOUT_S = 2.0
+_logger = get_logger()
 
 
 def make_order(
@@ -81,6 +83,24 @@ def broken_run(run_id: str, run: Run | None, broken: Broken) -> Run:
     return known.model_copy(update={"status": "failed", "waiting_for": None, "error": error})
 
 
+def unseen_run(run_id: str, engine: EngineState | None) -> Run:
+    """Return a run of which only Restate can tell something."""
+    return Run(
+        run_id=run_id,
+        agent=agent_of(run_id) or "",
+        status="queued",
+        created_at=engine.created_at if engine else None,
+    )
+
+
+def with_engine(run: Run, engine: EngineState | None) -> Run:
+    """Add what the engine knows to what the run says of itself."""
+    if engine is None or run.ended:
+        return run
+    status = "paused" if engine.paused else run.status
+    return run.model_copy(update={"status": status, "engine": engine.engine})
+
+
 class RunReader:
     """Puts a run together from where its parts are."""
 
@@ -112,7 +132,7 @@ class RunReader:
     async def _read_pending(self, tenant: str, run_id: str) -> Run:
         state, engine = await asyncio.gather(
             self._ingress.status(tenant, run_id),
-            self._admin.engine_state(tenant, run_id),
+            self._engine_state(tenant, run_id),
             return_exceptions=True,
         )
         if isinstance(engine, BaseException):
@@ -125,32 +145,22 @@ class RunReader:
             raise state
         if state and state.ended:
             return await self._ended(tenant, state)
-        return _with_engine(state or _unseen(run_id, engine), engine)
+        return with_engine(state or unseen_run(run_id, engine), engine)
 
     async def _ended(self, tenant: str, state: Run) -> Run:
         """Return a run that has committed its end and is about to return, with its messages."""
         outcome = await self._ingress.wait(tenant, state.run_id, _RETURN_TIMEOUT_S)
         return outcome.run if isinstance(outcome, Ended) else state
 
+    async def _engine_state(self, tenant: str, run_id: str) -> EngineState | None:
+        try:
+            return await self._admin.engine_state(tenant, run_id)
+        except AdminUnavailable as error:
+            _logger.warning("admin_unavailable", reason=error.detail)
+            return None
+
     async def _state(self, tenant: str, run_id: str) -> Run | None:
         try:
             return await self._ingress.status(tenant, run_id)
         except WorkerUnavailable:
             return None
-
-
-def _unseen(run_id: str, engine: EngineState | None) -> Run:
-    """Return a run of which only Restate can tell something."""
-    return Run(
-        run_id=run_id,
-        agent=agent_of(run_id) or "",
-        status="queued",
-        created_at=engine.created_at if engine else None,
-    )
-
-
-def _with_engine(run: Run, engine: EngineState | None) -> Run:
-    if engine is None or run.ended:
-        return run
-    status = "paused" if engine.paused else run.status
-    return run.model_copy(update={"status": status, "engine": engine.engine})

@@ -3,6 +3,8 @@
 A run's journal holds them, so a renamed one needs a new `JOURNAL_VERSION`.
 """
 
+from shared import contract
+
 # handlers of an agent's workflow
 RUN = "run"
 GRANT = "grant"
@@ -16,12 +18,12 @@ FINISH = "finish"
 WATCH = "watch"
 
 # state of a run
-RUN_KEY = "run"
+RUN_KEY = contract.RUN_KEY
 INPUT_KEY = "input"
 EVENT_KEY_PREFIX = "e:"
 
 # state of a thread
-HEAD_KEY = "head"
+HEAD_KEY = contract.HEAD_KEY
 
 # promises of a run
 ACCEPTED = "accepted"
