@@ -12,8 +12,9 @@ from app.body_limit import BodyLimit
 from app.errors import add_error_handlers, problem_responses
 from app.ingress import Ingress
 from app.keyring import Keyring
+from app.listings import Listings
 from app.parts import AppParts
-from app.routes import agents, health, runs, threads
+from app.routes import agents, approvals, health, runs, threads
 from app.runs import RunReader
 from app.settings import AppSettings
 from shared.logging import get_logger
@@ -32,7 +33,7 @@ def create_app(settings: AppSettings, registry: Registry) -> FastAPI:
         responses=problem_responses(),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    for module in (agents, runs, threads, health):
+    for module in (agents, runs, approvals, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)
     return app
@@ -58,6 +59,7 @@ async def _lifespan(
             ingress=ingress,
             admin=admin,
             reader=RunReader(ingress, admin),
+            listings=Listings(admin, settings.service_prefix),
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield

@@ -8,6 +8,7 @@ from fastapi import Request
 from app.admin import Admin
 from app.ingress import Ingress
 from app.keyring import Keyring
+from app.listings import Listings
 from app.runs import RunReader
 from app.settings import AppSettings
 from shared.registry import Registry
@@ -23,6 +24,7 @@ class AppParts:
     ingress: Ingress
     admin: Admin
     reader: RunReader
+    listings: Listings
 
     @classmethod
     def of(cls, request: Request) -> Self:
