@@ -1,4 +1,4 @@
-"""Restate's admin API: what the engine knows of runs and of the worker's registration.
+"""Restate's admin API: queries, the worker's registration, and what operators do to a run.
 
 Everything here is an extra: without the admin API, runs go on and are served.
 """
@@ -6,34 +6,42 @@ Everything here is an extra: without the admin API, runs go on and are served.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
-from shared.contract import DIGEST
-from shared.logging import get_logger
+from shared.contract import DIGEST, RUN_KEY
+from shared.errors import AdminUnavailable, RunNotPaused
 from shared.names import agent_of, key_of, service_of, thread_service
 from shared.protocol import Engine, Run, Time
 
 _TIMEOUT_S = 1.5
 _FAILURE_CHARS = 300
-_logger = get_logger()
+_OBJECT = TypeAdapter[dict[str, Any]](dict[str, Any])
+
+R = TypeVar("R", bound=BaseModel)
 
 
-class AdminUnavailable(Exception):
-    """The admin API does not answer."""
+class EngineRow(BaseModel):
+    """A run's row of Restate's tables; what is null there is left out."""
 
-
-class _Row(BaseModel):
     status: str
     retry_count: int = 0
     last_failure: str | None = None
     next_retry_at: Time | None = None
     created_at: Time
 
-
-_ROWS = TypeAdapter[list[_Row]](list[_Row])
+    def state(self) -> "EngineState":
+        """Return what clients may see of it."""
+        failure = self.last_failure.splitlines()[0][:_FAILURE_CHARS] if self.last_failure else None
+        return EngineState(
+            paused=self.status == "paused",
+            created_at=self.created_at,
+            engine=Engine(
+                attempts=self.retry_count, last_failure=failure, next_retry_at=self.next_retry_at
+            ),
+        )
 
 
 class _SubmissionRow(BaseModel):
@@ -43,10 +51,8 @@ class _SubmissionRow(BaseModel):
     created_at: Time
 
 
-_SUBMISSION_ROWS = TypeAdapter[list[_SubmissionRow]](list[_SubmissionRow])
-
-_RUN_KEY = "run"
-"""Where the worker keeps a run's state (`worker.names`)."""
+class _StateRow(BaseModel):
+    value_utf8: str
 
 
 @dataclass(frozen=True)
@@ -71,55 +77,60 @@ class Submission:
     created_at: Time
 
 
+class _Id(BaseModel):
+    id: str
+
+
 class Admin:
-    """A client of the admin API."""
+    """A client of the admin API. Every method may raise `AdminUnavailable`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, prefix: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
         self._prefix = prefix
 
-    async def engine_state(self, tenant: str, run_id: str) -> EngineState | None:
-        """Return the engine's view of a run, or None where it can't be had."""
-        # Both parts are checked names without quotes, so they can't end the text they are in.
-        service, key = service_of(agent_of(run_id) or "", self._prefix), key_of(tenant, run_id)
-        query = (
-            "SELECT status, retry_count, last_failure, next_retry_at, created_at"  # noqa: S608
-            f" FROM sys_invocation WHERE target_service_name = '{service}'"
-            f" AND target_service_key = '{key}' AND target_handler_name = 'run'"
-        )
-        try:
-            rows = _ROWS.validate_python((await self._query(query))["rows"])
-        except AdminUnavailable as error:
-            _logger.warning("admin_unavailable", reason=str(error))
-            return None
-        if not rows:
-            return None
-        row = rows[0]
-        failure = row.last_failure.splitlines()[0][:_FAILURE_CHARS] if row.last_failure else None
-        return EngineState(
-            paused=row.status == "paused",
-            created_at=row.created_at,
-            engine=Engine(
-                attempts=row.retry_count, last_failure=failure, next_retry_at=row.next_retry_at
-            ),
-        )
+    async def query(self, row: type[R], sql: str, timeout_s: float = _TIMEOUT_S) -> list[R]:
+        """Ask Restate's introspection; values in the query are written by `sql_text`.
 
-    async def submission(self, tenant: str, run_id: str) -> Submission | None:
-        """Return a run that waits to be seen by its thread, as it was submitted first.
+        A query that is given up ends in Restate too.
+        """
+        status, body = await self._request("POST", "/query", timeout_s, json={"query": sql})
+        if status != 200:
+            raise _unavailable(f"answered a query with {status}: {body.decode()[:500]}")
+        return [row.model_validate(found) for found in _OBJECT.validate_json(body)["rows"]]
+
+    async def engine_state(self, tenant: str, run_id: str) -> EngineState | None:
+        """Return the engine's view of a run, or None where Restate knows none."""
+        columns = "status, retry_count, last_failure, next_retry_at, created_at"
+        rows = await self.query(EngineRow, self._invocation(columns, tenant, run_id))
+        return rows[0].state() if rows else None
+
+    async def resume(self, tenant: str, run_id: str) -> None:
+        """Let a paused run try again.
 
         Raises:
-            AdminUnavailable: The admin API does not answer.
+            RunNotPaused: It has ended meanwhile.
         """
+        for row in await self.query(_Id, self._invocation("id", tenant, run_id)):
+            path = f"/invocations/{row.id}/resume"
+            status, body = await self._request("PATCH", path, _TIMEOUT_S)
+            if status in (404, 409):
+                raise RunNotPaused(f"The run {run_id} has ended; nothing is left to resume.")
+            if status >= 300:
+                raise _unavailable(f"answered {status}: {body.decode()[:500]}")
+
+    async def submission(self, tenant: str, run_id: str) -> Submission | None:
+        """Return a run that waits to be seen by its thread, as it was submitted first."""
         thread_prefix = key_of(tenant, "")
-        query = (
-            "SELECT id, target_service_key, idempotency_key, created_at FROM sys_invocation"  # noqa: S608
-            f" WHERE target_service_name = '{thread_service(self._prefix)}'"
-            f" AND starts_with(target_service_key, '{thread_prefix}')"
-            f" AND target_handler_name = 'submit' AND starts_with(idempotency_key, '{run_id}:')"
-            " ORDER BY created_at LIMIT 1"
+        rows = await self.query(
+            _SubmissionRow,
+            "SELECT id, target_service_key, idempotency_key, created_at FROM sys_invocation"  # noqa: S608  # sql_text
+            f" WHERE target_service_name = {sql_text(thread_service(self._prefix))}"
+            f" AND starts_with(target_service_key, {sql_text(thread_prefix)})"
+            " AND target_handler_name = 'submit'"
+            f" AND starts_with(idempotency_key, {sql_text(f'{run_id}:')})"
+            " ORDER BY created_at LIMIT 1",
         )
-        rows = _SUBMISSION_ROWS.validate_python((await self._query(query))["rows"])
         if not rows:
             return None
         return Submission(
@@ -130,25 +141,17 @@ class Admin:
         )
 
     async def run_state(self, tenant: str, run_id: str) -> Run | None:
-        """Return the run as the worker has left it; None before it has begun.
-
-        Raises:
-            AdminUnavailable: The admin API does not answer.
-        """
-        service, key = service_of(agent_of(run_id) or "", self._prefix), key_of(tenant, run_id)
-        query = (
-            f"SELECT value_utf8 FROM state WHERE service_name = '{service}'"  # noqa: S608
-            f" AND service_key = '{key}' AND key = '{_RUN_KEY}'"
+        """Return the run as the worker has left it; None before it has begun."""
+        service = service_of(agent_of(run_id) or "", self._prefix)
+        rows = await self.query(
+            _StateRow,
+            f"SELECT value_utf8 FROM state WHERE service_name = {sql_text(service)}"  # noqa: S608  # sql_text
+            f" AND service_key = {sql_text(key_of(tenant, run_id))} AND key = '{RUN_KEY}'",
         )
-        rows = (await self._query(query))["rows"]
-        return Run.model_validate_json(rows[0]["value_utf8"]) if rows else None
+        return Run.model_validate_json(rows[0].value_utf8) if rows else None
 
     async def digests(self, agents: list[str]) -> Mapping[str, str | None]:
-        """Return the digest of each agent's service that Restate serves; None: not registered.
-
-        Raises:
-            AdminUnavailable: The admin API does not answer.
-        """
+        """Return the digest of each agent's service that Restate serves; None: not registered."""
         services = [service_of(agent, self._prefix) for agent in agents]
         found = await asyncio.gather(*(self._service(service) for service in services))
         return {
@@ -156,25 +159,43 @@ class Admin:
             for agent, service in zip(agents, found, strict=True)
         }
 
+    def _invocation(self, columns: str, tenant: str, run_id: str) -> str:
+        service = service_of(agent_of(run_id) or "", self._prefix)
+        return (
+            f"SELECT {columns} FROM sys_invocation WHERE target_handler_name = 'run'"  # noqa: S608  # sql_text
+            f" AND target_service_name = {sql_text(service)}"
+            f" AND target_service_key = {sql_text(key_of(tenant, run_id))}"
+        )
+
     async def _service(self, name: str) -> dict[str, Any] | None:
-        status, body = await self._request("GET", f"/services/{name}")
-        return body if status == 200 else None
+        status, body = await self._request("GET", f"/services/{name}", _TIMEOUT_S)
+        return _OBJECT.validate_json(body) if status == 200 else None
 
-    async def _query(self, query: str) -> dict[str, Any]:
-        status, body = await self._request("POST", "/query", json={"query": query})
-        if status != 200:
-            raise AdminUnavailable(f"the query was answered {status}: {body}")
-        return body
-
-    async def _request(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
+    async def _request(
+        self, method: str, path: str, timeout_s: float, **options: Any
+    ) -> tuple[int, bytes]:
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         try:
             async with (
-                asyncio.timeout(_TIMEOUT_S),
+                asyncio.timeout(timeout_s),
                 self._session.request(
                     method, self._url + path, headers=headers, **options
                 ) as response,
             ):
-                return response.status, await response.json()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise AdminUnavailable(repr(error)) from error
+                return response.status, await response.read()
+        except TimeoutError:
+            raise _unavailable(f"did not answer within {timeout_s:g} s") from None
+        except aiohttp.ClientError as error:
+            raise _unavailable(f"can't be reached ({error!r})") from error
+
+
+def sql_text(value: str) -> str:
+    """Write a value into a query: a text in DataFusion's SQL has no escapes but the quote's."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _unavailable(what: str) -> AdminUnavailable:
+    return AdminUnavailable(
+        f"Restate's admin API {what}. Runs go on without it; try again.",
+        headers={"Retry-After": "1"},
+    )

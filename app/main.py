@@ -14,6 +14,7 @@ from app.closing import Closing
 from app.errors import add_error_handlers, problem_responses
 from app.ingress import Ingress
 from app.keyring import Keyring
+from app.listings import Listings
 from app.live import LiveSource, WorkerStreams
 from app.live_redis import RedisStreams
 from app.parts import AppParts
@@ -71,6 +72,7 @@ async def _lifespan(
             closing=closing,
             reader=RunReader(ingress, admin),
             live=live,
+            listings=Listings(admin, settings.service_prefix),
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield

@@ -9,6 +9,7 @@ from app.admin import Admin
 from app.closing import Closing
 from app.ingress import Ingress
 from app.keyring import Keyring
+from app.listings import Listings
 from app.live import LiveSource
 from app.runs import RunReader
 from app.settings import AppSettings
@@ -27,6 +28,7 @@ class AppParts:
     closing: Closing
     reader: RunReader
     live: LiveSource
+    listings: Listings
 
     @classmethod
     def of(cls, request: Request) -> Self:

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
-from app.admin import Admin, AdminUnavailable, EngineState, Submission
+from app.admin import Admin, EngineState, Submission
 from app.ingress import Broken, Ended, Ingress, Outcome, Pending, Unknown
 from shared.agent import Agent
 from shared.contract import RunOrder
-from shared.errors import InvalidRequest, UnknownRun, WorkerUnavailable
+from shared.errors import AdminUnavailable, InvalidRequest, UnknownRun, WorkerUnavailable
 from shared.logging import get_logger
 from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
@@ -104,6 +104,24 @@ def broken_run(run_id: str, run: Run | None, broken: Broken) -> Run:
     return known.model_copy(update={"status": "failed", "waiting_for": None, "error": error})
 
 
+def unseen_run(run_id: str, engine: EngineState | None) -> Run:
+    """Return a run of which only Restate can tell something."""
+    return Run(
+        run_id=run_id,
+        agent=agent_of(run_id) or "",
+        status="queued",
+        created_at=engine.created_at if engine else None,
+    )
+
+
+def with_engine(run: Run, engine: EngineState | None) -> Run:
+    """Add what the engine knows to what the run says of itself."""
+    if engine is None or run.ended:
+        return run
+    status = "paused" if engine.paused else run.status
+    return run.model_copy(update={"status": status, "engine": engine.engine})
+
+
 class RunReader:
     """Puts a run together from where its parts are."""
 
@@ -179,7 +197,7 @@ class RunReader:
     async def _read_pending(self, tenant: str, run_id: str) -> Run:
         state, engine = await asyncio.gather(
             self._state(tenant, run_id),
-            self._admin.engine_state(tenant, run_id),
+            self._engine_state(tenant, run_id),
             return_exceptions=True,
         )
         if isinstance(engine, BaseException):
@@ -188,12 +206,19 @@ class RunReader:
             raise state
         if state and state.ended:
             return await self._ended(tenant, state)
-        return _with_engine(state or _unseen(run_id, engine), engine)
+        return with_engine(state or unseen_run(run_id, engine), engine)
 
     async def _ended(self, tenant: str, state: Run) -> Run:
         """Return a run that has committed its end and is about to return, with its messages."""
         outcome = await self._ingress.wait(tenant, state.run_id, _RETURN_TIMEOUT_S)
         return outcome.run if isinstance(outcome, Ended) else state
+
+    async def _engine_state(self, tenant: str, run_id: str) -> EngineState | None:
+        try:
+            return await self._admin.engine_state(tenant, run_id)
+        except AdminUnavailable as error:
+            _logger.warning("admin_unavailable", reason=error.detail)
+            return None
 
     async def _state(self, tenant: str, run_id: str) -> Run | None:
         """Return the run as the worker says, or as it has left it; None before it has begun."""
@@ -204,20 +229,3 @@ class RunReader:
                 return await self._admin.run_state(tenant, run_id)
             except AdminUnavailable:
                 raise error from None
-
-
-def _unseen(run_id: str, engine: EngineState | None) -> Run:
-    """Return a run of which only Restate can tell something."""
-    return Run(
-        run_id=run_id,
-        agent=agent_of(run_id) or "",
-        status="queued",
-        created_at=engine.created_at if engine else None,
-    )
-
-
-def _with_engine(run: Run, engine: EngineState | None) -> Run:
-    if engine is None or run.ended:
-        return run
-    status = "paused" if engine.paused else run.status
-    return run.model_copy(update={"status": status, "engine": engine.engine})

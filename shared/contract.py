@@ -21,6 +21,14 @@ from shared.protocol import (
 DIGEST = "durable-agents-digest"
 """Where a service's metadata holds the agent's digest."""
 
+# State that the app's listings read in Restate, without the worker.
+RUN_KEY = "run"
+"""A run's `Run`, as it is now, without messages."""
+APPROVALS_KEY = "approvals"
+"""A run's pending approvals, a list of `Approval`; not there when none is pending."""
+HEAD_KEY = "head"
+"""A thread's turn, line and page counts (`worker.thread_state.Head`)."""
+
 
 class RunOrder(Wire):
     """The input of a run's workflow.

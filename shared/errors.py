@@ -106,6 +106,10 @@ class AlreadyDecided(CallerProblem):
     slug, title, status = "already-decided", "It was decided otherwise already", 409
 
 
+class RunNotPaused(CallerProblem):
+    slug, title, status = "run-not-paused", "The run is not paused", 409
+
+
 class ThreadBusy(CallerProblem):
     slug, title, status = "thread-busy", "A run has the turn on this thread", 409
 
@@ -136,6 +140,10 @@ class BadGateway(OperatorProblem):
 
 class RestateUnavailable(OperatorProblem):
     slug, title, status = "restate-unavailable", "Restate can't be reached", 503
+
+
+class AdminUnavailable(OperatorProblem):
+    slug, title, status = "admin-unavailable", "Restate's admin API does not answer", 503
 
 
 class WorkerUnavailable(OperatorProblem):

@@ -3,6 +3,8 @@
 A run's journal holds them, so a renamed one needs a new `JOURNAL_VERSION`.
 """
 
+from shared import contract
+
 # handlers of an agent's workflow
 RUN = "run"
 GRANT = "grant"
@@ -18,14 +20,14 @@ FINISH = "finish"
 WATCH = "watch"
 
 # state of a run
-RUN_KEY = "run"
-APPROVALS_KEY = "approvals"
+RUN_KEY = contract.RUN_KEY
+APPROVALS_KEY = contract.APPROVALS_KEY
 TAKEN_KEY = "taken"
 INPUT_KEY = "input"
 EVENT_KEY_PREFIX = "e:"
 
 # state of a thread
-HEAD_KEY = "head"
+HEAD_KEY = contract.HEAD_KEY
 
 # promises of a run
 ACCEPTED = "accepted"

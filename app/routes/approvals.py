@@ -1,4 +1,4 @@
-"""People's decisions on tool calls."""
+"""Tool calls that wait for a person, and what people decide."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,15 +6,25 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from app.auth import KeyedRoute, Tenant
+from app.cursors import Cursor, CursorText, Limit
 from app.parts import AppParts
 from app.routes.runs import RunId
 from shared.contract import DecideAnswer, DecideOrder
 from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
-from shared.protocol import Decision, Resolution
+from shared.protocol import ApprovalPage, Decision, Resolution
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
 CallId = Annotated[str, Path(pattern=r"^\d{1,6}\.\d{1,6}$")]
+
+
+@router.get("/approvals")
+async def list_approvals(
+    request: Request, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
+) -> ApprovalPage:
+    """List the pending approvals of all runs, newest first."""
+    after = Cursor.read(cursor, "approvals")
+    return await AppParts.of(request).listings.approvals(tenant, limit, after)
 
 
 @router.post("/runs/{run_id}/approvals/{call_id}")

@@ -2,9 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from app.admin import AdminUnavailable
 from app.parts import AppParts
-from shared.errors import NotRegistered, RestateUnavailable
+from shared.errors import AdminUnavailable, NotRegistered, RestateUnavailable
 from shared.logging import get_logger
 from shared.protocol import Health, Readiness
 

@@ -1,4 +1,4 @@
-"""Start, read, watch and cancel runs."""
+"""Start, read, list, watch, cancel and resume runs."""
 
 import asyncio
 from collections.abc import Generator, Mapping
@@ -9,7 +9,9 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.auth import KeyedRoute, Tenant
+from app.cursors import Cursor, CursorText, Limit
 from app.ingress import Broken, Ended, Pending, Repeated, Unknown, maybe_accepted
+from app.listings import RunFilter
 from app.parts import AppParts
 from app.prefer import parse_prefer
 from app.runs import make_order, new_run
@@ -20,10 +22,12 @@ from shared.errors import (
     OperatorProblem,
     RestateUnavailable,
     RunEnded,
+    RunNotPaused,
     UnknownAgent,
     UnknownRun,
 )
-from shared.protocol import Run, StartRun
+from shared.names import AGENT_NAME
+from shared.protocol import Run, RunPage, RunStatus, StartRun, ThreadId
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -33,6 +37,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=256, description="The same key always means the same run."),
 ]
+# A name that no agent has now may have runs: those of an agent that was removed.
+AgentName = Annotated[str | None, Query(pattern=f"^{AGENT_NAME}$")]
 _SAME_WAIT_S = 2.0
 _ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"model": Run, "description": "The run so far: it goes on."}
@@ -71,6 +77,22 @@ async def start_run(
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
     return _answer(run, headers)
+
+
+@router.get("/runs")
+async def list_runs(
+    request: Request,
+    tenant: Tenant,
+    agent: AgentName = None,
+    thread_id: ThreadId | None = None,
+    status: RunStatus | None = None,
+    limit: Limit = 20,
+    cursor: CursorText = None,
+) -> RunPage:
+    """List the runs, newest first."""
+    after = Cursor.read(cursor, "runs")
+    wanted = RunFilter(agent=agent, thread_id=thread_id, status=status)
+    return await AppParts.of(request).listings.runs(tenant, wanted, limit, after)
 
 
 @router.get("/runs/{run_id}", response_model=Run)
@@ -119,6 +141,19 @@ async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
         raise RunEnded(f"The run {run_id} has ended as {run.status}; nothing is left to cancel.")
     if not run.ended:
         await parts.ingress.cancel(tenant, run_id)
+    return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
+
+
+@router.post("/runs/{run_id}/resume", response_model=Run, status_code=202)
+async def resume_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
+    """Let a paused run try again."""
+    parts = AppParts.of(request)
+    run = await parts.reader.read(tenant, run_id)
+    state = None if run.ended else await parts.admin.engine_state(tenant, run_id)
+    if state is None or not state.paused:
+        raise RunNotPaused(f"The run {run_id} is {run.status}; only a paused run can be resumed.")
+    await parts.admin.resume(tenant, run_id)
+    run = await parts.reader.read(tenant, run_id)
     return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
 
 

@@ -1,22 +1,29 @@
 """Conversations: who has the turn, and what was said."""
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from app.auth import KeyedRoute, Tenant
+from app.cursors import Cursor, CursorText, Limit, position
 from app.parts import AppParts
 from shared.contract import HistoryQuestion
-from shared.errors import InvalidRequest, ThreadBusy, UnknownThread
+from shared.errors import ThreadBusy, UnknownThread
 from shared.names import THREAD_ID
-from shared.protocol import MessagePage, Thread
+from shared.protocol import MessagePage, Thread, ThreadPage
 
 router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
 ThreadPath = Annotated[str, Path(pattern=f"^{THREAD_ID}$")]
-_CURSOR = re.compile(r"[0-9]{1,15}")
-Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.get("/threads")
+async def list_threads(
+    request: Request, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
+) -> ThreadPage:
+    """List the conversations, newest first."""
+    after = Cursor.read(cursor, "threads")
+    return await AppParts.of(request).listings.threads(tenant, limit, after)
 
 
 @router.get("/threads/{thread_id}")
@@ -42,10 +49,10 @@ async def list_messages(
     request: Request,
     tenant: Tenant,
     limit: Limit = 20,
-    cursor: str | None = None,
+    cursor: CursorText = None,
 ) -> MessagePage:
     """List what was said, oldest first."""
-    after = _position(cursor)
+    after = position(cursor)
     question = HistoryQuestion(after=after, limit=limit)
     answer = await AppParts.of(request).ingress.thread_history(tenant, thread_id, question)
     if answer.items is None:
@@ -66,14 +73,6 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
             f"The run {answer.run_id} has the turn. Wait for its end, or cancel it, first."
         )
     return Response(status_code=204)
-
-
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not _CURSOR.fullmatch(cursor):
-        raise InvalidRequest("cursor: pass the `next_cursor` of the page before, as it is.")
-    return int(cursor)
 
 
 def _unknown(thread_id: str) -> UnknownThread:

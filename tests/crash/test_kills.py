@@ -6,6 +6,7 @@ committed events came once and in order.
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -345,6 +346,41 @@ def test_without_a_worker(api: Api, stack: TestStack, model: ScriptedModel, key:
     assert (thread.status_code, thread.json()["type"]) == (503, "worker-unavailable")
     stack.start_worker()
     assert api.result(run_id)["output"] == "ok"
+    assert api.result(cancelled)["status"] == "cancelled"
+    assert model.count(f"{key} cancelled") == 0
+
+
+def test_listings_without_a_worker(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """With the worker down runs are listed; one that is cancelled while paused ends with the next.
+
+    A run that no worker has seen is queued. Its resumption is accepted, and carried out later.
+    """
+    model.script(f"{key} resumed", [text("ok")])
+    model.script(f"{key} cancelled", [text("never")])
+    stack.worker.kill()
+    unseen = api.start("tester", key)
+    resumed, cancelled = (api.start("tester", f"{key} {name}") for name in ("resumed", "cancelled"))
+    for run_id in (resumed, cancelled):
+        wait_until(lambda run_id=run_id: api.get(run_id)["engine"]["attempts"], "an attempt")
+        stack.administer(run_id, "pause")
+        api.wait_for_status(run_id, "paused")
+
+    def listed() -> dict[str, dict[str, Any]]:
+        items = api.http.get("/runs", params={"limit": 100}).json()["items"]
+        return {item["run_id"]: item for item in items}
+
+    assert [listed()[run_id]["status"] for run_id in (unseen, resumed)] == ["queued", "paused"]
+    assert listed()[resumed]["engine"]["last_failure"]
+    queued = api.http.get("/runs", params={"status": "queued"}).json()["items"]
+    assert unseen in [item["run_id"] for item in queued]
+    assert api.http.post(f"/runs/{resumed}/resume").status_code == 202
+    assert listed()[resumed]["status"] == "queued"
+    assert api.cancel(cancelled).status_code == 202
+    assert api.cancel(unseen).status_code == 202
+    stack.start_worker()
+    assert api.result(resumed)["output"] == "ok"
     assert api.result(cancelled)["status"] == "cancelled"
     assert model.count(f"{key} cancelled") == 0
 

@@ -190,8 +190,13 @@ def test_service_prefix_keeps_teams_apart(fresh: TestStack, model: ScriptedModel
         wait_until(lambda: _is_up(f"{url}/readyz"), "the team's app")
         with Api(url) as team_api:
             run = team_api.run("tester", key, thread_id=key.replace(" ", "-"))
+            listed = {name: team_api.http.get(f"/{name}").json() for name in ("runs", "threads")}
         assert run["output"] == "ok"
         assert _served(fresh, "team-b.tester")
+        assert [item["run_id"] for item in listed["runs"]["items"]] == [run["run_id"]]
+        assert [item["thread_id"] for item in listed["threads"]["items"]] == [run["thread_id"]]
+        others = httpx.get(f"{fresh.app_url}/runs", trust_env=False).json()["items"]
+        assert run["run_id"] not in [item["run_id"] for item in others]
         assert (
             httpx.get(f"{fresh.app_url}/runs/{run['run_id']}", trust_env=False).status_code == 404
         )

@@ -33,13 +33,20 @@ def nobody() -> Iterator[str]:
 
 
 @pytest.fixture
+def silent() -> Iterator[str]:
+    """Return the address of a server that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
 def connect(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
     @asynccontextmanager
-    async def connect(**changes: Any) -> AsyncIterator[Client]:
+    async def connect(admin: str = nobody, **changes: Any) -> AsyncIterator[Client]:
         monkeypatch.chdir(tmp_path)  # away from any `.env`
         # These have aliases, so that only the environment can set them.
         monkeypatch.setenv("RESTATE_INGRESS_URL", nobody)
-        monkeypatch.setenv("RESTATE_ADMIN_URL", nobody)
+        monkeypatch.setenv("RESTATE_ADMIN_URL", admin)
         settings = AppSettings(**changes)
         agents = [
             Agent(name="support", instructions="Help."),
@@ -144,7 +151,9 @@ async def test_wrong_method(client: Client) -> None:
         "a'b.aaaaaaaaaaaaaaaaaaaaaaaaaa",
     ],
 )
-@pytest.mark.parametrize("call", ["GET ", "GET /result", "GET /events", "POST /cancel"])
+@pytest.mark.parametrize(
+    "call", ["GET ", "GET /result", "GET /events", "POST /cancel", "POST /resume"]
+)
 async def test_what_is_no_run_id(client: Client, run_id: str, call: str) -> None:
     """What can't be a run is unknown without asking Restate."""
     method, _, rest = call.partition(" ")
@@ -272,6 +281,14 @@ async def test_input_of_a_file_alone(client: Client) -> None:
         ("/threads/t/messages?limit=0", "query.limit"),
         ("/threads/t/messages?limit=101", "query.limit"),
         ("/threads/a%20b", "path.thread_id"),
+        ("/runs?agent=A%27b", "query.agent"),
+        ("/runs?thread_id=a%27b", "query.thread_id"),
+        ("/runs?thread_id=", "query.thread_id"),
+        ("/runs?status=ended", "query.status"),
+        ("/runs?limit=0", "query.limit"),
+        ("/runs?limit=101", "query.limit"),
+        ("/threads?limit=x", "query.limit"),
+        ("/approvals?limit=-1", "query.limit"),
     ],
 )
 async def test_invalid_parameter(client: Client, path: str, field: str) -> None:
@@ -281,10 +298,13 @@ async def test_invalid_parameter(client: Client, path: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "²", "", "9" * 30, "9" * 5000])
-async def test_invalid_cursor(client: Client, cursor: str) -> None:
+@pytest.mark.parametrize("path", ["/threads/t/messages", "/runs", "/threads", "/approvals"])
+async def test_invalid_cursor(client: Client, cursor: str, path: str) -> None:
     """A cursor is what the page before gave, and nothing else."""
-    response = await client.get("/threads/t/messages", params={"cursor": cursor})
-    assert "next_cursor" in problem(response, 422, "invalid-request")["detail"]
+    response = await client.get(path, params={"cursor": cursor})
+    document = problem(response, 422, "invalid-request")
+    assert "next_cursor" in document["detail"]
+    assert [fault["field"] for fault in document["errors"]] == ["query.cursor"]
 
 
 @pytest.mark.parametrize(
@@ -361,13 +381,17 @@ CALLS = [
     ("GET", f"/runs/{RUN_ID}/result"),
     ("GET", f"/runs/{RUN_ID}/events"),
     ("POST", f"/runs/{RUN_ID}/cancel"),
+    ("POST", f"/runs/{RUN_ID}/resume"),
     ("GET", "/threads/t"),
     ("GET", "/threads/t/messages"),
     ("DELETE", "/threads/t"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), CALLS)
+LISTINGS = ["/runs", "/threads", "/approvals"]
+
+
+@pytest.mark.parametrize(("method", "path"), [*CALLS, *(("GET", path) for path in LISTINGS)])
 async def test_calls_without_a_key(connect: Connect, method: str, path: str) -> None:
     """No call tells a stranger anything, not even whether its body was valid."""
     async with connect(keys={"acme": ["secret-1"]}) as client:
@@ -411,6 +435,26 @@ async def test_without_restate(client: Client, method: str, path: str) -> None:
     started = path.endswith("/runs")
     assert ("nothing was started" in document["detail"]) == started
     assert ("has accepted goes on" in document["detail"]) != started
+
+
+@pytest.mark.parametrize("path", LISTINGS)
+async def test_listings_without_the_admin_api(client: Client, path: str) -> None:
+    """Without the admin API a listing is soon a 503 that may be tried again."""
+    response = await client.get(path)
+    assert "can't be reached" in problem(response, 503, "admin-unavailable")["detail"]
+    assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("path", LISTINGS)
+async def test_listings_that_take_too_long(
+    connect: Connect, silent: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A listing that takes too long is given up with a 503 that says so."""
+    monkeypatch.setattr("app.listings._TIMEOUT_S", 0.2)
+    async with connect(silent) as client:
+        response = await client.get(path)
+    assert "within 0.2 s" in problem(response, 503, "admin-unavailable")["detail"]
+    assert response.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(

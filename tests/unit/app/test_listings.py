@@ -1,0 +1,86 @@
+"""What listings ask Restate, and that no value can leave its place in a query."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from app.admin import sql_text
+from app.cursors import Cursor
+from app.listings import (
+    RunFilter,
+    approvals_query,
+    runs_query,
+    states_query,
+    threads_query,
+)
+from shared.protocol import Run, RunError
+from worker.thread_state import Head, Holder
+
+AT = datetime(2026, 11, 23, 11, 45, 21, 52633, tzinfo=UTC)
+HOSTILE = ["'", "''", "' OR '1'='1", "'; DROP TABLE state; --", "\\'", "a\nb", "%", "${x}", "{y}"]
+
+
+def outside_of_texts(sql: str) -> str:
+    """Return a query without its texts, as a parser of SQL splits it."""
+    return re.sub(r"'(?:[^']|'')*'", "?", sql)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_text(value: str) -> None:
+    """A value is one text, whatever is in it."""
+    assert outside_of_texts(sql_text(value)) == "?"
+    assert sql_text(value)[1:-1].replace("''", "'") == value
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_queries_keep_values_in_texts(value: str) -> None:
+    """Tenant, prefix, filters and cursors can't change a query, even if nobody had checked them."""
+
+    def queries(value: str) -> list[str]:
+        wanted = RunFilter(agent=value, thread_id=value, status="failed")
+        return [
+            runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
+            threads_query("p", value, 21, Cursor("threads", AT, value)),
+            approvals_query("p", value),
+            states_query({value: 7}),
+        ]
+
+    harmless = [outside_of_texts(query) for query in queries("harmless")]
+    assert [outside_of_texts(query) for query in queries(value)] == harmless
+    prefixed = outside_of_texts(runs_query("'" * 8, "t", RunFilter(), 21, None))
+    assert prefixed == outside_of_texts(runs_query("harmless", "t", RunFilter(), 21, None))
+
+
+def test_states_are_read_only_where_they_are_needed() -> None:
+    """A list of all runs, or of an agent's, does not read the large table of states."""
+    assert "state s" not in runs_query("", "t", RunFilter(), 21, None)
+    assert "state s" not in runs_query("", "t", RunFilter(agent="a"), 21, None)
+    assert "state s" in runs_query("", "t", RunFilter(status="paused"), 21, None)
+    assert "state s" in runs_query("", "t", RunFilter(thread_id="a"), 21, None)
+
+
+@pytest.mark.parametrize("thread_id", [None, "mine"])
+def test_where_a_run_says_its_thread_and_status(thread_id: str | None) -> None:
+    """The first fields of a run's state are names: nothing that a caller writes precedes them."""
+    hostile = {"thread_id": "other", "status": "failed"}
+    run = Run(
+        run_id="a.b",
+        agent="a",
+        thread_id=thread_id,
+        status="running",
+        output=dict(hostile),
+        metadata=hostile,
+        error=RunError(type="internal", message='"status":"failed"', retryable=False),
+    )
+    before, _, after = run.model_dump_json().partition(',"status":"')
+    assert after.startswith('running"')
+    assert before.endswith(',"thread_id":"mine"' if thread_id else ',"thread_id":null')
+    assert before.count('"') == (12 if thread_id else 10)
+
+
+def test_where_a_thread_says_its_time() -> None:
+    """The first `created_at` of a thread's state is the thread's."""
+    holder = Holder(run_id="r", agent="a", tenant="t", invocation_id="inv_1", body_hash="h")
+    head = Head(holder=holder, queue=[holder], created_at=AT, updated_at=datetime.now(UTC))
+    assert head.model_dump_json().split('"created_at":"')[1].startswith(AT.isoformat()[:26])
