@@ -146,7 +146,8 @@ def _body(text: str, **fields: object) -> StartRun:
     try:
         return StartRun.model_validate({"input": text, **fields})
     except ValidationError as error:
-        raise typer.BadParameter("; ".join(fault["msg"] for fault in error.errors())) from error
+        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
+        raise typer.BadParameter("; ".join(faults)) from error
 
 
 def _lines() -> Iterator[str]:
