@@ -1,4 +1,4 @@
-# The app: the HTTP front. Holds neither the worker nor what only the worker needs.
+# The app: the HTTP front, and the command line. Holds neither the worker nor what only it needs.
 ARG PYTHON=python:3.12-slim
 
 FROM ${PYTHON} AS build
@@ -11,9 +11,13 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv venv --quiet /venv \
     && uv pip sync --quiet --python /venv/bin/python --require-hashes --no-build --compile-bytecode app.txt
 WORKDIR /srv
+COPY pyproject.toml README.md LICENSE ./
 COPY shared/ shared/
 COPY app/ app/
-RUN python -m compileall -q .
+COPY cli/ cli/
+# Puts the command `agents` there; uv builds it itself.
+RUN uv pip install --quiet --python /venv/bin/python --offline --no-deps --editable . \
+    && python -m compileall -q .
 
 FROM ${PYTHON}
 RUN useradd --system --uid 10001 --no-create-home agents

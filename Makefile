@@ -149,6 +149,7 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 
 .venv/.synced: .venv/.uv requirements/dev.txt
 	@$(UV) pip sync --python $(PY) --require-hashes --compile-bytecode --quiet requirements/dev.txt
+	@$(UV) pip install --python $(PY) --offline --no-deps --quiet --editable .
 	@touch $@
 
 node_modules/.synced: package-lock.json package.json .npmrc

@@ -38,7 +38,8 @@ def configure_logging(level: str, *, as_json: bool | None = None) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer(serializer=_to_json)
         if as_json
-        else structlog.dev.ConsoleRenderer()
+        # With rich installed, the default shows the values of variables: keys and messages.
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     last: list[Processor] = [structlog.processors.format_exc_info] if as_json else []
     structlog.configure(

@@ -50,6 +50,14 @@ def test_images_have_one_python_that_the_project_supports():
     assert int(low) <= minor < int(high)
 
 
+def test_the_locked_uv_builds_the_project_itself():
+    locked = re.search(r"^uv==0\.(\d+)\.", (ROOT / "requirements/uv.txt").read_text(), re.MULTILINE)
+    assert locked
+    minor = int(locked[1])
+    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert manifest["build-system"]["requires"] == [f"uv_build>=0.{minor},<0.{minor + 1}"]
+
+
 def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes/restate.yaml").read_text())
     ours = tomllib.loads((ROOT / "deploy/restate.toml").read_text())

@@ -66,3 +66,18 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     line = capsys.readouterr().err
     assert "run_started" in line
     assert not line.startswith("{")
+
+
+def test_text_of_exceptions(capsys: pytest.CaptureFixture[str]) -> None:
+    """A trace for people shows no values of variables, which may be keys."""
+
+    def fail(key: str) -> None:
+        raise ValueError("no")
+
+    configure_logging("INFO", as_json=False)
+    try:
+        fail("SECRET-1".lower())
+    except ValueError:
+        get_logger().exception("tool_failed")
+    assert "ValueError: no" in (shown := capsys.readouterr().err)
+    assert "secret-1" not in shown

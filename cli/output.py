@@ -1,0 +1,42 @@
+"""Standard output and standard error; the text of models and tools is made safe for a terminal."""
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+
+# A pipe gets whole lines, however long.
+_PIPE_WIDTH = 1000
+_CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
+
+console = Console(markup=False, highlight=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """Tell the person something, beside the output."""
+    typer.echo(text, err=True)
+
+
+def write(renderable: RenderableType) -> None:
+    """Print for a person."""
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(renderable)
+
+
+def show(answer: BaseModel, as_text: RenderableType, *, as_json: bool) -> None:
+    """Print an answer of the server, for a script or for a person."""
+    if as_json:
+        typer.echo(answer.model_dump_json())
+    else:
+        write(as_text)
+
+
+def printable(text: str) -> str:
+    """Take out what a terminal would obey."""
+    return text.translate(_CONTROL)
+
+
+def shortened(text: str, length: int = 160) -> str:
+    """Return the text on one line, cut off where it gets long."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,0 +1,108 @@
+"""The command line against the real stack."""
+
+import json
+from subprocess import CompletedProcess
+from typing import Any
+
+from tests.fakes.api import Api, TestStack, assert_events_are_whole
+from tests.fakes.command_line import CTRL_C, Terminal, run_command
+from tests.fakes.model_server import ScriptedModel
+from tests.fakes.script import call, hang, text
+
+
+def _agents(stack: TestStack, *arguments: str, said: str = "") -> CompletedProcess[str]:
+    return run_command(stack.app_url, arguments, said)
+
+
+def _lines(ended: CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ended.stdout.split("\n") if line]
+
+
+def test_list(stack: TestStack, api: Api) -> None:
+    """The agents are those of the app."""
+    ended = _agents(stack, "list", "--json")
+    names = [agent["name"] for agent in json.loads(ended.stdout)["items"]]
+    assert names == [agent["name"] for agent in api.http.get("/agents").json()["items"]]
+    assert "tester" in _agents(stack, "list").stdout
+
+
+def test_run(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A person sees calls, results, the answer, and what it cost."""
+    model.script(key, [call("note", text="a"), text("all noted")])
+    ended = _agents(stack, "run", "tester", "-", said=key)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    _, asked, answered, said, summary = ended.stdout.splitlines()
+    assert asked == '→ 1.0 note {"text": "a"}'
+    assert answered.startswith("← 1.0 note, ")
+    assert answered.endswith(": noted a")
+    assert said == "all noted"
+    assert summary.startswith("completed · 2 model calls, 1 tool calls · ")
+
+
+def test_run_for_a_script(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """A script gets the events as they are, and the run has all options."""
+    model.script(key, [call("note", text="a"), text("fine")])
+    thread_id = key.replace(" ", "-")
+    options = ["--thread", thread_id, "--metadata", "ticket=7", "--max-turns", "1"]
+    ended = _agents(stack, "run", "tester", key, "--json", *options)
+    events = _lines(ended)
+    run = events[-1]["run"]
+    assert ended.returncode == 1
+    assert run["incomplete_reason"] == "max_turns"
+    assert (run["thread_id"], run["metadata"]) == (thread_id, {"ticket": "7"})
+    assert_events_are_whole(events, api.get(run["run_id"]))
+
+
+def test_start_and_watch(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A run that was started without waiting can be watched, during and after it."""
+    model.script(key, [call("hold", gate=key), text("open now")])
+    started = _agents(stack, "run", "tester", key, "--async")
+    run_id = started.stdout.strip()
+    with Terminal(stack.app_url, "watch", run_id) as terminal:
+        terminal.wait_for("→ 1.0 hold")
+        stack.open_gate(key)
+        assert terminal.wait() == 0
+        assert "open now" in terminal.shown
+    events = _lines(_agents(stack, "watch", run_id, "--json"))
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    after = _agents(stack, "watch", run_id, "--after", str(len(events)))
+    assert (after.returncode, after.stdout[:9]) == (0, "completed")
+
+
+def test_the_same_key(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A start that is repeated under its key gives the same run, from its first event on."""
+    model.script(key, [text("once")])
+    arguments = ["run", "tester", key, "--idempotency-key", key, "--json"]
+    first, second = (_lines(_agents(stack, *arguments)) for _ in range(2))
+    assert first == second
+
+
+def test_cancel(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """A cancelled run ends its watchers with 1; cancelling what has ended is a problem."""
+    model.script(key, [hang()])
+    run_id = api.start("tester", key)
+    model.wait_for(key)
+    with Terminal(stack.app_url, "watch", run_id) as terminal:
+        terminal.wait_for("run tester.")
+        assert _agents(stack, "cancel", run_id).returncode == 0
+        assert terminal.wait() == 1
+    assert json.loads(_agents(stack, "get", run_id, "--json").stdout)["status"] == "cancelled"
+
+
+def test_detach(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """Ctrl-C leaves the run alone."""
+    model.script(key, [call("hold", gate=key), text("went on")])
+    with Terminal(stack.app_url, "run", "tester", key, "--idempotency-key", key) as terminal:
+        terminal.wait_for("→ 1.0 hold")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 130
+    run_id = _agents(stack, "run", "tester", key, "--idempotency-key", key, "--async").stdout
+    stack.open_gate(key)
+    assert api.result(run_id.strip())["output"] == "went on"
+
+
+def test_a_refusal(stack: TestStack) -> None:
+    """An unknown agent is a problem, in the server's words."""
+    ended = _agents(stack, "run", "nobody", "hello")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "tester" in ended.stderr

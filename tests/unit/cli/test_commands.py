@@ -1,0 +1,208 @@
+"""Commands that ask once: what they send, what they print."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes import wire
+from tests.fakes.app_server import Document, ScriptedApp, problem
+from tests.fakes.wire import NOON, RUN_ID
+from tests.unit.cli.conftest import Agents
+
+RUN = f"/runs/{RUN_ID}"
+RESOLUTION = {"call_id": "1.0", "action": "approve", "by": "me", "at": NOON}
+THREAD = {
+    "thread_id": "t-1",
+    "status": "idle",
+    "run_id": None,
+    "queued": [],
+    "message_count": 4,
+    "created_at": NOON,
+    "updated_at": NOON,
+}
+TOOL = {
+    "name": "find",
+    "description": "",
+    "parameters": {},
+    "effect": "read",
+    "timeout_s": 1,
+    "retries": 1,
+    "approval_timeout_s": None,
+    "needs_approval": False,
+}
+AGENT = {
+    "name": "support",
+    "description": "Helps.",
+    "model": "openai/x",
+    "instructions": "",
+    "context": [],
+    "limits": {},
+    "digest": "d",
+    "tools": [
+        TOOL,
+        {**TOOL, "name": "pay", "needs_approval": True},
+        {**TOOL, "name": "send", "needs_approval": "sometimes"},
+    ],
+}
+
+
+def _page(*items: dict[str, Any], cursor: str | None = None) -> Document:
+    return Document({"items": list(items), "next_cursor": cursor})
+
+
+@pytest.mark.parametrize(
+    ("command", "item", "said"),
+    [
+        ("list", AGENT, ["support", "openai/x", "find,", "pay (needs approval)", "Helps."]),
+        ("runs", wire.run("waiting", waiting_for="approval"), [RUN_ID, "waiting approval"]),
+        ("threads", THREAD, ["t-1", "idle", "4"]),
+        (
+            "approvals",
+            wire.approval(run_id=RUN_ID, agent="support"),
+            [RUN_ID, "1.0", "refund", '{"cents": 4990}'],
+        ),
+    ],
+)
+def test_lists(
+    app: ScriptedApp, agents: Agents, command: str, item: dict[str, Any], said: list[str]
+) -> None:
+    """A list is a table for a person and one document for a script."""
+    app.on("GET /agents" if command == "list" else f"GET /{command}", _page(item))
+    for_a_person = agents(command)
+    assert (for_a_person.code, for_a_person.err) == (0, "")
+    assert [text for text in said if text not in for_a_person.out] == []
+    for_a_script = agents(command, "--json")
+    assert item.items() <= _known(json.loads(for_a_script.out)["items"][0], item).items()
+
+
+def _known(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: answer[name] if name != "limits" else asked[name] for name in asked}
+
+
+def test_filters_and_pages(app: ScriptedApp, agents: Agents) -> None:
+    """Filters are the server's; pages are read up to the limit."""
+    app.on("GET /runs", _page(*[wire.run()] * 100, cursor="next"), _page(*[wire.run()] * 20))
+    options = ["--agent", "a", "--thread", "t", "--status", "waiting", "--limit", "120"]
+    assert len(json.loads(agents("runs", *options, "--json").out)["items"]) == 120
+    filters = "agent=a&thread_id=t&status=waiting"
+    assert [sent.line for sent in app.requests] == [
+        f"GET /runs?{filters}&limit=100",
+        f"GET /runs?{filters}&cursor=next&limit=20",
+    ]
+
+
+def test_get(app: ScriptedApp, agents: Agents) -> None:
+    """A run is shown with what it waits for, its output and its cost."""
+    usage = {"cost_usd": 0.0123}
+    run = wire.run("waiting", approvals=[wire.approval()], output={"a": 1}, usage=usage)
+    app.on(f"GET {RUN}", Document(run))
+    shown = agents("get", RUN_ID).out
+    for text in (RUN_ID, "waiting", '1.0     refund {"cents": 4990}', "{'a': 1}", "$0.0123"):
+        assert text in shown
+    assert json.loads(agents("get", RUN_ID, "--json").out)["output"] == {"a": 1}
+
+
+def test_async(app: ScriptedApp, agents: Agents) -> None:
+    """`run --async` prints the id and nothing else."""
+    app.on("POST /agents/support/runs", Document(wire.run("queued"), 202))
+    assert agents("run", "support", "x", "--async").out == f"{RUN_ID}\n"
+    assert app.requests[0].headers["prefer"] == "respond-async"
+    assert json.loads(agents("run", "support", "x", "--async", "--json").out)["run_id"] == RUN_ID
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "body", "answer"),
+    [
+        (["approve", RUN_ID, "1.0"], "approvals/1.0", {"action": "approve"}, RESOLUTION),
+        (
+            ["approve", RUN_ID, "1.0", "--arguments", '{"cents": 1}', "--reason", "r", "--by", "b"],
+            "approvals/1.0",
+            {"action": "approve", "arguments": {"cents": 1}, "reason": "r", "by": "b"},
+            RESOLUTION,
+        ),
+        (
+            ["reject", RUN_ID, "1.0", "--reason", "too much"],
+            "approvals/1.0",
+            {"action": "reject", "reason": "too much"},
+            {**RESOLUTION, "action": "reject"},
+        ),
+        (["steer", RUN_ID, "stop"], "messages", {"input": "stop"}, {"message_id": "m-1"}),
+        (["cancel", RUN_ID], "cancel", None, wire.run("running")),
+        (["resume", RUN_ID], "resume", None, wire.run("running")),
+    ],
+    ids=["approve", "approve-changed", "reject", "steer", "cancel", "resume"],
+)
+def test_changes(
+    app: ScriptedApp,
+    agents: Agents,
+    arguments: list[str],
+    path: str,
+    body: dict[str, Any] | None,
+    answer: dict[str, Any],
+) -> None:
+    """A change is asked for, and again with the same key after an answer that leaves it open."""
+    app.on(f"POST {RUN}/{path}", problem(503, "Lost", "Again."), Document(answer))
+    ended = agents(*arguments, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out).items() >= answer.items() - {("at", NOON)}
+    assert [sent.body for sent in app.requests] == [body, body]
+    assert len({sent.headers["idempotency-key"] for sent in app.requests}) == 1
+    assert agents(*arguments).out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["run", "support"],
+        ["run", "support", "x", "--on-busy", "never"],
+        ["run", "support", "x", "--on-busy", "steer"],
+        ["run", "support", "x", "--max-turns", "0"],
+        ["run", "support", "x", "--context", "company"],
+        ["approve", RUN_ID, "1.0", "--arguments", "[1]"],
+        ["approve", RUN_ID, "1.0", "--arguments", "cents=1"],
+        ["runs", "--limit", "0"],
+        ["--url", "example.org", "list"],
+        ["--url", "http://host:port", "list"],
+        ["--key", "two\nlines", "list"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(app: ScriptedApp, agents: Agents, arguments: list[str]) -> None:
+    """What can't work ends with 2 and a reason, and nothing is sent."""
+    ended = agents(*arguments)
+    assert (ended.code, ended.out, app.requests) == (2, "", [])
+    assert ended.err
+    assert "Traceback" not in ended.err
+    assert "two" not in ended.err
+
+
+def test_ids_stay_ids(app: ScriptedApp, agents: Agents) -> None:
+    """An id can't lead to another address."""
+    assert agents("get", "../agents?x#y").code == 1
+    assert app.requests[0].line == "GET /runs/..%2Fagents%3Fx%23y"
+
+
+def test_key(app: ScriptedApp, agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key goes to the server and nowhere else, help and errors included."""
+    monkeypatch.setenv("AGENTS_KEY", "secret-1")
+    app.on("GET /agents", problem(401, "The key is missing or wrong", "Send one."))
+    shown = [agents("list"), agents("--help"), agents("runs", "--help"), agents("--key")]
+    assert not [ended for ended in shown if "secret-1" in ended.out + ended.err]
+    assert [sent.headers["authorization"] for sent in app.requests] == ["Bearer secret-1"]
+
+
+def test_what_is_no_problem_document(app: ScriptedApp, agents: Agents) -> None:
+    """An answer of something in between is named by its status."""
+    app.on("GET /agents", Document("<html>", 418), Document({"items": 1}))
+    assert agents("list").err == f"{app.url} answered 418 I'm a Teapot.\n"
+    ended = agents("list")
+    assert ended.code == 1
+    assert "does not understand" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["get", "--help"]])
+def test_help(agents: Agents, arguments: list[str]) -> None:
+    """Help names the exit codes."""
+    assert "Exit codes: 0 ok" in agents(*arguments).out
