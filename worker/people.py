@@ -59,6 +59,21 @@ async def take_decision(
     return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
 
 
+async def with_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
+    """Add decisions that were taken and that the run has not got round to yet."""
+    approvals: list[Approval] = []
+    for approval in run.approvals:
+        if approval.resolution is None and not run.ended:
+            promise = ctx.promise(decision_promise(approval.call_id), serde=_RESOLUTION)
+            approvals.append(approval.model_copy(update={"resolution": await promise.peek()}))
+        else:
+            approvals.append(approval)
+    if approvals == run.approvals:
+        return run
+    going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
+    return run.model_copy(update=going_on)
+
+
 async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
     """Put a message into the first free place of the run's inbox, unless that is closed."""
     run = await ctx.get(RUN_KEY, serde=_RUN)

@@ -51,7 +51,13 @@ from worker.names import (
     event_key,
 )
 from worker.parts import Parts
-from worker.people import all_messages, resolve_once, take_decision, take_message
+from worker.people import (
+    all_messages,
+    resolve_once,
+    take_decision,
+    take_message,
+    with_decisions,
+)
 from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import StoredMessage
 from worker.salvage import salvage_messages
@@ -172,7 +178,8 @@ def _add_questions(workflow: Workflow) -> None:
     @workflow.handler(output_serde=_MAYBE_RUN, **read)
     async def status(ctx: WorkflowSharedContext) -> Run | None:
         """Return the run as it is now, without messages; None before it has begun."""
-        return await ctx.get(RUN_KEY, serde=_RUN)
+        run = await ctx.get(RUN_KEY, serde=_RUN)
+        return run and await with_decisions(ctx, run)
 
     @workflow.handler(input_serde=_EVENTS_QUESTION, output_serde=_PAGE, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:

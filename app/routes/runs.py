@@ -1,8 +1,6 @@
 """Start, read, list, watch, cancel and resume runs."""
 
-import asyncio
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -10,21 +8,16 @@ from fastapi.responses import StreamingResponse
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit
-from app.ingress import Broken, Ended, Pending, Repeated, Unknown, maybe_accepted
 from app.listings import RunFilter
 from app.parts import AppParts
 from app.prefer import parse_prefer
-from app.runs import make_order, new_run
+from app.runs import make_order
+from app.starting import await_end, start
 from app.streams import HEADERS, MEDIA_TYPE, follow, sse
-from shared.contract import RunOrder
 from shared.errors import (
-    IdempotencyConflict,
-    OperatorProblem,
-    RestateUnavailable,
     RunEnded,
     RunNotPaused,
     UnknownAgent,
-    UnknownRun,
 )
 from shared.names import AGENT_NAME
 from shared.protocol import Run, RunPage, RunStatus, StartRun, ThreadId
@@ -65,15 +58,11 @@ async def start_run(
     streamed = MEDIA_TYPE in accept
     wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
     order = make_order(definition, body, tenant, idempotency_key, stream=streamed or not wait_s)
-    trace = _trace(request)
-    if order.thread_id and not order.after_s:
-        run = await _start_on_thread(parts, order, wait_s, trace)
-    else:
-        run = await _start_alone(parts, order, wait_s, trace)
-    headers = {"Location": f"/runs/{order.run_id}"}
+    run = await start(parts, order, wait_s, _trace(request))
+    headers = {"Location": f"/runs/{run.run_id}"}
     if streamed:
-        headers["Content-Location"] = f"/runs/{order.run_id}/events"
-        return _stream(parts, tenant, order.run_id, 0, headers)
+        headers["Content-Location"] = f"/runs/{run.run_id}/events"
+        return _stream(parts, tenant, run.run_id, 0, headers)
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
     return _answer(run, headers)
@@ -111,7 +100,7 @@ async def get_result(
     preference = parse_prefer(prefer, parts.settings.wait_timeout_s)
     run = await parts.reader.read(tenant, run_id)
     if not run.ended:
-        run = await _await_end(parts, tenant, run, preference.wait_s)
+        run = await await_end(parts, tenant, run, preference.wait_s)
     return _answer(run, {"Location": f"/runs/{run_id}"})
 
 
@@ -157,94 +146,6 @@ async def resume_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
     return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
 
 
-async def _start_on_thread(
-    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-) -> Run:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
-    answer = await parts.ingress.submit(order, wait_s, trace)
-    with _naming(order.run_id):
-        if isinstance(answer, Pending):
-            # The thread has not decided: only a start that waits its turn can be answered before.
-            await _check_first(parts, order)
-            return new_run(order)
-        if not answer.same_body:
-            raise _conflict()
-        if answer.outcome == "known":
-            run = await parts.reader.read(order.tenant, order.run_id)
-        else:
-            run = new_run(order)
-        return await _await_end(parts, order.tenant, run, deadline - loop.time())
-
-
-async def _start_alone(
-    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-) -> Run:
-    if not wait_s:
-        accepted = await parts.ingress.start(order, trace)
-        if isinstance(accepted, Repeated):
-            await _check_same(parts, order)
-            return await parts.reader.read(order.tenant, order.run_id)
-        return new_run(order)
-    outcome = await parts.ingress.start_and_wait(order, wait_s, trace)
-    match outcome:
-        case Ended(run):
-            return run
-        case Repeated():
-            await _check_same(parts, order)
-            run = await parts.reader.read(order.tenant, order.run_id)
-            return await _await_end(parts, order.tenant, run, wait_s)
-        case Unknown():
-            raise RestateUnavailable(
-                "Restate was lost before it had accepted the run; nothing was started. Try again.",
-                headers={"Retry-After": "1"},
-            )
-        case Broken() | Pending():
-            with _naming(order.run_id):
-                return await parts.reader.read(order.tenant, order.run_id)
-
-
-async def _await_end(parts: AppParts, tenant: str, run: Run, wait_s: float) -> Run:
-    """Wait for the end of an accepted run; return the run so far if it takes longer."""
-    if run.ended or wait_s <= 0:
-        return run
-    outcome = await parts.reader.wait(tenant, run.run_id, wait_s)
-    match outcome:
-        case Ended(ended):
-            return ended
-        case Unknown():
-            raise UnknownRun(f"The run {run.run_id} was purged while it was waited for.")
-        case _:
-            return await parts.reader.read(tenant, run.run_id)
-
-
-@contextmanager
-def _naming(run_id: str) -> Generator[None]:
-    """Name the run in a problem that comes up after Restate may have accepted it."""
-    try:
-        yield
-    except UnknownRun:
-        raise maybe_accepted(run_id) from None
-    except OperatorProblem as problem:
-        problem.headers["Location"] = f"/runs/{run_id}"
-        problem.extra["run_id"] = run_id
-        raise
-
-
-async def _check_first(parts: AppParts, order: RunOrder) -> None:
-    """Compare a request that its thread has not seen with the first one of the same key."""
-    if not order.repeatable:
-        return
-    first = await parts.reader.submission(order.tenant, order.run_id)
-    if first and first.body_hash != order.body_hash:
-        raise _conflict()
-
-
-async def _check_same(parts: AppParts, order: RunOrder) -> None:
-    if (await parts.ingress.same(order, _SAME_WAIT_S)).answer == "different":
-        raise _conflict()
-
-
 async def _has_more(parts: AppParts, tenant: str, run: Run, seen: int) -> bool:
     """Tell whether the stream of an ended run has anything after the event last seen."""
     page = await parts.ingress.events(tenant, run.run_id, max(seen - 1, 0))
@@ -271,12 +172,6 @@ def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> 
         status_code=status or (200 if run.ended else 202),
         headers=dict(headers),
         media_type="application/json",
-    )
-
-
-def _conflict() -> IdempotencyConflict:
-    return IdempotencyConflict(
-        "This Idempotency-Key belongs to a run with another body. Use a new key for a new run."
     )
 
 
