@@ -233,7 +233,7 @@ async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exceptio
 async def test_what_would_end_more_than_the_call(
     runner: ToolRunner, logged: list[Any], raised: type[BaseException], is_async: bool
 ) -> None:
-    """`next` of nothing, `sys.exit`, Ctrl-C and a foreign cancellation end the tool, and no more."""
+    """`next` of nothing, `sys.exit`, Ctrl-C, a foreign cancellation: only the tool ends."""
 
     @tool
     async def fail() -> str:
