@@ -32,7 +32,7 @@ test: setup ## unit, integration and crash tests, against a real Restate server
 
 .PHONY: dev
 dev: setup ## app and worker in one process, with Restate; reloads on change
-	@$(PY) -m dev.all_in_one
+	@$(PY) -m dev.reloading
 
 .PHONY: up-local
 up-local: setup ## Restate, worker and app in the background (ports and STACK_DIR can be set)
@@ -63,9 +63,10 @@ check: setup ## format, lint, types, imports, locks: what CI and pre-commit run
 
 ##@ Docker
 
-# What the worker's container gets, from the shell and from .env.
+# What the worker's container gets, from the shell and from .env, under the names in the file.
+KEY_NAMES = sed -n 's/^ *\([A-Z]*_API_KEY\):$$/\1|/p' docker-compose.yml | tr -d '\n'
 PROVIDER_KEY = docker compose config worker \
-  | grep -E '^ +([A-Z0-9_]+_API_KEY|WORKER_PROVIDERS|MODEL): ' | grep -vE ': (null|"")$$'
+  | grep -E "^ +($$($(KEY_NAMES))WORKER_PROVIDERS|MODEL): " | grep -vE ': (null|"")$$'
 
 .PHONY: up
 up: ## start Restate, worker and app; without a provider key, with a demo model

@@ -1,71 +1,74 @@
-"""App and worker in one process, for development: `make dev`.
+"""App and worker in one process, for development: what `make dev` starts again on each change.
 
-Restate (and the demo model, without a provider key) run beside it and stay while the process
-is started again on each change of the code.
+python -m dev.all_in_one
 """
 
 import asyncio
+import importlib
 import logging
-import os
 import sys
-from pathlib import Path
+import traceback
 
 import hypercorn.asyncio
 import hypercorn.config
 import uvloop
-import watchfiles
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
+import shared.registry
+import shared.settings
 from app.closing import Closing
 from app.main import create_app
 from app.settings import AppSettings
-from dev.local import PortTaken, check_ports, local_stack
-from dev.restate_binary import ROOT
 from shared.errors import DefinitionError
-from shared.logging import configure_logging, get_logger
+from shared.logging import configure_logging
+from shared.registry import Registry
 from worker.__main__ import make_parts
-from worker.register import register
+from worker.register import RegistrationError, register
 from worker.server import serve, stop_on_signals
 from worker.settings import WorkerSettings
 
-_WATCHED = ("app", "worker", "shared")
 _REGISTER_TIMEOUT_S = 30
-_logger = get_logger()
+# What stands between the process's start and an agent file.
+_LOADERS = {__file__, shared.settings.__file__, shared.registry.__file__, importlib.__file__}
 
 
 def main() -> int:
-    """Start Restate, then the process, again after each change."""
-    directory = Path(os.environ.get("STACK_DIR", ROOT / ".data" / "dev"))
-    stack = local_stack(directory)
+    """Serve app and worker until SIGTERM."""
     try:
-        check_ports(stack)
-    except PortTaken as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    print(f"app {stack.app_url} · Restate's UI {stack.admin_url} · Ctrl-C ends it", flush=True)
-    try:
-        if stack.demo_model:
-            print("model: the demo model, a stand-in (no provider key found)", flush=True)
-        stack.start_demo_model()
-        stack.start_restate()
-        os.environ.update(stack.environment)
-        watchfiles.run_process(*(ROOT / name for name in _WATCHED), target=serve_both)
-    finally:
-        stack.stop()
-    return 0
-
-
-def serve_both() -> None:
-    """Serve app and worker in this process."""
-    try:
-        uvloop.run(_serve_both())
-    except DefinitionError as error:
-        sys.stderr.write(f"{error}\nWaiting for a change …\n")
-
-
-async def _serve_both() -> None:
-    app_settings, worker_settings = AppSettings(), WorkerSettings()
+        app_settings, worker_settings = AppSettings(), WorkerSettings()
+    except (SettingsError, ValidationError) as error:
+        return _fail(f"The settings are not valid:\n{error}\n")
     configure_logging(app_settings.log_level, as_json=app_settings.log_json)
-    registry = worker_settings.load_registry()
+    try:
+        registry = worker_settings.load_registry()
+    except DefinitionError as error:
+        return _fail(f"{error}\n")
+    except Exception as error:  # noqa: BLE001  # an agent file may raise anything
+        return _fail(shortened(error))
+    status = 0
+    try:
+        uvloop.run(_serve_both(app_settings, worker_settings, registry))
+    except* RegistrationError as group:
+        status = _fail("".join(f"{error}\n" for error in group.exceptions))
+    return status
+
+
+def shortened(error: Exception) -> str:
+    """Return the trace without the way to the agent file."""
+    told = traceback.TracebackException.from_exception(error)
+    frames = [
+        frame
+        for frame in told.stack
+        if frame.filename not in _LOADERS and not frame.filename.startswith("<frozen")
+    ]
+    told.stack = traceback.StackSummary.from_list(frames)
+    return "".join(told.format())
+
+
+async def _serve_both(
+    app_settings: AppSettings, worker_settings: WorkerSettings, registry: Registry
+) -> None:
     stop, closing = stop_on_signals(), Closing()
 
     async def app_stop() -> None:
@@ -86,6 +89,11 @@ async def _serve_both() -> None:
             )
         )
         await register(worker_settings, registry, timeout_s=_REGISTER_TIMEOUT_S)
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(text)
+    return 1
 
 
 if __name__ == "__main__":

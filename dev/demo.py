@@ -4,7 +4,6 @@ python -m dev.demo
 """
 
 import json
-import os
 import sqlite3
 import sys
 import tempfile
@@ -18,7 +17,9 @@ from typing import Any
 
 import httpx
 
-from dev.provider import has_provider
+from dev.local import STOPS, fail
+from dev.provider import chosen_model
+from dev.signals import INTERRUPTED, interruptible
 from dev.stack import Ports, Stack
 
 REQUEST = "My desk lamp arrived broken. Please refund order A-1001."
@@ -48,6 +49,7 @@ class Watcher:
         self._run_id = run_id
         self._timeline = timeline
         self._changed = threading.Condition()
+        self._broken: httpx.HTTPError | None = None
         self.events: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -60,10 +62,20 @@ class Watcher:
                 for event in self.events:
                     if wanted(event):
                         return event
+                if self._broken:
+                    raise RuntimeError(f"The run's events broke off: {self._broken}")
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise TimeoutError(f"waited {_DEADLINE_S} s for an event of the run")
 
     def _follow(self) -> None:
+        try:
+            self._read()
+        except httpx.HTTPError as error:
+            with self._changed:
+                self._broken = error
+                self._changed.notify_all()
+
+    def _read(self) -> None:
         with self._client.stream("GET", f"/runs/{self._run_id}/events", timeout=None) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
@@ -78,18 +90,34 @@ class Watcher:
 
 def main() -> int:
     """Run the demo."""
-    real = has_provider(os.environ)
-    print(_introduction(real=real))
-    with tempfile.TemporaryDirectory(prefix="durable-agents-demo-") as folder:
-        settings = {
-            "SUPPORT_BANK_DELAY_S": _BANK_DELAY_S,
-            "DEMO_MODEL_DELAY_S": _MODEL_DELAY_S,
-            "LOG_LEVEL": "DEBUG",
-        }
-        stack = Stack(Path(folder), Ports.free(), settings, demo_model=not real, hermetic=not real)
-        print("Starting Restate, the worker and the app …", flush=True)
-        with stack, httpx.Client(base_url=stack.app_url, trust_env=False, timeout=30) as client:
-            return _show(stack, client)
+    model = chosen_model()
+    print(_introduction(model))
+    try:
+        with tempfile.TemporaryDirectory(prefix="durable-agents-demo-") as folder:
+            return _run(Path(folder), model)
+    except STOPS as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(folder: Path, model: str | None) -> int:
+    settings = {
+        "AGENTS": "shared.agents",
+        "APP_KEYS": "{}",
+        "SUPPORT_BANK_DELAY_S": _BANK_DELAY_S,
+        "DEMO_MODEL_DELAY_S": _MODEL_DELAY_S,
+        "LOG_LEVEL": "DEBUG",
+    }
+    no_model = model is None
+    stack = Stack(folder, Ports.free(), settings, demo_model=no_model, hermetic=no_model)
+    print("Starting Restate, the worker and the app …", flush=True)
+    with (
+        interruptible(stack.stop),
+        httpx.Client(base_url=stack.app_url, trust_env=False, timeout=30) as client,
+        stack,
+    ):
+        return _show(stack, client)
 
 
 def _show(stack: Stack, client: httpx.Client) -> int:
@@ -196,9 +224,9 @@ def _ends(event: dict[str, Any]) -> bool:
     return "run" in event
 
 
-def _introduction(*, real: bool) -> str:
-    if real:
-        return f"Using the model {os.environ.get('MODEL', 'of .env, or the default one')}.\n"
+def _introduction(model: str | None) -> str:
+    if model:
+        return f"Using the model {model}.\n"
     return (
         "There is no provider key, so the demo model answers: a stand-in, no real model.\n"
         "With a real one: OPENAI_API_KEY=… MODEL=openai/gpt-5.4-mini make demo\n"

@@ -1,25 +1,39 @@
 """Which model a local stack talks to: the one that was chosen, else the demo model."""
 
 import json
+import os
 from collections.abc import Mapping
+from functools import cache
 
+import yaml
 from dotenv import dotenv_values
 
 from dev.restate_binary import ROOT
+from shared.settings import DEFAULT_MODEL
 
 DEMO_MODEL = "openai/demo"
 
 
-def has_provider(environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment or `.env` has a provider's key or address, or a model.
+def chosen_model() -> str | None:
+    """Return the default model, or None where neither the environment nor `.env` chose any.
 
-    Some models need no key, so a `MODEL` alone is a choice too.
+    A provider's key or address is a choice, and so is a `MODEL` alone: some need no key.
     """
-    known = {**dotenv_values(ROOT / ".env"), **environment}
-    return any(
-        value and (name in ("MODEL", "WORKER_PROVIDERS") or name.endswith("_API_KEY"))
-        for name, value in known.items()
-    )
+    known = {**dotenv_values(ROOT / ".env"), **os.environ}
+    return (known.get("MODEL") or DEFAULT_MODEL) if has_provider(known) else None
+
+
+def has_provider(known: Mapping[str, str | None]) -> bool:
+    """Tell whether variables choose a model or its provider."""
+    return any(known.get(name) for name in ("MODEL", "WORKER_PROVIDERS", *provider_keys()))
+
+
+@cache
+def provider_keys() -> tuple[str, ...]:
+    """Return the names of the providers' keys: those that compose hands to the worker."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    names = compose["services"]["worker"]["environment"]
+    return tuple(name for name in names if name.endswith("_API_KEY"))
 
 
 def demo_settings(base_url: str) -> dict[str, str]:

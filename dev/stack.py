@@ -15,11 +15,16 @@ from types import TracebackType
 from typing import Self
 
 from dev.ports import free_ports
-from dev.process import Process
+from dev.process import Process, end_all
+from dev.process_table import ProcessTable
 from dev.provider import demo_settings
 from dev.restate_binary import ROOT, restate_binary
+from dev.signals import put_off
 
 _READY_TIMEOUT_S = 60
+_GRACE_S = 1
+_LOOPBACK = "127.0.0.1"
+_ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not bound to
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 # What a hermetic stack takes from the environment: no key, no setting.
@@ -73,18 +78,28 @@ class Stack:
         )
         demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
         self.settings = {**self._defaults(), **demo, **(settings or {})}
+        self.settings.setdefault("WORKER_URL", self._worker_url)
         self._cwd = self.directory if hermetic else ROOT
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._table = ProcessTable(self.directory)
         self.restate = self._restate()
         self.worker = self._python("worker")
         self.app = self._python("app")
         self.demo_model = (
             self._python("dev.demo_model", "--port", str(ports.model)) if demo_model else None
         )
+        self.all_in_one = Process(
+            "all_in_one",
+            [sys.executable, "-m", "dev.all_in_one"],
+            self.environment,
+            log=None,
+            cwd=self._cwd,
+        )
 
     @property
     def app_url(self) -> str:
         """Where clients reach the app."""
-        return f"http://127.0.0.1:{self.ports.app}"
+        return _url(self.settings["APP_HOST"], self.ports.app)
 
     @property
     def ingress_url(self) -> str:
@@ -108,13 +123,13 @@ class Stack:
     def start_demo_model(self) -> None:
         """Start the demo model, if this stack has one, and wait until it serves."""
         if self.demo_model:
-            self.demo_model.start()
+            self._start(self.demo_model)
             health = f"http://127.0.0.1:{self.ports.model}/healthz"
             self.demo_model.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
 
     def start_restate(self) -> None:
         """Start Restate and wait for it."""
-        self.restate.start()
+        self._start(self.restate)
         self.restate.wait_until(
             lambda: (
                 is_up(f"{self.admin_url}/health") and is_up(f"{self.ingress_url}/restate/health")
@@ -124,13 +139,17 @@ class Stack:
 
     def start_worker(self) -> None:
         """Start the worker and wait until it serves."""
-        self.worker.start()
-        health = f"http://127.0.0.1:{self.ports.worker}/healthz"
+        self._start(self.worker)
+        health = f"{self._worker_url}/healthz"
         self.worker.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
+
+    def start_all_in_one(self) -> None:
+        """Start app and worker as one process, which may or may not come to serve."""
+        self._start(self.all_in_one)
 
     def start_app(self) -> None:
         """Start the app and wait until it serves."""
-        self.app.start()
+        self._start(self.app)
         self.app.wait_until(lambda: is_up(f"{self.app_url}/healthz"), _READY_TIMEOUT_S)
 
     def register(self) -> None:
@@ -155,16 +174,14 @@ class Stack:
         self.app.wait_until(lambda: is_up(f"{self.app_url}/readyz"), _READY_TIMEOUT_S)
 
     def stop(self) -> None:
-        """End what runs, front first."""
-        for process in self.processes:
-            if process.running:
-                process.terminate()
+        """End what runs, all at once; a signal meanwhile kills what is left."""
+        end_all(self._processes, _GRACE_S)
+        self._table.clear()
 
     @property
-    def processes(self) -> list[Process]:
-        """All processes of the stack, in the order in which they are ended."""
+    def _processes(self) -> list[Process]:
         demo = [self.demo_model] if self.demo_model else []
-        return [self.app, self.worker, self.restate, *demo]
+        return [self.app, self.worker, self.all_in_one, self.restate, *demo]
 
     def __enter__(self) -> Self:
         try:
@@ -185,14 +202,26 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of worker and app."""
-        return {**self._base, **self.settings, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        given = {**self._base, **self.settings}
+        paths = [str(ROOT), *filter(None, [given.get("PYTHONPATH")])]
+        return {**given, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
+
+    @property
+    def _worker_url(self) -> str:
+        return _url(self.settings["WORKER_HOST"], self.ports.worker)
+
+    def _start(self, process: Process) -> None:
+        with put_off():
+            process.start()
+            self._table.add(process.name, process.pid)
 
     def _defaults(self) -> dict[str, str]:
         ports = self.ports
         return {
+            "APP_HOST": _LOOPBACK,
             "APP_PORT": str(ports.app),
+            "WORKER_HOST": _LOOPBACK,
             "WORKER_PORT": str(ports.worker),
-            "WORKER_URL": f"http://127.0.0.1:{ports.worker}",
             "RESTATE_INGRESS_URL": f"http://127.0.0.1:{ports.ingress}",
             "RESTATE_ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
             "SUPPORT_DB": str(self.directory / "support.db"),
@@ -200,7 +229,6 @@ class Stack:
         }
 
     def _python(self, module: str, *arguments: str) -> Process:
-        self.directory.mkdir(parents=True, exist_ok=True)
         name = module.rpartition(".")[2]
         return Process(
             name,
@@ -242,3 +270,9 @@ def is_up(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _url(host: str, port: int) -> str:
+    """Return where this machine reaches what listens on an address."""
+    reached = _LOOPBACK if host in _ANYWHERE else host
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from shared.errors import DefinitionError
@@ -12,6 +13,15 @@ from shared.protocol import Limits
 from shared.tool import AnyTool, Tool
 
 DEFAULT_MAX_TURNS = 20
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "name": ((str,), "a text"),
+    "instructions": ((str,), "a text"),
+    "description": ((str, NoneType), "a text"),
+    "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
+    "tools": ((list, tuple), "a list, such as tools=[refund]"),
+    "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
+    "model_options": ((Mapping,), 'a dict, such as {"temperature": 0}'),
+}
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -42,6 +52,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
+        self._check_kinds()
         if not is_agent_name(self.name):
             raise DefinitionError(
                 f"agent {self.name!r}: a name starts with a lower-case letter and goes on with "
@@ -54,6 +65,14 @@ class Agent:
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
         self._check_model_options()
+
+    def _check_kinds(self) -> None:
+        for name, (kinds, wanted) in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise DefinitionError(
+                    f"agent {self.name!r}: {name} is {value!r}; it must be {wanted}"
+                )
 
     def _check_tools(self) -> None:
         seen: set[str] = set()

@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 import docstring_parser
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from shared.errors import DefinitionError
+from shared.tool_checks import check_docstring, check_function, check_parameter, check_result
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -164,6 +165,7 @@ def tool(
     """
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
+        check_function(function)
         return _build(
             function,
             name=name or function.__name__,
@@ -195,8 +197,10 @@ def _build(
             f"tool {name}: it needs a docstring; its first lines tell the model what it does"
         )
     parameters, context_parameter = _parameters(fn, name, hints)
+    check_docstring(name, doc, inspect.signature(fn).parameters)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
     _check_approval(name, parameters, needs_approval=needs_approval, timeout=approval_timeout)
+    is_async = inspect.iscoroutinefunction(fn)
     return Tool(
         fn=fn,
         name=name,
@@ -207,22 +211,22 @@ def _build(
         needs_approval=needs_approval,
         approval_timeout=approval_timeout,
         arguments=arguments,
-        returns=_adapter(name, hints.get("return", Any)),
+        returns=_adapter(name, hints.get("return", Any), is_async=is_async),
         context_parameter=context_parameter,
-        is_async=inspect.iscoroutinefunction(fn),
-        parameters=_json_schema(name, arguments),
+        is_async=is_async,
+        parameters=_without_titles(arguments.model_json_schema()),
     )
 
 
 def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
         raise DefinitionError(
             f"tool {name!r}: a name has letters of English, digits, _ and -, at most 64 of them"
         )
     if effect not in typing.get_args(Effect):
         allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
         raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
-    if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+    if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
         raise DefinitionError(
             f"tool {name}: timeout is {timeout!r}; write timedelta(seconds={timeout})"
         )
@@ -329,6 +333,8 @@ def _arguments_model(
             f"tool {name}: the docstring does not describe {', '.join(undocumented)}; "
             f"add a line under `Args:`, such as `{undocumented[0]}: What it means.`"
         )
+    for parameter in parameters:
+        check_parameter(name, parameter, hints[parameter.name])
     # Fields have names of our own, so that a parameter may be called `schema`, `copy` or `_x`.
     fields: dict[str, Any] = {
         f"argument_{index}": (
@@ -341,30 +347,14 @@ def _arguments_model(
         )
         for index, p in enumerate(parameters)
     }
-    try:
-        return create_model(f"{name}_arguments", __base__=ToolArguments, **fields)
-    except PydanticUserError as error:
-        raise DefinitionError(f"tool {name}: {error.message}") from error
+    return create_model(f"{name}_arguments", __base__=ToolArguments, **fields)
 
 
-def _adapter(name: str, annotation: Any) -> TypeAdapter[Any]:
-    if typing.get_origin(annotation) is Awaitable:
+def _adapter(name: str, annotation: Any, *, is_async: bool) -> TypeAdapter[Any]:
+    if is_async and typing.get_origin(annotation) is Awaitable:
         annotation = typing.get_args(annotation)[0]
-    try:
-        return TypeAdapter(annotation)
-    except PydanticUserError as error:
-        raise DefinitionError(
-            f"tool {name}: what it returns can't become JSON ({error.message}); "
-            "return text, numbers, lists, dicts, dataclasses or pydantic models"
-        ) from error
-
-
-def _json_schema(name: str, arguments: type[ToolArguments]) -> dict[str, Any]:
-    try:
-        schema = arguments.model_json_schema()
-    except PydanticUserError as error:
-        raise DefinitionError(f"tool {name}: no JSON schema for it: {error.message}") from error
-    return _without_titles(schema)
+    check_result(name, annotation, is_async=is_async)
+    return TypeAdapter(annotation)
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ Whatever happens, a record comes back: a result, or a text from which the model 
 import asyncio
 import concurrent.futures
 import contextvars
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,15 +25,11 @@ MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
 _SHOWN_ARGUMENTS_CHARS = 500
 
-# A future refuses the first, hands on the second, and takes the others for its own cancellation.
-_NOT_FOR_A_FUTURE = (
-    StopIteration,
-    SystemExit,
-    asyncio.CancelledError,
-    concurrent.futures.CancelledError,
-)
+# A future refuses the first, and takes the second for its own cancellation.
+_NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
 
 _logger = get_logger()
+T = TypeVar("T")
 
 
 class _TimedOut(Exception):
@@ -78,7 +75,7 @@ class ToolRunner:
         if not call.known or tool is None:
             return _error(_unknown(agent, call), started_at)
         try:
-            arguments = tool.parse(call.arguments)
+            arguments = _call_sync(tool.parse, call.arguments)
         except ValidationError as error:
             return _error(_invalid(tool, call.arguments, error), started_at)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
@@ -116,7 +113,7 @@ class ToolRunner:
                     return await asyncio.create_task(running, name=tool_step(tool.name))
                 variables = contextvars.copy_context()
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._executor, lambda: variables.run(_call_sync, tool, arguments)
+                    self._executor, lambda: variables.run(_call_sync, tool.fn, **arguments)
                 )
         except TimeoutError:
             if limit.expired():
@@ -127,20 +124,27 @@ class ToolRunner:
 async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
     try:
         return await tool.fn(**arguments)
-    except SystemExit as error:  # it would end the worker
-        raise _as_exception(error) from error
+    except Exception:
+        raise
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task and task.cancelling():
             raise
         # The tool awaited something that was cancelled; this call was not.
         raise _as_exception(error) from error
+    except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
+        raise _as_exception(error) from error
 
 
-def _call_sync(tool: AnyTool, arguments: dict[str, Any]) -> Any:
+def _call_sync(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
     try:
-        return tool.fn(**arguments)
+        return fn(*args, **kwargs)
     except _NOT_FOR_A_FUTURE as error:
+        raise _as_exception(error) from error
+    except Exception:
+        raise
+    except BaseException as error:  # as above
         raise _as_exception(error) from error
 
 
@@ -155,7 +159,7 @@ def total_timeout_s(tool: AnyTool) -> float:
 
 
 def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
-    output = tool.dump(result)
+    output = _call_sync(tool.dump, result)
     size = len(output.encode())
     if size > MAX_RESULT_BYTES:
         return _error(

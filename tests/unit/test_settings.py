@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from app.settings import AppSettings
+from dev.settings import LocalSettings
 from shared.settings import SharedSettings
 from worker.settings import WorkerSettings
 
@@ -17,7 +19,7 @@ NOT_OURS = re.compile(r"[A-Z]+_API_KEY|[A-Z]+_(API_)?BASE(_URL)?|SUPPORT_\w+")
 BOTH = pytest.mark.parametrize("settings", [AppSettings, WorkerSettings])
 
 
-def names(settings: type[SharedSettings]) -> set[str]:
+def names(settings: type[BaseSettings]) -> set[str]:
     """Return the environment variables of a class of settings."""
     prefix = settings.model_config.get("env_prefix", "")
     return {
@@ -212,6 +214,6 @@ def test_secrets_are_not_shown_in_errors(
 def test_the_example() -> None:
     """`.env.example` names every setting, and nothing that is none."""
     mentioned = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE))
-    ours = names(AppSettings) | names(WorkerSettings)
+    ours = names(AppSettings) | names(WorkerSettings) | names(LocalSettings)
     assert ours - mentioned == set()
     assert {name for name in mentioned - ours if not NOT_OURS.fullmatch(name)} == set()

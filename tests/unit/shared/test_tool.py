@@ -1,14 +1,17 @@
 """`@tool`: from a typed function to a schema, and from a model's text to arguments."""
 
 import enum
+import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from shared import DefinitionError, Tool, ToolContext, tool
 
@@ -362,6 +365,79 @@ def fn_with_an_odd_result() -> inspect.Signature:
     return inspect.Signature()
 
 
+@dataclass
+class Odd:
+    signature: inspect.Signature
+
+
+def fn_with_an_odd_part(value: list[Odd]) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_with_an_odd_constraint(value: Annotated[str, Field(pattern="(")]) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_with_a_spare_line(order: str, context: ToolContext) -> str:
+    """Do it.
+
+    Args:
+        ordr: What.
+        order: What.
+        context: Which may be described.
+    """
+    return ""
+
+
+def fn_with_an_outdented_line(order: str) -> str:
+    """Do it.
+
+    Args:
+        order: What,
+        such as: A-1.
+    """
+    return ""
+
+
+def fn_with_a_field(value: int = Field(5, ge=1)) -> str:
+    """Do it.
+
+    Args:
+        value: What.
+    """
+    return ""
+
+
+def fn_that_returns_a_coroutine() -> Coroutine[Any, Any, str]:
+    """Do it."""
+    raise NotImplementedError
+
+
+def fn_that_may_return_an_awaitable() -> str | Awaitable[str]:
+    """Do it."""
+    return ""
+
+
+async def fn_that_yields() -> AsyncIterator[str]:
+    """Do it."""
+    yield ""
+
+
+def fn_with_a_callable_result() -> Callable[[], int]:
+    """Do it."""
+    return int
+
+
 def fn_with_an_undefined_hint(value: "Nowhere") -> str:  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
     """Do it.
 
@@ -395,9 +471,27 @@ fn_with_a_broken_hint.__annotations__["value"] = "list["
         (fn_with_kwargs, r"takes no \*args, \*\*kwargs"),
         (fn_positional, "positional-only"),
         (fn_with_two_contexts, "once is enough"),
-        (fn_with_an_odd_type, "Signature"),
-        (fn_with_a_callable, "no JSON schema"),
-        (fn_with_an_odd_result, "return text, numbers, lists, dicts"),
+        (fn_with_an_odd_type, "parameter 'value' is of the type inspect.Signature, .*use str, int"),
+        (
+            fn_with_a_callable,
+            r"parameter 'value' is of the type .*Callable\[\[\], int\], .*use str",
+        ),
+        (fn_with_an_odd_part, r"list\[.*Odd\] \(because of inspect.Signature\), .*use str"),
+        (
+            fn_with_an_odd_constraint,
+            "parameter 'value' has a constraint that str can't have.*regex",
+        ),
+        (fn_with_a_spare_line, "describes 'ordr', which is no parameter .*: order, context"),
+        (fn_with_an_outdented_line, "describes 'such as', .*indent it"),
+        (fn_with_a_field, r"write `value: Annotated\[int, Field\(…\)\]`"),
+        (fn_that_returns_a_coroutine, "write `async def fn_that_returns_a_coroutine`"),
+        (fn_that_may_return_an_awaitable, "somebody has to await"),
+        (fn_that_yields, "somebody has to await"),
+        (fn_with_a_callable_result, r"it returns .*Callable.*return text, numbers"),
+        (
+            fn_with_an_odd_result,
+            "it returns inspect.Signature, .*return text, numbers, lists, dicts",
+        ),
         (fn_with_an_undefined_hint, "import it at the top of the file"),
         (fn_with_a_broken_hint, "hint"),
     ],
@@ -406,6 +500,65 @@ fn_with_a_broken_hint.__annotations__["value"] = "list["
 def test_mistakes_in_a_function(fn: Any, fix: str) -> None:
     """A function that can't be a tool is refused when it is decorated, with the way to mend it."""
     with pytest.raises(DefinitionError, match=rf"(?s)^tool {fn.__name__}: .*{fix}"):
+        tool(fn)
+
+
+@pytest.mark.parametrize("fn", [fn_with_an_odd_type, fn_with_an_odd_part, fn_with_an_odd_result])
+def test_no_advice_for_others(fn: Any) -> None:
+    """What pydantic would advise its own users is not what an author can do."""
+    with pytest.raises(DefinitionError) as raised:
+        tool(fn)
+    assert "arbitrary_types_allowed" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "default", "fix"),
+    [
+        (int, "many", "its default 'many' is not .*valid integer.*change one of them"),
+        (int, "5", "its default '5' is not"),
+        (str, None, r"its default None is not .*write `str \| None`"),
+        (date, "2026-01-02", "valid date"),
+        (Colour, "red", "Colour"),
+        (Literal["a", "b"], "c", "'a' or 'b'"),
+        (list[int], ["x"], "valid integer"),
+        (Annotated[int, Field(ge=1)], 0, "greater than or equal to 1"),
+        (Annotated[int, AfterValidator({}.__getitem__)], 0, "its default 0 is not"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_a_default(hint: Any, default: Any, fix: str) -> None:
+    """A default that the model could not give is refused: the function would get it as it is."""
+    with pytest.raises(DefinitionError, match=f"^tool fn: parameter 'value' is of the .*{fix}"):
+        schema_of(hint, default)
+
+
+@pytest.mark.parametrize(
+    ("hint", "default"),
+    [
+        (float, 0),
+        (Any, "x"),
+        (Colour, Colour.RED),
+        (Address | None, None),
+        (Address, Address(street="a")),
+        (Point, Point(1)),
+        (Sequence[str], ()),
+        (tuple[int, ...], (1, 2)),
+        (dict[str, Any], {}),
+        (Path, Path("a")),
+        (timedelta, timedelta(1)),
+        (UUID, UUID(int=1)),
+    ],
+    ids=str,
+)
+def test_defaults_that_fit(hint: Any, default: Any) -> None:
+    """A value of the type is a default, whatever it looks like as JSON."""
+    assert schema_of(hint, default)
+
+
+@pytest.mark.parametrize("fn", [5, "refund", Point, functools.partial(print)], ids=str)
+def test_what_is_no_function(fn: Any) -> None:
+    """`@tool` on anything but a function is refused, with how options are written."""
+    with pytest.raises(DefinitionError, match=r"no function; .*@tool\(name="):
         tool(fn)
 
 
@@ -421,6 +574,7 @@ def good() -> str:
         ({"retries": -1}, "0 or more"),
         ({"timeout": timedelta(0)}, "more than nothing"),
         ({"timeout": timedelta(seconds=-1)}, "more than nothing"),
+        ({"name": 5}, "letters of English, digits, _ and -"),
         ({"name": "two words"}, "letters of English, digits, _ and -"),
         ({"name": "x" * 65}, "at most 64"),
         ({"name": "ä"}, "letters of English, digits, _ and -"),
@@ -538,7 +692,6 @@ async def _later() -> Order: ...
         (Address, Address(street="ä"), '{"street":"ä","zip_code":null}'),
         (Point, Point(1), '{"x":1,"y":0}'),
         (Any, {"a": [1]}, '{"a":[1]}'),
-        (Awaitable[int], 5, "5"),
         (Colour, Colour.RED, '"red"'),
     ],
     ids=str,
@@ -551,6 +704,15 @@ def test_dump(hint: Any, value: Any, text: str) -> None:
 
     fn.__annotations__["return"] = hint
     assert tool(fn).dump(value) == text
+
+
+def test_dump_of_an_awaited_hint() -> None:
+    """An async function may name what calling it gives, and not what awaiting it does."""
+
+    async def fn() -> Awaitable[int]: ...
+
+    fn.__doc__ = "Do it."
+    assert tool(fn).dump(5) == "5"
 
 
 def test_dump_without_a_hint() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 import structlog
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainSerializer
 from structlog.testing import LogCapture
 
 import worker.tools
@@ -22,6 +22,10 @@ from worker.tools import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
 WAIT_S = 10
 A_MOMENT = timedelta(milliseconds=30)
 TENANT: contextvars.ContextVar[str] = contextvars.ContextVar("TENANT", default="nobody")
+
+
+class OddEnd(BaseException):
+    """What only a library's author would raise."""
 
 
 @pytest.fixture(autouse=True)
@@ -214,14 +218,22 @@ async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exceptio
 
 @pytest.mark.parametrize(
     "raised",
-    [StopIteration, SystemExit, asyncio.CancelledError, concurrent.futures.CancelledError],
-    ids=["StopIteration", "SystemExit", "asyncio", "concurrent"],
+    [
+        StopIteration,
+        SystemExit,
+        KeyboardInterrupt,
+        GeneratorExit,
+        OddEnd,
+        asyncio.CancelledError,
+        concurrent.futures.CancelledError,
+    ],
+    ids=lambda raised: f"{raised.__module__}.{raised.__name__}",
 )
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_what_would_end_more_than_the_call(
     runner: ToolRunner, logged: list[Any], raised: type[BaseException], is_async: bool
 ) -> None:
-    """`next` of nothing, `sys.exit` and a foreign cancellation end the tool, and no more."""
+    """`next` of nothing, `sys.exit`, Ctrl-C, a foreign cancellation: only the tool ends."""
 
     @tool
     async def fail() -> str:
@@ -238,6 +250,37 @@ async def test_what_would_end_more_than_the_call(
     assert record.is_error
     assert raised.__name__ in record.output
     assert logged
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, OddEnd])
+async def test_validator_that_would_end_the_worker(
+    runner: ToolRunner, logged: list[Any], raised: type[BaseException]
+) -> None:
+    """An author's validators and serializers end the call, and no more."""
+
+    def leave(_: Any) -> Any:
+        raise raised
+
+    @tool
+    async def refund(cents: Annotated[int, AfterValidator(leave)]) -> str:
+        """Refund.
+
+        Args:
+            cents: How much.
+        """
+        raise AssertionError("run with invalid arguments")
+
+    @tool
+    async def find() -> Annotated[int, PlainSerializer(leave)]:
+        """Find."""
+        return 5
+
+    for record in (
+        await execute(runner, refund, '{"cents": 5}'),
+        await execute(runner, find),
+    ):
+        assert record.is_error
+        assert raised.__name__ in record.output
 
 
 async def test_result_that_is_no_json(runner: ToolRunner, logged: list[Any]) -> None:

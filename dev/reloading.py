@@ -1,0 +1,90 @@
+"""`make dev`: app and worker in one process, started again on each change of the code.
+
+Restate (and the demo model, without a provider key) run beside it and stay.
+
+    python -m dev.reloading
+"""
+
+import importlib
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+import watchfiles
+from pydantic import ValidationError
+
+from dev.local import STOPS, fail, own_stack
+from dev.restate_binary import ROOT
+from dev.settings import LocalSettings
+from dev.signals import INTERRUPTED, interruptible
+from dev.stack import Stack
+from shared.settings import SharedSettings
+
+_OWN = ("app", "worker", "shared")
+_LOOK_EVERY_MS = 500
+
+
+def main() -> int:
+    """Start Restate, then the process, again after each change."""
+    try:
+        settings = LocalSettings()
+        stack = own_stack(settings, settings.stack_dir or ROOT / ".data" / "dev")
+        with interruptible(stack.stop):
+            _serve(stack)
+    except ValidationError as error:
+        return fail(f"The settings are not valid:\n{error}")
+    except STOPS as error:
+        return fail(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def watched(agents: str) -> list[Path]:
+    """Return the folders and files that app, worker and the module of agents are made of."""
+    own = [ROOT / name for name in _OWN]
+    importlib.invalidate_caches()
+    # Without an import: the module may have a mistake, or only be written next.
+    spec = PathFinder.find_spec(agents.partition(".")[0])
+    if spec is None:
+        return own
+    if spec.submodule_search_locations is not None:
+        return own + [
+            path
+            for location in spec.submodule_search_locations
+            if (path := Path(location).resolve()) not in own
+        ]
+    # Not its whole folder, which may hold anything; what it imports lies beside it.
+    return own + sorted(Path(spec.origin).resolve().parent.glob("*.py")) if spec.origin else own
+
+
+def _serve(stack: Stack) -> None:
+    print(f"app {stack.app_url} · Restate's UI {stack.admin_url} · Ctrl-C ends it", flush=True)
+    if stack.demo_model:
+        print("model: the demo model, a stand-in (no provider key found)", flush=True)
+    stack.start_demo_model()
+    stack.start_restate()
+    while True:
+        stack.start_all_in_one()
+        _wait_for_change(stack)
+        stack.all_in_one.terminate()
+
+
+def _wait_for_change(stack: Stack) -> None:
+    """Wait until a file is saved or new, and say so when nothing else is going on.
+
+    The watch begins anew each time, since one on a file ends when an editor replaces the file.
+    """
+    said = False
+    agents = SharedSettings(_env_file=ROOT / ".env").agents  # pyright: ignore[reportCallIssue]  # pydantic-settings' own parameter
+    paths = watched(agents)
+    for changes in watchfiles.watch(*paths, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True):
+        if changes or watched(agents) != paths:
+            return
+        if not said and not stack.all_in_one.running:
+            print("Waiting for a change …", flush=True)
+            said = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

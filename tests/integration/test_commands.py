@@ -1,0 +1,249 @@
+"""The commands of the Makefile: what they start ends with them, and they say what goes on."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from dev.ports import free_ports
+from dev.process_table import ProcessTable
+from dev.restate_binary import ROOT
+from tests.fakes.api import DEADLINE_S, wait_until
+
+PORTS = (
+    "APP_PORT",
+    "WORKER_PORT",
+    "RESTATE_INGRESS_PORT",
+    "RESTATE_ADMIN_PORT",
+    "RESTATE_NODE_PORT",
+    "DEMO_MODEL_PORT",
+)
+AGENT = "from shared import Agent\nagents = [Agent(name='mine', instructions='Help.')]\n"
+
+
+class Command:
+    """A command on a terminal of its own."""
+
+    def __init__(self, module: str, *arguments: str, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self._terminal, inner = pty.openpty()
+        self._said = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            process_group=0,
+        )
+        os.close(inner)
+        os.set_blocking(self._terminal, False)
+
+    def press_ctrl_c(self) -> None:
+        """Do what the terminal would: signal all of the foreground's processes."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def said(self) -> str:
+        try:
+            while read := os.read(self._terminal, 65536):
+                self._said += read.decode().replace("\r\n", "\n")
+        except OSError:  # nothing more for now, or closed by the command's end
+            pass
+        return self._said
+
+    def wait_to_say(self, text: str) -> None:
+        wait_until(lambda: text in self.said(), f"{text!r} in {self.said()!r}")
+
+    def wait_to_end(self) -> float:
+        """Return how long that took."""
+        began = time.monotonic()
+        wait_until(lambda: self.said() is not None and self.process.poll() is not None, "the end")
+        return time.monotonic() - began
+
+    def left(self) -> list[psutil.Process]:
+        """Return what runs with this test's environment."""
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            try:
+                mark = process.environ().get("TMPDIR")
+            except psutil.Error:
+                continue
+            if mark == self.environment["TMPDIR"] and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        return found
+
+    def close(self) -> None:
+        for process in self.left():
+            process.kill()
+        self.process.wait(10)
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "STACK_DIR": str(tmp_path / "stack"),
+        "PYTHONPATH": str(tmp_path),
+        "MODEL": "",
+        "AGENTS": "shared.agents",
+        **ports,
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
+
+    def begin(module: str, *arguments: str, **changes: str) -> Command:
+        started.append(Command(module, *arguments, environment={**environment, **changes}))
+        return started[-1]
+
+    yield begin
+    for command in started:
+        command.close()
+
+
+# Ctrl-C.
+
+
+@pytest.mark.parametrize("moment", ["Starting Restate", "turn.started", "SIGKILL of the worker"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_the_demo(start: Callable[..., Command], moment: str, times: int) -> None:
+    """Ctrl-C ends the demo within moments and with one line, and leaves nothing; twice, sooner."""
+    demo = start("dev.demo")
+    demo.wait_to_say(moment)
+    for _ in range(times):
+        demo.press_ctrl_c()
+        time.sleep(0.1)
+    assert demo.wait_to_end() < (4 if times == 1 else 3)
+    assert demo.left() == []
+    assert demo.said().count("Stopping …") == 1
+    assert "Traceback" not in demo.said()
+
+
+def test_a_closed_terminal(start: Callable[..., Command]) -> None:
+    """The end of the terminal is the end of the demo."""
+    demo = start("dev.demo")
+    demo.wait_to_say("turn.started")
+    demo.process.send_signal(signal.SIGHUP)
+    demo.wait_to_end()
+    assert demo.left() == []
+
+
+@pytest.mark.parametrize("started", ["restate", "worker", "app"])
+def test_ctrl_c_while_the_local_stack_starts(start: Callable[..., Command], started: str) -> None:
+    """`up-local` that is interrupted leaves nothing, whatever it has started."""
+    up = start("dev.local", "up")
+    table = ProcessTable(Path(up.environment["STACK_DIR"]))
+    wait_until(lambda: started in table.alive(), f"{started} in stack.json")
+    up.press_ctrl_c()
+    up.wait_to_end()
+    assert up.left() == []
+    assert table.alive() == {}
+    assert "Traceback" not in up.said()
+
+
+# `up-local`, `down-local`, `register`.
+
+
+def test_down_after_a_part_has_died(start: Callable[..., Command]) -> None:
+    """`down-local` ends what is left of a stack, and then it can be started again."""
+    up = start("dev.local", "up")
+    up.wait_to_end()
+    table = ProcessTable(Path(up.environment["STACK_DIR"]))
+    table.alive()["restate"].kill()
+    down = start("dev.local", "down")
+    down.wait_to_end()
+    assert (down.process.returncode, down.left()) == (0, [])
+    assert "Traceback" not in down.said()
+    again = start("dev.local", "up")
+    again.wait_to_end()
+    assert again.process.returncode == 0, again.said()
+    start("dev.local", "down").wait_to_end()
+
+
+def test_down_after_up_was_killed(start: Callable[..., Command]) -> None:
+    """Processes are written down as they start, so that `down-local` finds them."""
+    up = start("dev.local", "up")
+    table = ProcessTable(Path(up.environment["STACK_DIR"]))
+    wait_until(lambda: "worker" in table.alive(), "the worker in stack.json")
+    up.process.kill()
+    down = start("dev.local", "down")
+    down.wait_to_end()
+    assert down.left() == []
+
+
+def test_agents_of_ones_own(start: Callable[..., Command], tmp_path: Path) -> None:
+    """A module elsewhere is found by both processes, and the call that is shown names its agent."""
+    (tmp_path / "agents_elsewhere.py").write_text(AGENT)
+    up = start("dev.local", "up", AGENTS="agents_elsewhere", DATADOG_API_KEY="d")
+    up.wait_to_end()
+    assert up.process.returncode == 0, up.said()
+    address = f"http://127.0.0.1:{up.environment['APP_PORT']}/agents/mine/runs"
+    assert f"curl {address} " in up.said()
+    run = httpx.post(address, json={"input": "Hello"}, trust_env=False, timeout=30).json()
+    assert "stand-in" in run["output"]
+    start("dev.local", "down").wait_to_end()
+
+
+def test_register_elsewhere(start: Callable[..., Command]) -> None:
+    """`register` goes where RESTATE_ADMIN_URL says, and its Ctrl-C is no error."""
+    with socket.create_server(("127.0.0.1", 0)) as admin:
+        admin.settimeout(DEADLINE_S)
+        url = f"http://127.0.0.1:{admin.getsockname()[1]}"
+        command = start("dev.local", "register", RESTATE_ADMIN_URL=url)
+        admin.accept()[0].close()
+        command.press_ctrl_c()
+        command.wait_to_end()
+    assert command.left() == []
+    assert "Traceback" not in command.said()
+
+
+# `make dev`.
+
+
+def test_mistakes_during_development(start: Callable[..., Command], tmp_path: Path) -> None:
+    """A mistake is shown, the next save is served, and Ctrl-C ends all of it."""
+    module = tmp_path / "agents_in_work.py"
+    module.write_text("agents = [\n")
+    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev.wait_to_say("Waiting for a change …")
+    assert f'File "{module}"' in dev.said()
+    assert "SyntaxError" in dev.said()
+    assert "importlib" not in dev.said()
+    module.write_text(AGENT)
+    dev.wait_to_say("registered")
+    written = tmp_path / "written.py"
+    written.write_text("agents = no_such_name\n")
+    written.replace(module)
+    dev.wait_to_say("NameError")
+    wait_until(lambda: dev.said().count("Waiting for a change …") == 2, "the second wait")
+    assert "already dead" not in dev.said()
+    module.write_text(AGENT)
+    address = f"http://127.0.0.1:{dev.environment['APP_PORT']}/readyz"
+    wait_until(lambda: _is_ready(address), address)
+    dev.press_ctrl_c()
+    assert dev.wait_to_end() < 4
+    assert dev.left() == []
+    assert "Traceback" not in dev.said().partition("Stopping …")[2]
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(address, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

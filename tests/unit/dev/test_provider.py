@@ -1,0 +1,70 @@
+"""A local stack talks to the demo model unless somebody chose a model or a provider."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.provider import chosen_model, provider_keys
+from dev.restate_binary import ROOT
+from shared.settings import DEFAULT_MODEL
+
+CHOICES = [
+    ("OPENAI_API_KEY", "sk", DEFAULT_MODEL),
+    ("ANTHROPIC_API_KEY", "sk", DEFAULT_MODEL),
+    ("WORKER_PROVIDERS", "{}", DEFAULT_MODEL),
+    ("MODEL", "ollama/x", "ollama/x"),
+]
+NO_CHOICES = [("DATADOG_API_KEY", "d"), ("MY_OPENAI_API_KEY", "m"), ("OPENAI_API_KEY", "")]
+
+
+def test_the_list() -> None:
+    """The keys that count are those that compose hands to the worker."""
+    assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"} <= set(provider_keys())
+
+
+@pytest.mark.parametrize(("name", "value", "model"), CHOICES)
+def test_choices(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, model: str
+) -> None:
+    """A provider's key, its settings or a model is a choice, in the shell or in `.env`."""
+    (root / ".env").write_text(f"{name}='{value}'\n")
+    assert chosen_model() == model
+    (root / ".env").unlink()
+    monkeypatch.setenv(name, value)
+    assert chosen_model() == model
+
+
+@pytest.mark.parametrize(("name", "value"), NO_CHOICES)
+def test_no_choice(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Other programs' keys are none, and neither is an empty one."""
+    (root / ".env").write_text(f"{name}={value}\n")
+    monkeypatch.setenv(name, value)
+    assert chosen_model() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "demo"),
+    [
+        *((name, value, False) for name, value, _ in CHOICES),
+        *((*pair, True) for pair in NO_CHOICES),
+    ],
+)
+def test_make_up_counts_the_same(tmp_path: Path, name: str, value: str, demo: bool) -> None:
+    """`make up` starts the demo model by the same rule, in what compose hands to the worker."""
+    given = value or '""'
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\n[ "$2" = config ] || exit 1\n'
+        f"printf '      %s\\n' 'LOG_LEVEL: null' 'XAI_API_KEY: null' '{name}: {given}'\n"
+    )
+    docker.chmod(0o755)
+    said = subprocess.run(
+        ["make", "--no-print-directory", "up"],
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path}:/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("the demo model answers" in said.stdout) == demo
