@@ -206,7 +206,8 @@ class Ingress:
             return await self._undecided(order, key)
         self._check(answer, 200)
         submitted = _SUBMITTED.validate_json(answer.body)
-        await self._arrival(order)
+        if submitted.outcome in ("granted", "queued", "known"):
+            await self._arrival(order)
         return submitted
 
     async def wait_for_submission(self, invocation_id: str, wait_s: float) -> bool:
@@ -283,12 +284,12 @@ class Ingress:
     async def decide(self, tenant: str, run_id: str, order: DecideOrder) -> DecideAnswer:
         """Hand over a person's decision on a tool call."""
         path = self._run_path("call", tenant, run_id, "decide")
-        return _DECIDED.validate_json(await self._read(path, order))
+        return _DECIDED.validate_json(await self._read(path, order, _ACCEPT_TIMEOUT_S))
 
     async def steer(self, tenant: str, order: SteerOrder) -> SteerAnswer:
         """Hand over a message to a run that is going on."""
         path = self._run_path("call", tenant, order.run_id, "steer")
-        return _STEERED.validate_json(await self._read(path, order))
+        return _STEERED.validate_json(await self._read(path, order, _ACCEPT_TIMEOUT_S))
 
     async def thread_status(self, tenant: str, thread_id: str) -> ThreadStatus | None:
         """Return who has the turn on a thread; None if there is no such thread."""

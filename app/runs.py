@@ -104,6 +104,11 @@ def broken_run(run_id: str, run: Run | None, broken: Broken) -> Run:
     return known.model_copy(update={"status": "failed", "waiting_for": None, "error": error})
 
 
+def is_broken(run: Run) -> bool:
+    """Tell whether a run was ended from outside, so that its own state can't say so."""
+    return run.status == "failed" and run.ended_at is None
+
+
 def unseen_run(run_id: str, engine: EngineState | None) -> Run:
     """Return a run of which only Restate can tell something."""
     return Run(

@@ -32,14 +32,13 @@ class Inflight:
         except asyncio.CancelledError:
             if task not in self._aborted:
                 raise
+            # From here on nothing can cancel it: the run waits for its value.
+            self._forget(run_id, task)
             task.uncancel()
             await asyncio.sleep(_GRACE_S)
             return aborted()
         finally:
-            self._aborted.discard(task)
-            self._steps[run_id].discard(task)
-            if not self._steps[run_id]:
-                del self._steps[run_id]
+            self._forget(run_id, task)
 
     def abort(self, run_id: str) -> None:
         """Break a run's steps off; each ends with its `aborted` value."""
@@ -52,3 +51,10 @@ class Inflight:
         for task in list(self._steps.get(run_id, ())):
             self._aborted.discard(task)
             task.cancel()
+
+    def _forget(self, run_id: str, task: asyncio.Task[object]) -> None:
+        self._aborted.discard(task)
+        if steps := self._steps.get(run_id):
+            steps.discard(task)
+            if not steps:
+                del self._steps[run_id]

@@ -142,15 +142,16 @@ class ToolCalls:
             self._pending.pop(pending, None)
         self._resolutions[resolution.call_id] = resolution
         self._progress.reach(resolution.at)
-        self._progress.change(
+        self._progress.become(
+            "running",
+            waiting_for=None,
             approvals=[
                 approval.model_copy(update={"resolution": resolution})
                 if approval.call_id == resolution.call_id
                 else approval
                 for approval in self._progress.run.approvals
-            ]
+            ],
         )
-        self._progress.save()
         self._progress.emit(ApprovalResolved, **resolution.model_dump())
 
     async def _withdraw(self) -> None:

@@ -9,6 +9,7 @@ from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit
 from app.parts import AppParts
 from app.routes.runs import RunId
+from app.runs import is_broken
 from shared.contract import DecideAnswer, DecideOrder
 from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
 from shared.protocol import ApprovalPage, Decision, Resolution
@@ -34,8 +35,8 @@ async def decide(
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     parts = AppParts.of(request)
     run = await parts.reader.read(tenant, run_id)
-    if run.error and run.error.type == "killed":
-        raise RunEnded(f"The run {run_id} was killed; nothing waits any more.")
+    if is_broken(run):
+        raise _ended(run_id)
     order = DecideOrder(call_id=call_id, decision=body, at=datetime.now(UTC))
     answer = await parts.ingress.decide(tenant, run_id, order)
     if answer.resolution and answer.outcome == "decided":
@@ -60,5 +61,9 @@ def _problem(
             extra={"errors": [fault.model_dump() for fault in answer.faults]},
         )
     if answer.outcome == "ended":
-        return RunEnded(f"The run {run_id} has ended; nothing waits any more.")
+        return _ended(run_id)
     return UnknownApproval(f"The call {call_id} of {run_id} does not wait for a decision.")
+
+
+def _ended(run_id: str) -> RunEnded:
+    return RunEnded(f"The run {run_id} has ended; nothing waits any more.")

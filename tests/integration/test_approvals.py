@@ -1,11 +1,18 @@
 """Tool calls that wait for a person: decided once, by whoever is first, and for days if need be."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.fakes.api import Api, TestStack, assert_events_are_whole, assert_valid_conversation
+from tests.fakes.api import (
+    Api,
+    TestStack,
+    assert_events_are_whole,
+    assert_valid_conversation,
+    wait_until,
+)
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import call, calls, text
 
@@ -103,7 +110,7 @@ def test_only_when_needed(api: Api, model: ScriptedModel, key: str) -> None:
     )
     run_id = api.start("tester", key)
     run = api.wait_for_approval(run_id, 2)
-    assert [approval["call_id"] for approval in run["approvals"]] == ["1.1", "1.2"]
+    assert {approval["call_id"] for approval in run["approvals"]} == {"1.1", "1.2"}
     api.wait_for_event(run_id, type="tool_call.completed", call_id="1.3")
     assert api.decide(run_id, "1.2", "approve").status_code == 200
     assert api.decide(run_id, "1.1", "reject").status_code == 200
@@ -125,9 +132,8 @@ def test_expiry(api: Api, model: ScriptedModel, key: str) -> None:
     """An approval that nobody gives in time expires; then it is too late."""
     model.script(key, [call("pay_now", cents=1), text("sorry")])
     run_id = api.start("tester", key)
-    run = api.result(run_id) if api.wait_for_approval(run_id) else {}
-    if run["status"] == "waiting":
-        run = api.wait_for_status(run_id, "completed")
+    api.wait_for_approval(run_id)
+    run = api.wait_for_status(run_id, "completed")
     assert "in time" in _tools(run)[0]["content"]
     assert run["approvals"][0]["resolution"]["action"] == "expired"
     assert run["approvals"][0]["resolution"]["at"] == run["approvals"][0]["expires_at"]
@@ -179,6 +185,43 @@ def test_killed_while_it_waits(api: Api, stack: TestStack, model: ScriptedModel,
     assert api.decide(run_id, "1.0", "approve").status_code == 409
     assert api.steer(run_id, "hello").status_code == 409
     assert api.steer(run_id, "hello", {"Idempotency-Key": "k"}).status_code == 409
+
+
+def test_plain_start(api: Api, model: ScriptedModel, key: str) -> None:
+    """A plain start is answered as soon as the run waits for a person, or behind one that does."""
+    thread_id = key.replace(" ", "-")
+    model.script(f"{key} one", [call("pay", cents=3), text("done")])
+    model.script(f"{key} two", [text("two")])
+    began = time.monotonic()
+    first = api.post("tester", f"{key} one", thread_id=thread_id)
+    second = api.post("tester", f"{key} two", thread_id=thread_id)
+    assert time.monotonic() - began < 10
+    assert (first.status_code, first.json()["waiting_for"]) == (202, "approval")
+    assert (second.status_code, second.json()["status"]) == (202, "queued")
+    run_id = first.json()["run_id"]
+    again = api.http.get(f"/runs/{run_id}/result")
+    assert (again.status_code, again.json()["status"]) == (202, "waiting")
+    assert api.decide(run_id, "1.0", "approve").status_code == 200
+    assert api.result(run_id)["output"] == "done"
+    assert api.result(second.json()["run_id"])["output"] == "two"
+
+
+def test_listed_over_all_runs(api: Api, model: ScriptedModel, key: str) -> None:
+    """What waits is listed with its run, until it is decided."""
+    model.script(key, [calls(call("pay", cents=1), call("pay", cents=2)), text("done")])
+    run_id = api.start("tester", key)
+    api.wait_for_approval(run_id, 2)
+
+    def listed() -> set[str]:
+        items = api.http.get("/approvals", params={"limit": 100}).json()["items"]
+        return {item["call_id"] for item in items if item["run_id"] == run_id}
+
+    assert listed() == {"1.0", "1.1"}
+    api.decide(run_id, "1.0", "reject")
+    wait_until(lambda: listed() == {"1.1"}, "one approval less")
+    api.decide(run_id, "1.1", "reject")
+    api.result(run_id)
+    assert listed() == set()
 
 
 def test_agents_say_what_needs_approval(api: Api) -> None:

@@ -19,26 +19,30 @@ def test_heard_before_the_next_model_call(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
     """A message to a run in a tool is in the next model call, in an event, and in the run."""
-    model.script(key, [call("hold", gate=key), text("ok")])
-    run_id = api.start("tester", key)
+    said = f"{key} hurry"
+    model.script(f"{key} start", [call("hold", gate=key)])
+    model.script(said, [text("ok")])
+    run_id = api.start("tester", f"{key} start")
     stack.wait_for_effects(1, gate=key)
-    answer = api.steer(run_id, "hurry")
+    answer = api.steer(run_id, said)
     assert answer.status_code == 202
     stack.open_gate(key)
     run = api.result(run_id)
-    assert [m["content"] for m in model.requests(key)[1].messages][-1] == "hurry"
+    assert run["output"] == "ok"
+    assert [m["role"] for m in model.requests(said)[0].messages][-2:] == ["tool", "user"]
     [heard] = [e["message"] for e in api.events(run_id) if e["type"] == "steer.received"]
-    assert (heard["id"], heard["content"]) == (answer.json()["message_id"], "hurry")
+    assert (heard["id"], heard["content"]) == (answer.json()["message_id"], said)
     assert heard in run["messages"]
 
 
 def test_during_the_last_model_call(api: Api, model: ScriptedModel, key: str) -> None:
     """A message that comes while the last answer is written makes the run answer it too."""
     gate = Gate()
-    model.script(key, [text("first", gate=gate), text("second")])
-    run_id = api.start("tester", key)
-    model.wait_for(key)
-    assert api.steer(run_id, "and?").status_code == 202
+    model.script(f"{key} start", [text("first", gate=gate)])
+    model.script(f"{key} and?", [text("second")])
+    run_id = api.start("tester", f"{key} start")
+    model.wait_for(f"{key} start")
+    assert api.steer(run_id, f"{key} and?").status_code == 202
     gate.open()
     run = api.result(run_id)
     assert (run["output"], run["turn"]) == ("second", 2)
@@ -58,32 +62,35 @@ def test_ended_unknown_invalid(api: Api, model: ScriptedModel, key: str) -> None
 
 def test_repeated_request(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """The same key is the same message, also after the end; with another body it is a 422."""
-    model.script(key, [call("hold", gate=key), text("ok")])
-    run_id = api.start("tester", key)
+    said, headers = f"{key} hurry", {"Idempotency-Key": "k"}
+    model.script(f"{key} start", [call("hold", gate=key)])
+    model.script(said, [text("ok")])
+    run_id = api.start("tester", f"{key} start")
     stack.wait_for_effects(1, gate=key)
-    api.steer(run_id, "other")
-    first = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
-    again = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
+    api.steer(run_id, f"{key} other")
+    first = api.steer(run_id, said, headers)
+    again = api.steer(run_id, said, headers)
     assert again.json() == first.json()
-    assert api.steer(run_id, "slow down", {"Idempotency-Key": "k"}).status_code == 422
+    assert api.steer(run_id, "slow down", headers).status_code == 422
     stack.open_gate(key)
     run = api.result(run_id)
-    assert [m["content"] for m in run["messages"]].count("hurry") == 1
-    late = api.steer(run_id, "hurry", {"Idempotency-Key": "k"})
+    assert [m["content"] for m in run["messages"]].count(said) == 1
+    late = api.steer(run_id, said, headers)
     assert (late.status_code, late.json()) == (202, first.json())
 
 
-def test_a_hundred_at_once(api: Api, model: ScriptedModel, key: str) -> None:
+def test_a_hundred_at_once(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """Of a hundred messages around a run's end, each is in the run once, or was refused."""
-    model.script(key, [*(call("note", text=str(i)) for i in range(4)), *([text("ok")] * 101)])
+    count = 20 if stack.always_replays else 100
+    model.script(key, [text("ok", delay_s=0.1)])
     run_id = api.start("tester", key, limits={"max_turns": 200})
     with ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(lambda i: api.steer(run_id, f"message {i}"), range(100)))
+        answers = list(pool.map(lambda i: api.steer(run_id, f"{key} message {i}"), range(count)))
     assert {answer.status_code for answer in answers} <= {202, 409}
     taken = [i for i, answer in enumerate(answers) if answer.status_code == 202]
     run = api.result(run_id)
-    heard = [m["content"] for m in run["messages"] if str(m["content"]).startswith("message ")]
-    assert sorted(heard) == sorted(f"message {i}" for i in taken)
+    heard = [m["content"] for m in run["messages"] if f"{key} message" in str(m["content"])]
+    assert sorted(heard) == sorted(f"{key} message {i}" for i in taken)
     assert taken
     ids = {answer.json()["message_id"] for answer in answers if answer.status_code == 202}
     assert ids <= {m["id"] for m in run["messages"]}
@@ -95,20 +102,25 @@ def test_queued_run_can_be_steered(
 ) -> None:
     """What is said to a run that waits for its turn is in its first model call."""
     model.script(f"{key} one", [call("hold", gate=key), text("ok")])
-    model.script(f"{key} two", [text("ok")])
+    model.script(f"{key} m2", [text("ok")])
     first = api.start("tester", f"{key} one", thread_id=thread_id)
     stack.wait_for_effects(1, gate=key)
     second = api.start("tester", f"{key} two", thread_id=thread_id)
     for number in range(3):
-        assert api.steer(second, f"m{number}").status_code == 202
+        assert api.steer(second, f"{key} m{number}").status_code == 202
     stack.open_gate(key)
     assert api.result(first)["output"] == "ok"
     assert api.result(second)["output"] == "ok"
-    told = [m["content"] for m in model.requests(f"{key} two")[0].messages]
-    assert told[-4:] == [f"{key} two", "m0", "m1", "m2"]
+    told = [m.get("content") for m in model.requests(f"{key} m2")[0].messages]
+    assert told[-4:] == [f"{key} two", f"{key} m0", f"{key} m1", f"{key} m2"]
 
 
 # A thread that is busy
+
+
+def _wait_until_free(api: Api, thread_id: str) -> None:
+    path = f"/threads/{thread_id}"
+    wait_until(lambda: api.http.get(path).json()["status"] == "idle", "a free thread")
 
 
 def _hold(api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str) -> str:
@@ -127,9 +139,7 @@ def test_reject(api: Api, stack: TestStack, model: ScriptedModel, key: str, thre
     assert busy.json()["run_id"] == holder
     stack.open_gate(key)
     api.result(holder)
-    wait_until(
-        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "a free thread"
-    )
+    _wait_until_free(api, thread_id)
     assert api.run("tester", f"{key} new", thread_id=thread_id, on_busy="reject")["output"] == "ok"
 
 
@@ -145,6 +155,7 @@ def test_interrupt(
     assert urgent["output"] == "urgent"
     assert api.get(holder)["status"] == "cancelled"
     assert api.result(waiting)["started_at"] >= urgent["ended_at"]
+    _wait_until_free(api, thread_id)
     runs = [m["run_id"] for m in api.messages(thread_id)]
     assert list(dict.fromkeys(runs)) == [holder, urgent["run_id"], waiting]
     assert_valid_conversation(api.messages(thread_id))
@@ -155,6 +166,7 @@ def test_steer_a_busy_thread(
 ) -> None:
     """The holder takes the input, its answer is the answer; a repeated request finds it again."""
     holder = _hold(api, stack, model, key, thread_id)
+    model.script(f"{key} more", [text("more")])
     body = {"thread_id": thread_id, "on_busy": "steer"}
     headers = {"Prefer": "respond-async", "Idempotency-Key": key}
     taken = api.post("tester", f"{key} more", headers, **body)
@@ -202,9 +214,7 @@ def test_race(
         answers = list(pool.map(start, range(count)))
     statuses = [status for status, _ in answers]
     assert set(statuses) <= ({200, 409} if on_busy == "reject" else {200})
-    wait_until(
-        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "a free thread"
-    )
+    _wait_until_free(api, thread_id)
     messages = api.messages(thread_id)
     assert_valid_conversation(messages)
     said = [m["content"] for m in messages if m["role"] == "user"]
