@@ -11,12 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from shared.contract import RunOrder
+from shared.contract import RunOrder, SteeringMessage
+from shared.protocol import Approval, Resolution
 from tests.fakes.api import Api, TestStack
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Gate, call, calls, text
 from worker.records import (
     JOURNAL_VERSION,
+    ApprovalCheck,
     ModelOutcome,
     PinOutcome,
     StoredMessage,
@@ -30,6 +32,10 @@ _RECORDS: dict[str, Any] = {
     "PinOutcome": PinOutcome,
     "ModelOutcome": ModelOutcome,
     "ToolRecord": ToolRecord,
+    "ApprovalCheck": ApprovalCheck,
+    "Approval": Approval,
+    "Resolution": Resolution,
+    "SteeringMessage": SteeringMessage,
     "StoredMessage": StoredMessage,
     "Head": Head,
     "Join": Join,
@@ -48,12 +54,23 @@ def _recorded(part: str, now: Any) -> Any:
 
 def test_commands(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A run's commands come in the recorded order, under the recorded names."""
-    gate = Gate()
+    gate, answering = Gate(), Gate()
     model.script(
-        key, [calls(call("note", text="a"), call("fail", text="b")), text("ok", gate=gate)]
+        f"{key} start",
+        [
+            calls(call("note", text="a"), call("fail", text="b")),
+            call("pay", cents=1),
+            text("done", gate=answering),
+        ],
     )
-    run_id = api.start("tester", key, thread_id=key.replace(" ", "-"), after_s=0.1)
-    model.wait_for(key, turn=2)
+    model.script(f"{key} more", [text("ok", gate=gate)])
+    run_id = api.start("tester", f"{key} start", thread_id=key.replace(" ", "-"), after_s=0.1)
+    api.wait_for_approval(run_id)
+    api.decide(run_id, "2.0", "approve")
+    model.wait_for(f"{key} start", turn=3)
+    api.steer(run_id, f"{key} more")
+    answering.open()
+    model.wait_for(f"{key} more")
     rows = stack.query(
         "SELECT entry_type, name, entry_json FROM sys_journal"
         f" WHERE id = '{stack.invocation_id(run_id)}' AND entry_type LIKE 'Command:%'"
