@@ -6,6 +6,7 @@ from functools import partial
 
 import aiohttp
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from redis.asyncio import Redis
 
 from app.admin import Admin
@@ -40,6 +41,20 @@ def create_app(
         ),
         responses=problem_responses(),
     )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "Prefer",
+            ],
+            expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
+        )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)

@@ -1,6 +1,7 @@
 """A run's events as server-sent events: the committed ones from any number on, and live ones."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 from fastapi.sse import format_sse_event
@@ -25,6 +26,7 @@ MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING_S = 15.0
 _RECONNECT_MS = 1000
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 _POLL_S = (0.05, 0.5)
 # With the live channel, polling is only for runs that are killed, or executed elsewhere.
 _SLOW_POLL_S = 2.0
@@ -56,11 +58,16 @@ async def sse(
             yield format_sse_event(
                 event=event.type,
                 id=str(event.seq) if isinstance(event, Event) else None,
-                data_str=event.model_dump_json(),
+                data_str=_on_one_line(event.model_dump_json()),
             )
             pending = asyncio.ensure_future(anext(events, None))
     finally:
         pending.cancel()
+
+
+def _on_one_line(text: str) -> str:
+    """Escape what some clients take for the end of a line; JSON has it inside of texts only."""
+    return text if text.isascii() else _LINE_ENDS.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
 async def follow(
