@@ -45,7 +45,7 @@ def test_run_for_a_script(stack: TestStack, api: Api, model: ScriptedModel, key:
     thread_id = key.replace(" ", "-")
     options = ["--thread", thread_id, "--metadata", "ticket=7", "--max-turns", "1"]
     ended = _agents(stack, "run", "tester", key, "--json", *options)
-    events = _lines(ended)
+    events = [event for event in _lines(ended) if "seq" in event]
     run = events[-1]["run"]
     assert ended.returncode == 1
     assert run["incomplete_reason"] == "max_turns"
@@ -73,7 +73,8 @@ def test_the_same_key(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A start that is repeated under its key gives the same run, from its first event on."""
     model.script(key, [text("once")])
     arguments = ["run", "tester", key, "--idempotency-key", key, "--json"]
-    first, second = (_lines(_agents(stack, *arguments)) for _ in range(2))
+    told = [_lines(_agents(stack, *arguments)) for _ in range(2)]
+    first, second = ([event for event in events if "seq" in event] for events in told)
     assert first == second
 
 
@@ -106,3 +107,33 @@ def test_a_refusal(stack: TestStack) -> None:
     ended = _agents(stack, "run", "nobody", "hello")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "tester" in ended.stderr
+
+
+def test_approve(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A script is told how to decide; what waits is listed, approved, and the run goes on."""
+    model.script(key, [call("pay", cents=5), text("paid at last")])
+    asked = _agents(stack, "run", "tester", key, "--thread", key.replace(" ", "-"))
+    assert asked.returncode == 4
+    [command] = [line for line in asked.stderr.splitlines() if "agents approve" in line]
+    run_id, call_id = command.split()[2:4]
+    waiting = json.loads(_agents(stack, "approvals", "--json").stdout)["items"]
+    assert (run_id, call_id) in {(item["run_id"], item["call_id"]) for item in waiting}
+    assert _agents(stack, "approve", run_id, call_id, "--by", "ann").returncode == 0
+    watched = _agents(stack, "watch", run_id)
+    assert (watched.returncode, "paid at last" in watched.stdout) == (0, True)
+    assert "approved by ann" in watched.stdout
+    assert _agents(stack, "reject", run_id, call_id).returncode == 1
+
+
+def test_steer(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """A message typed in one terminal is seen in the one that watches the run."""
+    model.script(f"{key} start", [call("hold", gate=key)])
+    model.script(f"{key} hurry", [text("hurried")])
+    run_id = api.start("tester", f"{key} start")
+    stack.wait_for_effects(1, gate=key)
+    with Terminal(stack.app_url, "watch", run_id) as terminal:
+        assert _agents(stack, "steer", run_id, f"{key} hurry").returncode == 0
+        stack.open_gate(key)
+        assert terminal.wait() == 0
+        assert "hurried" in terminal.shown
+        assert "»" in terminal.shown
