@@ -4,8 +4,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests.fakes.api import (
     Api,
     TestStack,
@@ -230,25 +228,3 @@ def test_agents_say_what_needs_approval(api: Api) -> None:
     needs = [tools[name]["needs_approval"] for name in ("note", "pay", "pay_little")]
     assert needs == [False, True, "sometimes"]
     assert tools["pay_now"]["approval_timeout_s"] == 1
-
-
-@pytest.mark.crash
-def test_outlives_restarts_of_everything(
-    api: Api, stack: TestStack, model: ScriptedModel, key: str
-) -> None:
-    """A decision that is waited for survives the death of worker, app and Restate."""
-    model.script(key, [call("pay", cents=9), text("done")])
-    run_id = api.start("tester", key)
-    api.wait_for_approval(run_id)
-    for process, start in [
-        (stack.worker, stack.start_worker),
-        (stack.restate, stack.start_restate),
-        (stack.app, stack.start_app),
-    ]:
-        process.kill()
-        start()
-    stack.wait_ready()
-    api.wait_for_approval(run_id)
-    assert api.decide(run_id, "1.0", "approve").status_code == 200
-    assert api.result(run_id)["output"] == "done"
-    assert len(stack.effects(tool="pay", key=f"{run_id}:1.0")) == 1

@@ -13,6 +13,8 @@ from tests.fakes.api import Api, TestStack
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Gate, attempts, call, text
 
+pytestmark = pytest.mark.crash
+
 _COMMANDS = {"python": [sys.executable, "client.py"], "js": ["node", "client.mjs"]}
 _ODD = "one\u2028two\x85three \U0001f600 four five"
 
