@@ -104,9 +104,9 @@ class Compose:
         return self.client.get(f"/runs/{run_id}/result").raise_for_status().json()
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """Read a run's events to the last."""
-        lines = self.client.get(f"/runs/{run_id}/events").raise_for_status().text.splitlines()
-        return [json.loads(line.removeprefix("data: ")) for line in lines if line[:6] == "data: "]
+        """Read a run's committed events to the last."""
+        answer = self.client.get(f"/runs/{run_id}/events").raise_for_status()
+        return [event for event in _parse(answer.text) if "seq" in event]
 
     def refunds(self, run_id: str) -> tuple[int, int]:
         """Count a run's refunds: how often executed, how often paid."""
@@ -150,6 +150,23 @@ def test_a_fresh_clone_is_ready_and_answers(stack: Compose):
     assert "Hello there" in run["output"]
 
 
+def test_a_run_is_streamed(stack: Compose):
+    """Live events reach the app, which the worker lets in by the secret that compose has made."""
+    answer = stack.client.post(
+        "/agents/assistant/runs",
+        json={"input": "Hello there"},
+        headers={"Accept": "text/event-stream"},
+    )
+    events = _parse(answer.text)
+    deltas = [event["text"] for event in events if event["type"] == "message.delta"]
+    assert "".join(deltas) == events[-1]["run"]["output"]
+
+
+def test_the_command_line_is_in_the_image(stack: Compose):
+    listed = stack("exec", "-T", "app", "agents", "list", "--json")
+    assert [agent["name"] for agent in json.loads(listed)["items"]] == ["support", "assistant"]
+
+
 def test_a_run_can_be_read_and_watched(stack: Compose):
     run_id = stack.start_run("What about order A-1002?")
     types = [event["type"] for event in stack.events(run_id)]
@@ -158,6 +175,11 @@ def test_a_run_can_be_read_and_watched(stack: Compose):
     assert "tool_call.completed" in types
     run = stack.client.get(f"/runs/{run_id}").json()
     assert (run["status"], run["usage"]["tool_calls"]) == ("completed", 1)
+
+
+def _parse(stream: str) -> list[dict[str, Any]]:
+    lines = stream.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line[:6] == "data: "]
 
 
 def _docker_kill(stack: Compose) -> None:
