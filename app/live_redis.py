@@ -20,6 +20,8 @@ from shared.logging import get_logger
 from shared.names import key_of
 
 _BLOCK_MS = 15_000
+SILENCE_S = 20
+"""After this long without an answer Redis counts as lost: it answers after 15 s at the latest."""
 _RETRY_S = 0.5
 _logger = get_logger()
 

@@ -17,7 +17,7 @@ from app.ingress import Ingress
 from app.keyring import Keyring
 from app.listings import Listings
 from app.live import LiveSource, WorkerStreams
-from app.live_redis import RedisStreams
+from app.live_redis import SILENCE_S, RedisStreams
 from app.parts import AppParts
 from app.routes import agents, approvals, health, runs, steering, threads
 from app.runs import RunReader
@@ -101,7 +101,6 @@ async def _live_source(
         url = settings.streams_url or settings.worker_url
         yield WorkerStreams(session, url, settings.stream_key())
         return
-    # A reader waits without end, so only connecting has a timeout.
     url = settings.redis_url.get_secret_value()
-    async with Redis.from_url(url, socket_connect_timeout=2) as redis:  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=SILENCE_S) as redis:  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
         yield RedisStreams(redis, settings.service_prefix)

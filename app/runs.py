@@ -4,16 +4,25 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 
+from pydantic import BaseModel
+
 from app.admin import Admin, EngineState, Submission
 from app.ingress import Broken, Ended, Ingress, Outcome, Pending, Unknown
 from shared.agent import Agent
 from shared.contract import RunOrder
-from shared.errors import AdminUnavailable, InvalidRequest, UnknownRun, WorkerUnavailable
+from shared.errors import (
+    AdminUnavailable,
+    BodyTooLarge,
+    InvalidRequest,
+    UnknownRun,
+    WorkerUnavailable,
+)
 from shared.logging import get_logger
 from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 
 _RETURN_TIMEOUT_S = 2.0
+_MAX_ADDITION_BYTES = 1024 * 1024
 _logger = get_logger()
 
 
@@ -25,6 +34,7 @@ def make_order(
     Raises:
         InvalidRequest: The instructions need a name that the context lacks, or a message says
             nothing.
+        BodyTooLarge: It may have to be added to a run that goes on.
     """
     missing = [name for name in agent.placeholders if name not in request.context]
     if missing:
@@ -38,6 +48,8 @@ def make_order(
             },
         )
     messages = as_messages(request.input)
+    if request.on_busy == "steer":
+        check_addition(request)
     run_id = (
         derived_run_id(agent.name, tenant, idempotency_key)
         if idempotency_key
@@ -60,6 +72,19 @@ def make_order(
         body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:32],
         repeatable=idempotency_key is not None,
     )
+
+
+def check_addition(body: BaseModel) -> None:
+    """Refuse what is too large to be added to a run that goes on.
+
+    Raises:
+        BodyTooLarge: Restate could not replay the run any more.
+    """
+    if len(body.model_dump_json()) > _MAX_ADDITION_BYTES:
+        raise BodyTooLarge(
+            f"A run that goes on takes up to {_MAX_ADDITION_BYTES} bytes at once. Start a new "
+            "run, on the same thread."
+        )
 
 
 def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:

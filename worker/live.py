@@ -84,7 +84,8 @@ class LiveHub:
 
     def begin(self, key: str, run_id: str, turn: int) -> "LiveAnswer":
         """Begin to preview a model's answer; what was shown of this turn before is void."""
-        preview = self._previews.setdefault(key, _Preview(run_id))
+        # A closure that has long outlived its attempt speaks to nobody.
+        preview = self._previews.get(key) or _Preview(run_id)
         preview.turn = turn
         # Restate tells no attempt number. After a restart the clock's still is a higher one.
         preview.attempt = max(preview.attempt + 1, time.time_ns() // 1_000_000)

@@ -16,7 +16,7 @@ from shared.events import MessageCompleted, RunQueued, RunStarted, SteerReceived
 from shared.protocol import IncompleteReason, Run, RunError, Time, ToolCall, Usage
 from worker.inbox import Inbox
 from worker.interface import Cancelled, ModelCall, PlannedCall, StepFailed, Steps
-from worker.progress import Progress
+from worker.progress import MAX_RUN_BYTES, Progress
 from worker.records import ModelFault, ModelRecord, Pin, PinFailure, StoredMessage
 from worker.tool_calls import ToolCalls, shown_arguments
 
@@ -189,6 +189,9 @@ class AgentLoop:
                     message_id=None if left else steering.message_id,
                 )
                 self._progress.emit(SteerReceived, message=said.public())
+        if heard and not self._progress.fits(""):
+            message = f"The run has reached its limit of {MAX_RUN_BYTES} bytes."
+            raise _Failed(RunError(type="context-too-long", message=message, retryable=False))
 
     def _conclude(self, answer: ModelRecord) -> None:
         reason = _INCOMPLETE.get(answer.finish_reason)

@@ -9,6 +9,7 @@ from tests.fakes.api import (
     assert_valid_conversation,
     wait_until,
 )
+from tests.fakes.follower import Follower, assert_exact
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Gate, attempts, call, calls, fault, hang, text
 
@@ -34,6 +35,26 @@ def test_during_a_model_call(api: Api, model: ScriptedModel, key: str) -> None:
     _cancel(api, run_id)
     model.wait_for(key, outcome="aborted")
     wait_until(lambda: len(api.messages(thread_id)) == 1, "the question to be in the thread")
+
+
+def test_in_mid_stream(api: Api, model: ScriptedModel, key: str) -> None:
+    """What the model had said stays in the conversation, and is what the client shows."""
+    thread_id = key.replace(" ", "-")
+    gate = Gate(after_chunks=4)
+    model.script(f"{key} one", [text("one two three four five", gate=gate)])
+    run_id = api.start("tester", f"{key} one", thread_id=thread_id)
+    with Follower([str(api.http.base_url)], run_id) as follower:
+        follower.wait_for_text(1, "one two three")
+        run = _cancel(api, run_id)
+        follower.wait_for_end()
+    assert run["messages"][-1]["content"] == "one two three"
+    assert follower.of("message.completed")[0]["finish_reason"] == "cancelled"
+    assert run["usage"]["cost_usd"] is None
+    assert_exact(follower, run)
+    model.script(f"{key} next", [text("going on")])
+    assert api.run("tester", f"{key} next", thread_id=thread_id)["output"] == "going on"
+    assert_valid_conversation(api.messages(thread_id))
+    gate.open()
 
 
 def test_during_tool_calls(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:

@@ -60,6 +60,14 @@ def test_ended_unknown_invalid(api: Api, model: ScriptedModel, key: str) -> None
     assert api.http.post(f"/runs/{run_id}/messages", json=system).status_code == 422
 
 
+def test_too_large(api: Api, key: str) -> None:
+    """A message that would keep the run from being replayed is refused, and so is a decision."""
+    run_id, large = "tester." + "a" * 26, "x" * 1_100_000
+    assert api.steer(run_id, large).status_code == 413
+    assert api.decide(run_id, "1.0", "reject", reason=large).status_code == 413
+    assert api.post("tester", large, thread_id="t", on_busy="steer").status_code == 413
+
+
 def test_repeated_request(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """The same key is the same message, also after the end; with another body it is a 422."""
     said, headers = f"{key} hurry", {"Idempotency-Key": "k"}
