@@ -13,6 +13,7 @@ from shared.errors import (
     IdempotencyConflict,
     OperatorProblem,
     RestateUnavailable,
+    RunEnded,
     ThreadBusy,
     UnknownRun,
     WorkerUnavailable,
@@ -123,12 +124,20 @@ async def _submitted(parts: AppParts, order: RunOrder, answer: SubmitAnswer) -> 
         case "known":
             return await parts.reader.read(order.tenant, order.run_id)
         case "steered":
-            return await parts.reader.read(order.tenant, answer.run_id or "")
+            return await _read_taker(parts, order.tenant, answer.run_id or "")
         case "rejected":
             raise ThreadBusy(
                 f"The run {answer.run_id} has the turn on {order.thread_id}. No run was started.",
                 extra={"run_id": answer.run_id},
             )
+
+
+async def _read_taker(parts: AppParts, tenant: str, run_id: str) -> Run:
+    """Return the run that took the input."""
+    try:
+        return await parts.reader.read(tenant, run_id)
+    except UnknownRun:
+        raise RunEnded(f"The run {run_id} took the input, and was purged since.") from None
 
 
 async def _start_alone(

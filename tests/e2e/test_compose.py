@@ -19,6 +19,7 @@ import pytest
 from dev.ports import free_ports
 from dev.provider import DEMO_MODEL, demo_settings
 from dev.restate_binary import ROOT
+from worker.records import JOURNAL_VERSION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -262,13 +263,15 @@ def test_only_loopback_reaches_the_ports_and_nobody_the_worker(stack: Compose):
 
 
 def test_the_worker_serves_nobody_but_restate(stack: Compose):
-    status = stack.python(
-        "app",
-        "import http.client; worker = http.client.HTTPConnection('worker', 9081);"
-        "worker.request('POST', '/v1/invoke/support/run', body=b'');"
-        "print(worker.getresponse().status)",
-    )
-    assert status == "401"
+    asked = [("POST", f"/v{JOURNAL_VERSION}/invoke/support/run"), ("GET", "/streams/default%2Fx")]
+    for method, path in asked:
+        status = stack.python(
+            "app",
+            "import http.client; worker = http.client.HTTPConnection('worker', 9081);"
+            f"worker.request('{method}', '{path}', body=b'');"
+            "print(worker.getresponse().status)",
+        )
+        assert status == "401", path
     assert stack.python("worker", "open('/identity/restate.pem')", check=False) == "", (
         "the key that signs is not the worker's to read"
     )

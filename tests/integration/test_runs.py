@@ -128,7 +128,7 @@ def test_delayed_run_waits_for_its_time(api: Api, model: ScriptedModel, key: str
     run = api.result(run_id)
     assert run["output"] == "at last"
     assert run["started_at"] > run["created_at"]
-    assert len(api.messages(key.replace(" ", "-"))) == 2
+    wait_until(lambda: len(api.messages(key.replace(" ", "-"))) == 2, "both messages")
 
 
 def test_same_idempotency_key_is_the_same_run(api: Api, model: ScriptedModel, key: str) -> None:
