@@ -1,4 +1,4 @@
-"""Restate's ingress: the only module that knows its URLs, headers and statuses.
+"""Restate's ingress: the only module that knows its addresses, and what its answers mean.
 
 Reads go to the ingress itself where it knows the answer (a run's end), because that needs no
 worker. The worker's handlers answer the rest, within a short time or not at all.
@@ -7,7 +7,6 @@ worker. The worker's handlers answer the rest, within a short time or not at all
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,6 +15,8 @@ import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
 from app.closing import Closing
+from app.ingress_http import RETRY_AFTER, Answer, IngressHttp, Lost, unavailable
+from app.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
 from shared.contract import (
     CancelOrder,
     DecideAnswer,
@@ -35,8 +36,6 @@ from shared.contract import (
 )
 from shared.errors import (
     BadGateway,
-    BodyTooLarge,
-    NotRegistered,
     RestateUnavailable,
     WorkerUnavailable,
 )
@@ -50,8 +49,6 @@ _ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
 _RECONNECT_DELAY_S = 0.2
 _ARRIVAL_POLL_S = 0.001
-_RETRY_AFTER = {"Retry-After": "1"}
-_JSON = {"Content-Type": "application/json"}
 _NOT_READY = 470
 # What reads an end says the first, what waits for it the second, as if the run had failed so.
 _NOT_FOUND = re.compile(r'"(invocation )?not found"')
@@ -68,60 +65,12 @@ _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The run has returned."""
-
-    run: Run
-
-
-@dataclass(frozen=True)
-class Broken:
-    """The run did not return: somebody killed it, or the engine refused it."""
-
-    killed: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The run is accepted and has not ended."""
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Restate knows no such run."""
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """A run of this id was accepted before."""
-
-
-Outcome = Ended | Broken | Pending | Unknown
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    body: bytes
-    source: str
-
-    @property
-    def text(self) -> str:
-        return self.body.decode(errors="replace")[:500]
-
-
-class _Lost(Exception):
-    """The connection broke after the request was sent: it may have been accepted."""
-
-
 def maybe_accepted(run_id: str) -> RestateUnavailable:
     """Return the problem of a start of which nobody can tell whether Restate has accepted it."""
     return RestateUnavailable(
         f"Restate was lost or did not answer in time. The run may have been accepted: ask for "
         f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
-        headers={**_RETRY_AFTER, "Location": f"/runs/{run_id}"},
+        headers={**RETRY_AFTER, "Location": f"/runs/{run_id}"},
         extra={"run_id": run_id},
     )
 
@@ -132,17 +81,17 @@ class Ingress:
     def __init__(
         self, session: aiohttp.ClientSession, url: str, prefix: str, closing: Closing
     ) -> None:
-        self._session = session
-        self._url = url.rstrip("/")
+        self._http = IngressHttp(session, url)
         self._prefix = prefix
         self._closing = closing
 
     async def healthy(self) -> bool:
         """Tell whether the ingress answers."""
         try:
-            return (await self._request("GET", "/restate/health", READ_TIMEOUT_S)).status == 200
-        except (RestateUnavailable, _Lost, TimeoutError):
+            answer = await self._http.request("GET", "/restate/health", READ_TIMEOUT_S)
+        except (RestateUnavailable, Lost, TimeoutError):
             return False
+        return answer.status == 200
 
     async def start_and_wait(
         self, order: RunOrder, wait_s: float, trace: Mapping[str, str]
@@ -161,7 +110,7 @@ class Ingress:
                 answer = await self._place(path, order, trace)
         except TimeoutError:
             return Pending()
-        except _Lost:
+        except Lost:
             return await self.wait(order.tenant, order.run_id, deadline - loop.time())
         if answer.status == 409 and "already invoked" in answer.text:
             return Repeated()
@@ -173,9 +122,9 @@ class Ingress:
         try:
             async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
                 answer = await self._place(path, order, trace)
-        except (_Lost, TimeoutError):
+        except (Lost, TimeoutError):
             raise maybe_accepted(order.run_id) from None
-        self._check(answer, 202)
+        self._http.check(answer, 202)
         return Repeated() if b"PreviouslyAccepted" in answer.body else Pending()
 
     async def submit(
@@ -202,9 +151,9 @@ class Ingress:
         try:
             async with self._closing.timeout(wait_s or _SUBMIT_TIMEOUT_S):
                 answer = await self._place(path, order, {**trace, "Idempotency-Key": key})
-        except (_Lost, TimeoutError):
+        except (Lost, TimeoutError):
             return await self._undecided(order, key)
-        self._check(answer, 200)
+        self._http.check(answer, 200)
         submitted = _SUBMITTED.validate_json(answer.body)
         if submitted.outcome in ("granted", "queued", "known"):
             await self._arrival(order)
@@ -214,10 +163,10 @@ class Ingress:
         """Wait until a thread has decided on a run; False when the time is over before."""
         try:
             async with self._closing.timeout(wait_s):
-                await self._request("GET", f"/restate/attach/{invocation_id}", None)
+                await self._http.request("GET", f"/restate/attach/{invocation_id}", None)
         except TimeoutError:
             return False
-        except (_Lost, RestateUnavailable):
+        except (Lost, RestateUnavailable):
             await asyncio.sleep(_RECONNECT_DELAY_S)
         return True
 
@@ -228,8 +177,8 @@ class Ingress:
             async with self._closing.timeout(wait_s):
                 while True:
                     try:
-                        return self._outcome(await self._request("GET", path, None))
-                    except (_Lost, RestateUnavailable):
+                        return self._outcome(await self._http.request("GET", path, None))
+                    except (Lost, RestateUnavailable):
                         await asyncio.sleep(_RECONNECT_DELAY_S)
         except TimeoutError:
             return Pending()
@@ -238,9 +187,9 @@ class Ingress:
         """Return how a run ended, if it has. Needs no worker."""
         path = self._workflow_path(tenant, run_id, "output")
         try:
-            return self._outcome(await self._request("GET", path, _ACCEPT_TIMEOUT_S))
-        except (_Lost, TimeoutError):
-            raise _unavailable() from None
+            return self._outcome(await self._http.request("GET", path, _ACCEPT_TIMEOUT_S))
+        except (Lost, TimeoutError):
+            raise unavailable() from None
 
     async def same(self, order: RunOrder, wait_s: float) -> SameAnswer:
         """Compare a repeated request with the one that started the run."""
@@ -268,7 +217,7 @@ class Ingress:
             raise WorkerUnavailable(
                 "The run is accepted, but no worker has taken it yet, so it can't be cancelled. "
                 "Cancel it again when a worker is back.",
-                headers=_RETRY_AFTER,
+                headers=RETRY_AFTER,
             )
         path = self._run_path("send", tenant, run_id, "cancel")
         order = CancelOrder(
@@ -277,9 +226,9 @@ class Ingress:
             at=datetime.now(UTC),
         )
         try:
-            self._check(await self._send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)
-        except (_Lost, TimeoutError):
-            raise _unavailable() from None
+            self._http.check(await self._http.send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)
+        except (Lost, TimeoutError):
+            raise unavailable() from None
 
     async def decide(self, tenant: str, run_id: str, order: DecideOrder) -> DecideAnswer:
         """Hand over a person's decision on a tool call."""
@@ -316,12 +265,12 @@ class Ingress:
             "workflowKey": key_of(tenant, run_id),
         }
         try:
-            answer = await self._request(
-                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body, headers=_JSON
+            answer = await self._http.request(
+                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body
             )
-        except (_Lost, TimeoutError):
-            raise _unavailable() from None
-        self._check(answer, 200)
+        except (Lost, TimeoutError):
+            raise unavailable() from None
+        self._http.check(answer, 200)
         found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(answer.body)
         return str(found["invocationId"])
 
@@ -329,9 +278,9 @@ class Ingress:
         """Find out what became of a submit that was not answered."""
         thread = self._thread_path(order.tenant, order.thread_id or "", "submit", verb="invocation")
         try:
-            submit = await self._request("GET", f"{thread}/{key}/output", READ_TIMEOUT_S)
+            submit = await self._http.request("GET", f"{thread}/{key}/output", READ_TIMEOUT_S)
             run = await self.outcome(order.tenant, order.run_id)
-        except (_Lost, RestateUnavailable, TimeoutError):
+        except (Lost, RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
         if not isinstance(run, Unknown):
             same = not order.repeatable or (await self.same(order, 0)).answer != "different"
@@ -354,7 +303,7 @@ class Ingress:
         except (RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
 
-    def _outcome(self, answer: _Answer) -> Outcome:
+    def _outcome(self, answer: Answer) -> Outcome:
         if answer.status == 200:
             return Ended(_RUN.validate_json(answer.body))
         if answer.status == 404 and _NOT_FOUND.search(answer.text):
@@ -363,7 +312,7 @@ class Ingress:
             return Broken(killed=answer.status == 409, reason=answer.text)
         if answer.status == _NOT_READY:
             return Pending()
-        self._check(answer, 200)
+        self._http.check(answer, 200)
         raise BadGateway(f"Restate answered {answer.status}.")
 
     async def _read(
@@ -375,82 +324,33 @@ class Ingress:
             WorkerUnavailable: No answer in time: the worker is down or busy.
         """
         try:
-            answer = await self._send(path, question, timeout_s, {})
+            answer = await self._http.send(path, question, timeout_s, {})
         except TimeoutError:
             raise WorkerUnavailable(
                 "The worker did not answer in time. What was accepted goes on when it is back; "
                 "ask again then.",
-                headers=_RETRY_AFTER,
+                headers=RETRY_AFTER,
             ) from None
-        except _Lost:
-            raise _unavailable() from None
-        self._check(answer, 200)
+        except Lost:
+            raise unavailable() from None
+        self._http.check(answer, 200)
         return answer.body
 
-    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> _Answer:
+    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
         """Send an order, whose answer may take any time.
 
         Raises:
             RestateUnavailable: Nothing was started, unless it names the run.
         """
         try:
-            answer = await self._send(path, order, None, headers)
+            answer = await self._http.send(path, order, None, headers)
         except RestateUnavailable:
             raise RestateUnavailable(
-                "Restate does not answer; nothing was started. Try again.", headers=_RETRY_AFTER
+                "Restate does not answer; nothing was started. Try again.", headers=RETRY_AFTER
             ) from None
         if answer.source == "ingress" and answer.status >= 500:
             raise maybe_accepted(order.run_id)
         return answer
-
-    async def _send(
-        self, path: str, body: BaseModel | None, timeout_s: float | None, headers: Mapping[str, str]
-    ) -> _Answer:
-        # None of the caller's own but the trace: Restate keeps request headers in its journal.
-        if body is None:
-            return await self._request("POST", path, timeout_s, headers=headers)
-        data = body.model_dump_json(exclude_none=True)
-        return await self._request("POST", path, timeout_s, data=data, headers={**_JSON, **headers})
-
-    async def _request(
-        self, method: str, path: str, timeout_s: float | None, **options: Any
-    ) -> _Answer:
-        """Send one request.
-
-        Raises:
-            RestateUnavailable: No connection: nothing was sent.
-            _Lost: The connection broke.
-            TimeoutError: No answer in time.
-        """
-        try:
-            async with (
-                asyncio.timeout(timeout_s),
-                self._session.request(method, self._url + path, **options) as response,
-            ):
-                return _Answer(
-                    response.status,
-                    await response.read(),
-                    response.headers.get("x-restate-error-source", ""),
-                )
-        except aiohttp.ClientConnectorError as error:
-            raise _unavailable() from error
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
-            raise _Lost from error
-
-    def _check(self, answer: _Answer, expected: int) -> None:
-        if answer.status == expected:
-            return
-        if answer.status == 404 and "make sure to register" in answer.text:
-            raise NotRegistered(
-                "Restate does not know this agent's service. Run `make register` (or "
-                "`python -m worker register`) and try again.",
-                headers=_RETRY_AFTER,
-            )
-        if answer.status == 413:
-            raise BodyTooLarge("Restate takes requests of up to 32 MiB.")
-        if answer.source == "ingress" and answer.status >= 500:
-            raise _unavailable()
-        raise BadGateway(f"Restate answered {answer.status}: {answer.text}")
 
     def _run_path(self, verb: str, tenant: str, run_id: str, handler: str) -> str:
         service = service_of(agent_of(run_id) or "", self._prefix)
@@ -465,10 +365,3 @@ class Ingress:
     def _thread_path(self, tenant: str, thread_id: str, handler: str, verb: str = "call") -> str:
         service = quote(thread_service(self._prefix), safe="")
         return f"/restate/{verb}/{service}/{quote(key_of(tenant, thread_id), safe='')}/{handler}"
-
-
-def _unavailable() -> RestateUnavailable:
-    return RestateUnavailable(
-        "Restate does not answer. What it has accepted goes on when it is back; ask again then.",
-        headers=_RETRY_AFTER,
-    )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Json
 
 from app.admin import Admin, EngineRow, sql_text
 from app.cursors import Cursor
-from app.ingress import Broken
+from app.outcomes import Broken
 from app.runs import broken_run, unseen_run, with_engine
 from shared.contract import APPROVALS_KEY, HEAD_KEY, RUN_KEY
 from shared.names import key_of, service_of, thread_service

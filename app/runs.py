@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from app.admin import Admin, EngineState, Submission
-from app.ingress import Broken, Ended, Ingress, Outcome, Pending, Unknown
+from app.ingress import Ingress
+from app.outcomes import Broken, Ended, Outcome, Pending, Unknown
 from shared.agent import Agent
 from shared.contract import RunOrder
 from shared.errors import (

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
-from app.ingress import Broken, Ended, Pending, Repeated, Unknown, maybe_accepted
+from app.ingress import maybe_accepted
 from app.live import tail_of
+from app.outcomes import Broken, Ended, Pending, Repeated, Unknown
 from app.parts import AppParts
 from app.runs import new_run
 from shared.contract import RunOrder, SubmitAnswer

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from fastapi.sse import format_sse_event
 
 from app.closing import Closing
-from app.ingress import Broken, Ingress, Unknown
+from app.ingress import Ingress
 from app.live import LiveSource, tail_of
+from app.outcomes import Broken, Unknown
 from app.runs import RunReader, broken_run
 from shared.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
 from shared.events import (

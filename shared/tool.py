@@ -16,7 +16,13 @@ import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from shared.errors import DefinitionError
-from shared.tool_checks import check_docstring, check_function, check_parameter, check_result
+from shared.tool_checks import (
+    check_approval,
+    check_docstring,
+    check_function,
+    check_parameter,
+    check_result,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -199,7 +205,8 @@ def _build(
     parameters, context_parameter = _parameters(fn, name, hints)
     check_docstring(name, doc, inspect.signature(fn).parameters)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
-    _check_approval(name, parameters, needs_approval=needs_approval, timeout=approval_timeout)
+    names = [parameter.name for parameter in parameters]
+    check_approval(name, names, needs_approval, approval_timeout, ToolContext)
     is_async = inspect.iscoroutinefunction(fn)
     return Tool(
         fn=fn,
@@ -234,41 +241,6 @@ def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> 
         raise DefinitionError(f"tool {name}: timeout must be more than nothing, not {timeout}")
     if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
         raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
-
-
-def _check_approval(
-    name: str,
-    parameters: list[inspect.Parameter],
-    *,
-    needs_approval: bool | Condition,
-    timeout: timedelta | None,
-) -> None:
-    if timeout is not None and not needs_approval:
-        raise DefinitionError(
-            f"tool {name}: approval_timeout without needs_approval; nobody is asked"
-        )
-    if timeout is not None and not (
-        isinstance(timeout, timedelta) and timeout > timedelta(0)  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-    ):
-        raise DefinitionError(
-            f"tool {name}: approval_timeout is {timeout!r}; write timedelta(hours=8), "
-            "or leave it out to wait for ever"
-        )
-    if isinstance(needs_approval, bool):
-        return
-    if not callable(needs_approval) or inspect.iscoroutinefunction(needs_approval):  # pyright: ignore[reportUnnecessaryComparison]  # the same
-        raise DefinitionError(
-            f"tool {name}: needs_approval is {needs_approval!r}; write True, or a plain function "
-            "of the arguments that returns a bool"
-        )
-    known = {parameter.name for parameter in parameters}
-    for parameter in inspect.signature(needs_approval).parameters.values():
-        is_context = parameter.annotation in (ToolContext, "ToolContext")
-        if parameter.name not in known and not is_context:
-            raise DefinitionError(
-                f"tool {name}: needs_approval asks for {parameter.name!r}, which is no parameter "
-                "of the tool; name the tool's own, or one with the type hint ToolContext"
-            )
 
 
 def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import inspect
 import re
 import typing
 from collections.abc import AsyncIterable, Awaitable, Collection
+from datetime import timedelta
 from typing import Any
 
 import docstring_parser
@@ -130,3 +131,37 @@ def _shown(hint: Any, error: Exception | None = None) -> str:
     if culprit is None or culprit[1] in shown:
         return shown
     return f"{shown} (because of {culprit[1]})"
+
+
+def check_approval(
+    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any, context_type: type
+) -> None:
+    """Refuse a condition that can't be asked about a call, and a timeout of nothing.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if timeout is not None and not needs_approval:
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout without needs_approval; nobody is asked"
+        )
+    if timeout is not None and not (isinstance(timeout, timedelta) and timeout > timedelta(0)):
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout is {timeout!r}; write timedelta(hours=8), "
+            "or leave it out to wait for ever"
+        )
+    if isinstance(needs_approval, bool):
+        return
+    if not callable(needs_approval) or inspect.iscoroutinefunction(needs_approval):
+        raise DefinitionError(
+            f"tool {tool}: needs_approval is {needs_approval!r}; write True, or a plain function "
+            "of the arguments that returns a bool"
+        )
+    for parameter in inspect.signature(needs_approval).parameters.values():
+        is_context = parameter.annotation in (context_type, context_type.__name__)
+        if parameter.name not in parameters and not is_context:
+            raise DefinitionError(
+                f"tool {tool}: needs_approval asks for {parameter.name!r}, which is no parameter "
+                f"of the tool; name the tool's own, or one with the type hint "
+                f"{context_type.__name__}"
+            )
