@@ -12,7 +12,7 @@ pytestmark = pytest.mark.crash
 def test_outlives_restarts_of_everything(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
-    """A decision that is waited for survives the death of worker, app and Restate."""
+    """A decision that is waited for survives the death of everything, and a deploy."""
     model.script(key, [call("pay", cents=9), text("done")])
     run_id = api.start("tester", key)
     api.wait_for_approval(run_id)
@@ -23,6 +23,7 @@ def test_outlives_restarts_of_everything(
     ]:
         process.kill()
         start()
+    stack.register()  # as a deploy does
     stack.wait_ready()
     api.wait_for_approval(run_id)
     assert api.decide(run_id, "1.0", "approve").status_code == 200

@@ -2,7 +2,7 @@
 
 from tests.fakes.api import Api, TestStack, wait_until
 from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, text
+from tests.fakes.script import Gate, call, text
 
 
 def _engine_status(stack: TestStack, run_id: str) -> str:
@@ -13,7 +13,7 @@ def _engine_status(stack: TestStack, run_id: str) -> str:
 def test_waiting_runs_are_suspended(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
-    """A queued and a sleeping run leave the worker after a while, and go on when it is time."""
+    """Runs that wait for their turn, their time, a person leave the worker, and go on in time."""
     thread_id, gate = key.replace(" ", "-"), Gate()
     model.script(f"{key} first", [text("first", gate=gate)])
     model.script(f"{key} queued", [text("queued")])
@@ -21,7 +21,9 @@ def test_waiting_runs_are_suspended(
     first = api.start("tester", f"{key} first", thread_id=thread_id)
     queued = api.start("tester", f"{key} queued", thread_id=thread_id)
     asleep = api.start("tester", f"{key} asleep", after_s=6)
-    for run_id in (queued, asleep):
+    model.script(f"{key} asks", [call("pay", cents=1), text("asked")])
+    asks = api.start("tester", f"{key} asks")
+    for run_id in (queued, asleep, asks):
         wait_until(
             lambda run_id=run_id: _engine_status(stack, run_id) == "suspended", "a suspended run"
         )
@@ -29,3 +31,5 @@ def test_waiting_runs_are_suspended(
     assert api.result(first)["output"] == "first"
     assert api.result(queued)["output"] == "queued"
     assert api.result(asleep)["output"] == "asleep"
+    assert api.decide(asks, "1.0", "approve").status_code == 200
+    assert api.result(asks)["output"] == "asked"
