@@ -23,7 +23,8 @@ from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 
 _RETURN_TIMEOUT_S = 2.0
-_MAX_ADDITION_BYTES = 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_DECISION_BYTES = 256 * 1024
 _logger = get_logger()
 
 
@@ -50,7 +51,7 @@ def make_order(
         )
     messages = as_messages(request.input)
     if request.on_busy == "steer":
-        check_addition(request)
+        check_addition(request, MAX_MESSAGE_BYTES)
     run_id = (
         derived_run_id(agent.name, tenant, idempotency_key)
         if idempotency_key
@@ -75,17 +76,14 @@ def make_order(
     )
 
 
-def check_addition(body: BaseModel) -> None:
+def check_addition(body: BaseModel, max_bytes: int) -> None:
     """Refuse what is too large to be added to a run that goes on.
 
     Raises:
         BodyTooLarge: Restate could not replay the run any more.
     """
-    if len(body.model_dump_json()) > _MAX_ADDITION_BYTES:
-        raise BodyTooLarge(
-            f"A run that goes on takes up to {_MAX_ADDITION_BYTES} bytes at once. Start a new "
-            "run, on the same thread."
-        )
+    if len(body.model_dump_json().encode()) > max_bytes:
+        raise BodyTooLarge(f"A run that goes on takes up to {max_bytes} bytes at once. Send less.")
 
 
 def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:

@@ -93,6 +93,7 @@ async def _start_on_thread(
 ) -> Run:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
+    order = await _unless_dead(parts, order)
     answer = await parts.ingress.submit(order, wait_s, trace)
     with _naming(order.run_id):
         if isinstance(answer, Pending):
@@ -104,6 +105,22 @@ async def _start_on_thread(
         left_s = deadline - loop.time()
         run = await await_end(parts, order.tenant, run, left_s, queued=queued)
     return run.model_copy(update={"steered": answer.outcome == "steered"})
+
+
+async def _unless_dead(parts: AppParts, order: RunOrder) -> RunOrder:
+    """Let a run get in line behind one that was killed, which can take no message.
+
+    Its thread learns of the death only when somebody waits.
+    """
+    if order.on_busy not in ("reject", "steer"):
+        return order
+    with suppress(WorkerUnavailable):  # then nobody can say who has the turn
+        thread = await parts.ingress.thread_status(order.tenant, order.thread_id or "")
+        if thread and thread.run_id:
+            outcome = await parts.ingress.outcome(order.tenant, thread.run_id)
+            if isinstance(outcome, Broken | Unknown):
+                return order.model_copy(update={"on_busy": "enqueue"})
+    return order
 
 
 async def _undecided(parts: AppParts, order: RunOrder) -> Run:

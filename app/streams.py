@@ -109,11 +109,12 @@ class _CommittedLog:
         self._tenant = tenant
         self._run_id = run_id
         self._turn = 0
+        self._looked = False
         self.seq = after
         self.ended = False
 
     async def read(self) -> AsyncIterator[AnyEvent]:
-        """Yield what is new; if nothing is, find out whether the run was ended from outside."""
+        """Yield what is new; at first, and if nothing is, see whether the run was killed."""
         try:
             page = await self._ingress.events(self._tenant, self._run_id, self.seq)
         except (RestateUnavailable, WorkerUnavailable):
@@ -126,12 +127,12 @@ class _CommittedLog:
         if page.run:
             self._turn = max(self._turn, page.run.turn)
             self.ended = page.run.ended
-        if page.events or self.ended:
+        looked, self._looked = self._looked, True
+        if self.ended or (page.events and looked):
             return
-        end = await self._broken_off(page.run)
-        if end:
-            self.ended = True
-            yield end
+        if broken := await self._broken():
+            async for event in self._end(page.run, broken):
+                yield event
 
     async def read_until(self, committed: Committed) -> AsyncIterator[AnyEvent]:
         """Yield events up to this one, which is about to be in the run's state."""
@@ -148,8 +149,8 @@ class _CommittedLog:
         """Tell whether a live event is not outdated by a committed one."""
         return isinstance(event, ToolCallProgress) or event.turn > self._turn
 
-    async def _broken_off(self, run: Run | None) -> AnyEvent | None:
-        """Return the end of a run that was killed and so could not commit one itself."""
+    async def _broken(self) -> Broken | None:
+        """Tell whether the run was ended from outside, and so could not commit its end."""
         try:
             outcome = await self._ingress.outcome(self._tenant, self._run_id)
             if isinstance(outcome, Unknown):
@@ -158,7 +159,18 @@ class _CommittedLog:
         except (RestateUnavailable, WorkerUnavailable):
             return None
         except UnknownRun:
-            outcome = Broken(killed=True, reason="purged")
-        if not isinstance(outcome, Broken):
-            return None
-        return terminal_event(broken_run(self._run_id, run, outcome), self.seq + 1)
+            return Broken(killed=True, reason="purged")
+        return outcome if isinstance(outcome, Broken) else None
+
+    async def _end(self, run: Run | None, broken: Broken) -> AsyncIterator[AnyEvent]:
+        """Yield the end, after what was committed just before it."""
+        if run:
+            try:
+                page = await self._ingress.events(self._tenant, self._run_id, self.seq)
+            except (RestateUnavailable, WorkerUnavailable):
+                return
+            for event in page.events:
+                self.seq = event.seq
+                yield event
+        self.ended = True
+        yield terminal_event(broken_run(self._run_id, run, broken), self.seq + 1)

@@ -26,6 +26,9 @@ _INCOMPLETE: dict[str, IncompleteReason] = {
 }
 
 
+_LEFT_OUT = f"(This message is left out: the run has reached its limit of {MAX_RUN_BYTES} bytes.)"
+
+
 class _Failed(Exception):
     """The run can't go on."""
 
@@ -60,13 +63,8 @@ class AgentLoop:
             self._progress.change(status="failed", error=error)
         except Cancelled:
             self._progress.change(status="cancelled")
-        try:
-            await self._wind_up()
-        except Cancelled:  # for the second time, or just before the end
+        while not await self._has_wound_up():
             self._progress.change(status="cancelled", error=None, incomplete_reason=None)
-        except StepFailed as failed:
-            error = RunError(type="internal", message=str(failed), retryable=False)
-            self._progress.change(status="failed", error=error)
         return self._progress.end()
 
     async def _begin(self) -> None:
@@ -82,6 +80,7 @@ class AgentLoop:
                 self._progress.emit(RunQueued)
             self._history = await self._steps.take_turn()
         for message in self._order.input:
+            self._progress.fits(message.content)
             self._progress.say(message.role, message.content)
 
     async def _pin(self) -> Pin:
@@ -183,13 +182,14 @@ class AgentLoop:
         for steering in heard:
             self._progress.reach(steering.at)
             for left, message in zip(range(len(steering.input))[::-1], steering.input, strict=True):
+                fits = self._progress.fits(message.content)
                 said = self._progress.say(
                     message.role,
-                    message.content,
+                    message.content if fits else _LEFT_OUT,
                     message_id=None if left else steering.message_id,
                 )
                 self._progress.emit(SteerReceived, message=said.public())
-        if heard and not self._progress.fits(""):
+        if not self._progress.fits(""):
             message = f"The run has reached its limit of {MAX_RUN_BYTES} bytes."
             raise _Failed(RunError(type="context-too-long", message=message, retryable=False))
 
@@ -207,6 +207,17 @@ class AgentLoop:
             output=cast("JsonValue", said[-1]) if said else None,
         )
 
+    async def _has_wound_up(self) -> bool:
+        """Wind up; False if it was cut by a cancellation, which each fire once."""
+        try:
+            await self._wind_up()
+        except Cancelled:
+            return False
+        except StepFailed as failed:
+            error = RunError(type="internal", message=str(failed), retryable=False)
+            self._progress.change(status="failed", error=error)
+        return True
+
     async def _wind_up(self) -> None:
         """Leave nothing behind that somebody was promised: what was said, and who said it."""
         if self._progress.run.status == "cancelled":
@@ -217,8 +228,12 @@ class AgentLoop:
 
     async def _keep_partial_answer(self) -> None:
         """Keep what a model had said when it was broken off."""
-        call, self._asking = self._asking, None
-        if call is None or not (text := await self._steps.partial_answer(call.turn)):
+        call = self._asking
+        if call is None:
+            return
+        text = await self._steps.partial_answer(call.turn)
+        self._asking = None
+        if not text:
             return
         message = self._progress.say("assistant", text, agent=self._order.agent)
         # Nobody knows what a call costs that was broken off.

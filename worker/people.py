@@ -98,12 +98,17 @@ async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAn
         index += 1
 
 
-async def all_messages(ctx: WorkflowSharedContext) -> list[SteeringMessage]:
-    """Return the messages that were taken for a run, read or not."""
+async def last_messages(ctx: WorkflowSharedContext) -> list[SteeringMessage]:
+    """Return the messages that were taken for a run, read or not, and take no more of them."""
     taken: list[SteeringMessage] = []
-    while message := await ctx.promise(inbox_promise(len(taken)), serde=_STEERING).peek():
+    while True:
+        name = inbox_promise(len(taken))
+        if await resolve_once(ctx, name, None, _STEERING):
+            return taken
+        message = await ctx.promise(name, serde=_STEERING).peek()
+        if message is None:
+            return taken
         taken.append(message)
-    return taken
 
 
 async def resolve_once(

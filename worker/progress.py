@@ -70,14 +70,14 @@ class Progress:
                 **fields,
             }
         )
-        if role != "tool":  # those were counted as they came
+        if role == "assistant":  # others were counted by `fits` as they came
             self._bytes += len(to_json(content))
         self.messages.append(message)
         return message
 
-    def fits(self, text: str) -> bool:
-        """Count a result; False if the run could no longer be journaled as a whole with it."""
-        self._bytes += len(to_json(text))
+    def fits(self, content: Content) -> bool:
+        """Count what is added; False if the run could no longer be journaled as a whole with it."""
+        self._bytes += len(to_json(content))
         return self._bytes <= MAX_RUN_BYTES
 
     def end(self) -> Run:

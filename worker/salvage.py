@@ -10,16 +10,18 @@ from shared.events import (
     SteerReceived,
     ToolCallCompleted,
 )
-from shared.protocol import Message, Resolution
+from shared.protocol import Message, Resolution, Run
 from worker.records import StoredMessage
 
 _UNFINISHED = "The run was killed before this call finished; it may or may not have run."
 
 
 def salvage_messages(
-    order: RunOrder, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
+    order: RunOrder, run: Run, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
 ) -> list[StoredMessage]:
     """Return the input, whatever was committed, and steering messages that the run never read.
+
+    A run that never had the turn has said nothing, but it may have taken messages.
 
     Each tool call has a result, so that the conversation stays valid for a model's API.
     """
@@ -33,6 +35,7 @@ def salvage_messages(
             created_at=order.created_at,
         )
         for index, message in enumerate(order.input, start=1)
+        if run.started_at
     ]
     resolutions = {
         event.call_id: Resolution(**event.model_dump(exclude={"run_id", "seq", "type"}))

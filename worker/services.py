@@ -52,7 +52,7 @@ from worker.names import (
 )
 from worker.parts import Parts
 from worker.people import (
-    all_messages,
+    last_messages,
     resolve_once,
     take_decision,
     take_message,
@@ -144,8 +144,9 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
     @workflow.handler(CANCEL_RUN, input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
     async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
         """Cancel the run, and leave word when that was asked for."""
-        await resolve_once(ctx, CANCEL, order.at, _TIME)
-        ctx.cancel_invocation(order.invocation_id)
+        # A second cancellation would cut the run while it winds up after the first.
+        if await resolve_once(ctx, CANCEL, order.at, _TIME):
+            ctx.cancel_invocation(order.invocation_id)
         await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
 
     @workflow.handler(input_serde=_DECIDE_ORDER, output_serde=_DECIDED, **write)
@@ -163,9 +164,9 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         """Return what a killed run would have added to its thread."""
         order = await ctx.get(INPUT_KEY, serde=_ORDER)
         run = await ctx.get(RUN_KEY, serde=_RUN)
-        if order is None or run is None or run.started_at is None:
+        if order is None or run is None:
             return []
-        return salvage_messages(order, await _events(ctx, 0), await all_messages(ctx))
+        return salvage_messages(order, run, await _events(ctx, 0), await last_messages(ctx))
 
     _add_questions(workflow)
     return workflow
@@ -188,7 +189,13 @@ def _add_questions(workflow: Workflow) -> None:
         run = await ctx.get(RUN_KEY, serde=_RUN)
         return EventPage(events=await _events(ctx, question.after), run=run)
 
-    @workflow.handler(SAME, input_serde=_SAME_QUESTION, output_serde=_SAME_ANSWER, **read)
+    # `Thread.submit` waits for this one: given up, it would take an accepted run along.
+    @workflow.handler(
+        SAME,
+        input_serde=_SAME_QUESTION,
+        output_serde=_SAME_ANSWER,
+        invocation_retry_policy=WRITE_POLICY,
+    )
     async def same(ctx: WorkflowSharedContext, question: SameQuestion) -> SameAnswer:
         """Tell whether this run was started by the same request."""
         accepted = ctx.promise(ACCEPTED, serde=_TEXT)

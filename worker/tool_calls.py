@@ -17,6 +17,7 @@ from worker.progress import MAX_RUN_BYTES, Progress
 from worker.records import STOPPED, ApprovalCheck, Pin, ToolRecord
 
 _NOT_APPROVED = "The run was cancelled before anybody had decided."
+_NOT_RUN = "The run was cancelled before this call was run."
 _OBJECT = TypeAdapter[dict[str, JsonValue]](dict[str, JsonValue])
 
 
@@ -156,14 +157,16 @@ class ToolCalls:
 
     async def _withdraw(self) -> None:
         """End what waits for a person, so that nobody decides on it any more."""
-        for call_id in list(self._asked):
+        while call_id := next(iter(self._asked), None):
             withdrawn = Resolution(
                 call_id=call_id, action="reject", at=self._progress.now, reason=_NOT_APPROVED
             )
             try:
-                self._resolve(await self._steps.settle(withdrawn))
+                resolution = await self._steps.settle(withdrawn)
             except Cancelled:
-                return  # cancelled twice: the run's end refuses decisions as well
+                continue  # each fires once
+            self._resolve(resolution)
+            self._records[call_id] = _as_record(_NOT_RUN, resolution)
 
     def _show_what_it_waits_for(self) -> None:
         waiting = sum(len(pending) for pending in self._asked.values()) == len(self._pending)

@@ -9,7 +9,7 @@ from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit
 from app.parts import AppParts
 from app.routes.runs import RunId
-from app.runs import check_addition, is_broken
+from app.runs import MAX_DECISION_BYTES, check_addition, is_broken
 from shared.contract import DecideAnswer, DecideOrder
 from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
 from shared.protocol import ApprovalPage, Decision, Resolution
@@ -34,7 +34,7 @@ async def decide(
 ) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     parts = AppParts.of(request)
-    check_addition(body)
+    check_addition(body, MAX_DECISION_BYTES)
     run = await parts.reader.read(tenant, run_id)
     if is_broken(run):
         raise _ended(run_id)

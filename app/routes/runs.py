@@ -1,6 +1,7 @@
 """Start, read, list, watch, cancel and resume runs."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -15,6 +16,7 @@ from app.runs import make_order
 from app.starting import await_end, start
 from app.streams import HEADERS, MEDIA_TYPE, follow, sse
 from shared.errors import (
+    AdminUnavailable,
     RunEnded,
     RunNotPaused,
     UnknownAgent,
@@ -130,6 +132,10 @@ async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
         raise RunEnded(f"The run {run_id} has ended as {run.status}; nothing is left to cancel.")
     if not run.ended:
         await parts.ingress.cancel(tenant, run_id)
+    if run.status == "paused":
+        # It is resumed by a cancellation, but not by one that came before it was paused.
+        with suppress(AdminUnavailable, RunNotPaused):
+            await parts.admin.resume(tenant, run_id)
     return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
 
 

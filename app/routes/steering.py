@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from app.auth import KeyedRoute, Tenant
 from app.parts import AppParts
 from app.routes.runs import IdempotencyKey, RunId
-from app.runs import as_messages, check_addition, is_broken
+from app.runs import MAX_MESSAGE_BYTES, as_messages, check_addition, is_broken
 from shared.contract import SteerOrder
 from shared.errors import IdempotencyConflict, RunEnded
 from shared.protocol import Steered, SteerRun
@@ -26,7 +26,7 @@ async def steer_run(
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
     parts = AppParts.of(request)
-    check_addition(body)
+    check_addition(body, MAX_MESSAGE_BYTES)
     run = await parts.reader.read(tenant, run_id)
     if is_broken(run) or (run.ended and not idempotency_key):
         raise _ended(run_id)

@@ -25,6 +25,7 @@ class Follower:
         self.events: list[dict[str, Any]] = []
         """All events, in the order in which they came; `at` is when, on the monotonic clock."""
         self.connections = 0
+        self._completed: set[int] = set()
         self.text: dict[int, str] = {}
         """What the client shows of each turn."""
         self.texts: list[str] = []
@@ -95,6 +96,10 @@ class Follower:
                 self.text[turn] = self.text.get(turn, "") + event["text"]
             case "message.completed":
                 self.text[turn] = event["message"]["content"]
+                self._completed.add(turn)
+            case kind if kind in _ENDS:
+                self.text = {turn: self.text[turn] for turn in self._completed}
+                return
             case _:
                 return
         self.texts.append(self.text[turn])

@@ -132,7 +132,7 @@ class FakeSteps:
         late: Decisions that come just before the run gives up waiting for them.
         said: What people say to the run while it waits for the step of this name.
         last_words: What they say just before it ends.
-        raising: What a step raises instead, by its name in `log`.
+        raising: What a step raises instead, the first time, by its name in `log`.
         history: The conversation on the thread so far.
     """
 
@@ -165,6 +165,7 @@ class FakeSteps:
     def __post_init__(self) -> None:
         self._inbox: list[SteeringMessage] = []
         self._unsaid = dict(self.said)
+        self._unraised = dict(self.raising)
         self._closed = False
 
     async def take_turn(self) -> list[StoredMessage]:
@@ -271,5 +272,5 @@ class FakeSteps:
 
     def _enter(self, name: str) -> None:
         self.log.append(name)
-        if name in self.raising:
-            raise self.raising[name]
+        if error := self._unraised.pop(name, None):
+            raise error

@@ -1,6 +1,7 @@
 """Cancelling a run, wherever it is, within a second."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.fakes.api import (
     Api,
@@ -126,3 +127,28 @@ def test_unknown_run(api: Api) -> None:
     for run_id in ("nonsense", f"tester.{'a' * 26}", f"nosuch.{'a' * 26}"):
         assert api.cancel(run_id).json()["type"] == "unknown-run"
         assert api.http.get(f"/runs/{run_id}/events").status_code == 404
+
+
+def test_cancelled_many_times(api: Api, model: ScriptedModel, key: str) -> None:
+    """Cancellations at the same moment lose nothing of what was said and decided."""
+    gate = Gate(after_chunks=4)
+    said = calls(call("pay", cents=1), text="Let me see.")
+    model.script(f"{key} one", [said])
+    model.script(f"{key} two", [text("one two three four five", gate=gate)])
+    asking = api.start("tester", f"{key} one")
+    streaming = api.start("tester", f"{key} two")
+    api.wait_for_approval(asking)
+    with Follower([str(api.http.base_url)], streaming) as follower:
+        follower.wait_for_text(1, "one two three")
+        taken = [api.steer(streaming, f"message {index}") for index in range(5)]
+        with ThreadPoolExecutor(8) as pool:
+            each = [run_id for _ in range(4) for run_id in (asking, streaming)]
+            assert {a.status_code for a in pool.map(api.cancel, each)} == {202}
+        follower.wait_for_end()
+    run = api.wait_for_status(streaming, "cancelled")
+    contents = [m["content"] for m in run["messages"]]
+    assert "one two three" in contents
+    assert {f"message {index}" for index in range(5)} <= set(contents)
+    assert {answer.status_code for answer in taken} == {202}
+    assert api.wait_for_status(asking, "cancelled")["approvals"][0]["resolution"]
+    gate.open()

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.fakes.api import Api, TestStack, assert_valid_conversation, wait_until
@@ -90,10 +91,18 @@ def test_repeated_request(api: Api, stack: TestStack, model: ScriptedModel, key:
 def test_a_hundred_at_once(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """Of a hundred messages around a run's end, each is in the run once, or was refused."""
     count = 20 if stack.always_replays else 100
-    model.script(key, [text("ok", delay_s=0.1)])
-    run_id = api.start("tester", key, limits={"max_turns": 200})
+    gate = Gate()
+    model.script(f"{key} start", [text("ok", gate=gate)])
+    model.script(f"{key} message", [text("ok")])
+    run_id = api.start("tester", f"{key} start", limits={"max_turns": 200})
+
+    def say(index: int) -> httpx.Response:
+        if index == count // 2:
+            gate.open()
+        return api.steer(run_id, f"{key} message {index}")
+
     with ThreadPoolExecutor(32) as pool:
-        answers = list(pool.map(lambda i: api.steer(run_id, f"{key} message {i}"), range(count)))
+        answers = list(pool.map(say, range(count)))
     assert {answer.status_code for answer in answers} <= {202, 409}
     taken = [i for i, answer in enumerate(answers) if answer.status_code == 202]
     run = api.result(run_id)
@@ -188,6 +197,36 @@ def test_steer_a_busy_thread(
     run = api.result(holder)
     assert [m["content"] for m in run["messages"]].count(f"{key} more") == 1
     assert api.post("tester", f"{key} more", headers, **body).json()["run_id"] == holder
+
+
+@pytest.mark.parametrize("on_busy", ["reject", "steer"])
+def test_holder_that_was_killed(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str, on_busy: str
+) -> None:
+    """A dead run neither takes a message nor keeps a thread busy."""
+    holder = _hold(api, stack, model, key, thread_id)
+    stack.administer(holder, "kill")
+    api.wait_for_status(holder, "failed")
+    model.script(f"{key} new", [text("ok")])
+    run = api.run("tester", f"{key} new", thread_id=thread_id, on_busy=on_busy)
+    assert (run["output"], run["steered"]) == ("ok", False)
+
+
+def test_messages_to_a_run_that_is_killed_in_line(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """What a run has taken is in the conversation, even if it never had the turn."""
+    holder = _hold(api, stack, model, key, thread_id)
+    queued = api.start("tester", f"{key} queued", thread_id=thread_id)
+    assert api.steer(queued, f"{key} said in vain").status_code == 202
+    stack.administer(queued, "kill")
+    model.script(f"{key} next", [text("ok")])
+    following = api.start("tester", f"{key} next", thread_id=thread_id)
+    stack.open_gate(key)
+    api.result(holder)
+    assert api.result(following)["output"] == "ok"
+    told = [m.get("content") for m in model.requests(f"{key} next")[0].messages]
+    assert f"{key} said in vain" in told
 
 
 def test_steer_a_free_thread(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:

@@ -146,3 +146,17 @@ def test_nothing_left(api: Api, model: ScriptedModel, key: str) -> None:
     whole = api.http.get(f"/runs/{run_id}/events").text
     assert "message.delta" not in whole
     assert whole.count("event: message.completed") == 1
+
+
+def test_killed_in_mid_stream(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """Nothing stays shown of an answer that nothing came of, and latecomers see none of it."""
+    gate = Gate(after_chunks=4)
+    model.script(key, [text(WORDS, gate=gate)])
+    run_id = api.start("tester", key)
+    with follow(api, run_id) as follower:
+        follower.wait_for_text(1, "one two three")
+        stack.administer(run_id, "kill")
+        follower.wait_for_end()
+    assert follower.text == {}
+    assert "message.snapshot" not in api.http.get(f"/runs/{run_id}/events").text
+    gate.open()

@@ -148,17 +148,19 @@ async def test_cancelled_while_it_waits(late: bool) -> None:
     assert resolution
     assert resolution.action == ("approve" if late else "reject")
     assert steps.planned == []
-    assert "before this call finished" in tool_text(run)
+    assert tool_text(run) == "The run was cancelled before this call was run."
     assert steps.events[-1].type == "run.cancelled"
 
 
 async def test_cancelled_twice_while_it_waits() -> None:
-    """A second cancellation can't keep the run from ending."""
+    """A second cancellation leaves no request open."""
     steps = script(
         decisions={"1.0": decided("1.0")},
         raising={"decision 1.0": Cancelled(), "settle 1.0": Cancelled()},
     )
-    assert (await play(steps)).status == "cancelled"
+    run = await play(steps)
+    assert run.status == "cancelled"
+    assert run.approvals[0].resolution
 
 
 async def test_steered_while_it_waits() -> None:

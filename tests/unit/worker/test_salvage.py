@@ -6,8 +6,8 @@ import pytest
 
 from shared.contract import RunOrder
 from shared.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
-from shared.protocol import InputMessage, Limits, Message, ToolCall, Usage
-from tests.fakes.steps import NOON, FakeSteps, after, answer, result
+from shared.protocol import InputMessage, Limits, Message, Run, ToolCall, Usage
+from tests.fakes.steps import NOON, FakeSteps, after, answer, result, steering
 from worker.loop import AgentLoop
 from worker.salvage import salvage_messages
 
@@ -27,6 +27,9 @@ ORDER = RunOrder(
     body_hash="h",
     repeatable=False,
 )
+
+
+RUN = Run(run_id="support.a", agent="support", status="running", started_at=after(1))
 
 
 def asked(*call_ids: str) -> MessageCompleted:
@@ -82,14 +85,14 @@ def ended(call_id: str, output: str = "{}") -> ToolCallCompleted:
 )
 def test_what_was_said(events: list[AnyEvent], said: list[tuple[str, str]]) -> None:
     """The input comes first, then answers, each with its results in the order of the calls."""
-    assert [(m.role, m.content) for m in salvage_messages(ORDER, events, [])] == said
+    assert [(m.role, m.content) for m in salvage_messages(ORDER, RUN, events, [])] == said
 
 
 @pytest.mark.parametrize("done", [[], ["1.0"], ["1.1"]])
 def test_each_call_has_a_result(done: list[str]) -> None:
     """A call that had not finished gets a result that says so: the conversation stays valid."""
     events: list[Any] = [asked("1.0", "1.1"), *(ended(call_id) for call_id in done)]
-    results = [m for m in salvage_messages(ORDER, events, []) if m.role == "tool"]
+    results = [m for m in salvage_messages(ORDER, RUN, events, []) if m.role == "tool"]
     assert [m.call_id for m in results] == ["1.0", "1.1"]
     for message in results:
         assert message.is_error == (message.call_id not in done)
@@ -103,8 +106,26 @@ async def test_same_as_the_run_itself() -> None:
         tools={"1.1": result("b"), "1.0": result("a")},
     )
     run = await AgentLoop(steps, ORDER).run()
-    salvaged = [message.public() for message in salvage_messages(ORDER, steps.events, [])]
+    salvaged = [message.public() for message in salvage_messages(ORDER, RUN, steps.events, [])]
     times = {"created_at"}
     assert [m.model_dump(exclude=times) for m in salvaged] == [
         m.model_dump(exclude=times) for m in run.messages or []
     ]
+
+
+def test_messages_that_were_never_read():
+    """What was said to the run, and promised to be heard, stays in the conversation."""
+    unread = steering("hello?", 0)
+    salvaged = salvage_messages(ORDER, RUN, [], [unread])
+    assert [m.content for m in salvaged] == ["Refund it.", "hello?"]
+    queued = RUN.model_copy(update={"status": "queued", "started_at": None})
+    assert [m.content for m in salvage_messages(ORDER, queued, [], [unread])] == ["hello?"]
+
+
+async def test_messages_that_were_read_are_there_once():
+    """A message that the run had read before it was killed is not added again."""
+    said = steering("and that", 0)
+    steps = FakeSteps(model=[answer("Done."), answer("Yes.")], said={"model 1.1": [said]})
+    await AgentLoop(steps, ORDER).run()
+    salvaged = salvage_messages(ORDER, RUN, steps.events, [said])
+    assert [m.content for m in salvaged].count("and that") == 1

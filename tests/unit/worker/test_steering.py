@@ -130,3 +130,32 @@ async def test_no_partial_answer_after_the_model() -> None:
     )
     await play(steps)
     assert "partial 1" not in steps.log
+
+
+async def test_cancelled_again_while_it_winds_up() -> None:
+    """Whatever cuts the end, it is made up for: what was said and promised is kept."""
+    steps = FakeSteps(
+        raising={
+            "model 1.1": Cancelled(),
+            "partial 1": Cancelled(),
+            "cancelled_at": Cancelled(),
+            "close_inbox": Cancelled(),
+        },
+        partial="Half an ans",
+        last_words=[steering("hello?")],
+    )
+    run = await play(steps)
+    assert run.status == "cancelled"
+    assert [m.content for m in run.messages or []][-2:] == ["Half an ans", "hello?"]
+    assert steps.log.count("run.cancelled") == 1
+
+
+async def test_too_much_is_said() -> None:
+    """A run that could not be journaled any more ends, and leaves out what is too much."""
+    said = [steering("x" * 9_000_000, index) for index in range(3)]
+    steps = FakeSteps(model=[answer("Done.")], said={"model 1.1": said})
+    run = await play(steps)
+    assert run.error
+    assert (run.status, run.error.type) == ("failed", "context-too-long")
+    assert sum(len(str(m.content)) for m in run.messages or []) < 17_000_000
+    assert "left out" in str((run.messages or [])[-1].content)

@@ -1,0 +1,43 @@
+"""How a follower reads a run that was killed."""
+
+from typing import Any
+
+from app.outcomes import Broken, Pending
+from app.streams import _CommittedLog
+from shared.contract import EventPage
+from shared.events import AnyEvent, RunQueued, RunStarted, TurnStarted
+from shared.protocol import Run
+
+RUN = Run(run_id="r", agent="a", status="running")
+EVENTS: list[AnyEvent] = [
+    RunQueued(run_id="r", seq=1),
+    RunStarted(run_id="r", seq=2),
+    TurnStarted(run_id="r", seq=3, turn=1),
+]
+
+
+class KilledMeanwhile:
+    """An ingress: the run commits two more events and is killed, right after the first look."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    async def events(self, _tenant: str, _run_id: str, after: int) -> EventPage:
+        self._looks += 1
+        known = EVENTS[:1] if self._looks == 1 else EVENTS
+        return EventPage(events=known[after:], run=RUN)
+
+    async def outcome(self, _tenant: str, _run_id: str) -> Broken | Pending:
+        return Broken(killed=True, reason="killed")
+
+
+async def test_events_that_came_just_before_the_end():
+    """What a run had committed comes before the end that it could not commit, for every reader."""
+    ingress: Any = KilledMeanwhile()
+    told: list[list[tuple[int, str]]] = []
+    for _ in range(2):
+        log = _CommittedLog(ingress, ingress, "t", "r", 0)
+        told.append([(event.seq, event.type) async for event in log.read()])
+        assert log.ended
+    assert told[0] == told[1]
+    assert told[0][-1] == (4, "run.failed")
