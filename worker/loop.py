@@ -189,7 +189,7 @@ class AgentLoop:
                     message_id=None if left else steering.message_id,
                 )
                 self._progress.emit(SteerReceived, message=said.public())
-        if not self._progress.fits(""):
+        if heard and not self._progress.fits(""):
             message = f"The run has reached its limit of {MAX_RUN_BYTES} bytes."
             raise _Failed(RunError(type="context-too-long", message=message, retryable=False))
 

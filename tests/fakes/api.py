@@ -150,6 +150,7 @@ class TestStack(Stack):
                 "GATES_DIR": str(directory / "gates"),
                 "LOG_LEVEL": "DEBUG",
                 "WORKER_SUSPEND_AFTER_S": "0.5",
+                "WORKER_SHUTDOWN_TIMEOUT_S": "2",
                 **(settings or {}),
             },
         )
