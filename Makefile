@@ -26,7 +26,7 @@ demo: setup ## a run that outlives two crashes of its worker; needs no API key
 
 .PHONY: test
 test: setup ## unit, integration and crash tests, against a real Restate server
-	@$(PY) -m pytest -m "not e2e"
+	@$(PY) -m pytest -m "not e2e" --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 ##@ Run without Docker
 

@@ -8,6 +8,15 @@ import pytest
 from tests.fakes.model_server import ScriptedModel
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a stack, and those of a file, in one of the processes of `make test`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)  # of a parametrized test
+        mode = callspec.params.get("stack") if callspec else None
+        group = str(item.path) if mode is None else f"stack {mode}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def model() -> Iterator[ScriptedModel]:
     """The scripted model server."""

@@ -8,6 +8,7 @@ import pytest
 
 from shared import Agent, DefinitionError, tool
 from shared.agent import DEFAULT_MAX_TURNS
+from tests.fakes.names import named
 
 
 @tool
@@ -81,11 +82,11 @@ def test_names(name: str) -> None:
         ({"model_options": None}, "it must be a dict"),
         ({"model_options": [1]}, "it must be a dict"),
         ({"tools": [print]}, "decorate the function with @tool"),
-        ({"model_options": {"at": datetime.now(UTC)}}, "plain JSON"),
+        ({"model_options": {"at": datetime(2026, 1, 1, tzinfo=UTC)}}, "plain JSON"),
         ({"model_options": {"temperature": 0, "stream": True}}, "may not set stream"),
         ({"model_options": {"api_key": "k", "model": "m"}}, "may not set api_key, model"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_mistakes(changes: dict[str, Any], fix: str) -> None:
     """A declaration that can't work is refused, with the way to mend it."""

@@ -12,6 +12,7 @@ import pytest
 
 from shared import Agent, DefinitionError, Limits, tool
 from shared.registry import Registry, load_registry
+from tests.fakes.names import named
 
 REPOSITORY = Path(__file__).parents[3]
 MODEL = "openai/x"
@@ -171,7 +172,7 @@ def test_equal_definitions() -> None:
         {"tools": [make_tool(retries=1)]},
         {"tools": [make_tool(effect="read")]},
     ],
-    ids=str,
+    ids=named,
 )
 def test_different_definitions(changes: dict[str, Any]) -> None:
     """Whatever makes an agent behave differently changes its digest."""

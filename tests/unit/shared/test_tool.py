@@ -14,6 +14,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from shared import DefinitionError, Tool, ToolContext, tool
+from tests.fakes.names import named
 
 
 class Colour(enum.Enum):
@@ -87,7 +88,7 @@ NULLABLE = {"anyOf": [{"type": "string"}, {"type": "null"}]}
             {"type": "array", "items": {"type": "string"}, "maxItems": 2},
         ),
     ],
-    ids=str,
+    ids=named,
 )
 def test_schema_of_a_hint(hint: Any, schema: dict[str, Any]) -> None:
     """A type hint becomes the JSON schema that says the same."""
@@ -524,7 +525,7 @@ def test_no_advice_for_others(fn: Any) -> None:
         (Annotated[int, Field(ge=1)], 0, "greater than or equal to 1"),
         (Annotated[int, AfterValidator({}.__getitem__)], 0, "its default 0 is not"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_mistakes_in_a_default(hint: Any, default: Any, fix: str) -> None:
     """A default that the model could not give is refused: the function would get it as it is."""
@@ -548,14 +549,14 @@ def test_mistakes_in_a_default(hint: Any, default: Any, fix: str) -> None:
         (timedelta, timedelta(1)),
         (UUID, UUID(int=1)),
     ],
-    ids=str,
+    ids=named,
 )
 def test_defaults_that_fit(hint: Any, default: Any) -> None:
     """A value of the type is a default, whatever it looks like as JSON."""
     assert schema_of(hint, default)
 
 
-@pytest.mark.parametrize("fn", [5, "refund", Point, functools.partial(print)], ids=str)
+@pytest.mark.parametrize("fn", [5, "refund", Point, functools.partial(print)], ids=named)
 def test_what_is_no_function(fn: Any) -> None:
     """`@tool` on anything but a function is refused, with how options are written."""
     with pytest.raises(DefinitionError, match=r"no function; .*@tool\(name="):
@@ -582,7 +583,7 @@ def good() -> str:
         ({"retries": 1.5}, "0 or more"),
         ({"name": "9lives"}, "letters"),
     ],
-    ids=str,
+    ids=named,
 )
 def test_mistakes_in_options(options: dict[str, Any], fix: str) -> None:
     """An option that can't work is refused, with what would."""
@@ -694,7 +695,7 @@ async def _later() -> Order: ...
         (Any, {"a": [1]}, '{"a":[1]}'),
         (Colour, Colour.RED, '"red"'),
     ],
-    ids=str,
+    ids=named,
 )
 def test_dump(hint: Any, value: Any, text: str) -> None:
     """A text is given as it is, anything else as compact JSON."""
