@@ -5,7 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 PY := .venv/bin/python
-UV := UV_PYTHON_DOWNLOADS=never .venv/bin/uv
+# Certificates are the machine's, as for pip and npm: behind a company's proxy only those fit.
+UV := UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 .venv/bin/uv
 
 # Set PYTHON to choose one; else the first of these that runs and is in range.
 PYTHON ?=
