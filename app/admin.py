@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.contract import DIGEST, RUN_KEY
 from shared.errors import AdminUnavailable, RunNotPaused
@@ -18,8 +18,6 @@ from shared.protocol import Engine, Run, Time
 
 _TIMEOUT_S = 1.5
 _FAILURE_CHARS = 300
-_OBJECT = TypeAdapter[dict[str, Any]](dict[str, Any])
-
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -81,6 +79,18 @@ class _Id(BaseModel):
     id: str
 
 
+class _Rows(BaseModel):
+    rows: list[dict[str, Any]]
+
+
+class _Service(BaseModel):
+    metadata: dict[str, str] = {}
+
+
+_ROWS = TypeAdapter(_Rows)
+_SERVICE = TypeAdapter(_Service)
+
+
 class Admin:
     """A client of the admin API. Every method may raise `AdminUnavailable`."""
 
@@ -96,8 +106,14 @@ class Admin:
         """
         status, body = await self._request("POST", "/query", timeout_s, json={"query": sql})
         if status != 200:
-            raise _unavailable(f"answered a query with {status}: {body.decode()[:500]}")
-        return [row.model_validate(found) for found in _OBJECT.validate_json(body)["rows"]]
+            raise _unavailable(
+                f"answered a query with {status}: {body.decode(errors='replace')[:500]}"
+            )
+        try:
+            rows = _ROWS.validate_json(body).rows
+            return [row.model_validate(found) for found in rows]
+        except ValidationError as error:
+            raise _unavailable("answered what can't be read") from error
 
     async def engine_state(self, tenant: str, run_id: str) -> EngineState | None:
         """Return the engine's view of a run, or None where Restate knows none."""
@@ -117,7 +133,7 @@ class Admin:
             if status in (404, 409):
                 raise RunNotPaused(f"The run {run_id} has ended; nothing is left to resume.")
             if status >= 300:
-                raise _unavailable(f"answered {status}: {body.decode()[:500]}")
+                raise _unavailable(f"answered {status}: {body.decode(errors='replace')[:500]}")
 
     async def submission(self, tenant: str, run_id: str) -> Submission | None:
         """Return a run that waits to be seen by its thread, as it was submitted first."""
@@ -155,7 +171,7 @@ class Admin:
         services = [service_of(agent, self._prefix) for agent in agents]
         found = await asyncio.gather(*(self._service(service) for service in services))
         return {
-            agent: None if service is None else str(service.get("metadata", {}).get(DIGEST, ""))
+            agent: None if service is None else service.metadata.get(DIGEST, "")
             for agent, service in zip(agents, found, strict=True)
         }
 
@@ -167,9 +183,16 @@ class Admin:
             f" AND target_service_key = {sql_text(key_of(tenant, run_id))}"
         )
 
-    async def _service(self, name: str) -> dict[str, Any] | None:
+    async def _service(self, name: str) -> _Service | None:
         status, body = await self._request("GET", f"/services/{name}", _TIMEOUT_S)
-        return _OBJECT.validate_json(body) if status == 200 else None
+        if status == 404:
+            return None
+        if status != 200:
+            raise _unavailable(f"answered {status}: {body.decode(errors='replace')[:500]}")
+        try:
+            return _SERVICE.validate_json(body)
+        except ValidationError as error:
+            raise _unavailable("answered what can't be read") from error
 
     async def _request(
         self, method: str, path: str, timeout_s: float, **options: Any

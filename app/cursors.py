@@ -15,7 +15,8 @@ CursorText = Annotated[str | None, Query(description="The `next_cursor` of the p
 Listing = Literal["runs", "threads", "approvals"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CURSOR = re.compile(r"(runs|threads|approvals) ([0-9]{1,16}) ([A-Za-z0-9._:-]{1,256})")
+# Fifteen digits of microseconds reach the year 2001, sixteen 2286; Restate's clock ends in 2262.
+_CURSOR = re.compile(r"(runs|threads|approvals) ([0-8]?[0-9]{1,15}) ([A-Za-z0-9._:-]{1,256})")
 _POSITION = re.compile(r"[0-9]{1,15}")
 
 
@@ -68,7 +69,6 @@ def position(text: str | None) -> int:
 
 
 def _wrong() -> InvalidRequest:
-    message = "pass the `next_cursor` of the page before, as it is"
-    return InvalidRequest(
-        f"cursor: {message}.", extra={"errors": [{"field": "query.cursor", "message": message}]}
+    return InvalidRequest.at(
+        ("query.cursor", "pass the `next_cursor` of the page before, as it is")
     )

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
+from app.openapi import PROBLEM_TYPE
 from shared.errors import (
     BodyTooLarge,
     InternalProblem,
@@ -17,12 +18,9 @@ from shared.errors import (
     MethodNotAllowed,
     NotFound,
     Problem,
-    problem_types,
 )
 from shared.logging import get_logger
-from shared.protocol import ProblemDocument
 
-_MEDIA_TYPE = "application/problem+json"
 _BY_STATUS: Mapping[int, type[Problem]] = {
     400: InvalidRequest,
     404: NotFound,
@@ -40,21 +38,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def problem_responses() -> dict[int | str, dict[str, Any]]:
-    """Describe all problems for the OpenAPI document, one entry per status."""
-    by_status: dict[int | str, list[str]] = {}
-    for kind in problem_types():
-        by_status.setdefault(kind.status, []).append(f"`{kind.slug}`: {kind.title}.")
-    return {
-        status: {
-            "model": ProblemDocument,
-            "description": " ".join(lines),
-            "content": {_MEDIA_TYPE: {}},
-        }
-        for status, lines in by_status.items()
-    }
-
-
 def render(problem: Problem) -> Response:
     """Return the answer for a problem."""
     document = {
@@ -64,8 +47,12 @@ def render(problem: Problem) -> Response:
         "detail": problem.detail,
         **problem.extra,
     }
+    return _document(document, problem.headers)
+
+
+def _document(document: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
     return Response(
-        orjson.dumps(document), problem.status, headers=problem.headers, media_type=_MEDIA_TYPE
+        to_json(document), document["status"], headers=dict(headers), media_type=PROBLEM_TYPE
     )
 
 
@@ -74,34 +61,48 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
-    faults = cast("RequestValidationError", error).errors()
+    invalid = cast("RequestValidationError", error)
+    faults = invalid.errors()
     # What may be of several types has a fault for each. Those where it is of another type
     # altogether say little: last.
-    errors = [_explain(fault) for fault in sorted(faults, key=_is_of_other_type)]
-    first = errors[0]
-    return render(InvalidRequest(f"{first['field']}: {first['message']}", extra={"errors": errors}))
+    errors = [_explain(fault, invalid.body) for fault in sorted(faults, key=_is_of_other_type)]
+    return render(InvalidRequest.at(*errors))
 
 
 def _is_of_other_type(fault: Mapping[str, Any]) -> bool:
     return fault["type"] in {"string_type", "list_type"}
 
 
-def _explain(fault: Mapping[str, Any]) -> dict[str, str]:
+def _explain(fault: Mapping[str, Any], body: object) -> tuple[str, str]:
+    """Return the field's path and what is wrong with it."""
     if fault["type"] == "json_invalid":
         character, reason = fault["loc"][1] + 1, fault["ctx"]["error"]
         message = f"not valid JSON at character {character}: {reason}"
-        return {"field": "body", "message": message}
+        return "body", message
     # FastAPI reads JSON only where the header says so, and so it must be: any web page can make
     # a browser send text or a form to loopback, where there may be no keys, but not JSON.
     if isinstance(fault["input"], bytes):
         message = "send JSON, and say so: content-type: application/json"
-        return {"field": "header.content-type", "message": message}
-    return {"field": _path(fault["loc"]), "message": fault["msg"]}
-
-
-def _path(location: Sequence[str | int]) -> str:
+        return "header.content-type", message
+    place, *location = fault["loc"]
+    if place == "body":
+        location = _fields(location, body, missing=fault["type"] == "missing")
     # A field's name may be half a Unicode character, which no answer can repeat.
-    return ".".join(str(part) for part in location).encode(errors="replace").decode()
+    path = ".".join(str(part) for part in [place, *location]).encode(errors="replace").decode()
+    return path, fault["msg"]
+
+
+def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> list[str | int]:
+    """Leave out what is no field of the body: pydantic names the types it has tried, too."""
+    found: list[str | int] = []
+    value = body
+    for part in location:
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int)
+        ):
+            value = cast("Any", value)[part]
+            found.append(part)
+    return [*found, location[-1]] if missing and location else found
 
 
 async def _on_http(_request: Request, raised: Exception) -> Response:
@@ -116,11 +117,14 @@ async def _on_http(_request: Request, raised: Exception) -> Response:
             "status": error.status_code,
             "detail": detail,
         }
-        return Response(
-            orjson.dumps(document), error.status_code, headers=headers, media_type=_MEDIA_TYPE
+        return _document(document, headers)
+    if kind is InvalidRequest:
+        return render(
+            InvalidRequest.at(
+                ("body", "it can't be read: send JSON, in UTF-8 and not deeply nested")
+            )
         )
     details: Mapping[type[Problem], str] = {
-        InvalidRequest: "The body can't be read: send JSON, in UTF-8 and not deeply nested.",
         NotFound: "See /docs for the addresses of this server.",
         MethodNotAllowed: "See /docs for what this address takes.",
         BodyTooLarge: "Send less: the limit is APP_MAX_BODY_BYTES, which is 8 MiB at most.",

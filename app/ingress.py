@@ -8,11 +8,11 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.closing import Closing
 from app.ingress_http import RETRY_AFTER, Answer, IngressHttp, Lost, unavailable
@@ -22,6 +22,7 @@ from shared.contract import (
     DecideAnswer,
     DecideOrder,
     DeleteAnswer,
+    DeleteOrder,
     EventPage,
     EventsQuestion,
     HistoryAnswer,
@@ -29,6 +30,7 @@ from shared.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    StatusQuestion,
     SteerAnswer,
     SteerOrder,
     SubmitAnswer,
@@ -53,6 +55,11 @@ _NOT_READY = 470
 # What reads an end says the first, what waits for it the second, as if the run had failed so.
 _NOT_FOUND = re.compile(r'"(invocation )?not found"')
 
+
+class _Invocation(BaseModel):
+    invocationId: str  # noqa: N815  # Restate's name
+
+
 _RUN = TypeAdapter(Run)
 _MAYBE_RUN = TypeAdapter[Run | None](Run | None)
 _PAGE = TypeAdapter(EventPage)
@@ -63,6 +70,14 @@ _HISTORY = TypeAdapter(HistoryAnswer)
 _DECIDED = TypeAdapter(DecideAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
+_INVOCATION = TypeAdapter(_Invocation)
+
+
+def _parse(adapter: TypeAdapter[T], body: bytes) -> T:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise BadGateway("Restate answered what can't be read.") from error
 
 
 def maybe_accepted(run_id: str) -> RestateUnavailable:
@@ -154,7 +169,7 @@ class Ingress:
         except (Lost, TimeoutError):
             return await self._undecided(order, key)
         self._http.check(answer, 200)
-        submitted = _SUBMITTED.validate_json(answer.body)
+        submitted = _parse(_SUBMITTED, answer.body)
         if submitted.outcome in ("granted", "queued", "known"):
             await self._arrival(order)
         return submitted
@@ -195,17 +210,18 @@ class Ingress:
         """Compare a repeated request with the one that started the run."""
         path = self._run_path("call", order.tenant, order.run_id, "same")
         question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
-        return _SAME.validate_json(await self._read(path, question, wait_s + READ_TIMEOUT_S))
+        return _parse(_SAME, await self._read(path, question, wait_s + READ_TIMEOUT_S))
 
-    async def status(self, tenant: str, run_id: str) -> Run | None:
+    async def status(self, tenant: str, run_id: str, *, messages: bool = False) -> Run | None:
         """Return the run as the worker's handler sees it; None before it has begun."""
         path = self._run_path("call", tenant, run_id, "status")
-        return _MAYBE_RUN.validate_json(await self._read(path) or b"null")
+        question = StatusQuestion(messages=messages)
+        return _parse(_MAYBE_RUN, await self._read(path, question) or b"null")
 
     async def events(self, tenant: str, run_id: str, after: int) -> EventPage:
         """Return the run's committed events after a number."""
         path = self._run_path("call", tenant, run_id, "events")
-        return _PAGE.validate_json(await self._read(path, EventsQuestion(after=after)))
+        return _parse(_PAGE, await self._read(path, EventsQuestion(after=after)))
 
     async def cancel(self, tenant: str, run_id: str) -> None:
         """Ask for the run's cancellation; it is carried out as soon as a worker is there.
@@ -233,29 +249,33 @@ class Ingress:
     async def decide(self, tenant: str, run_id: str, order: DecideOrder) -> DecideAnswer:
         """Hand over a person's decision on a tool call."""
         path = self._run_path("call", tenant, run_id, "decide")
-        return _DECIDED.validate_json(await self._read(path, order, _ACCEPT_TIMEOUT_S))
+        return _parse(_DECIDED, await self._read(path, order, _ACCEPT_TIMEOUT_S))
 
     async def steer(self, tenant: str, order: SteerOrder) -> SteerAnswer:
         """Hand over a message to a run that is going on."""
         path = self._run_path("call", tenant, order.run_id, "steer")
-        return _STEERED.validate_json(await self._read(path, order, _ACCEPT_TIMEOUT_S))
+        return _parse(_STEERED, await self._read(path, order, _ACCEPT_TIMEOUT_S))
 
     async def thread_status(self, tenant: str, thread_id: str) -> ThreadStatus | None:
         """Return who has the turn on a thread; None if there is no such thread."""
         path = self._thread_path(tenant, thread_id, "status")
-        return _STATUS.validate_json(await self._read(path) or b"null")
+        return _parse(_STATUS, await self._read(path) or b"null")
 
     async def thread_history(
         self, tenant: str, thread_id: str, question: HistoryQuestion
     ) -> HistoryAnswer:
         """Return a part of a conversation."""
         path = self._thread_path(tenant, thread_id, "history")
-        return _HISTORY.validate_json(await self._read(path, question))
+        return _parse(_HISTORY, await self._read(path, question))
 
-    async def delete_thread(self, tenant: str, thread_id: str) -> DeleteAnswer:
-        """Delete a conversation."""
+    async def tend_thread(self, tenant: str, thread_id: str) -> None:
+        """Tell a thread that the run that has its turn was killed: it takes the turn back soon."""
+        await self._read(self._thread_path(tenant, thread_id, "tend"))
+
+    async def delete_thread(self, tenant: str, thread_id: str, dead: str | None) -> DeleteAnswer:
+        """Delete a conversation, unless a run has the turn that is not known to be dead."""
         path = self._thread_path(tenant, thread_id, "delete")
-        return _DELETED.validate_json(await self._read(path))
+        return _parse(_DELETED, await self._read(path, DeleteOrder(dead=dead)))
 
     async def _invocation_id(self, tenant: str, run_id: str) -> str:
         agent = agent_of(run_id) or ""
@@ -271,8 +291,7 @@ class Ingress:
         except (Lost, TimeoutError):
             raise unavailable() from None
         self._http.check(answer, 200)
-        found: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(answer.body)
-        return str(found["invocationId"])
+        return _parse(_INVOCATION, answer.body).invocationId
 
     async def _undecided(self, order: RunOrder, key: str) -> SubmitAnswer | Pending:
         """Find out what became of a submit that was not answered."""
@@ -305,7 +324,7 @@ class Ingress:
 
     def _outcome(self, answer: Answer) -> Outcome:
         if answer.status == 200:
-            return Ended(_RUN.validate_json(answer.body))
+            return Ended(_parse(_RUN, answer.body))
         if answer.status == 404 and _NOT_FOUND.search(answer.text):
             return Unknown()
         if answer.source == "invocation":

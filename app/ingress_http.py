@@ -57,7 +57,7 @@ class IngressHttp:
 
         Raises:
             RestateUnavailable: No connection: nothing was sent.
-            Lost: The connection broke.
+            Lost: The connection broke, or what came over it is no HTTP.
             TimeoutError: No answer in time.
         """
         try:
@@ -72,7 +72,7 @@ class IngressHttp:
                 )
         except aiohttp.ClientConnectorError as error:
             raise unavailable() from error
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+        except aiohttp.ClientError as error:
             raise Lost from error
 
     def check(self, answer: Answer, expected: int) -> None:

@@ -12,12 +12,13 @@ from redis.asyncio import Redis
 from app.admin import Admin
 from app.body_limit import BodyLimit
 from app.closing import Closing
-from app.errors import add_error_handlers, problem_responses
+from app.errors import add_error_handlers
 from app.ingress import Ingress
 from app.keyring import Keyring
 from app.listings import Listings
 from app.live import LiveSource, WorkerStreams
 from app.live_redis import SILENCE_S, RedisStreams
+from app.openapi import add_openapi
 from app.parts import AppParts
 from app.routes import agents, approvals, health, runs, steering, threads
 from app.runs import RunReader
@@ -39,7 +40,7 @@ def create_app(
         lifespan=partial(
             _lifespan, settings=settings, registry=registry, closing=closing or Closing()
         ),
-        responses=problem_responses(),
+        redirect_slashes=False,
     )
     if settings.cors_origins:
         app.add_middleware(
@@ -59,6 +60,7 @@ def create_app(
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)
+    add_openapi(app)
     return app
 
 

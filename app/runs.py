@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
@@ -23,6 +24,8 @@ from shared.names import agent_of, derived_run_id, new_run_id
 from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 
 _RETURN_TIMEOUT_S = 2.0
+# A worker that takes longer may be away.
+_PATIENCE_S = 0.3
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_DECISION_BYTES = 256 * 1024
 _logger = get_logger()
@@ -71,9 +74,15 @@ def make_order(
         limits=request.limits,
         after_s=request.after_s,
         created_at=datetime.now(UTC),
-        body_hash=hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:32],
+        body_hash=hash_of(request),
         repeatable=idempotency_key is not None,
     )
+
+
+def hash_of(body: BaseModel) -> str:
+    """Return what tells two bodies apart; the order of names in an object says nothing."""
+    text = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def check_addition(body: BaseModel, max_bytes: int) -> None:
@@ -97,10 +106,8 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
         content = message.content
         parts = [TextPart(text=content)] if isinstance(content, str) else content
         if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
-            fault = "a message says nothing; give each a text or a file"
-            raise InvalidRequest(
-                f"body.input: {fault}",
-                extra={"errors": [{"field": "body.input", "message": fault}]},
+            raise InvalidRequest.at(
+                ("body.input", "a message says nothing; give each a text or a file")
             )
     return messages
 
@@ -113,6 +120,7 @@ def new_run(order: RunOrder) -> Run:
         thread_id=order.thread_id,
         status="queued",
         metadata=order.metadata,
+        messages=[],
         created_at=order.created_at,
     )
 
@@ -158,8 +166,8 @@ class RunReader:
         self._ingress = ingress
         self._admin = admin
 
-    async def read(self, tenant: str, run_id: str) -> Run:
-        """Return a run as it is now.
+    async def read(self, tenant: str, run_id: str, *, messages: bool = True) -> Run:
+        """Return a run as it is now; one that goes on has messages only where the worker answers.
 
         Raises:
             UnknownRun: There is none, or it is no longer kept.
@@ -171,11 +179,13 @@ class RunReader:
             case Ended(run):
                 return run
             case Broken() as broken:
-                return broken_run(run_id, await self._state(tenant, run_id), broken)
+                return broken_run(
+                    run_id, await self._state(tenant, run_id, messages=messages), broken
+                )
             case Unknown():
-                return await self._read_submitted(tenant, run_id)
+                return await self._read_submitted(tenant, run_id, messages=messages)
             case _:
-                return await self._read_pending(tenant, run_id)
+                return await self._read_pending(tenant, run_id, messages=messages)
 
     async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
         """Wait for the end of a run, which its thread may not have seen yet."""
@@ -207,13 +217,14 @@ class RunReader:
             await self._ingress.status(tenant, run_id)
             return None
 
-    async def _read_submitted(self, tenant: str, run_id: str) -> Run:
+    async def _read_submitted(self, tenant: str, run_id: str, *, messages: bool) -> Run:
         if submission := await self.submission(tenant, run_id):
             return Run(
                 run_id=run_id,
                 agent=agent_of(run_id) or "",
                 thread_id=submission.thread_id,
                 status="queued",
+                messages=[],
                 created_at=submission.created_at,
             )
         # The thread may have sent it on since it was looked for.
@@ -221,11 +232,11 @@ class RunReader:
             raise UnknownRun(
                 f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S)."
             )
-        return await self.read(tenant, run_id)
+        return await self.read(tenant, run_id, messages=messages)
 
-    async def _read_pending(self, tenant: str, run_id: str) -> Run:
+    async def _read_pending(self, tenant: str, run_id: str, *, messages: bool) -> Run:
         state, engine = await asyncio.gather(
-            self._state(tenant, run_id),
+            self._state(tenant, run_id, messages=messages),
             self._engine_state(tenant, run_id),
             return_exceptions=True,
         )
@@ -235,7 +246,8 @@ class RunReader:
             raise state
         if state and state.ended:
             return await self._ended(tenant, state)
-        return with_engine(state or unseen_run(run_id, engine), engine)
+        unseen = unseen_run(run_id, engine).model_copy(update={"messages": []})
+        return with_engine(state or unseen, engine)
 
     async def _ended(self, tenant: str, state: Run) -> Run:
         """Return a run that has committed its end and is about to return, with its messages."""
@@ -249,12 +261,23 @@ class RunReader:
             _logger.warning("admin_unavailable", reason=error.detail)
             return None
 
-    async def _state(self, tenant: str, run_id: str) -> Run | None:
+    async def _state(self, tenant: str, run_id: str, *, messages: bool) -> Run | None:
         """Return the run as the worker says, or as it has left it; None before it has begun."""
+        left = asyncio.create_task(self._left_state(tenant, run_id))
         try:
-            return await self._ingress.status(tenant, run_id)
-        except WorkerUnavailable as error:
-            try:
-                return await self._admin.run_state(tenant, run_id)
-            except AdminUnavailable:
-                raise error from None
+            return await self._ingress.status(tenant, run_id, messages=messages)
+        except WorkerUnavailable:
+            state = await left
+            if isinstance(state, AdminUnavailable):
+                raise
+            return state
+        finally:
+            left.cancel()
+
+    async def _left_state(self, tenant: str, run_id: str) -> Run | AdminUnavailable | None:
+        """Look for what a worker wrote last, if it does not answer at once."""
+        await asyncio.sleep(_PATIENCE_S)
+        try:
+            return await self._admin.run_state(tenant, run_id)
+        except AdminUnavailable as error:
+            return error

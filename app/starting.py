@@ -11,6 +11,7 @@ from app.parts import AppParts
 from app.runs import new_run
 from shared.contract import RunOrder, SubmitAnswer
 from shared.errors import (
+    BadGateway,
     IdempotencyConflict,
     OperatorProblem,
     RestateUnavailable,
@@ -27,9 +28,10 @@ _PARKED_POLL_S = (0.05, 1.0)
 
 async def start(parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
     """Start a run; return it when it has ended, or as it is when the time is over."""
-    if order.thread_id and not order.after_s:
-        return await _start_on_thread(parts, order, wait_s, trace)
-    return await _start_alone(parts, order, wait_s, trace)
+    with _naming(order.run_id, BadGateway):
+        if order.thread_id and not order.after_s:
+            return await _start_on_thread(parts, order, wait_s, trace)
+        return await _start_alone(parts, order, wait_s, trace)
 
 
 async def await_end(
@@ -164,19 +166,20 @@ async def _start_alone(
     run = new_run(order)
     if not wait_s or _may_ask(parts, run):
         accepted = await parts.ingress.start(order, trace)
-        if isinstance(accepted, Repeated):
-            await _check_same(parts, order)
-            run = await parts.reader.read(order.tenant, order.run_id)
         with _naming(order.run_id):
+            if isinstance(accepted, Repeated):
+                await _check_same(parts, order)
+                run = await parts.reader.read(order.tenant, order.run_id)
             return await await_end(parts, order.tenant, run, wait_s)
     outcome = await parts.ingress.start_and_wait(order, wait_s, trace)
     match outcome:
         case Ended(run):
             return run
         case Repeated():
-            await _check_same(parts, order)
-            run = await parts.reader.read(order.tenant, order.run_id)
-            return await await_end(parts, order.tenant, run, wait_s)
+            with _naming(order.run_id):
+                await _check_same(parts, order)
+                run = await parts.reader.read(order.tenant, order.run_id)
+                return await await_end(parts, order.tenant, run, wait_s)
         case Unknown():
             raise RestateUnavailable(
                 "Restate was lost before it had accepted the run; nothing was started. Try again.",
@@ -188,13 +191,13 @@ async def _start_alone(
 
 
 @contextmanager
-def _naming(run_id: str) -> Generator[None]:
+def _naming(run_id: str, kind: type[OperatorProblem] = OperatorProblem) -> Generator[None]:
     """Name the run in a problem that comes up after Restate may have accepted it."""
     try:
         yield
     except UnknownRun:
         raise maybe_accepted(run_id) from None
-    except OperatorProblem as problem:
+    except kind as problem:
         problem.headers["Location"] = f"/runs/{run_id}"
         problem.extra["run_id"] = run_id
         raise

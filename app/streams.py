@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
+from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from app.closing import Closing
@@ -32,6 +33,12 @@ _POLL_S = (0.05, 0.5)
 # With the live channel, polling is only for runs that are killed, or executed elsewhere.
 _SLOW_POLL_S = 2.0
 _VISIBLE_S = (0.002, 1.0)
+
+
+class EventStream(StreamingResponse):
+    """The answer that carries events."""
+
+    media_type = MEDIA_TYPE
 
 
 async def sse(
@@ -155,7 +162,7 @@ class _CommittedLog:
             outcome = await self._ingress.outcome(self._tenant, self._run_id)
             if isinstance(outcome, Unknown):
                 # Its thread may not have seen it yet.
-                await self._reader.read(self._tenant, self._run_id)
+                await self._reader.read(self._tenant, self._run_id, messages=False)
         except (RestateUnavailable, WorkerUnavailable):
             return None
         except UnknownRun:

@@ -49,7 +49,7 @@ class Watcher:
         self._run_id = run_id
         self._timeline = timeline
         self._changed = threading.Condition()
-        self._broken: httpx.HTTPError | None = None
+        self._broken: Exception | None = None
         self.events: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -63,14 +63,14 @@ class Watcher:
                     if wanted(event):
                         return event
                 if self._broken:
-                    raise RuntimeError(f"The run's events broke off: {self._broken}")
+                    raise RuntimeError(f"The run's events broke off: {self._broken!r}")
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise TimeoutError(f"waited {_DEADLINE_S} s for an event of the run")
 
     def _follow(self) -> None:
         try:
             self._read()
-        except httpx.HTTPError as error:
+        except Exception as error:  # noqa: BLE001  # raised again where it is waited for
             with self._changed:
                 self._broken = error
                 self._changed.notify_all()
@@ -82,6 +82,8 @@ class Watcher:
                     self._take(json.loads(line.removeprefix("data: ")))
 
     def _take(self, event: dict[str, Any]) -> None:
+        if "seq" not in event:  # a preview of the text
+            return
         self._timeline.say(f"event {event['seq']:>2}  {_describe(event)}")
         with self._changed:
             self.events.append(event)

@@ -76,6 +76,12 @@ class SameAnswer(Wire):
     answer: Literal["same", "different", "unknown"]
 
 
+class StatusQuestion(Wire):
+    """`messages`: whether to return them, too."""
+
+    messages: bool = False
+
+
 class EventsQuestion(Wire):
     after: int
 
@@ -162,6 +168,12 @@ class HistoryAnswer(Wire):
 
     items: list[Message] | None = None
     message_count: int
+
+
+class DeleteOrder(Wire):
+    """`dead` is a run that was killed, so that it can't give its turn back."""
+
+    dead: str | None = None
 
 
 class DeleteAnswer(Wire):

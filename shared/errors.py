@@ -121,6 +121,12 @@ class BodyTooLarge(CallerProblem):
 class InvalidRequest(CallerProblem):
     slug, title, status = "invalid-request", "The request is not valid", 422
 
+    @classmethod
+    def at(cls, *faults: tuple[str, str]) -> "InvalidRequest":
+        """Refuse a request for its fields, each given with what is wrong with it."""
+        errors = [{"field": field, "message": message} for field, message in faults]
+        return cls(f"{faults[0][0]}: {faults[0][1]}", extra={"errors": errors})
+
 
 class IdempotencyConflict(CallerProblem):
     slug, title, status = (
@@ -128,6 +134,11 @@ class IdempotencyConflict(CallerProblem):
         "The idempotency key was used with another body",
         422,
     )
+
+    def __init__(self, detail: str) -> None:
+        """Say what the key belongs to, and what to do."""
+        fault = {"field": "header.idempotency-key", "message": self.title}
+        super().__init__(detail, extra={"errors": [fault]})
 
 
 class InternalProblem(OperatorProblem):

@@ -14,6 +14,8 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import from_json
@@ -145,13 +147,25 @@ class StartRun(Wire):
     limits: Limits = Limits()
     after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S, description="Start the run this late.")
 
+    # A field's check sees the fields above it, and only those that are valid.
+    @field_validator("on_busy")
+    @classmethod
+    def _needs_a_thread(cls, on_busy: OnBusy | None, others: ValidationInfo) -> OnBusy | None:
+        if on_busy and others.data.get("thread_id", "") is None:
+            raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
+        return on_busy
+
+    @field_validator("after_s")
+    @classmethod
+    def _is_not_decided_at_once(cls, after_s: float, others: ValidationInfo) -> float:
+        on_busy = others.data.get("on_busy")
+        if after_s and on_busy in ("reject", "steer"):
+            raise ValueError(f"on_busy {on_busy} is decided at once: leave out after_s")
+        return after_s
+
     @model_validator(mode="after")
     def _fits(self) -> "StartRun":
         check_json(self.model_dump())
-        if self.on_busy and not self.thread_id:
-            raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
-        if self.on_busy in ("reject", "steer") and self.after_s:
-            raise ValueError(f"on_busy {self.on_busy} is decided at once: leave out after_s")
         return self
 
 
@@ -182,11 +196,18 @@ class Decision(Wire):
     reason: str | None = Field(default=None, description="For the model, and for the record.")
     by: str | None = Field(default=None, description="Who decides.")
 
+    @field_validator("arguments")
+    @classmethod
+    def _goes_with_approve(
+        cls, arguments: dict[str, JsonValue] | None, others: ValidationInfo
+    ) -> dict[str, JsonValue] | None:
+        if arguments is not None and others.data.get("action") == "reject":
+            raise ValueError("arguments go with approve; a rejected call does not run")
+        return arguments
+
     @model_validator(mode="after")
     def _fits(self) -> "Decision":
         check_json(self.model_dump())
-        if self.action == "reject" and self.arguments is not None:
-            raise ValueError("arguments go with approve; a rejected call does not run")
         return self
 
 
@@ -287,7 +308,11 @@ class Run(Wire):
     waiting_for: Literal["approval", "timer"] | None = None
     turn: int = 0
     output: JsonValue = None
-    messages: list[Message] | None = None
+    messages: list[Message] | None = Field(
+        default=None,
+        description="What was said so far; null in lists and events, and where a run goes on and "
+        "no worker answers.",
+    )
     usage: Usage = Usage()
     approvals: list[Approval] = Field(default_factory=list[Approval])
     error: RunError | None = None

@@ -1,4 +1,4 @@
-"""Rebuilds what a killed run said from its committed events: it could not write it itself."""
+"""Rebuilds what a run has said from its committed events: one that was killed can't say it."""
 
 from collections.abc import Sequence
 
@@ -16,15 +16,39 @@ from worker.records import StoredMessage
 _UNFINISHED = "The run was killed before this call finished; it may or may not have run."
 
 
+def messages_so_far(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+    """Return the input and whatever was committed, as the run itself will say it at its end."""
+    done = {event.call_id for event in events if isinstance(event, ToolCallCompleted)}
+    said = _conversation(order, run, events)
+    return [message for message in said if message.role != "tool" or message.call_id in done]
+
+
 def salvage_messages(
     order: RunOrder, run: Run, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
 ) -> list[StoredMessage]:
-    """Return the input, whatever was committed, and steering messages that the run never read.
+    """Return what a killed run has said, and steering messages that it never read.
 
     A run that never had the turn has said nothing, but it may have taken messages.
-
-    Each tool call has a result, so that the conversation stays valid for a model's API.
     """
+    said = _conversation(order, run, events)
+    read = {message.id for message in said}
+    said += [
+        Message(
+            id=f"{unread.message_id}.{index}",
+            role=message.role,
+            content=message.content,
+            run_id=order.run_id,
+            created_at=unread.at,
+        )
+        for unread in steering
+        if unread.message_id not in read
+        for index, message in enumerate(unread.input)
+    ]
+    return [StoredMessage(**message.model_dump()) for message in said]
+
+
+def _conversation(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+    """Return what was said; each tool call has a result, so that it is valid for a model's API."""
     results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
     said: list[Message] = [
         Message(
@@ -62,17 +86,4 @@ def salvage_messages(
                     created_at=event.message.created_at,
                 )
             )
-    read = {message.id for message in said}
-    said += [
-        Message(
-            id=f"{unread.message_id}.{index}",
-            role=message.role,
-            content=message.content,
-            run_id=order.run_id,
-            created_at=unread.at,
-        )
-        for unread in steering
-        if unread.message_id not in read
-        for index, message in enumerate(unread.input)
-    ]
-    return [StoredMessage(**message.model_dump()) for message in said]
+    return said

@@ -27,6 +27,7 @@ from shared.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    StatusQuestion,
     SteerAnswer,
     SteerOrder,
 )
@@ -60,7 +61,7 @@ from worker.people import (
 )
 from worker.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from worker.records import StoredMessage
-from worker.salvage import salvage_messages
+from worker.salvage import messages_so_far, salvage_messages
 from worker.serde import JsonSerde
 from worker.steps import RestateSteps
 from worker.thread import build_thread, build_thread_watch
@@ -74,6 +75,7 @@ _ORDER = JsonSerde[RunOrder](RunOrder)
 _RUN = JsonSerde[Run](Run)
 _MAYBE_RUN = JsonSerde[Run | None](Run | None)
 _EVENT = JsonSerde[AnyEvent](AnyEvent)
+_STATUS_QUESTION = JsonSerde[StatusQuestion](StatusQuestion)
 _EVENTS_QUESTION = JsonSerde[EventsQuestion](EventsQuestion)
 _PAGE = JsonSerde[EventPage](EventPage)
 _SAME_QUESTION = JsonSerde[SameQuestion](SameQuestion)
@@ -176,11 +178,18 @@ def _add_questions(workflow: Workflow) -> None:
     """Add the handlers that only read."""
     read: dict[str, Any] = {"invocation_retry_policy": READ_POLICY}
 
-    @workflow.handler(output_serde=_MAYBE_RUN, **read)
-    async def status(ctx: WorkflowSharedContext) -> Run | None:
-        """Return the run as it is now, without messages; None before it has begun."""
+    @workflow.handler(input_serde=_STATUS_QUESTION, output_serde=_MAYBE_RUN, **read)
+    async def status(ctx: WorkflowSharedContext, question: StatusQuestion) -> Run | None:
+        """Return the run as it is now; None before it has begun."""
         run = await ctx.get(RUN_KEY, serde=_RUN)
-        return run and await with_decisions(ctx, run)
+        if run is None:
+            return None
+        run = await with_decisions(ctx, run)
+        order = await ctx.get(INPUT_KEY, serde=_ORDER) if question.messages else None
+        if order is None:
+            return run
+        said = messages_so_far(order, run, await _events(ctx, 0))
+        return run.model_copy(update={"messages": said})
 
     @workflow.handler(input_serde=_EVENTS_QUESTION, output_serde=_PAGE, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:

@@ -22,6 +22,7 @@ from restate import (
 from shared.contract import (
     CancelOrder,
     DeleteAnswer,
+    DeleteOrder,
     HistoryAnswer,
     HistoryQuestion,
     RunOrder,
@@ -86,6 +87,7 @@ _HISTORY = JsonSerde[HistoryAnswer](HistoryAnswer)
 _DELETED = JsonSerde[DeleteAnswer](DeleteAnswer)
 _SAME_QUESTION = JsonSerde[SameQuestion](SameQuestion)
 _SAME_ANSWER = JsonSerde[SameAnswer](SameAnswer)
+_DELETE = JsonSerde[DeleteOrder](DeleteOrder)
 _CANCEL = JsonSerde[CancelOrder](CancelOrder)
 _STEER_ORDER = JsonSerde[SteerOrder](SteerOrder)
 _STEERED = JsonSerde[SteerAnswer](SteerAnswer)
@@ -127,6 +129,14 @@ def build_thread(prefix: str) -> VirtualObject:
             head = _enter(ctx, prefix, head, run, joining.at)
         return SubmitAnswer(outcome="granted" if head.has_turn(joining.run_id) else "queued")
 
+    _add_ends(thread, prefix)
+    _add_questions(thread)
+    return thread
+
+
+def _add_ends(thread: VirtualObject, prefix: str) -> None:
+    """Add the handlers by which a run, or the conversation, comes to its end."""
+
     @thread.handler(FINISH, input_serde=_FINISH, output_serde=_NOTHING)
     async def finish(ctx: ObjectContext, done: Finish) -> None:
         """Take back the turn and pass it on; a no-op for a run that is not here."""
@@ -138,20 +148,23 @@ def build_thread(prefix: str) -> VirtualObject:
         else:
             ctx.set(HEAD_KEY, head.leave_line(done.run_id), serde=_HEAD)
 
-    @thread.handler(output_serde=_DELETED)
-    async def delete(ctx: ObjectContext) -> DeleteAnswer:
+    @thread.handler(output_serde=_NOTHING)
+    async def tend(ctx: ObjectContext) -> None:
+        """Have the holder watched: somebody saw that it is dead."""
+        if head := await _head(ctx):
+            ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
+
+    @thread.handler(input_serde=_DELETE, output_serde=_DELETED)
+    async def delete(ctx: ObjectContext, order: DeleteOrder) -> DeleteAnswer:
         """Forget the conversation, unless a run has the turn."""
         head = await _head(ctx)
         if head is None:
             return DeleteAnswer(outcome="unknown")
-        if head.holder:
+        if head.holder and (head.queue or head.holder.run_id != order.dead):
             ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
         ctx.clear_all()
         return DeleteAnswer(outcome="deleted")
-
-    _add_questions(thread)
-    return thread
 
 
 def _add_questions(thread: VirtualObject) -> None:

@@ -3,21 +3,30 @@
 from fastapi import APIRouter, Request
 
 from app.auth import KeyedRoute, Tenant
+from app.cursors import CursorText, Limit, position
+from app.openapi import problems
 from app.parts import AppParts
-from shared.errors import UnknownAgent
+from shared.errors import InvalidRequest, UnknownAgent
 from shared.protocol import AgentDescription, AgentPage
 
 router = APIRouter(tags=["agents"], route_class=KeyedRoute)
 
 
-@router.get("/agents")
-async def list_agents(request: Request, _tenant: Tenant) -> AgentPage:
-    """List the agents."""
+@router.get("/agents", responses=problems(InvalidRequest))
+async def list_agents(
+    request: Request, _tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
+) -> AgentPage:
+    """List the agents, in the order in which they are registered."""
     registry = AppParts.of(request).registry
-    return AgentPage(items=[registry.describe(agent) for agent in registry])
+    after = position(cursor)
+    agents = list(registry)[after:]
+    return AgentPage(
+        items=[registry.describe(agent) for agent in agents[:limit]],
+        next_cursor=str(after + limit) if len(agents) > limit else None,
+    )
 
 
-@router.get("/agents/{agent}")
+@router.get("/agents/{agent}", responses=problems(UnknownAgent, InvalidRequest))
 async def get_agent(agent: str, request: Request, _tenant: Tenant) -> AgentDescription:
     """Describe an agent: model, tools with their schemas, digest."""
     registry = AppParts.of(request).registry

@@ -7,19 +7,38 @@ from fastapi import APIRouter, Path, Request
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit
+from app.openapi import BEHIND, problems
 from app.parts import AppParts
 from app.routes.runs import RunId
 from app.runs import MAX_DECISION_BYTES, check_addition, is_broken
 from shared.contract import DecideAnswer, DecideOrder
-from shared.errors import AlreadyDecided, InvalidRequest, RunEnded, UnknownApproval
+from shared.errors import (
+    AdminUnavailable,
+    AlreadyDecided,
+    BodyTooLarge,
+    InvalidRequest,
+    RunEnded,
+    UnknownApproval,
+    UnknownRun,
+)
 from shared.protocol import ApprovalPage, Decision, Resolution
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
-CallId = Annotated[str, Path(pattern=r"^\d{1,6}\.\d{1,6}$")]
+_DECIDE_PROBLEMS = problems(
+    UnknownRun,
+    UnknownApproval,
+    AlreadyDecided,
+    RunEnded,
+    BodyTooLarge,
+    InvalidRequest,
+    *BEHIND,
+)
+
+CallId = Annotated[str, Path(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$")]
 
 
-@router.get("/approvals")
+@router.get("/approvals", responses=problems(InvalidRequest, AdminUnavailable))
 async def list_approvals(
     request: Request, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
 ) -> ApprovalPage:
@@ -28,14 +47,14 @@ async def list_approvals(
     return await AppParts.of(request).listings.approvals(tenant, limit, after)
 
 
-@router.post("/runs/{run_id}/approvals/{call_id}")
+@router.post("/runs/{run_id}/approvals/{call_id}", responses=_DECIDE_PROBLEMS)
 async def decide(
     run_id: RunId, call_id: CallId, body: Decision, request: Request, tenant: Tenant
 ) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     parts = AppParts.of(request)
     check_addition(body, MAX_DECISION_BYTES)
-    run = await parts.reader.read(tenant, run_id)
+    run = await parts.reader.read(tenant, run_id, messages=False)
     if is_broken(run):
         raise _ended(run_id)
     order = DecideOrder(call_id=call_id, decision=body, at=datetime.now(UTC))
@@ -56,11 +75,7 @@ def _problem(
             extra={"resolution": counts.model_dump(mode="json")},
         )
     if answer.outcome == "invalid":
-        first = answer.faults[0]
-        return InvalidRequest(
-            f"{first.field}: {first.message}",
-            extra={"errors": [fault.model_dump() for fault in answer.faults]},
-        )
+        return InvalidRequest.at(*((fault.field, fault.message) for fault in answer.faults))
     if answer.outcome == "ended":
         return _ended(run_id)
     return UnknownApproval(f"The call {call_id} of {run_id} does not wait for a decision.")

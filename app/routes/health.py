@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from app.openapi import problems_without_key
 from app.parts import AppParts
 from shared.errors import AdminUnavailable, NotRegistered, RestateUnavailable
 from shared.logging import get_logger
@@ -12,13 +13,13 @@ _logger = get_logger()
 _RETRY_AFTER = {"Retry-After": "1"}
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=problems_without_key())
 async def healthz() -> Health:
     """Tell that the process is up."""
     return Health()
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=problems_without_key(RestateUnavailable, NotRegistered))
 async def readyz(request: Request) -> Readiness:
     """Tell whether Restate answers and the worker is registered, and which agents differ."""
     parts = AppParts.of(request)

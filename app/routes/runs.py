@@ -2,24 +2,29 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit
 from app.listings import RunFilter
+from app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems
 from app.parts import AppParts
-from app.prefer import parse_prefer
+from app.prefer import parse_prefer, wants
 from app.runs import make_order
 from app.starting import await_end, start
-from app.streams import HEADERS, MEDIA_TYPE, follow, sse
+from app.streams import HEADERS, MEDIA_TYPE, EventStream, follow, sse
 from shared.errors import (
     AdminUnavailable,
+    BodyTooLarge,
+    IdempotencyConflict,
+    InvalidRequest,
     RunEnded,
     RunNotPaused,
+    ThreadBusy,
     UnknownAgent,
+    UnknownRun,
 )
 from shared.names import AGENT_NAME
 from shared.protocol import Run, RunPage, RunStatus, StartRun, ThreadId
@@ -27,28 +32,63 @@ from shared.protocol import Run, RunPage, RunStatus, StartRun, ThreadId
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
 RunId = Annotated[str, Path(max_length=128)]
-Prefer = Annotated[str | None, Header(description="`respond-async`, or `wait=N` with seconds.")]
-IdempotencyKey = Annotated[
+Prefer = Annotated[
+    list[str] | None, Header(description="`respond-async`, or `wait=N` with seconds.")
+]
+Accept = Annotated[
+    list[str] | None, Header(description="`text/event-stream` for the run's events.")
+]
+_IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=256, description="The same key always means the same run."),
 ]
 # A name that no agent has now may have runs: those of an agent that was removed.
 AgentName = Annotated[str | None, Query(pattern=f"^{AGENT_NAME}$")]
 _SAME_WAIT_S = 2.0
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {"model": Run, "description": "The run so far: it goes on."}
+_RUN_PROBLEMS = problems(UnknownRun, InvalidRequest, *BEHIND)
+_APPLIED = "What of `Prefer` was applied."
+_RUN_PATH = "Where the run is read."
+_STARTED: Responses = {
+    200: {
+        "description": "The run, which has ended, or its events.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/StreamEvent"}}},
+        "headers": headers(
+            Location=_RUN_PATH,
+            Preference_Applied=_APPLIED,
+            Content_Location="Where a broken stream goes on.",
+        ),
+    },
+    **accepted(Location=_RUN_PATH, Preference_Applied=_APPLIED),
+    **problems(
+        UnknownAgent,
+        ThreadBusy,
+        RunEnded,
+        BodyTooLarge,
+        InvalidRequest,
+        IdempotencyConflict,
+        *BEHIND,
+    ),
+}
+_RESULT: Responses = {
+    **accepted(Location=_RUN_PATH, Preference_Applied=_APPLIED),
+    **_RUN_PROBLEMS,
+}
+_EVENTS: Responses = {
+    200: {"model": StreamEvent, "description": "The run's events, to its end."},
+    204: {"description": "The run has ended, and there is nothing after that event."},
+    **_RUN_PROBLEMS,
 }
 
 
-@router.post("/agents/{agent}/runs", response_model=Run, responses=_ACCEPTED)
+@router.post("/agents/{agent}/runs", response_model=Run, responses=_STARTED)
 async def start_run(
     agent: str,
     body: StartRun,
     request: Request,
     tenant: Tenant,
     prefer: Prefer = None,
-    idempotency_key: IdempotencyKey = None,
-    accept: Annotated[str, Header()] = "",
+    idempotency_key: _IdempotencyKey = None,
+    accept: Accept = None,
 ) -> Response:
     """Start a run, and wait for its end unless asked not to."""
     parts = AppParts.of(request)
@@ -57,7 +97,7 @@ async def start_run(
         names = ", ".join(parts.registry.names())
         raise UnknownAgent(f"There is no agent {agent!r}. The agents are: {names}.")
     preference = parse_prefer(prefer, parts.settings.wait_timeout_s)
-    streamed = MEDIA_TYPE in accept
+    streamed = wants(MEDIA_TYPE, accept)
     wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
     order = make_order(definition, body, tenant, idempotency_key, stream=streamed or not wait_s)
     run = await start(parts, order, wait_s, _trace(request))
@@ -70,7 +110,7 @@ async def start_run(
     return _answer(run, headers)
 
 
-@router.get("/runs")
+@router.get("/runs", responses=problems(InvalidRequest, AdminUnavailable))
 async def list_runs(
     request: Request,
     tenant: Tenant,
@@ -86,14 +126,14 @@ async def list_runs(
     return await AppParts.of(request).listings.runs(tenant, wanted, limit, after)
 
 
-@router.get("/runs/{run_id}", response_model=Run)
+@router.get("/runs/{run_id}", response_model=Run, responses=_RUN_PROBLEMS)
 async def get_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
     """Return the run as it is now."""
     run = await AppParts.of(request).reader.read(tenant, run_id)
     return _answer(run, {}, status=200)
 
 
-@router.get("/runs/{run_id}/result", response_model=Run, responses=_ACCEPTED)
+@router.get("/runs/{run_id}/result", response_model=Run, responses=_RESULT)
 async def get_result(
     run_id: RunId, request: Request, tenant: Tenant, prefer: Prefer = None
 ) -> Response:
@@ -103,10 +143,13 @@ async def get_result(
     run = await parts.reader.read(tenant, run_id)
     if not run.ended:
         run = await await_end(parts, tenant, run, preference.wait_s)
-    return _answer(run, {"Location": f"/runs/{run_id}"})
+    headers = {"Location": f"/runs/{run_id}"}
+    if preference.applied:
+        headers["Preference-Applied"] = preference.applied
+    return _answer(run, headers)
 
 
-@router.get("/runs/{run_id}/events")
+@router.get("/runs/{run_id}/events", response_class=EventStream, responses=_EVENTS)
 async def get_events(
     run_id: RunId,
     request: Request,
@@ -116,14 +159,19 @@ async def get_events(
 ) -> Response:
     """Stream the run's committed events as server-sent events, from any of them on."""
     parts = AppParts.of(request)
-    run = await parts.reader.read(tenant, run_id)
+    run = await parts.reader.read(tenant, run_id, messages=False)
     seen = last_event_id if last_event_id is not None else after or 0
     if run.ended and not await _has_more(parts, tenant, run, seen):
         return Response(status_code=204)
     return _stream(parts, tenant, run_id, seen, {})
 
 
-@router.post("/runs/{run_id}/cancel", response_model=Run, status_code=202)
+@router.post(
+    "/runs/{run_id}/cancel",
+    response_model=Run,
+    status_code=202,
+    responses=problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
+)
 async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
     """Cancel the run, wherever it is."""
     parts = AppParts.of(request)
@@ -139,11 +187,16 @@ async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
     return _answer(run, {"Location": f"/runs/{run_id}"}, status=202)
 
 
-@router.post("/runs/{run_id}/resume", response_model=Run, status_code=202)
+@router.post(
+    "/runs/{run_id}/resume",
+    response_model=Run,
+    status_code=202,
+    responses=problems(UnknownRun, RunNotPaused, AdminUnavailable, InvalidRequest, *BEHIND),
+)
 async def resume_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
     """Let a paused run try again."""
     parts = AppParts.of(request)
-    run = await parts.reader.read(tenant, run_id)
+    run = await parts.reader.read(tenant, run_id, messages=False)
     state = None if run.ended else await parts.admin.engine_state(tenant, run_id)
     if state is None or not state.paused:
         raise RunNotPaused(f"The run {run_id} is {run.status}; only a paused run can be resumed.")
@@ -167,9 +220,7 @@ def _stream(
     parts: AppParts, tenant: str, run_id: str, after: int, headers: Mapping[str, str]
 ) -> Response:
     events = follow(parts.ingress, parts.reader, parts.live, tenant, run_id, after)
-    return StreamingResponse(
-        sse(events, parts.closing), media_type=MEDIA_TYPE, headers={**HEADERS, **headers}
-    )
+    return EventStream(sse(events, parts.closing), headers={**HEADERS, **headers})
 
 
 def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:

@@ -1,33 +1,48 @@
 """Messages to runs that are going on."""
 
-import hashlib
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 
 from app.auth import KeyedRoute, Tenant
+from app.openapi import BEHIND, problems
 from app.parts import AppParts
-from app.routes.runs import IdempotencyKey, RunId
-from app.runs import MAX_MESSAGE_BYTES, as_messages, check_addition, is_broken
+from app.routes.runs import RunId
+from app.runs import MAX_MESSAGE_BYTES, as_messages, check_addition, hash_of, is_broken
 from shared.contract import SteerOrder
-from shared.errors import IdempotencyConflict, RunEnded
+from shared.errors import (
+    BodyTooLarge,
+    IdempotencyConflict,
+    InvalidRequest,
+    RunEnded,
+    UnknownRun,
+)
 from shared.protocol import Steered, SteerRun
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
+_PROBLEMS = problems(
+    UnknownRun, RunEnded, BodyTooLarge, InvalidRequest, IdempotencyConflict, *BEHIND
+)
+MessageKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=256, description="The same key is always the same message."),
+]
 
-@router.post("/runs/{run_id}/messages", status_code=202)
+
+@router.post("/runs/{run_id}/messages", status_code=202, responses=_PROBLEMS)
 async def steer_run(
     run_id: RunId,
     body: SteerRun,
     request: Request,
     tenant: Tenant,
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: MessageKey = None,
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
     parts = AppParts.of(request)
     check_addition(body, MAX_MESSAGE_BYTES)
-    run = await parts.reader.read(tenant, run_id)
+    run = await parts.reader.read(tenant, run_id, messages=False)
     if is_broken(run) or (run.ended and not idempotency_key):
         raise _ended(run_id)
     order = SteerOrder(
@@ -35,7 +50,7 @@ async def steer_run(
         input=as_messages(body.input),
         at=datetime.now(UTC),
         key=idempotency_key,
-        body_hash=hashlib.sha256(body.model_dump_json().encode()).hexdigest()[:32],
+        body_hash=hash_of(body),
     )
     answer = await parts.ingress.steer(tenant, order)
     if answer.outcome == "different":

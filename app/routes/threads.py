@@ -6,18 +6,24 @@ from fastapi import APIRouter, Path, Request, Response
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit, position
+from app.ingress import Ingress
+from app.openapi import BEHIND, problems
+from app.outcomes import Broken
 from app.parts import AppParts
-from shared.contract import HistoryQuestion
-from shared.errors import ThreadBusy, UnknownThread
+from shared.contract import HistoryQuestion, ThreadStatus
+from shared.errors import AdminUnavailable, InvalidRequest, ThreadBusy, UnknownThread
 from shared.names import THREAD_ID
 from shared.protocol import MessagePage, Thread, ThreadPage
 
 router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
+_PROBLEMS = problems(UnknownThread, InvalidRequest, *BEHIND)
+_DELETE_PROBLEMS = problems(UnknownThread, ThreadBusy, InvalidRequest, *BEHIND)
+
 ThreadPath = Annotated[str, Path(pattern=f"^{THREAD_ID}$")]
 
 
-@router.get("/threads")
+@router.get("/threads", responses=problems(InvalidRequest, AdminUnavailable))
 async def list_threads(
     request: Request, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
 ) -> ThreadPage:
@@ -26,16 +32,21 @@ async def list_threads(
     return await AppParts.of(request).listings.threads(tenant, limit, after)
 
 
-@router.get("/threads/{thread_id}")
+@router.get("/threads/{thread_id}", responses=_PROBLEMS)
 async def get_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Thread:
     """Return who has the turn on the thread and who waits."""
-    status = await AppParts.of(request).ingress.thread_status(tenant, thread_id)
+    ingress = AppParts.of(request).ingress
+    status = await ingress.thread_status(tenant, thread_id)
     if status is None:
         raise _unknown(thread_id)
+    dead = await _dead_holder(ingress, tenant, status)
+    if dead:
+        await ingress.tend_thread(tenant, thread_id)
+    run_id = None if dead else status.run_id
     return Thread(
         thread_id=thread_id,
-        status="busy" if status.run_id else "idle",
-        run_id=status.run_id,
+        status="busy" if run_id or status.queued else "idle",
+        run_id=run_id,
         queued=status.queued,
         message_count=status.message_count,
         created_at=status.created_at,
@@ -43,7 +54,7 @@ async def get_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) ->
     )
 
 
-@router.get("/threads/{thread_id}/messages")
+@router.get("/threads/{thread_id}/messages", responses=_PROBLEMS)
 async def list_messages(
     thread_id: ThreadPath,
     request: Request,
@@ -62,10 +73,13 @@ async def list_messages(
     return MessagePage(items=answer.items, next_cursor=next_cursor)
 
 
-@router.delete("/threads/{thread_id}", status_code=204)
+@router.delete("/threads/{thread_id}", status_code=204, responses=_DELETE_PROBLEMS)
 async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Response:
     """Forget the conversation, unless a run has the turn."""
-    answer = await AppParts.of(request).ingress.delete_thread(tenant, thread_id)
+    ingress = AppParts.of(request).ingress
+    status = await ingress.thread_status(tenant, thread_id)
+    dead = await _dead_holder(ingress, tenant, status) if status else None
+    answer = await ingress.delete_thread(tenant, thread_id, dead)
     if answer.outcome == "unknown":
         raise _unknown(thread_id)
     if answer.outcome == "busy":
@@ -73,6 +87,13 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
             f"The run {answer.run_id} has the turn. Wait for its end, or cancel it, first."
         )
     return Response(status_code=204)
+
+
+async def _dead_holder(ingress: Ingress, tenant: str, status: ThreadStatus) -> str | None:
+    """Return the run that has the turn if it was killed: its thread learns of it when told."""
+    if status.run_id and isinstance(await ingress.outcome(tenant, status.run_id), Broken):
+        return status.run_id
+    return None
 
 
 def _unknown(thread_id: str) -> UnknownThread:

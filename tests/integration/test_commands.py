@@ -117,6 +117,20 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
         command.close()
 
 
+def test_demo(start: Callable[..., Command]) -> None:
+    """The demo shows a run that ends well after two crashes, and leaves nothing."""
+    demo = start("dev.demo")
+    demo.wait_to_end()
+    said = demo.said()
+    assert demo.process.returncode == 0, said
+    assert said.count("SIGKILL of the worker") == 2
+    for line in ("2 ×  model 1", "1 ×  tool find_order", "2 ×  tool refund", "is completed:"):
+        assert line in said
+    assert said.count("paid      R-5001: A-1001, 49.90 €") == 1
+    assert "Traceback" not in said
+    assert demo.left() == []
+
+
 # Ctrl-C.
 
 

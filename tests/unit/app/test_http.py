@@ -98,14 +98,51 @@ async def test_agents(client: Client) -> None:
 
 
 async def test_openapi_document(client: Client) -> None:
-    """Every problem is in the OpenAPI document, under its status, at every call."""
+    """All problems are in one table; each call has its own, with the type they are sent with."""
     document = (await client.get("/openapi.json")).json()
+    for kind in problem_types():
+        assert f"| `{kind.slug}` | {kind.status} |" in document["info"]["description"]
     for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            for kind in problem_types():
-                described = operation["responses"][str(kind.status)]
-                assert f"`{kind.slug}`" in described["description"], (path, method)
-                assert "application/problem+json" in described["content"]
+        for operation in methods.values():
+            answers: dict[str, Any] = operation["responses"]
+            assert ("401" in answers) == (path not in ("/healthz", "/readyz"))
+            for status, answer in answers.items():
+                if int(status) >= 400:
+                    [(media_type, content)] = answer["content"].items()
+                    assert media_type == "application/problem+json"
+                    assert content["schema"]["$ref"].endswith("/ProblemDocument")
+                    assert ("Retry-After" in answer.get("headers", {})) == (status == "503")
+
+
+async def test_openapi_document_of_streams(client: Client) -> None:
+    """Streams are described with their events, and where they go on."""
+    document = (await client.get("/openapi.json")).json()
+    events = document["paths"]["/runs/{run_id}/events"]["get"]["responses"]
+    start = document["paths"]["/agents/{agent}/runs"]["post"]["responses"]
+    assert list(events["200"]["content"]) == ["text/event-stream"]
+    assert "204" in events
+    assert set(start["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert set(start["200"]["headers"]) == {"Location", "Content-Location", "Preference-Applied"}
+    for answer in (events["200"], start["200"]):
+        reference = answer["content"]["text/event-stream"]["schema"]["$ref"]
+        schema = document["components"]["schemas"][reference.rpartition("/")[2]]
+        assert "MessageDelta" in str(schema)
+        assert "RunCompleted" in str(schema)
+
+
+async def test_pages_of_agents(client: Client) -> None:
+    """Agents are listed in pages, as everything is."""
+    first = (await client.get("/agents", params={"limit": 1})).json()
+    assert [item["name"] for item in first["items"]] == ["support"]
+    rest = (await client.get("/agents", params={"cursor": first["next_cursor"]})).json()
+    assert ([item["name"] for item in rest["items"]], rest["next_cursor"]) == (["filled"], None)
+    for wrong in ({"limit": 0}, {"cursor": "x"}):
+        problem(await client.get("/agents", params=wrong), 422, "invalid-request")
+
+
+async def test_no_redirects(client: Client) -> None:
+    """An address with a slash too many is none: a redirect would go where the caller says."""
+    problem(await client.get("/runs/"), 404, "not-found")
 
 
 def test_problem_types() -> None:
@@ -168,8 +205,11 @@ async def test_what_is_no_run_id(client: Client, run_id: str, call: str) -> None
         ({"input": "Hi.", "inptu": 1}, "body.inptu"),
         ({"input": "Hi.", "limits": {"max_turns": 0}}, "body.limits.max_turns"),
         ({"input": "Hi.", "thread_id": "a/b"}, "body.thread_id"),
-        ({"input": "Hi.", "on_busy": "enqueue"}, "body"),
-        ({"input": [{"role": "system", "content": "x"}]}, "body.input.list[InputMessage].0.role"),
+        ({"input": "Hi.", "on_busy": "enqueue"}, "body.on_busy"),
+        ({"input": [{"role": "system", "content": "x"}]}, "body.input.0.role"),
+        ({"input": [{"role": "user"}]}, "body.input.0.content"),
+        ({"input": [{"role": "user", "content": [{"type": "x"}]}]}, "body.input.0.content.0"),
+        ({"input": None}, "body.input"),
     ],
 )
 async def test_invalid_body(client: Client, body: dict[str, Any], field: str) -> None:
@@ -203,7 +243,7 @@ async def test_odd_body(client: Client, content: bytes) -> None:
     """A body that is no JSON, or none that can be kept, is the caller's fault."""
     headers = {"content-type": "application/json"}
     response = await client.post("/agents/support/runs", content=content, headers=headers)
-    problem(response, 422, "invalid-request")
+    assert problem(response, 422, "invalid-request")["errors"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.prefer import Preference, parse_prefer
+from app.prefer import Preference, parse_prefer, wants
 from shared.errors import InvalidRequest
 
 
@@ -28,7 +28,12 @@ from shared.errors import InvalidRequest
 )
 def test_known(header: str | None, expected: Preference) -> None:
     """What is known is applied, up to a day, and what is not is ignored, as the RFC asks."""
-    assert parse_prefer(header, 120) == expected
+    assert parse_prefer(None if header is None else [header], 120) == expected
+
+
+def test_several_lines() -> None:
+    """A header may come in several lines."""
+    assert parse_prefer(["wait=3", "respond-async"], 120) == Preference(0, "respond-async")
 
 
 @pytest.mark.parametrize(
@@ -37,4 +42,23 @@ def test_known(header: str | None, expected: Preference) -> None:
 def test_waits_of_no_number(header: str) -> None:
     """A wait that is no number of seconds is refused, with what to write."""
     with pytest.raises(InvalidRequest, match="write wait=N"):
-        parse_prefer(header, 120)
+        parse_prefer([header], 120)
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (None, False),
+        (["*/*"], False),
+        (["text/event-stream"], True),
+        (["Text/Event-Stream"], True),
+        (["application/json, text/event-stream;q=0.5"], True),
+        (["application/json", "text/event-stream; charset=utf-8"], True),
+        (["text/event-stream;q=0"], False),
+        (["text/event-stream; q=0.000, */*"], False),
+        (["text/event-streams"], False),
+    ],
+)
+def test_accept(lines: list[str] | None, wanted: bool) -> None:
+    """A type is wanted when it is named, other than to refuse it."""
+    assert wants("text/event-stream", lines) == wanted
