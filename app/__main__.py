@@ -5,14 +5,13 @@ import sys
 from contextlib import suppress
 
 import uvicorn
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from app.closing import Closing
 from app.main import create_app
 from app.settings import AppSettings
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
+from shared.settings_errors import InvalidSettings, read_settings
 
 _SHUTDOWN_S = 3
 
@@ -33,15 +32,12 @@ class _Server(uvicorn.Server):
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     try:
-        settings = AppSettings()
+        settings = read_settings(AppSettings)
         configure_logging(settings.log_level, as_json=settings.log_json)
         closing = Closing()
         app = create_app(settings, settings.load_registry(), closing)
-    except DefinitionError as error:
+    except (DefinitionError, InvalidSettings) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
-    except (SettingsError, ValidationError) as error:
-        sys.stderr.write(f"The settings are not valid:\n{error}\n")
         return 1
     config = uvicorn.Config(
         app,

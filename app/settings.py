@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import SharedSettings
+from shared.settings_errors import FromJson
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -24,13 +25,17 @@ class AppSettings(SharedSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8070, ge=0, le=65535)
-    keys: dict[str, list[SecretStr]] = Field(default_factory=dict[str, list[SecretStr]])
+    keys: FromJson[dict[str, list[SecretStr]]] = Field(
+        default_factory=dict[str, list[SecretStr]], examples=['{"acme": ["a long random key"]}']
+    )
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
     """Serve without keys on an address that others can reach."""
     streams_url: str | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
-    cors_origins: list[str] = Field(default_factory=list[str])
+    cors_origins: FromJson[list[str]] = Field(
+        default_factory=list[str], examples=['["https://example.org"]']
+    )
     """Web pages that may call the app from a browser."""
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
     """Larger ones could not be replayed beside a long conversation (`worker.thread_state`)."""
@@ -39,10 +44,12 @@ class AppSettings(SharedSettings):
 
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:
-        for tenant in self.keys:
+        for number, tenant in enumerate(self.keys, start=1):
             if not _TENANT.fullmatch(tenant):
+                # Without the name: where tenant and key were swapped, it is the key.
                 raise ValueError(
-                    f"APP_KEYS: {tenant!r} is no tenant name; use letters, digits, . _ and -"
+                    f"APP_KEYS: name {number} is no tenant name; "
+                    "use letters, digits, . _ and -, at most 64 of them"
                 )
         own = [key.get_secret_value() for keys in self.keys.values() for key in keys]
         if not all(own):

@@ -10,22 +10,21 @@ import sys
 import traceback
 
 import hypercorn.asyncio
-import hypercorn.config
 import uvloop
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 import shared.registry
 import shared.settings
 from app.closing import Closing
 from app.main import create_app
 from app.settings import AppSettings
+from dev.settings import INVALID_SETTINGS
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
 from shared.registry import Registry
+from shared.settings_errors import InvalidSettings, check_settings
 from worker.__main__ import make_parts
 from worker.register import RegistrationError, register
-from worker.server import serve, stop_on_signals
+from worker.server import ListenError, listening, serve, stop_on_signals
 from worker.settings import WorkerSettings
 
 _REGISTER_TIMEOUT_S = 30
@@ -36,9 +35,11 @@ _LOADERS = {__file__, shared.settings.__file__, shared.registry.__file__, import
 def main() -> int:
     """Serve app and worker until SIGTERM."""
     try:
-        app_settings, worker_settings = AppSettings(), WorkerSettings()
-    except (SettingsError, ValidationError) as error:
-        return _fail(f"The settings are not valid:\n{error}\n")
+        check_settings(AppSettings, WorkerSettings)
+    except InvalidSettings as error:
+        _fail(f"{error}\n")
+        return INVALID_SETTINGS
+    app_settings, worker_settings = AppSettings(), WorkerSettings()
     configure_logging(app_settings.log_level, as_json=app_settings.log_json)
     try:
         registry = worker_settings.load_registry()
@@ -49,7 +50,7 @@ def main() -> int:
     status = 0
     try:
         uvloop.run(_serve_both(app_settings, worker_settings, registry))
-    except* RegistrationError as group:
+    except* (ListenError, RegistrationError) as group:
         status = _fail("".join(f"{error}\n" for error in group.exceptions))
     return status
 
@@ -75,8 +76,7 @@ async def _serve_both(
         await stop.wait()
         closing.begin()
 
-    config = hypercorn.config.Config()
-    config.bind = [f"{app_settings.host}:{app_settings.port}"]
+    config = listening(app_settings.host, app_settings.port, "APP")
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     async with asyncio.TaskGroup() as group:

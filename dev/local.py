@@ -11,8 +11,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from dev.example_call import example_call
 from dev.ports import is_free
 from dev.process import ProcessDied
@@ -22,6 +20,7 @@ from dev.restate_binary import ROOT
 from dev.settings import ForeignRestate, LocalSettings
 from dev.signals import INTERRUPTED, interruptible
 from dev.stack import Stack
+from shared.settings_errors import InvalidSettings, read_settings
 
 _PORT_VARIABLES: Mapping[str, str] = {
     "app": "APP_PORT",
@@ -38,7 +37,20 @@ class PortTaken(Exception):
     """A port of the stack is in use."""
 
 
-STOPS = (PortTaken, ForeignRestate, ProcessDied, TimeoutError, RuntimeError, FileNotFoundError)
+class AlreadyRunning(Exception):
+    """Another stack runs in the folder."""
+
+
+STOPS = (
+    InvalidSettings,
+    AlreadyRunning,
+    PortTaken,
+    ForeignRestate,
+    ProcessDied,
+    TimeoutError,
+    RuntimeError,
+    FileNotFoundError,
+)
 """What keeps a stack from starting; the message is for whoever started it."""
 
 
@@ -48,15 +60,13 @@ def main() -> int:
     parser.add_argument("command", choices=("up", "down", "register"))
     command: str = parser.parse_args().command
     try:
-        settings = LocalSettings()
+        settings = read_settings(LocalSettings)
         directory = settings.stack_dir or ROOT / ".data" / "local"
         if command == "up":
             return _up(settings, directory)
         if command == "register":
             return _register(settings, directory)
         return _down(directory)
-    except ValidationError as error:
-        return fail(f"The settings are not valid:\n{error}")
     except STOPS as error:
         return fail(str(error))
     except KeyboardInterrupt:
@@ -68,7 +78,7 @@ def local_stack(settings: LocalSettings, directory: Path) -> Stack:
     return Stack(
         directory,
         settings.ports(),
-        settings.addresses(),
+        settings.given(),
         demo_model=chosen_model() is None,
         hermetic=False,
     )
@@ -78,10 +88,17 @@ def own_stack(settings: LocalSettings, directory: Path) -> Stack:
     """Return the same stack, to be started.
 
     Raises:
+        AlreadyRunning: With what to do.
         PortTaken: With the setting to change.
         ForeignRestate: The same.
     """
     settings.check_own_restate()
+    if alive := ProcessTable(directory).alive():
+        names = ", ".join(sorted(alive))
+        raise AlreadyRunning(
+            f"Already running in {directory}: {names}. "
+            f"`STACK_DIR={directory} make down-local` ends it."
+        )
     stack = local_stack(settings, directory)
     needed = [name for name in _PORT_VARIABLES if name != "model" or stack.demo_model]
     taken = [name for name in needed if not is_free(getattr(stack.ports, name))]
@@ -103,9 +120,6 @@ def fail(message: str) -> int:
 
 
 def _up(settings: LocalSettings, directory: Path) -> int:
-    if alive := ProcessTable(directory).alive():
-        names = ", ".join(sorted(alive))
-        return fail(f"Already running in {directory}: {names}. `make down-local` ends it.")
     stack = own_stack(settings, directory)
     with interruptible(stack.stop):
         stack.start()

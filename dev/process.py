@@ -42,6 +42,11 @@ class Process:
         """Whether the process is there."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def exit_status(self) -> int | None:
+        """What the process ended with, if it has."""
+        return self._child.poll() if self._child else None
+
     def start(self) -> None:
         """Start the process, out of reach of the terminal's Ctrl-C: its owner ends it."""
         if self.running:

@@ -15,15 +15,13 @@ class ProcessTable:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "stack.json"
+        self._own: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, pid: int) -> None:
         """Write down a process that was just started."""
         # A pid alone may be somebody else's by the time it is read.
-        started = psutil.Process(pid).create_time()
-        table = {**self._read(), name: {"pid": pid, "started": started}}
-        written = self._path.with_suffix(".tmp")
-        written.write_text(json.dumps(table, indent=2))
-        written.replace(self._path)
+        self._own[name] = {"pid": pid, "started": psutil.Process(pid).create_time()}
+        self._write({**self._read(), name: self._own[name]})
 
     def alive(self) -> dict[str, psutil.Process]:
         """Return the processes that are there, the one started last first."""
@@ -37,12 +35,27 @@ class ProcessTable:
                 continue
         return found
 
+    def forget_own(self) -> None:
+        """Forget the processes that were written down here, and none of another stack's."""
+        others = {
+            name: known for name, known in self._read().items() if known != self._own.get(name)
+        }
+        if others:
+            self._write(others)
+        else:
+            self.clear()
+
     def clear(self) -> None:
         """Forget all processes."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         return json.loads(self._path.read_text()) if self._path.exists() else {}
+
+    def _write(self, table: dict[str, dict[str, Any]]) -> None:
+        written = self._path.with_suffix(".tmp")
+        written.write_text(json.dumps(table, indent=2))
+        written.replace(self._path)
 
 
 def end(process: psutil.Process, timeout_s: float) -> None:

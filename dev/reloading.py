@@ -11,29 +11,30 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 import watchfiles
-from pydantic import ValidationError
 
 from dev.local import STOPS, fail, own_stack
 from dev.restate_binary import ROOT
-from dev.settings import LocalSettings
+from dev.settings import INVALID_SETTINGS, LocalSettings
 from dev.signals import INTERRUPTED, interruptible
 from dev.stack import Stack
-from shared.settings import SharedSettings
+from shared.settings_errors import read_settings
 
 _OWN = ("app", "worker", "shared")
 _LOOK_EVERY_MS = 500
 
 
+class Ended(Exception):
+    """No change of the code would be served."""
+
+
 def main() -> int:
     """Start Restate, then the process, again after each change."""
     try:
-        settings = LocalSettings()
+        settings = read_settings(LocalSettings)
         stack = own_stack(settings, settings.stack_dir or ROOT / ".data" / "dev")
         with interruptible(stack.stop):
             _serve(stack)
-    except ValidationError as error:
-        return fail(f"The settings are not valid:\n{error}")
-    except STOPS as error:
+    except (Ended, *STOPS) as error:
         return fail(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -74,16 +75,27 @@ def _wait_for_change(stack: Stack) -> None:
     """Wait until a file is saved or new, and say so when nothing else is going on.
 
     The watch begins anew each time, since one on a file ends when an editor replaces the file.
+
+    Raises:
+        Ended: With the reason.
     """
     said = False
-    agents = SharedSettings(_env_file=ROOT / ".env").agents  # pyright: ignore[reportCallIssue]  # pydantic-settings' own parameter
+    agents = read_settings(LocalSettings).agents
     paths = watched(agents)
     for changes in watchfiles.watch(*paths, rust_timeout=_LOOK_EVERY_MS, yield_on_timeout=True):
+        _check_use(stack)
         if changes or watched(agents) != paths:
             return
         if not said and not stack.all_in_one.running:
             print("Waiting for a change …", flush=True)
             said = True
+
+
+def _check_use(stack: Stack) -> None:
+    if not stack.restate.running:
+        raise Ended("Restate has ended, perhaps by `make down-local`, and so this ends, too.")
+    if stack.all_in_one.exit_status == INVALID_SETTINGS:
+        raise Ended("Correct the settings, and start this again.")
 
 
 if __name__ == "__main__":

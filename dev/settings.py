@@ -13,11 +13,21 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dev.restate_binary import ROOT
 from dev.stack import Ports
+from shared.settings import HttpAddress
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _DEFAULTS = Ports()
-_GIVEN = ("app_host", "worker_host", "restate_ingress_url", "restate_admin_url", "worker_url")
+_GIVEN = (
+    "app_host",
+    "worker_host",
+    "restate_ingress_url",
+    "restate_admin_url",
+    "worker_url",
+    "support_db",
+)
+INVALID_SETTINGS = 2
+"""The exit status of app and worker in one process, when no change of the code can mend it."""
 
 
 class ForeignRestate(Exception):
@@ -25,22 +35,24 @@ class ForeignRestate(Exception):
 
 
 class LocalSettings(BaseSettings):
-    """Where the local stack keeps its data and where it listens. None: not given."""
+    """What the local stack serves, where it keeps its data and listens. None: not given."""
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
+    agents: str = "shared.agents"
     stack_dir: Path | None = None
+    support_db: str | None = None
     app_host: str | None = None
     app_port: Port = _DEFAULTS.app
     worker_host: str | None = None
     worker_port: Port | None = None
-    worker_url: str | None = None
+    worker_url: HttpAddress | None = None
     restate_ingress_port: Port | None = None
-    restate_ingress_url: str | None = None
+    restate_ingress_url: HttpAddress | None = None
     restate_admin_port: Port | None = None
-    restate_admin_url: str | None = None
+    restate_admin_url: HttpAddress | None = None
     restate_node_port: Port = _DEFAULTS.node
     demo_model_port: Port = _DEFAULTS.model
 
@@ -56,8 +68,8 @@ class LocalSettings(BaseSettings):
             model=self.demo_model_port,
         )
 
-    def addresses(self) -> dict[str, str]:
-        """Return the addresses that were given, as variables for app and worker."""
+    def given(self) -> dict[str, str]:
+        """Return what comes before the stack's own choice, as variables for app and worker."""
         return {name.upper(): value for name in _GIVEN if (value := getattr(self, name))}
 
     def check_own_restate(self) -> None:
@@ -68,7 +80,7 @@ class LocalSettings(BaseSettings):
         """
         ports = self.ports()
         for name, port in (("INGRESS", ports.ingress), ("ADMIN", ports.admin)):
-            url = self.addresses().get(f"RESTATE_{name}_URL")
+            url = self.given().get(f"RESTATE_{name}_URL")
             if url and not (_is_here(url) and urlsplit(url).port == port):
                 raise ForeignRestate(
                     f"RESTATE_{name}_URL is {url}, but this command starts a Restate of its own, "

@@ -71,11 +71,12 @@ class Stack:
         """
         self.directory = directory.resolve()
         self.ports = ports
-        self._base = (
+        inherited = (
             {name: os.environ[name] for name in _INHERITED if name in os.environ}
             if hermetic
             else dict(os.environ)
         )
+        self._base = {**inherited, **_without_proxy(inherited)}
         demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
         self.settings = {**self._defaults(), **demo, **(settings or {})}
         self.settings.setdefault("WORKER_URL", self._worker_url)
@@ -176,7 +177,7 @@ class Stack:
     def stop(self) -> None:
         """End what runs, all at once; a signal meanwhile kills what is left."""
         end_all(self._processes, _GRACE_S)
-        self._table.clear()
+        self._table.forget_own()
 
     @property
     def _processes(self) -> list[Process]:
@@ -225,7 +226,6 @@ class Stack:
             "RESTATE_INGRESS_URL": f"http://127.0.0.1:{ports.ingress}",
             "RESTATE_ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
             "SUPPORT_DB": str(self.directory / "support.db"),
-            "NO_PROXY": "127.0.0.1,localhost",
         }
 
     def _python(self, module: str, *arguments: str) -> Process:
@@ -270,6 +270,16 @@ def is_up(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what keeps calls on this machine off a proxy, beside those that are kept off it."""
+    given = (environment.get(name, "") for name in ("NO_PROXY", "no_proxy"))
+    listed = ",".join((*given, _LOOPBACK, "localhost")).split(",")
+    names = dict.fromkeys(name.strip() for name in listed if name.strip())
+    # In a list a star is but a name.
+    value = "*" if "*" in names else ",".join(names)
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def _url(host: str, port: int) -> str:

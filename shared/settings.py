@@ -1,11 +1,47 @@
 """What both processes read from the environment and `.env`, without a prefix."""
 
-from pydantic import Field, FilePath, SecretStr
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.registry import Registry, load_registry
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
+
+
+def _as_level(value: Any) -> Any:
+    level = str(value).upper()
+    return "WARNING" if level == "WARN" else level
+
+
+def _http(url: str) -> str:
+    if not _is_address(url, "http", "https"):
+        raise ValueError("must be an address such as http://127.0.0.1:8080")
+    return url
+
+
+def _redis(url: SecretStr) -> SecretStr:
+    if not _is_address(url.get_secret_value(), "redis", "rediss", "unix"):
+        raise ValueError("must be an address such as redis://127.0.0.1:6379/0")
+    return url
+
+
+def _is_address(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix") and port != 0
+
+
+HttpAddress = Annotated[str, AfterValidator(_http)]
+RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_as_level)
+]
 
 
 class SharedSettings(BaseSettings):
@@ -22,21 +58,21 @@ class SharedSettings(BaseSettings):
     """The model of agents that name none, as a litellm model string."""
     service_prefix: str = Field(default="", validation_alias="SERVICE_PREFIX")
     """Put before each Restate service's name, so that two teams can share a cluster."""
-    restate_ingress_url: str = Field(
+    restate_ingress_url: HttpAddress = Field(
         default="http://127.0.0.1:8080", validation_alias="RESTATE_INGRESS_URL"
     )
-    restate_admin_url: str = Field(
+    restate_admin_url: HttpAddress = Field(
         default="http://127.0.0.1:9070", validation_alias="RESTATE_ADMIN_URL"
     )
-    worker_url: str = Field(default="http://127.0.0.1:9081", validation_alias="WORKER_URL")
+    worker_url: HttpAddress = Field(default="http://127.0.0.1:9081", validation_alias="WORKER_URL")
     """Where Restate reaches the worker, without a path."""
     stream_secret: SecretStr | None = Field(default=None, validation_alias="STREAM_SECRET")
     """Lets the app in where the worker serves live events; else only the same machine may."""
     stream_secret_file: FilePath | None = Field(default=None, validation_alias="STREAM_SECRET_FILE")
     """The same from a file, such as a mounted secret."""
-    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    redis_url: RedisAddress | None = Field(default=None, validation_alias="REDIS_URL")
     """Carries live events instead, for several workers."""
-    log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
+    log_level: LogLevel = Field(default="INFO", validation_alias="LOG_LEVEL")
     log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
     """JSON lines; by default unless the log goes to a terminal."""
 

@@ -20,8 +20,10 @@ from shared.tool_checks import (
     check_approval,
     check_docstring,
     check_function,
+    check_kind,
     check_parameter,
     check_result,
+    check_timeout,
 )
 
 P = ParamSpec("P")
@@ -159,12 +161,13 @@ def tool(
         name: What the model calls it; the function's name if not given.
         effect: `read`: may run again at any time. `idempotent`: runs at least once, always with
             the same `context.idempotency_key`.
-        timeout: Of one attempt.
+        timeout: Of one attempt; 365 days at most.
         retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
         needs_approval: Whether a person must approve each call before it runs; or a function that
             says so of one call. It takes those of the tool's parameters that it names, and a
             `ToolContext` if it asks for one.
-        approval_timeout: After this long without a decision the call is not run; never if None.
+        approval_timeout: After this long without a decision the call is not run; 365 days at
+            most, for ever if None.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
@@ -196,6 +199,7 @@ def _build(
     approval_timeout: timedelta | None,
 ) -> Tool[P, R]:
     _check_options(name, effect, timeout, retries)
+    check_kind(name, fn)
     hints = _type_hints(fn, name)
     doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
     if not doc.short_description:
@@ -233,12 +237,7 @@ def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> 
     if effect not in typing.get_args(Effect):
         allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
         raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
-    if not isinstance(timeout, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
-        raise DefinitionError(
-            f"tool {name}: timeout is {timeout!r}; write timedelta(seconds={timeout})"
-        )
-    if timeout <= timedelta(0):
-        raise DefinitionError(f"tool {name}: timeout must be more than nothing, not {timeout}")
+    check_timeout(name, timeout)
     if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
         raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
 

@@ -16,11 +16,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
 
 from shared.errors import DefinitionError
+from shared.protocol import MAX_DELAY_S
 
+_NO_METHOD = (
+    "a tool is a function, not a method; write it outside of the class, and take what belongs to "
+    "the run from a parameter with the type hint ToolContext"
+)
 _TYPES = (
     "str, int, float, bool, date, datetime, Literal, an Enum, list, dict, a dataclass or "
     "a pydantic model"
 )
+_MAX_TIMEOUT = timedelta(seconds=MAX_DELAY_S)
 _CULPRIT = re.compile(r"for <class '([^']+)'>")
 
 
@@ -34,6 +40,47 @@ def check_function(fn: Any) -> None:
         raise DefinitionError(
             f"@tool: {fn!r} is no function; write @tool right above a `def`, "
             'and options by name, such as @tool(name="refund")'
+        )
+    if isinstance(fn, (classmethod, staticmethod)):  # pyright: ignore[reportUnnecessaryIsInstance]  # `isroutine` takes them, too
+        raise DefinitionError(f"tool {fn.__name__}: {_NO_METHOD}")
+
+
+def check_kind(tool: str, fn: Any) -> None:
+    """Refuse a method, a generator and what has no signature.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    try:
+        first = next(iter(inspect.signature(fn).parameters.values()), None)
+    except ValueError as error:
+        raise DefinitionError(
+            f"tool {tool}: Python does not tell what it takes; write a `def` that calls it"
+        ) from error
+    if first and first.name in ("self", "cls") and first.annotation is first.empty:
+        raise DefinitionError(f"tool {tool}: it takes {first.name!r}, but {_NO_METHOD}")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise DefinitionError(
+            f"tool {tool}: it has a `yield`, but its result must be one value; collect what it "
+            "yields in a list and return that"
+        )
+
+
+def check_timeout(tool: str, timeout: Any) -> None:
+    """Refuse what is no time for an attempt.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if not isinstance(timeout, timedelta):
+        raise DefinitionError(
+            f"tool {tool}: timeout is {timeout!r}; write timedelta(seconds={timeout})"
+        )
+    if timeout <= timedelta(0):
+        raise DefinitionError(f"tool {tool}: timeout must be more than nothing, not {timeout}")
+    if timeout > _MAX_TIMEOUT:
+        raise DefinitionError(
+            f"tool {tool}: timeout must be {_MAX_TIMEOUT.days} days at most, not {timeout}"
         )
 
 
@@ -133,6 +180,23 @@ def _shown(hint: Any, error: Exception | None = None) -> str:
     return f"{shown} (because of {culprit[1]})"
 
 
+def _parameters_of_condition(tool: str, condition: Any) -> Collection[inspect.Parameter]:
+    wrong = DefinitionError(
+        f"tool {tool}: needs_approval is {condition!r}; write True, or a plain function "
+        "of the arguments that returns a bool"
+    )
+    if (
+        not callable(condition)
+        or inspect.isclass(condition)
+        or inspect.iscoroutinefunction(condition)
+    ):
+        raise wrong
+    try:
+        return inspect.signature(condition).parameters.values()
+    except ValueError:
+        raise wrong from None
+
+
 def check_approval(
     tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any, context_type: type
 ) -> None:
@@ -150,14 +214,14 @@ def check_approval(
             f"tool {tool}: approval_timeout is {timeout!r}; write timedelta(hours=8), "
             "or leave it out to wait for ever"
         )
+    if timeout is not None and timeout > _MAX_TIMEOUT:
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout must be {_MAX_TIMEOUT.days} days at most, not "
+            f"{timeout}; leave it out to wait for ever"
+        )
     if isinstance(needs_approval, bool):
         return
-    if not callable(needs_approval) or inspect.iscoroutinefunction(needs_approval):
-        raise DefinitionError(
-            f"tool {tool}: needs_approval is {needs_approval!r}; write True, or a plain function "
-            "of the arguments that returns a bool"
-        )
-    for parameter in inspect.signature(needs_approval).parameters.values():
+    for parameter in _parameters_of_condition(tool, needs_approval):
         is_context = parameter.annotation in (context_type, context_type.__name__)
         if parameter.name not in parameters and not is_context:
             raise DefinitionError(

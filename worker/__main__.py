@@ -7,20 +7,19 @@ import sys
 
 import restate
 import uvloop
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from redis.asyncio import Redis
 
 from shared.errors import DefinitionError
 from shared.logging import configure_logging
 from shared.registry import Registry
+from shared.settings_errors import InvalidSettings, read_settings
 from worker.inflight import Inflight
 from worker.live import LiveHub
 from worker.live_redis import RedisRelay
 from worker.model import LitellmClient
 from worker.parts import Parts
 from worker.register import RegistrationError, register
-from worker.server import serve, stop_on_signals
+from worker.server import ListenError, serve, stop_on_signals
 from worker.settings import WorkerSettings
 from worker.tools import ToolRunner
 
@@ -31,7 +30,7 @@ def main() -> int:
     """Run the command line."""
     arguments = _parser().parse_args()
     try:
-        settings = WorkerSettings()
+        settings = read_settings(WorkerSettings)
         configure_logging(settings.log_level, as_json=settings.log_json)
         for handler in logging.getLogger().handlers:
             handler.addFilter(restate.RestateLoggingFilter())
@@ -40,11 +39,8 @@ def main() -> int:
             asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
         else:
             uvloop.run(_serve(make_parts(settings, registry)))
-    except (DefinitionError, RegistrationError) as error:
+    except (DefinitionError, InvalidSettings, ListenError, RegistrationError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
-    except (SettingsError, ValidationError) as error:
-        sys.stderr.write(f"The settings are not valid:\n{error}\n")
         return 1
     return 0
 

@@ -1,11 +1,13 @@
 """The worker's HTTP side: Restate's endpoint under its journal version, and health."""
 
 import asyncio
+import errno
 import logging
 import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import hypercorn.asyncio
@@ -13,6 +15,7 @@ import hypercorn.config
 import restate
 from restate.server import install_shutdown_hook
 
+from shared.errors import DurableAgentsError
 from shared.live import STREAMS_PATH
 from shared.logging import get_logger
 from worker.asgi import Receive, Scope, Send, answer, ending_after_input
@@ -25,7 +28,12 @@ from worker.watchdog import LoopWatchdog
 
 _MAX_STREAMS = 10_000
 _NEVER_S = 3600.0
+_THREADS = 256
 _logger = get_logger()
+
+
+class ListenError(DurableAgentsError):
+    """Nobody can listen at this address. The message says what to change."""
 
 
 class WorkerApp:
@@ -81,6 +89,8 @@ class WorkerApp:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        # Tools may block some of these threads for long; model calls need one, too.
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="default"))
         self._watchdog = LoopWatchdog(loop, self._parts.settings.loop_blocked_after_s)
         self._watchdog.start()
         loading = asyncio.create_task(self._load_models())
@@ -102,15 +112,42 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+def listening(host: str, port: int, prefix: str) -> hypercorn.config.Config:
+    """Listen at an address, and return what hypercorn serves there with.
+
+    Args:
+        prefix: Of the settings for it, such as `WORKER`.
+
+    Raises:
+        ListenError: With the setting to change.
+    """
+    config = hypercorn.config.Config()
+    config.bind = [f"{host}:{port}"]
+    try:
+        [socket] = config.create_sockets().insecure_sockets
+        socket.listen(config.backlog)
+    except OSError as error:
+        fix = (
+            f"End what listens there, or set {prefix}_PORT to another port."
+            if error.errno == errno.EADDRINUSE
+            else f"Correct {prefix}_HOST or {prefix}_PORT."
+        )
+        raise ListenError(f"Can't listen at {host}:{port}: {error.strerror}. {fix}") from error
+    config.bind = [f"fd://{socket.detach()}"]
+    return config
+
+
 async def serve(parts: Parts, stop: asyncio.Event) -> None:
     """Serve until told to stop, then give steps in flight a little time.
 
     The process ends at the latest after that time, whatever still runs in it: to Restate this is
     one more crash.
+
+    Raises:
+        ListenError: With the setting to change.
     """
     settings = parts.settings
-    config = hypercorn.config.Config()
-    config.bind = [f"{settings.host}:{settings.port}"]
+    config = listening(settings.host, settings.port, "WORKER")
     config.graceful_timeout = _NEVER_S
     config.h2_max_concurrent_streams = _MAX_STREAMS
     # By default a connection ends after 1,000 requests, under the runs that are on it; and after
@@ -121,7 +158,7 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
     config.errorlog = logging.getLogger("hypercorn.error")
     _logger.info(
         "worker_starts",
-        address=config.bind[0],
+        address=f"{settings.host}:{settings.port}",
         journal_version=JOURNAL_VERSION,
         agents=parts.registry.names(),
         digest=parts.registry.digest(),

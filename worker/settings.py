@@ -1,11 +1,13 @@
 """The worker's settings, from the environment and `.env`."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import SharedSettings
+from shared.settings_errors import FromJson
 
 
 class ProviderKey(BaseModel):
@@ -28,7 +30,21 @@ class Provider(BaseModel):
     keys: list[ProviderKey] = Field(default_factory=list[ProviderKey])
 
 
+_EXAMPLE = (
+    '{"openai": {"base_url": null, "headers": {}, "keys": ['
+    '{"name": "main", "key": "sk-…", "weight": 2}, {"name": "spare", "key": "sk-…"}]}}'
+)
+_IDENTITY_KEY = re.compile(r"publickeyv1_[1-9A-HJ-NP-Za-km-z]{32,44}")
 Seconds = Annotated[float, Field(gt=0)]
+
+
+def _identity_key(key: str) -> str:
+    if not _IDENTITY_KEY.fullmatch(key):
+        raise ValueError("must be one of Restate's public keys")
+    return key
+
+
+IdentityKey = Annotated[str, AfterValidator(_identity_key)]
 
 
 class WorkerSettings(SharedSettings):
@@ -40,8 +56,13 @@ class WorkerSettings(SharedSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=9081, ge=0, le=65535)
-    providers: dict[str, Provider] = Field(default_factory=dict[str, Provider])
-    identity_keys: list[str] = Field(default_factory=list[str])
+    providers: FromJson[dict[str, Provider]] = Field(
+        default_factory=dict[str, Provider],
+        examples=[_EXAMPLE],
+    )
+    identity_keys: FromJson[list[IdentityKey]] = Field(
+        default_factory=list[str], examples=['["publickeyv1_…"]']
+    )
     """Restate's public keys; with any, only requests that Restate signed are served."""
     identity_keys_file: FilePath | None = None
     """More of them, one a line: what `python -m worker.identity` writes."""

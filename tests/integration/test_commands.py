@@ -190,6 +190,21 @@ def test_down_after_a_part_has_died(start: Callable[..., Command]) -> None:
     start("dev.local", "down").wait_to_end()
 
 
+def test_orders_of_ones_own(start: Callable[..., Command], tmp_path: Path) -> None:
+    """The example agent's orders are where SUPPORT_DB says, from its first call on."""
+    path = tmp_path / "orders" / "mine.db"
+    up = start("dev.local", "up", SUPPORT_DB=str(path))
+    up.wait_to_end()
+    assert up.process.returncode == 0, up.said()
+    address = f"http://127.0.0.1:{up.environment['APP_PORT']}/agents/support/runs"
+    question = {"input": "Where is my order A-1003?"}
+    run = httpx.post(address, json=question, trust_env=False, timeout=30).json()
+    assert "Monitor arm" in run["output"]
+    assert path.exists()
+    assert not (Path(up.environment["STACK_DIR"]) / "support.db").exists()
+    start("dev.local", "down").wait_to_end()
+
+
 def test_down_after_up_was_killed(start: Callable[..., Command]) -> None:
     """Processes are written down as they start, so that `down-local` finds them."""
     up = start("dev.local", "up")
@@ -254,6 +269,85 @@ def test_mistakes_during_development(start: Callable[..., Command], tmp_path: Pa
     assert dev.wait_to_end() < 4
     assert dev.left() == []
     assert "Traceback" not in dev.said().partition("Stopping …")[2]
+
+
+@pytest.mark.parametrize("moment", ["Waiting for a change …", "registered"])
+def test_a_new_stack_in_the_folder_of_an_old_one(
+    start: Callable[..., Command], tmp_path: Path, moment: str
+) -> None:
+    """`down-local` ends `make dev`, too, which then forgets nothing of the stack that follows."""
+    module = tmp_path / "agents_in_work.py"
+    module.write_text(AGENT if moment == "registered" else "agents = [\n")
+    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev.wait_to_say(moment)
+    dev.process.send_signal(signal.SIGSTOP)  # so that it hears of its end after the next start
+    refused = start("dev.local", "up")
+    refused.wait_to_end()
+    assert refused.process.returncode == 1
+    assert "Already running in" in refused.said()
+    start("dev.local", "down").wait_to_end()
+    module.write_text(AGENT)
+    up = start("dev.local", "up")
+    up.wait_to_end()
+    assert up.process.returncode == 0, up.said()
+    dev.process.send_signal(signal.SIGCONT)
+    dev.wait_to_end()
+    assert dev.process.returncode == 1
+    assert "Traceback" not in dev.said()
+    table = ProcessTable(Path(up.environment["STACK_DIR"]))
+    assert {"restate", "worker", "app"} <= table.alive().keys()
+    down = start("dev.local", "down")
+    down.wait_to_end()
+    assert "restate ended" in down.said()
+    assert down.left() == []
+
+
+def test_restate_ends_during_development(start: Callable[..., Command], tmp_path: Path) -> None:
+    """Without Restate `make dev` waits for nothing, and says so in one line."""
+    (tmp_path / "agents_in_work.py").write_text(AGENT)
+    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev.wait_to_say("registered")
+    ProcessTable(Path(dev.environment["STACK_DIR"])).alive()["restate"].terminate()
+    dev.wait_to_end()
+    assert dev.process.returncode == 1
+    assert dev.said().count("Restate has ended, perhaps by `make down-local`") == 1
+    assert "Traceback" not in dev.said()
+    assert dev.left() == []
+
+
+def test_wrong_settings_during_development(start: Callable[..., Command]) -> None:
+    """`make dev` ends at settings that no change of the code can mend, with what to write."""
+    dev = start("dev.reloading", LOG_LEVEL="foo", WORKER_SUSPEND_AFTER_S="-1")
+    dev.wait_to_end()
+    assert dev.process.returncode == 1
+    assert "LOG_LEVEL must be 'DEBUG'," in dev.said()
+    assert "WORKER_SUSPEND_AFTER_S must be greater than 0\n" in dev.said()
+    assert "Waiting for a change" not in dev.said()
+    assert "Traceback" not in dev.said()
+    assert dev.left() == []
+
+
+# One process alone.
+
+
+@pytest.mark.parametrize(
+    ("module", "variable"),
+    [
+        ("worker", "WORKER_PORT"),
+        ("dev.all_in_one", "WORKER_PORT"),
+        ("dev.all_in_one", "APP_PORT"),
+    ],
+)
+def test_a_port_that_is_taken(start: Callable[..., Command], module: str, variable: str) -> None:
+    """A process that can't listen names the port and its setting, and ends."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        process = start(module, MODEL="openai/x", **{variable: port})
+        process.wait_to_end()
+    assert process.process.returncode == 1
+    [line] = process.said().splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert f"set {variable} to another port" in line
 
 
 def _is_ready(address: str) -> bool:

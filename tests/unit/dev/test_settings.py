@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from dev.local import local_stack
 from dev.settings import ForeignRestate, LocalSettings
 from dev.stack import Ports, Stack
 
@@ -12,7 +13,7 @@ from dev.stack import Ports, Stack
 def test_defaults(root: Path) -> None:
     """Nothing need be set."""
     settings = LocalSettings()
-    assert (settings.ports(), settings.addresses()) == (Ports(), {})
+    assert (settings.ports(), settings.given()) == (Ports(), {})
     settings.check_own_restate()
 
 
@@ -48,7 +49,7 @@ def test_a_worker_behind_something(root: Path, monkeypatch: pytest.MonkeyPatch) 
     """Where Restate reaches the worker need not be where it listens."""
     monkeypatch.setenv("WORKER_URL", "https://proxy:443")
     assert LocalSettings().ports().worker == Ports().worker
-    assert LocalSettings().addresses() == {"WORKER_URL": "https://proxy:443"}
+    assert LocalSettings().given() == {"WORKER_URL": "https://proxy:443"}
 
 
 @pytest.mark.parametrize("name", ["INGRESS", "ADMIN"])
@@ -73,7 +74,7 @@ def test_addresses_reach_the_processes(root: Path, tmp_path: Path) -> None:
     """What was given comes before what the stack would choose."""
     (root / ".env").write_text("APP_HOST=::1\nWORKER_HOST=0.0.0.0\nRESTATE_ADMIN_URL=http://r:1\n")
     settings = LocalSettings()
-    stack = Stack(tmp_path, settings.ports(), settings.addresses(), hermetic=False)
+    stack = Stack(tmp_path, settings.ports(), settings.given(), hermetic=False)
     assert stack.app_url == "http://[::1]:8070"
     assert stack.environment["APP_HOST"] == "::1"
     assert stack.environment["WORKER_URL"] == "http://127.0.0.1:9081"
@@ -81,6 +82,43 @@ def test_addresses_reach_the_processes(root: Path, tmp_path: Path) -> None:
 
 
 # What the processes are given besides.
+
+
+@pytest.mark.parametrize("place", ["environment", ".env", None])
+def test_the_shops_orders(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | None
+) -> None:
+    """Where the example agent keeps its orders is the caller's choice before the stack's."""
+    if place == "environment":
+        monkeypatch.setenv("SUPPORT_DB", "mine.db")
+    elif place:
+        (root / ".env").write_text("SUPPORT_DB=mine.db\n")
+    settings = LocalSettings()
+    stack = local_stack(settings, tmp_path)
+    expected = "mine.db" if place else str(tmp_path / "support.db")
+    assert stack.environment["SUPPORT_DB"] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "example.org, localhost"}, "example.org,localhost,127.0.0.1"),
+        ({"no_proxy": ".example.org"}, ".example.org,127.0.0.1,localhost"),
+        ({"NO_PROXY": "a", "no_proxy": "b"}, "a,b,127.0.0.1,localhost"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_what_no_proxy_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str
+) -> None:
+    """Calls on this machine don't go through a proxy, nor those that the caller kept off it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environment = Stack(tmp_path, Ports(), hermetic=False).environment
+    assert (environment["NO_PROXY"], environment["no_proxy"]) == (expected, expected)
 
 
 def test_the_callers_modules_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +133,8 @@ def test_a_hermetic_stack_takes_nothing(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tests and the demo don't depend on what the shell has."""
-    for name in ("PYTHONPATH", "APP_HOST", "APP_KEYS", "AGENTS", "OPENAI_API_KEY"):
+    names = ("APP_HOST", "APP_KEYS", "AGENTS", "OPENAI_API_KEY", "SUPPORT_DB", "NO_PROXY")
+    for name in ("PYTHONPATH", *names):
         monkeypatch.setenv(name, "theirs")
     (root / ".env").write_text("APP_PORT=1\n")
     environment = Stack(tmp_path, Ports()).environment

@@ -20,7 +20,10 @@ STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
     "time.sleep(60)"
 )
-ZOMBIE = "import os, time; p = os.fork(); p or os._exit(0); print(p, flush=True); time.sleep(60)"
+ZOMBIE = (
+    "import os, time; p = os.fork(); p or os._exit(0);"
+    "os.waitid(os.P_PID, p, os.WEXITED | os.WNOWAIT); print(p, flush=True); time.sleep(60)"
+)
 
 
 @pytest.fixture
@@ -153,6 +156,18 @@ def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.communicate()
+
+
+def test_a_table_of_two_stacks(tmp_path: Path) -> None:
+    """A stack that ends leaves what another one has written into the same folder."""
+    first, second = ProcessTable(tmp_path), ProcessTable(tmp_path)
+    first.add("one", os.getpid())
+    first.add("other", os.getppid())
+    second.add("one", os.getppid())
+    first.forget_own()
+    assert {name: process.pid for name, process in second.alive().items()} == {"one": os.getppid()}
+    second.forget_own()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_end_of_what_has_ended(tmp_path: Path) -> None:

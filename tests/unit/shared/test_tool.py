@@ -3,7 +3,7 @@
 import enum
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from shared import DefinitionError, Tool, ToolContext, tool
+from shared.protocol import MAX_DELAY_S
 from tests.fakes.names import named
 
 
@@ -287,6 +288,11 @@ async def test_stays_callable() -> None:
 # What an author may get wrong.
 
 
+def good() -> str:
+    """Do it."""
+    return ""
+
+
 def fn_without_docstring(value: str) -> str:
     return value
 
@@ -434,6 +440,44 @@ async def fn_that_yields() -> AsyncIterator[str]:
     yield ""
 
 
+def fn_that_yields_without_a_hint():  # pyright: ignore[reportUnknownParameterType]
+    """Do it."""
+    yield ""
+
+
+async def fn_that_yields_and_says_nothing_of_it() -> Any:
+    """Do it."""
+    yield ""
+
+
+def fn_that_returns_what_yields() -> AsyncIterator[str]:
+    """Do it."""
+    return fn_that_yields()
+
+
+def fn_with_an_iterator() -> Iterator[str]:
+    """Do it."""
+    yield ""
+
+
+class Shop:
+    def method(self, order: str) -> str:
+        """Do it.
+
+        Args:
+            order: Which.
+        """
+        return order
+
+    def method_of_the_class(cls, order: str) -> str:  # noqa: N805  # pyright: ignore[reportSelfClsParameterName]
+        """Do it.
+
+        Args:
+            order: Which.
+        """
+        return order
+
+
 def fn_with_a_callable_result() -> Callable[[], int]:
     """Do it."""
     return int
@@ -487,7 +531,16 @@ fn_with_a_broken_hint.__annotations__["value"] = "list["
         (fn_with_a_field, r"write `value: Annotated\[int, Field\(…\)\]`"),
         (fn_that_returns_a_coroutine, "write `async def fn_that_returns_a_coroutine`"),
         (fn_that_may_return_an_awaitable, "somebody has to await"),
-        (fn_that_yields, "somebody has to await"),
+        (fn_that_returns_what_yields, "somebody has to await"),
+        (fn_that_yields, "has a `yield`, .* in a list and return that"),
+        (fn_that_yields_without_a_hint, "has a `yield`"),
+        (fn_that_yields_and_says_nothing_of_it, "has a `yield`"),
+        (fn_with_an_iterator, "has a `yield`"),
+        (Shop.method, "'self', but a tool is a function, not a method; write it outside"),
+        (Shop.method_of_the_class, "'cls', but a tool is a function"),
+        (classmethod(good), "a tool is a function"),  # pyright: ignore[reportArgumentType]  # the mistake
+        (staticmethod(good), "a tool is a function"),
+        (min, "write a `def` that calls it"),
         (fn_with_a_callable_result, r"it returns .*Callable.*return text, numbers"),
         (
             fn_with_an_odd_result,
@@ -563,11 +616,6 @@ def test_what_is_no_function(fn: Any) -> None:
         tool(fn)
 
 
-def good() -> str:
-    """Do it."""
-    return ""
-
-
 @pytest.mark.parametrize(
     ("options", "fix"),
     [
@@ -580,6 +628,8 @@ def good() -> str:
         ({"name": "x" * 65}, "at most 64"),
         ({"name": "ä"}, "letters of English, digits, _ and -"),
         ({"timeout": 30}, "timedelta"),
+        ({"timeout": timedelta.max}, "timeout must be 365 days at most"),
+        ({"timeout": timedelta(days=365, seconds=1)}, "365 days at most"),
         ({"retries": 1.5}, "0 or more"),
         ({"name": "9lives"}, "letters"),
     ],
@@ -754,7 +804,13 @@ def _pay(cents: int) -> str:
         ({"approval_timeout": timedelta(hours=1)}, "without needs_approval"),
         ({"needs_approval": True, "approval_timeout": 5}, "write timedelta"),
         ({"needs_approval": True, "approval_timeout": timedelta(0)}, "write timedelta"),
+        (
+            {"needs_approval": True, "approval_timeout": timedelta.max},
+            "approval_timeout must be 365 days at most, .*leave it out",
+        ),
         ({"needs_approval": "yes"}, "write True, or a plain function"),
+        ({"needs_approval": bool}, "write True, or a plain function"),
+        ({"needs_approval": min}, "write True, or a plain function"),
         ({"needs_approval": lambda euros: True}, "'euros', which is no parameter"),
     ],
 )
@@ -766,6 +822,13 @@ def test_approval_that_can_not_be_asked_for(options: dict[str, Any], fix: str):
 
 async def _ask(cents: int) -> bool:
     return cents > 1
+
+
+def test_the_longest_times():
+    """A call, and a person, may take as long as a start may be put off."""
+    year = timedelta(seconds=MAX_DELAY_S)
+    made = tool(timeout=year, needs_approval=True, approval_timeout=year)(_pay)
+    assert (made.timeout, made.approval_timeout) == (year, year)
 
 
 def test_approval_by_an_async_function():

@@ -1,0 +1,207 @@
+"""A setting that can't be used is named as in `.env.example`, with what to write."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_settings import BaseSettings
+
+import app.__main__
+import dev.all_in_one
+import dev.local
+import worker.__main__
+from app.settings import AppSettings
+from dev.settings import LocalSettings
+from shared.settings_errors import InvalidSettings, check_settings, read_settings
+from worker.settings import WorkerSettings
+
+FILE = Path(__file__).parents[2] / ".env.example"
+EXAMPLES = dict(re.findall(r"^#([A-Z_]+)=(.+)$", FILE.read_text(), re.MULTILINE))
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
+
+@pytest.fixture(autouse=True)
+def no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(*kinds: type[BaseSettings]) -> list[str]:
+    with pytest.raises(InvalidSettings) as raised:
+        check_settings(*kinds)
+    first, *others = str(raised.value).splitlines()
+    assert first == "The settings are not valid:"
+    return others
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "value", "line"),
+    [
+        (AppSettings, "APP_PORT", "abc", "APP_PORT must be a whole number"),
+        (AppSettings, "APP_PORT", "70000", "APP_PORT must be less than or equal to 65535"),
+        (AppSettings, "APP_WAIT_TIMEOUT_S", "soon", "APP_WAIT_TIMEOUT_S must be a number"),
+        (AppSettings, "APP_ALLOW_NO_KEYS", "?", "APP_ALLOW_NO_KEYS must be true or false"),
+        (
+            AppSettings,
+            "APP_KEYS",
+            '{"a":',
+            "APP_KEYS is no JSON (Expecting value at character 6); write it like "
+            + EXAMPLES["APP_KEYS"],
+        ),
+        (
+            AppSettings,
+            "APP_CORS_ORIGINS",
+            "[5]",
+            'APP_CORS_ORIGINS[0] must be a text; write it like ["https://example.org"]',
+        ),
+        (
+            WorkerSettings,
+            "WORKER_SUSPEND_AFTER_S",
+            "-1",
+            "WORKER_SUSPEND_AFTER_S must be greater than 0",
+        ),
+        (WorkerSettings, "RUN_RETENTION_S", "0", "RUN_RETENTION_S must be greater than 0"),
+        (
+            WorkerSettings,
+            "STREAM_SECRET_FILE",
+            "/nowhere",
+            "STREAM_SECRET_FILE must be the path of a file that is there",
+        ),
+        (
+            WorkerSettings,
+            "WORKER_IDENTITY_KEYS",
+            '["publickeyv1_…"]',
+            "WORKER_IDENTITY_KEYS[0] must be one of Restate's public keys; write it like "
+            + EXAMPLES["WORKER_IDENTITY_KEYS"],
+        ),
+        (
+            WorkerSettings,
+            "WORKER_PROVIDERS",
+            '{"openai": {"keys": [{"key": "k"}]}}',
+            "WORKER_PROVIDERS.openai.keys[0].name is missing; write it like "
+            + EXAMPLES["WORKER_PROVIDERS"],
+        ),
+        (
+            AppSettings,
+            "LOG_LEVEL",
+            "foo",
+            "LOG_LEVEL must be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
+        ),
+        (
+            WorkerSettings,
+            "RESTATE_ADMIN_URL",
+            "restate:9070",
+            "RESTATE_ADMIN_URL must be an address such as http://127.0.0.1:8080",
+        ),
+        (
+            LocalSettings,
+            "WORKER_URL",
+            "http://127.0.0.1:x",
+            "WORKER_URL must be an address such as http://127.0.0.1:8080",
+        ),
+        (LocalSettings, "RESTATE_NODE_PORT", "x", "RESTATE_NODE_PORT must be a whole number"),
+    ],
+)
+def test_one_fault(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[BaseSettings],
+    variable: str,
+    value: str,
+    line: str,
+) -> None:
+    """A fault is one line: the variable, and what it must be."""
+    monkeypatch.setenv(variable, value)
+    assert lines(kind) == [line]
+
+
+def test_all_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All faults are told at once, those of a setting that both processes have once."""
+    for name in ("APP_PORT", "APP_KEYS", "WORKER_PORT", "WORKER_PROVIDERS", "LOG_LEVEL"):
+        monkeypatch.setenv(name, "x")
+    told = [line.split()[0] for line in lines(AppSettings, WorkerSettings)]
+    assert sorted(told) == ["APP_KEYS", "APP_PORT", "LOG_LEVEL", "WORKER_PORT", "WORKER_PROVIDERS"]
+
+
+def test_settings_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several settings make wrong names them itself."""
+    monkeypatch.setenv("APP_HOST", "0.0.0.0")
+    assert [line.split()[0] for line in lines(AppSettings)] == ["APP_HOST=0.0.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "value"),
+    [
+        (AppSettings, "APP_KEYS", '{"secret/1": ["acme"]}'),
+        (AppSettings, "APP_KEYS", '{"secret-1": "acme"}'),
+        (AppSettings, "APP_KEYS", '{"acme": "secret-1"}'),
+        (AppSettings, "APP_KEYS", '{"acme": ["secret-1"'),
+        (AppSettings, "APP_KEYS", '{"acme": ["secret-1"], "other": ["secret-1"]}'),
+        (WorkerSettings, "WORKER_PROVIDERS", '{"openai": {"keys": [{"secret-1": 2}]}}'),
+        (WorkerSettings, "WORKER_PROVIDERS", '{"openai": {"keys": {"secret-1": 2}}}'),
+        (WorkerSettings, "WORKER_PROVIDERS", '{"openai": "secret-1"}'),
+        (WorkerSettings, "WORKER_PROVIDERS", '{"secret-1": 5}'),
+        (WorkerSettings, "WORKER_PROVIDERS", "secret-1"),
+        (AppSettings, "REDIS_URL", "http://:secret-1@host"),
+        (AppSettings, "REDIS_URL", "redis://secret-1:secret-1"),
+    ],
+)
+def test_no_value_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BaseSettings], variable: str, value: str
+) -> None:
+    """A key is not shown, whatever it was put in the place of."""
+    monkeypatch.setenv(variable, value)
+    told = "\n".join(lines(kind))
+    assert "secret" not in told
+    assert variable in told
+
+
+@pytest.mark.parametrize("level", ["debug", "Warning", "WARN", "CRITICAL"])
+def test_levels(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    """A level is taken in any case, and under the short name that logging knows."""
+    monkeypatch.setenv("LOG_LEVEL", level)
+    assert level.upper() in read_settings(AppSettings).log_level
+
+
+@pytest.mark.parametrize("url", ["redis://h", "rediss://u:p@h:1/2", "unix:///tmp/redis.sock"])
+def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Every kind of address that the client knows is taken."""
+    monkeypatch.setenv("REDIS_URL", url)
+    found = read_settings(WorkerSettings).redis_url
+    assert found
+    assert found.get_secret_value() == url
+
+
+@pytest.mark.parametrize("kind", [AppSettings, WorkerSettings])
+def test_the_examples(kind: type[BaseSettings]) -> None:
+    """What an error says to write is what `.env.example` has."""
+    for name, field in kind.model_fields.items():
+        for example in field.examples or ():
+            assert example == EXAMPLES[f"{kind.model_config.get('env_prefix', '')}{name}".upper()]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "variable"),
+    [
+        (app.__main__, [], "APP_PORT"),
+        (worker.__main__, [], "WORKER_PORT"),
+        (worker.__main__, ["register"], "WORKER_PORT"),
+        (dev.all_in_one, [], "WORKER_PORT"),
+        (dev.local, ["up"], "APP_PORT"),
+    ],
+)
+def test_commands(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: Any,
+    arguments: list[str],
+    variable: str,
+) -> None:
+    """Every command says it in the same lines, and ends."""
+    monkeypatch.setattr("sys.argv", ["program", *arguments])
+    monkeypatch.setenv(variable, "http")
+    assert module.main() in (1, 2)
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"The settings are not valid:\n{variable} must be a whole number\n", told
+    ), told
