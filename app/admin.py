@@ -164,7 +164,10 @@ class Admin:
             f"SELECT value_utf8 FROM state WHERE service_name = {sql_text(service)}"  # noqa: S608  # sql_text
             f" AND service_key = {sql_text(key_of(tenant, run_id))} AND key = '{RUN_KEY}'",
         )
-        return Run.model_validate_json(rows[0].value_utf8) if rows else None
+        try:
+            return Run.model_validate_json(rows[0].value_utf8) if rows else None
+        except ValidationError as error:
+            raise _unavailable("answered what can't be read") from error
 
     async def digests(self, agents: list[str]) -> Mapping[str, str | None]:
         """Return the digest of each agent's service that Restate serves; None: not registered."""

@@ -81,8 +81,9 @@ class IngressHttp:
             return
         if answer.status == 404 and "make sure to register" in answer.text:
             raise NotRegistered(
-                "Restate does not know this agent's service. Run `make register` (or "
-                "`python -m worker register`) and try again.",
+                "Restate does not know this agent's service: it is not registered, or no longer. "
+                "Run `make register` (or `python -m worker register`) with a worker that has the "
+                "agent, and try again.",
                 headers=RETRY_AFTER,
             )
         if answer.status == 413:

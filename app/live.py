@@ -4,12 +4,13 @@ The channel is an extra. Without it, committed events come from the run's state,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 from urllib.parse import quote
 
 import aiohttp
+from pydantic import ValidationError
 
 from shared.live import LIVE_ITEM, STREAMS_PATH, LiveItem
 from shared.logging import get_logger
@@ -61,6 +62,17 @@ class Tail:
             await asyncio.wait([self._pending])
 
 
+def items_of(lines: Iterable[bytes]) -> list[LiveItem]:
+    """Read what a worker writes; one that is newer may say what is not known here."""
+    items = list[LiveItem]()
+    for line in lines:
+        try:
+            items += [LIVE_ITEM.validate_json(line)] if line else []
+        except ValidationError as error:
+            _logger.warning("live_event_unknown", faults=error.error_count())
+    return items
+
+
 @asynccontextmanager
 async def tail_of(source: LiveSource, tenant: str, run_id: str) -> AsyncGenerator[Tail]:
     """Listen to a run."""
@@ -105,4 +117,4 @@ class WorkerStreams:
             rest = b""
             async for data in response.content.iter_any():
                 *lines, rest = (rest + data).split(b"\n")
-                yield [LIVE_ITEM.validate_json(line) for line in lines if line]
+                yield items_of(lines)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.live import LiveBatches
+from app.live import LiveBatches, items_of
 from shared.events import (
     MessageDelta,
     MessageReset,
@@ -15,7 +15,7 @@ from shared.events import (
     ReasoningDelta,
     ToolCallProgress,
 )
-from shared.live import LIVE_ITEM, Committed, LiveItem, redis_stream
+from shared.live import Committed, LiveItem, redis_stream
 from shared.logging import get_logger
 from shared.names import key_of
 
@@ -57,7 +57,7 @@ def _read(entries: Any) -> tuple[str, list[LiveItem]]:
     last, items = "", list[LiveItem]()
     for entry_id, fields in entries:
         last = entry_id.decode()
-        items += [LIVE_ITEM.validate_json(line) for line in fields[b"lines"].splitlines()]
+        items += items_of(fields[b"lines"].splitlines())
     return last, items
 
 

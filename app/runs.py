@@ -230,7 +230,8 @@ class RunReader:
         # The thread may have sent it on since it was looked for.
         if isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
             raise UnknownRun(
-                f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S)."
+                f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S), or no "
+                "worker has its agent any more."
             )
         return await self.read(tenant, run_id, messages=messages)
 

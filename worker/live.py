@@ -5,6 +5,7 @@ how far it has read, so a slow one costs nothing and gets a snapshot of what it 
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
@@ -112,6 +113,8 @@ class LiveHub:
 
         def report(done: float, total: float | None, message: str | None) -> None:
             nonlocal last
+            if not math.isfinite(done) or not math.isfinite(total or 0):
+                return
             now = time.monotonic()
             if now - last < self._interval_s and done != total:
                 return

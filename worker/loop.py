@@ -26,6 +26,11 @@ _INCOMPLETE: dict[str, IncompleteReason] = {
 }
 
 
+_TOO_LONG = RunError(
+    type="context-too-long",
+    message=f"The run has reached its limit of {MAX_RUN_BYTES} bytes.",
+    retryable=False,
+)
 _LEFT_OUT = f"(This message is left out: the run has reached its limit of {MAX_RUN_BYTES} bytes.)"
 
 
@@ -99,7 +104,10 @@ class AgentLoop:
         for turn in count(1):
             if turn > max_turns:
                 return self._stop_short("max_turns")
-            self._take_in(await self._inbox.take())
+            heard = await self._inbox.take()
+            self._take_in(heard)
+            if self._progress.is_full or (heard and not self._progress.fits("")):
+                raise _Failed(_TOO_LONG)
             self._progress.emit(TurnStarted, turn=turn)
             answer = await self._ask_model(pin, turn)
             calls = self._take_answer(pin, turn, answer)
@@ -137,7 +145,7 @@ class AgentLoop:
         if fault.retry_after_s is None:
             raise _Failed(fault.error)
         delay = timedelta(seconds=fault.retry_after_s)
-        if fault.ended_at + delay - began > timedelta(seconds=pin.model_retry_for_s):
+        if fault.ended_at - began + delay > timedelta(seconds=pin.model_retry_for_s):
             raise _Failed(fault.error)
         await self._inbox.wait(self._steps.timer(delay))
 
@@ -189,9 +197,6 @@ class AgentLoop:
                     message_id=None if left else steering.message_id,
                 )
                 self._progress.emit(SteerReceived, message=said.public())
-        if heard and not self._progress.fits(""):
-            message = f"The run has reached its limit of {MAX_RUN_BYTES} bytes."
-            raise _Failed(RunError(type="context-too-long", message=message, retryable=False))
 
     def _conclude(self, answer: ModelRecord) -> None:
         reason = _INCOMPLETE.get(answer.finish_reason)

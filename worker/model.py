@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -32,6 +33,11 @@ _UNVERIFIABLE_STREAMS = ("gemini", "vertex_ai", "vertex_ai_beta")
 _NO_ID = "no id"
 # After these the last call may be cut short, so none of them counts.
 _CUT_SHORT = ("length", "content_filter")
+
+
+_SHOWN_CHARS = 500
+_SECRET = re.compile(r"_(KEY|TOKEN|SECRET|PASSWORD)$")
+_SHORTEST_SECRET = 8
 
 
 class MalformedAnswer(Exception):
@@ -59,7 +65,9 @@ class LitellmClient:
     async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
         started_at = datetime.now(UTC)
-        litellm = await asyncio.to_thread(load_litellm)
+        if not load_litellm.cache_info().currsize:
+            await asyncio.to_thread(load_litellm)
+        litellm = load_litellm()
         provider = self._providers.get(provider_of(call.pin.model), Provider())
         if missing := _missing_variables(litellm, call.pin.model, provider):
             return _no_key(call.pin.model, missing, started_at)
@@ -120,22 +128,28 @@ class LitellmClient:
         if error.type == "model-auth":
             error = _auth_error(call.pin.model)
         return ModelFault(
-            error=error.model_copy(update={"message": self._redact(error.message)}),
+            error=error.model_copy(update={"message": self._shown(error.message)}),
             retry_after_s=fault.retry_after_s,
             started_at=started_at,
             ended_at=datetime.now(UTC),
         )
 
-    def _redact(self, text: str) -> str:
-        """Take keys out of what a provider says: it may quote them."""
+    def _shown(self, text: str) -> str:
+        """Return what clients may see of what a provider says: it may quote keys."""
+        text = _mended(text)
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text[:_SHOWN_CHARS]
+
+    def _secrets(self) -> set[str]:
+        found: set[str] = set()
         for provider in self._providers.values():
-            for secret in [*(key.key for key in provider.keys), *provider.headers.values()]:
-                if value := secret.get_secret_value():
-                    text = text.replace(value, "***")
-        for name, value in os.environ.items():
-            if name.endswith("_API_KEY") and value:
-                text = text.replace(value, "***")
-        return text
+            found |= {key.key.get_secret_value() for key in provider.keys}
+            for header in provider.headers.values():
+                value = header.get_secret_value()
+                found |= {value, *_guessed(value.split()[-1:])}  # `Bearer …`
+        found |= _guessed(value for name, value in os.environ.items() if _SECRET.search(name))
+        return found - {""}
 
     def _log(self, call: ModelCall, fault: Fault, key: ProviderKey | None) -> None:
         _logger.warning(
@@ -185,7 +199,7 @@ def _record(litellm: Any, call: ModelCall, response: Any, started_at: Time) -> M
         raise MalformedAnswer("The model's answer has no choice.")
     choice = response.choices[0]
     text = _mended(choice.message.content or "")
-    finish_reason = str(choice.finish_reason or "")
+    finish_reason = _mended(str(choice.finish_reason or ""))
     if not finish_reason:
         raise MalformedAnswer("The model's answer has no finish reason.")
     raw_calls: list[Any] = list(choice.message.tool_calls or [])
@@ -206,7 +220,7 @@ def _record(litellm: Any, call: ModelCall, response: Any, started_at: Time) -> M
         calls=calls,
         finish_reason=finish_reason,
         usage=_usage(litellm, call.pin.model, response),
-        model=str(response.model or call.pin.model),
+        model=_mended(str(response.model or call.pin.model)),
         started_at=started_at,
         ended_at=datetime.now(UTC),
         opaque=_opaque(call.pin.model, choice.message, raw_calls),
@@ -301,6 +315,11 @@ def _missing_variables(litellm: Any, model: str, provider: Provider) -> list[str
         return []
     found = litellm.validate_environment(model)
     return [] if found["keys_in_environment"] else list(found["missing_keys"])
+
+
+def _guessed(values: Iterable[str]) -> set[str]:
+    """Return what may be a secret; a short word may be anything."""
+    return {value for value in values if len(value) >= _SHORTEST_SECRET}
 
 
 def _no_key(model: str, missing: Sequence[str], started_at: Time) -> ModelFault:

@@ -21,7 +21,6 @@ MALFORMED_ATTEMPTS = 3
 _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
 _MAX_RETRY_AFTER_S = 24 * 3600.0
-_DETAIL_CHARS = 500
 
 _RETRYABLE = frozenset({408, 409, 425})
 _TIMEOUTS = frozenset({"Timeout", "APITimeoutError", "ReadTimeout", "ConnectTimeout"})
@@ -185,11 +184,12 @@ def _number(text: str | None) -> float | None:
 def _seconds_until(date: str) -> float | None:
     try:
         until = parsedate_to_datetime(date)
-    except ValueError:
+        if until.tzinfo is None:  # the zone `-0000`
+            until = until.replace(tzinfo=UTC)
+        delay_s = (until - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:  # the zone `-0000`
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, delay_s), _MAX_RETRY_AFTER_S)
 
 
 def _is_unreadable(chain: Sequence[BaseException]) -> bool:
@@ -212,7 +212,6 @@ def _code(error: BaseException) -> str:
 
 
 def _detail(error: BaseException) -> str:
-    """Return the error's text without litellm's stack of prefixes."""
+    """Return the error's text without litellm's stack of prefixes, whole: it may hold secrets."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    text = _PREFIXES.sub("", text).split("\nTraceback (most recent call last)")[0]
-    return text[:_DETAIL_CHARS]
+    return _PREFIXES.sub("", text).split("\nTraceback (most recent call last)")[0]

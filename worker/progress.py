@@ -13,6 +13,8 @@ from worker.records import StoredMessage
 # A run's messages are one journal entry when it returns, and the request of `Thread.finish`.
 # Restate caps those at 32 MiB and handles them within as much memory.
 MAX_RUN_BYTES = 16 * 1024 * 1024
+# What comes with the contents: names, arguments, what only the provider understands.
+_LEEWAY_BYTES = 4 * 1024 * 1024
 
 
 class Progress:
@@ -23,6 +25,7 @@ class Progress:
         self._order = order
         self._seq = 0
         self._bytes = 0
+        self._total_bytes = 0
         self.now = order.created_at
         self.messages: list[StoredMessage] = []
         self.run = Run(
@@ -72,8 +75,14 @@ class Progress:
         )
         if role == "assistant":  # others were counted by `fits` as they came
             self._bytes += len(to_json(content))
+        self._total_bytes += len(to_json(message))
         self.messages.append(message)
         return message
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all that was said, with the calls' arguments, may soon not be journaled."""
+        return self._total_bytes > MAX_RUN_BYTES + _LEEWAY_BYTES
 
     def fits(self, content: Content) -> bool:
         """Count what is added; False if the run could no longer be journaled as a whole with it."""

@@ -131,6 +131,21 @@ def aborted_call() -> ModelFault:
     return ModelFault(error=error, retry_after_s=1, started_at=at, ended_at=at)
 
 
+def broken_call(error: Exception) -> ModelFault:
+    """Return what a model call ends with that no fault of a provider's explains."""
+    at = datetime.now(UTC)
+    message = f"The model call failed in the worker: {type(error).__name__}. Its log says more."
+    fault = RunError(type="internal", message=message, retryable=False)
+    return ModelFault(error=fault, retry_after_s=None, started_at=at, ended_at=at)
+
+
+def broken_tool(error: Exception) -> ToolRecord:
+    """Return what a tool call ends with whose record can't be made or kept."""
+    at = datetime.now(UTC)
+    text = f"The call failed in the worker: {type(error).__name__}. It may have run."
+    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at)
+
+
 def stopped_call() -> ToolRecord:
     """Return what a tool call ends with that a cancellation broke off."""
     at = datetime.now(UTC)

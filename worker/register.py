@@ -88,6 +88,7 @@ class _Registration:
             "set WORKER_URL to where it can be reached from here and from Restate.",
         )
         await self._retire_newer()
+        await self._check_removed()
         await self._wait(
             self._post,
             f"Restate can't reach the worker at {self._url}. Set WORKER_URL to where Restate can "
@@ -163,23 +164,44 @@ class _Registration:
                 answer.raise_for_status()
             _logger.info("newer_deployment_removed", uri=uri)
 
+    async def _check_removed(self) -> None:
+        """Refuse to take an agent away from runs that have not ended: nobody could end them."""
+        for deployment in await self._deployments():
+            if (deployment.get("uri") or "").rstrip("/") != self._url:
+                continue
+            removed = {service["name"] for service in deployment["services"]} - set(self._services)
+            for service in sorted(removed):
+                if running := await self._count(f"target_service_name = '{service}'"):
+                    raise RegistrationError(
+                        f"{running} runs of {service} have not ended, and this worker does not "
+                        "have it any more: they could not go on, nor be cancelled, and their "
+                        "threads would wait for them. Keep the agent until they have ended, or "
+                        "cancel them; then run this again."
+                    )
+
     async def _newer_deployments(self) -> list[tuple[str, str]]:
-        async with self._admin.get("/deployments") as answer:
-            answer.raise_for_status()
-            deployments: list[dict[str, Any]] = (await answer.json())["deployments"]
         ours = set(self._services)
         return [
             (deployment["id"], deployment["uri"])
-            for deployment in deployments
+            for deployment in await self._deployments()
             if (version := _VERSION.search(deployment.get("uri") or ""))
             and int(version[1]) > JOURNAL_VERSION
             and ours & {service["name"] for service in deployment["services"]}
         ]
 
+    async def _deployments(self) -> list[dict[str, Any]]:
+        async with self._admin.get("/deployments") as answer:
+            answer.raise_for_status()
+            return (await answer.json())["deployments"]
+
     async def _runs_on(self, deployment_id: str) -> int:
+        return await self._count(f"pinned_deployment_id = '{deployment_id}'")
+
+    async def _count(self, condition: str) -> int:
+        """Count invocations that have not ended."""
         query = (
-            "SELECT count(*) AS n FROM sys_invocation"  # noqa: S608  # the id is Restate's own
-            f" WHERE pinned_deployment_id = '{deployment_id}' AND status != 'completed'"
+            "SELECT count(*) AS n FROM sys_invocation"  # noqa: S608  # names are Restate's own
+            f" WHERE {condition} AND status != 'completed'"
         )
         headers = {"accept": "application/json"}
         async with self._admin.post("/query", json={"query": query}, headers=headers) as answer:

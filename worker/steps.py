@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
@@ -48,6 +48,8 @@ from worker.records import (
     StoredMessage,
     ToolRecord,
     aborted_call,
+    broken_call,
+    broken_tool,
     stopped_call,
     unchecked_call,
 )
@@ -91,6 +93,14 @@ class _Begun(Pending[T]):
     works: bool = False
 
 
+@dataclass(frozen=True)
+class _Ends(Generic[T]):
+    """What an action ends with that a cancellation broke off, or that failed by a fault of ours."""
+
+    aborted: Callable[[], T]
+    broken: Callable[[Exception], T]
+
+
 class RestateSteps:
     """The `Steps` of one attempt at one run."""
 
@@ -106,8 +116,7 @@ class RestateSteps:
         """Record the request, so that a repeated one can be told from a different one."""
         # Not awaited: nobody else resolves this promise.
         self._ctx.promise(ACCEPTED, serde=_TEXT).resolve(self._order.body_hash)
-        if self._order.thread_id:
-            self._ctx.set(INPUT_KEY, self._order, serde=_INPUT)
+        self._ctx.set(INPUT_KEY, self._order, serde=_INPUT)
 
     async def take_turn(self) -> list[StoredMessage]:
         """Wait for the turn on the thread, and return the conversation so far."""
@@ -137,7 +146,8 @@ class RestateSteps:
         async def complete() -> ModelOutcome:
             return await self._parts.model.complete(call, begin)
 
-        return self._closure(f"model {call.turn}", complete, aborted_call, _MODEL)
+        ends = _Ends[ModelOutcome](aborted_call, broken_call)
+        return self._closure(f"model {call.turn}", complete, ends, _MODEL)
 
     def check_approval(self, call: PlannedCall) -> Pending[ApprovalCheck]:
         """Find out whether a person must approve a call."""
@@ -145,7 +155,8 @@ class RestateSteps:
         async def check() -> ApprovalCheck:
             return await self._parts.tools.check(self._agent, call, self._context(call))
 
-        return self._closure(check_step(call.name), check, unchecked_call, _CHECK)
+        ends = _Ends(unchecked_call, lambda _: unchecked_call())
+        return self._closure(check_step(call.name), check, ends, _CHECK)
 
     def call_tool(self, call: PlannedCall) -> Pending[ToolRecord]:
         """Run a tool call."""
@@ -153,7 +164,8 @@ class RestateSteps:
         async def execute() -> ToolRecord:
             return await self._parts.tools.execute(self._agent, call, self._context(call))
 
-        return self._closure(tool_step(call.name), execute, stopped_call, _TOOL)
+        ends = _Ends(stopped_call, broken_tool)
+        return self._closure(tool_step(call.name), execute, ends, _TOOL)
 
     def decision(self, call_id: str) -> Pending[Resolution]:
         """Begin to wait for a person's decision on a call."""
@@ -275,14 +287,21 @@ class RestateSteps:
         self,
         name: str,
         action: Callable[[], Awaitable[T]],
-        aborted: Callable[[], T],
+        ends: "_Ends[T]",
         serde: JsonSerde[T],
     ) -> Pending[T]:
         """Journal an action that a cancellation breaks off."""
 
         async def abortable() -> T:
             _logger.debug("step_executed", step=name)
-            return await self._parts.inflight.run(self._order.run_id, action, aborted)
+            try:
+                value = await self._parts.inflight.run(self._order.run_id, action, ends.aborted)
+                serde.serialize(value)
+            except Exception as error:
+                # Restate would repeat it for ever, with all that it does.
+                _logger.exception("step_failed", step=name)
+                return ends.broken(error)
+            return value
 
         return _Begun(self._ctx.run_typed(name, abortable, RunOptions(serde=serde)), works=True)
 

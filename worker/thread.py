@@ -34,7 +34,7 @@ from shared.contract import (
     ThreadStatus,
 )
 from shared.names import key_of, service_of, thread_service, thread_watch_service
-from shared.protocol import Time
+from shared.protocol import Run, Time
 from worker.names import (
     CANCEL_RUN,
     CONVERSATION,
@@ -91,7 +91,7 @@ _DELETE = JsonSerde[DeleteOrder](DeleteOrder)
 _CANCEL = JsonSerde[CancelOrder](CancelOrder)
 _STEER_ORDER = JsonSerde[SteerOrder](SteerOrder)
 _STEERED = JsonSerde[SteerAnswer](SteerAnswer)
-_ANYTHING = JsonSerde[object](object)
+_RUN = JsonSerde[Run](Run)
 _NOTHING = JsonSerde[None](None)
 
 
@@ -111,6 +111,8 @@ def build_thread(prefix: str) -> VirtualObject:
         """Accept a run: it gets the turn or waits in line, unless it is not to wait."""
         head = await _head(ctx)
         if (known := await _known(ctx, prefix, head, order)) is not None:
+            if head and head.has_turn(order.run_id):
+                ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
             return known
         if head and head.holder and (answer := await _if_busy(ctx, prefix, head, order)):
             return answer
@@ -152,6 +154,8 @@ def _add_ends(thread: VirtualObject, prefix: str) -> None:
     async def tend(ctx: ObjectContext) -> None:
         """Have the holder watched: somebody saw that it is dead."""
         if head := await _head(ctx):
+            # Anew, as the watch may have been killed, too.
+            head = head.model_copy(update={"watched": False})
             ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
 
     @thread.handler(input_serde=_DELETE, output_serde=_DELETED)
@@ -229,7 +233,8 @@ def build_thread_watch(prefix: str) -> Service:
         holder = watch.holder
         items: list[StoredMessage] = []
         try:
-            await ctx.attach_invocation(holder.invocation_id, serde=_ANYTHING)
+            ended = await ctx.attach_invocation(holder.invocation_id, serde=_RUN)
+            items = [StoredMessage(**message.model_dump()) for message in ended.messages or []]
             await ctx.sleep(WATCH_GRACE)
         except TerminalError as error:
             if error.message == "cancelled":

@@ -23,6 +23,8 @@ from worker.records import ApprovalCheck, ToolRecord
 
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
+# How long a cancelled call may take to end; from then on it is left to itself.
+_WIND_UP_S = 2.0
 _SHOWN_ARGUMENTS_CHARS = 500
 
 # A future refuses the first, and takes the second for its own cancellation.
@@ -34,6 +36,16 @@ T = TypeVar("T")
 
 class _TimedOut(Exception):
     """The tool took longer than it may; not a TimeoutError that it raised itself."""
+
+    def __init__(self, tool: AnyTool, *, runs_on: bool, began: bool = True) -> None:
+        seconds = f"{tool.timeout.total_seconds():g}"
+        self.runs_on = runs_on
+        self.text = f"The tool {tool.name} did not finish within {seconds} s"
+        if runs_on:
+            self.text += "; it may still be running"
+        elif not began:
+            self.text += ": it was not begun, since other calls take all of the worker's threads"
+        self.text += "."
 
 
 class ToolRunner:
@@ -60,9 +72,11 @@ class ToolRunner:
         except Exception:  # noqa: BLE001  # an author's validators may raise anything
             return ApprovalCheck(needed=False, at=at)
         try:
-            needed = await asyncio.get_running_loop().run_in_executor(
-                self._executor, tool.asks_first, arguments, context
-            )
+            needed = tool.needs_approval
+            if not isinstance(needed, bool):
+                needed = await self._in_thread(tool, tool.asks_first, arguments, context)
+        except _TimedOut:
+            needed = True
         except Exception:  # an author's condition may raise anything
             _logger.exception("needs_approval_failed", tool=tool.name)
             needed = True
@@ -92,11 +106,11 @@ class ToolRunner:
             try:
                 return _result(tool, await self._once(tool, arguments), started_at)
             except ToolError as error:
-                text = str(error)
-            except _TimedOut:
-                text = _timed_out(tool)
-                if not tool.is_async:
-                    break  # it may still be running: a second one beside it helps nobody
+                text = _text_of(error)
+            except _TimedOut as late:
+                text = late.text
+                if late.runs_on:
+                    break  # a second one beside it helps nobody
             except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
                 text = _failed(tool, context, attempt, error)
             if attempt < tool.retries:
@@ -104,36 +118,58 @@ class ToolRunner:
         return _error(text, started_at)
 
     async def _once(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
+        if not tool.is_async:
+            return await self._in_thread(tool, tool.fn, **arguments)
+        # The task's name tells the watchdog which tool holds up the loop.
+        task = asyncio.create_task(_call_async(tool, arguments), name=tool_step(tool.name))
+        task.add_done_callback(_look_at)
+        try:
+            await asyncio.wait([task], timeout=tool.timeout.total_seconds())
+        finally:
+            late = not task.done()
+            if late:
+                task.cancel()
+                await asyncio.wait([task], timeout=_WIND_UP_S)
+        if late:
+            raise _TimedOut(tool, runs_on=not task.done())
+        try:
+            return task.result()
+        except asyncio.CancelledError as error:
+            # The tool cancelled itself, or awaited what was cancelled; this call was not.
+            raise _as_exception(error) from error
+
+    async def _in_thread(self, tool: AnyTool, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        variables = contextvars.copy_context()
+        began = False
+
+        def begin() -> T:
+            nonlocal began
+            began = True
+            return variables.run(_call_sync, fn, *args, **kwargs)
+
         limit = asyncio.timeout(tool.timeout.total_seconds())
         try:
             async with limit:
-                if tool.is_async:
-                    # The task's name tells the watchdog which tool holds up the loop.
-                    running = _call_async(tool, arguments)
-                    return await asyncio.create_task(running, name=tool_step(tool.name))
-                variables = contextvars.copy_context()
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._executor, lambda: variables.run(_call_sync, tool.fn, **arguments)
-                )
+                return await asyncio.get_running_loop().run_in_executor(self._executor, begin)
         except TimeoutError:
             if limit.expired():
-                raise _TimedOut from None
+                raise _TimedOut(tool, began=began, runs_on=began) from None
             raise
 
 
 async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
     try:
         return await tool.fn(**arguments)
-    except Exception:
+    except (Exception, asyncio.CancelledError):
         raise
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise
-        # The tool awaited something that was cancelled; this call was not.
-        raise _as_exception(error) from error
     except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
         raise _as_exception(error) from error
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from reporting the error of a call that is not waited for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _call_sync(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -149,7 +185,7 @@ def _call_sync(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 
 def _as_exception(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"{type(error).__name__}: {error}")
+    return RuntimeError(f"{type(error).__name__}: {_text_of(error)}")
 
 
 def total_timeout_s(tool: AnyTool) -> float:
@@ -203,11 +239,11 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
         attempt=attempt + 1,
         exc_info=error,
     )
-    return f"The tool {tool.name} failed: {type(error).__name__}: {error}"
+    return f"The tool {tool.name} failed: {type(error).__name__}: {_text_of(error)}"
 
 
-def _timed_out(tool: AnyTool) -> str:
-    seconds = f"{tool.timeout.total_seconds():g}"
-    if tool.is_async:
-        return f"The tool {tool.name} did not finish within {seconds} s."
-    return f"The tool {tool.name} did not finish within {seconds} s; it may still be running."
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # an author's exception may be broken, too
+        return "(its text can't be read)"

@@ -119,6 +119,22 @@ def test_same_key_on_a_thread(
     assert len(api.messages(thread_id)) == 2
 
 
+def test_same_key_without_a_thread(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """Nobody can compare the bodies yet, but the answer names the run that was accepted."""
+    model.script(key, [text("once")])
+    headers = {"Idempotency-Key": key}
+    stack.worker.kill()
+    run_id = api.start("tester", key, headers)
+    for preference in ("respond-async", "wait=1"):
+        again = api.post("tester", key, {**headers, "Prefer": preference})
+        assert (again.status_code, again.json()["type"]) == (503, "worker-unavailable")
+        assert (again.headers["location"], again.json()["run_id"]) == (f"/runs/{run_id}", run_id)
+    stack.start_worker()
+    assert api.result(run_id)["output"] == "once"
+
+
 def test_run_in_the_middle(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:
@@ -135,10 +151,12 @@ def test_run_in_the_middle(
         api.http.get(f"/runs/{run_id}/result", headers={"Prefer": "wait=0"}),
         api.cancel(run_id),
     ]
+    unknown = {"engine": None, "messages": None}
     for answer in answers:
         run = answer.json()
         assert run["engine"]["attempts"] >= 1
-        assert {**run, "engine": None} == {**before, "engine": None}
+        assert run["messages"] is None
+        assert {**run, **unknown} == {**before, **unknown}
         assert (run["status"], run["turn"], run["thread_id"]) == ("running", 1, thread_id)
         assert answer.elapsed.total_seconds() < 2.5
     assert [answer.status_code for answer in answers] == [200, 202, 202]

@@ -221,7 +221,14 @@ class TestStack(Stack):
 
     def administer(self, run_id: str, action: str) -> None:
         """Kill, pause, resume or purge a run's invocation, as an operator would."""
-        path = f"{self.admin_url}/invocations/{self.invocation_id(run_id)}/{action}"
+        self._administer(self.invocation_id(run_id), action)
+
+    def kill_invocation(self, invocation_id: str) -> None:
+        """Kill any invocation, as an operator would."""
+        self._administer(invocation_id, "kill")
+
+    def _administer(self, invocation_id: str, action: str) -> None:
+        path = f"{self.admin_url}/invocations/{invocation_id}/{action}"
         httpx.patch(path, trust_env=False).raise_for_status()
 
 

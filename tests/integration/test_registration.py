@@ -129,6 +129,21 @@ def test_worker_out_of_reach(fresh: TestStack) -> None:
     assert "Restate's admin API does not answer" in done.stderr
 
 
+def test_agent_with_runs_is_not_taken_away(api: Api, fresh: TestStack, key: str) -> None:
+    """A worker without an agent whose runs have not ended is refused, and nothing is changed."""
+    run_id = api.start("tester", key, after_s=3600)
+    without = {"AGENTS": "shared.agents"}
+    refused = _register(fresh, without)
+    assert refused.returncode == 1
+    assert "runs of tester have not ended" in refused.stderr
+    assert _served(fresh)
+    assert api.cancel(run_id).status_code == 202
+    assert api.result(run_id)["status"] == "cancelled"
+    # Now only what the worker really serves is wrong.
+    assert "serves other agents" in _register(fresh, without).stderr
+    assert _register(fresh).returncode == 0
+
+
 def test_other_journal_versions_are_refused(fresh: TestStack) -> None:
     """A path of another journal version is a 503, so that Restate keeps the run for later."""
     with httpx.Client(base_url=_health(fresh).removesuffix("/healthz"), trust_env=False) as http:

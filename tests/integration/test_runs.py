@@ -48,6 +48,25 @@ def test_async_start_returns_at_once(api: Api, model: ScriptedModel, key: str) -
     assert api.result(run_id)["output"] == "late"
 
 
+def test_messages_of_a_run_that_goes_on(api: Api, model: ScriptedModel, key: str) -> None:
+    """They are those that it will have at its end, as far as they are committed."""
+    gate = Gate()
+    turn = calls(call("note", text="a"), call("note", text="b"))
+    model.script(key, [turn, text("done", gate=gate)])
+    run_id = api.start("tester", key)
+    assert api.post("tester", key, {"Prefer": "respond-async"}).json()["messages"] == []
+    model.wait_for(key, turn=2)
+    so_far = api.get(run_id)["messages"]
+    waited = api.http.get(f"/runs/{run_id}/result", headers={"Prefer": "wait=0"})
+    assert waited.headers["preference-applied"] == "wait=0"
+    assert waited.json()["messages"] == so_far
+    assert [m["role"] for m in so_far] == ["user", "assistant", "tool", "tool"]
+    gate.open()
+    whole = api.result(run_id)["messages"]
+    times = {"created_at": None}
+    assert [{**m, **times} for m in whole[:4]] == [{**m, **times} for m in so_far]
+
+
 def test_waiting_has_an_end(api: Api, model: ScriptedModel, key: str) -> None:
     """`Prefer: wait=1` answers 202 with the run so far when the run takes longer."""
     gate = Gate()
@@ -143,6 +162,18 @@ def test_same_idempotency_key_is_the_same_run(api: Api, model: ScriptedModel, ke
     assert api.post("tester", f"{key} more", headers).status_code == 422
     other = api.post("tester", f"{key} more", {**headers, "Prefer": "respond-async"})
     assert other.json()["type"] == "idempotency-conflict"
+
+
+def test_order_of_names_in_a_repeated_body(api: Api, model: ScriptedModel, key: str) -> None:
+    """A client that writes the same object in another order has sent the same body."""
+    model.script(key, [text("once")])
+    headers = {"Idempotency-Key": key}
+    first = api.post("tester", key, headers, context={"a": 1, "b": {"c": 2, "d": 3}}).json()
+    again = api.post("tester", key, headers, context={"b": {"d": 3, "c": 2}, "a": 1}).json()
+    assert again == first
+    other = api.post("tester", key, headers, context={"a": 2})
+    assert other.status_code == 422
+    assert other.json()["errors"][0]["field"] == "header.idempotency-key"
 
 
 def test_same_idempotency_key_on_a_thread(api: Api, model: ScriptedModel, key: str) -> None:

@@ -114,6 +114,81 @@ def test_delete_a_thread(api: Api, model: ScriptedModel, key: str, thread_id: st
     assert api.http.delete(f"/threads/{thread_id}").json()["type"] == "unknown-thread"
 
 
+def test_killed_run_leaves_its_thread(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """A thread that nobody waits for learns of its run's death from whoever looks at it."""
+    model.script(key, [call("hold", gate=key)])
+    run_id = api.start("tester", key, thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    stack.administer(run_id, "kill")
+    killed = api.wait_for_status(run_id, "failed")
+    assert [m["role"] for m in killed["messages"]] == ["user", "assistant"]
+    thread = api.http.get(f"/threads/{thread_id}").json()
+    assert (thread["status"], thread["run_id"]) == ("idle", None)
+    messages = wait_until(lambda: api.messages(thread_id), "what the run had said")
+    assert_valid_conversation(messages)
+    assert api.http.delete(f"/threads/{thread_id}").status_code == 204
+    stack.open_gate(key)
+
+
+def test_thread_of_a_killed_run_can_be_deleted_at_once(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """No run has the turn, whatever the thread believes."""
+    model.script(key, [call("hold", gate=key)])
+    run_id = api.start("tester", key, thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    stack.administer(run_id, "kill")
+    api.wait_for_status(run_id, "failed")
+    assert api.http.delete(f"/threads/{thread_id}").status_code == 204
+    assert api.http.get(f"/threads/{thread_id}").status_code == 404
+    stack.open_gate(key)
+
+
+def test_killed_watch(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """Who kills the holder and what watches it stops the line until somebody looks."""
+    model.script(f"{key} first", [call("hold", gate=key)])
+    model.script(f"{key} second", [text("second")])
+    first = api.start("tester", f"{key} first", thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    second = api.start("tester", f"{key} second", thread_id=thread_id)
+    held = stack.invocation_id(first)
+    watches = (
+        "SELECT i.id FROM sys_invocation i JOIN sys_journal j ON j.id = i.id"
+        f" WHERE i.target_handler_name = 'watch' AND j.entry_json LIKE '%{held}%'"
+    )
+    [watch] = wait_until(lambda: stack.query(watches), "the watch")
+    stack.kill_invocation(watch["id"])
+    stack.administer(first, "kill")
+    api.wait_for_status(first, "failed")
+    assert api.http.get(f"/threads/{thread_id}").json()["queued"] == [second]
+    assert api.result(second)["output"] == "second"
+    stack.open_gate(key)
+
+
+def test_repeated_request_for_a_purged_run(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """The thread notices that the run is gone, and goes on."""
+    model.script(key, [call("hold", gate=key)])
+    model.script(f"{key} next", [text("next")])
+    headers = {"Idempotency-Key": key, "Prefer": "wait=1"}
+    run_id = api.start("tester", key, {"Idempotency-Key": key}, thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    stack.administer(run_id, "kill")
+    stack.administer(run_id, "purge")
+    wait_until(lambda: api.http.get(f"/runs/{run_id}").status_code == 404, "the run to be gone")
+    api.post("tester", key, headers, thread_id=thread_id)
+    wait_until(
+        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "the turn back"
+    )
+    assert api.run("tester", f"{key} next", thread_id=thread_id)["output"] == "next"
+    stack.open_gate(key)
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "cursor=x"])
 def test_bad_pages_are_refused(api: Api, query: str) -> None:
     """A limit or cursor that can't be is a 422."""

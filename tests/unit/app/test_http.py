@@ -2,9 +2,11 @@
 
 import json
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +41,39 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@contextmanager
+def saying(answer: bytes) -> Iterator[str]:
+    """Serve these bytes to everybody; return the address."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False  # a client may keep a connection and send nothing
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def spoken(status: int, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status} Odd\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
 @pytest.fixture
 def connect(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
     @asynccontextmanager
-    async def connect(admin: str = nobody, **changes: Any) -> AsyncIterator[Client]:
+    async def connect(
+        admin: str = nobody, ingress: str = nobody, **changes: Any
+    ) -> AsyncIterator[Client]:
         monkeypatch.chdir(tmp_path)  # away from any `.env`
         # These have aliases, so that only the environment can set them.
-        monkeypatch.setenv("RESTATE_INGRESS_URL", nobody)
+        monkeypatch.setenv("RESTATE_INGRESS_URL", ingress)
         monkeypatch.setenv("RESTATE_ADMIN_URL", admin)
         settings = AppSettings(**changes)
         agents = [
@@ -565,3 +593,50 @@ async def test_pages_of_other_origins(connect: Connect, origins: list[str]):
     async with connect(cors_origins=origins) as client:
         answer = await client.get("/agents", headers={"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
+
+
+# What answers is not Restate.
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"a": 1}'])
+async def test_ingress_that_says_something_else(connect: Connect, body: bytes) -> None:
+    """That is a 502; a start's names the run, which may have been accepted."""
+    with saying(spoken(200, body)) as ingress:
+        async with connect(ingress=ingress) as client:
+            for path in (f"/runs/{RUN_ID}", f"/runs/{RUN_ID}/result", "/threads/t"):
+                problem(await client.get(path), 502, "restate-unexpected")
+            for more in ({}, {"thread_id": "t"}):
+                answer = await client.post("/agents/support/runs", json={"input": "Hi.", **more})
+                run_id = problem(answer, 502, "restate-unexpected")["run_id"]
+                assert answer.headers["location"] == f"/runs/{run_id}"
+
+
+async def test_ingress_that_speaks_no_http(connect: Connect) -> None:
+    """That is as good as no answer."""
+    with saying(b"garbage\r\n\r\n") as ingress:
+        async with connect(ingress=ingress) as client:
+            problem(await client.get(f"/runs/{RUN_ID}"), 503, "restate-unavailable")
+            problem(await client.get("/readyz"), 503, "restate-unavailable")
+            headers = {"Prefer": "wait=1"}
+            answer = await client.post(
+                "/agents/support/runs", json={"input": "Hi."}, headers=headers
+            )
+            assert problem(answer, 503, "restate-unavailable")["run_id"]
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, b"{}"), (403, b"no")])
+async def test_admin_that_says_something_else(connect: Connect, status: int, body: bytes) -> None:
+    """Listings need it and say so; the app is ready all the same."""
+    with saying(spoken(status, body)) as admin, saying(spoken(200, b"{}")) as ingress:
+        async with connect(admin=admin, ingress=ingress) as client:
+            for path in ("/runs", "/threads", "/approvals"):
+                problem(await client.get(path), 503, "admin-unavailable")
+            if body != b"{}":
+                assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_admin_that_knows_no_service(connect: Connect) -> None:
+    """The app is not ready when the admin API says that the worker is not registered."""
+    with saying(spoken(404, b"{}")) as admin, saying(spoken(200, b"{}")) as ingress:
+        async with connect(admin=admin, ingress=ingress) as client:
+            problem(await client.get("/readyz"), 503, "not-registered")

@@ -1,8 +1,10 @@
 """The agent loop over scripted steps: what it asks for, commits and returns."""
 
+import json
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from shared.contract import RunOrder
 from shared.events import ANY_EVENT, MessageCompleted, ToolCallCompleted, ToolCallStarted
@@ -364,6 +366,21 @@ async def test_usage_is_summed() -> None:
     )
     unknown = answer("Done.", usage=Usage(model_calls=1, cost_usd=None))
     assert (await play(FakeSteps(model=[unknown]))).usage.cost_usd is None
+
+
+async def test_arguments_that_are_too_much() -> None:
+    """A run that could not be journaled any more, for its calls' arguments, ends before that."""
+    large = json.dumps({"text": "x" * 2_000_000})
+    turns = 20
+    steps = FakeSteps(
+        model=[answer("", ("f", large)) for _ in range(turns)],
+        tools={f"{turn}.0": result("{}") for turn in range(1, turns + 1)},
+        pinned=pin("f"),
+    )
+    run = await play(steps)
+    assert run.error
+    assert (run.status, run.error.type) == ("failed", "context-too-long")
+    assert len(to_json(run)) < 24 * 1024 * 1024
 
 
 # Faults.

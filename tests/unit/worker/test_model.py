@@ -125,6 +125,34 @@ def _bare(index: int, with_null: bool) -> dict[str, Any]:
     return {"index": index, "type": "function", "function": function, **null}
 
 
+@both_ways
+async def test_half_a_character_in_an_error(ask: Asker, stream: bool) -> None:
+    """A record of it can be written: else the call would be repeated for ever."""
+    quoted = {"error": {"message": "cut \ud83d here", "type": "x", "code": "y"}}
+    failed = await ask.fault(fault(400, quoted), stream=stream)
+    assert "here" in failed.error.message
+    assert failed.model_dump_json()
+
+
+async def test_half_a_character_in_a_models_name(ask: Asker) -> None:
+    """The same for what a provider calls its model."""
+    body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m\ud83d",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hi."},
+                "finish_reason": "stop",
+            }
+        ],
+    }
+    whole = raw(json.dumps(body).encode(), headers={"content-type": "application/json"})
+    assert (await ask.answer(whole)).model_dump_json()
+
+
 async def test_calls_without_names(ask: Asker) -> None:
     """An answer that asks for tools and names none is malformed: it must not end a run."""
     outcome = await ask.fault(raw_call("", "{}"), stream=True)

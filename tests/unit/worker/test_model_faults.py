@@ -53,6 +53,9 @@ def caused(error: Exception, cause: Exception) -> Exception:
         ({"retry-after": "1e300"}, 24 * 3600.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 -0000"}, 0.0),
         ({"retry-after": "Thu, 99 Jan 1970 00:00:00 GMT"}, None),
+        ({"retry-after": "Fri, 99999999999999999999 Dec 2020 1:1:1"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 +0000"}, 24 * 3600.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 -1200"}, 24 * 3600.0),
     ],
 )
 def test_retry_after(retry_after: dict[str, str], expected: float | None) -> None:
@@ -110,12 +113,11 @@ def test_an_unknown_exception_is_final() -> None:
     [
         ("litellm.BadRequestError: OpenAIException - Unknown parameter.", "Unknown parameter."),
         ("Bad.\nTraceback (most recent call last):\n  File", "Bad."),
-        ("x" * 2000, "x" * 500),
         ("", "Renamed"),
     ],
 )
 def test_text(message: str, shown: str) -> None:
-    """The text is the provider's, without litellm's prefixes and traces, and not too long."""
+    """The text is the provider's, without litellm's prefixes and traces."""
     assert classify(Renamed(message, 400), 1).error.message == shown
 
 

@@ -125,6 +125,17 @@ async def test_no_key_of_the_environment_shows(ask: Asker, monkeypatch: pytest.M
     assert outcome.error.message == "key ***"
 
 
+async def test_no_part_of_a_secret_shows(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the text is cut, not without the scheme, and not from another variable."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-cloud")
+    padding = "x" * 480
+    quoted = error(f"secret-of-the-cloud secret-token {padding} secret-a", type_="x", code="y")
+    headers = {"authorization": "Bearer secret-token"}
+    provider = provider_with(ask, "a", headers=headers)
+    outcome = await ask.fault(fault(400, quoted), provider=provider)
+    assert outcome.error.message == f"*** *** {padding} ***"[:500]
+
+
 async def test_a_working_key_is_not_logged(ask: Asker) -> None:
     """A call that works logs nothing at all."""
     with capture_logs() as logs:

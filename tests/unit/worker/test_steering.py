@@ -159,3 +159,11 @@ async def test_too_much_is_said() -> None:
     assert (run.status, run.error.type) == ("failed", "context-too-long")
     assert sum(len(str(m.content)) for m in run.messages or []) < 17_000_000
     assert "left out" in str((run.messages or [])[-1].content)
+
+
+async def test_too_much_is_said_to_a_run_that_is_cancelled() -> None:
+    """It ends as cancelled all the same: winding up never fails for its size."""
+    said = [steering("x" * 9_000_000, index) for index in range(3)]
+    steps = FakeSteps(raising={"model 1.1": Cancelled()}, last_words=said)
+    run = await play(steps)
+    assert (run.status, run.error) == ("cancelled", None)

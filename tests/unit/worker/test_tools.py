@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import threading
 from collections.abc import Iterator
@@ -283,6 +284,23 @@ async def test_validator_that_would_end_the_worker(
         assert raised.__name__ in record.output
 
 
+async def test_exception_without_a_text(runner: ToolRunner, logged: list[Any]) -> None:
+    """An exception that can't even be written is an error like others."""
+
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    @tool
+    def pay() -> str:
+        """Pay."""
+        raise Broken
+
+    assert (await execute(runner, pay)).output == (
+        "The tool pay failed: Broken: (its text can't be read)"
+    )
+
+
 async def test_result_that_is_no_json(runner: ToolRunner, logged: list[Any]) -> None:
     """A result that can't become JSON is an error for the model, not of the run."""
 
@@ -446,6 +464,92 @@ async def test_async_timeout_is_retried(runner: ToolRunner) -> None:
         return "done"
 
     assert (await execute(runner, hang_once)).output == "done"
+
+
+async def test_tool_that_does_not_let_itself_be_cancelled(
+    runner: ToolRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left to itself, and not run a second time beside."""
+    monkeypatch.setattr(worker.tools, "_WIND_UP_S", 0.01)
+    released, runs = asyncio.Event(), list[int]()
+
+    @tool(timeout=A_MOMENT, retries=1)
+    async def hang() -> str:
+        """Hang."""
+        runs.append(1)
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        raise ValueError("late")
+
+    record = await execute(runner, hang)
+    released.set()
+    assert record.output == "The tool hang did not finish within 0.03 s; it may still be running."
+    assert runs == [1]
+
+
+async def test_tool_that_cancels_itself(runner: ToolRunner, logged: list[Any]) -> None:
+    """That is its own failure, and ends neither the run nor the wait for it."""
+
+    @tool
+    async def give_up() -> str:
+        """Give up."""
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        await asyncio.sleep(0)
+        return "never"
+
+    assert "CancelledError" in (await execute(runner, give_up)).output
+
+
+async def test_no_thread_is_free(logged: list[Any]) -> None:
+    """A sync tool that never got a thread has not run, and the text says so."""
+    runner, released, runs = ToolRunner(threads=1), threading.Event(), list[str]()
+
+    @tool(timeout=A_MOMENT)
+    def hang(name: str) -> str:
+        """Hang.
+
+        Args:
+            name: Whose turn it is.
+        """
+        runs.append(name)
+        released.wait(WAIT_S)
+        return name
+
+    await execute(runner, hang, '{"name": "first"}')
+    record = await execute(runner, hang, '{"name": "second"}')
+    released.set()
+    assert "it was not begun" in record.output
+    assert "may still be running" not in record.output
+    runner.close()
+    assert runs == ["first"]
+
+
+@pytest.mark.parametrize("asks", [True, lambda: threading.Event().wait(WAIT_S) and False])
+async def test_asking_does_not_wait_for_a_thread(asks: Any) -> None:
+    """A call that always needs approval needs no thread to say so; nor does a condition hang."""
+    runner, released = ToolRunner(threads=1), threading.Event()
+
+    @tool(timeout=A_MOMENT)
+    def hang() -> str:
+        """Hang."""
+        released.wait(WAIT_S)
+        return "late"
+
+    @tool(timeout=A_MOMENT, needs_approval=asks)
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    await execute(runner, hang)
+    agent = Agent(name="support", instructions="Help.", tools=[pay])
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    check = await asyncio.wait_for(runner.check(agent, call, context()), WAIT_S / 2)
+    released.set()
+    runner.close()
+    assert check.needed
 
 
 async def test_a_tools_own_timeout(runner: ToolRunner, logged: list[Any]) -> None:

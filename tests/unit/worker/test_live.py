@@ -1,0 +1,35 @@
+"""What tools report of their progress, and what becomes of reports that no JSON can carry."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from app.live import items_of
+from shared.events import ToolCallProgress
+from shared.live import LIVE_ITEM
+from worker.live import LiveHub
+
+
+@pytest.mark.parametrize(
+    ("done", "total"), [(float("nan"), None), (float("inf"), None), (1, float("nan"))]
+)
+async def test_progress_that_is_no_number(done: float, total: float | None) -> None:
+    """It is left out, so that it breaks nobody's stream."""
+    hub = LiveHub(interval_s=0)
+    with hub.running("key", "run"):
+        report = hub.reporter("key", "run", "1.0")
+        report(done, total, None)
+        report(2, 4, "half")
+        await asyncio.sleep(0)  # reports come from any thread, by the loop
+        async with aclosing(hub.watch("key", "run")) as watching:
+            first = await anext(watching)
+    [progress] = [item for item in first if isinstance(item, ToolCallProgress)]
+    assert (progress.done, progress.total) == (2, 4)
+
+
+def test_lines_of_a_newer_worker() -> None:
+    """What the app does not know is skipped, and the stream goes on."""
+    known = ToolCallProgress(run_id="r", call_id="1.0", done=1)
+    lines = [b'{"type": "new", "run_id": "r"}', b"", LIVE_ITEM.dump_json(known), b"{"]
+    assert items_of(lines) == [known]

@@ -1,0 +1,100 @@
+"""What `RestateSteps` hands to Restate: closures that never raise."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared import Agent
+from shared.contract import RunOrder
+from shared.protocol import Limits
+from tests.fakes.steps import NOON, pin
+from worker.inflight import Inflight
+from worker.interface import ModelCall, PlannedCall
+from worker.live import LiveHub
+from worker.records import ApprovalCheck, ModelFault, ToolRecord
+from worker.steps import RestateSteps
+
+ORDER = RunOrder(
+    run_id="support.a",
+    tenant="default",
+    agent="support",
+    input=[],
+    turn="none",
+    stream=False,
+    context={},
+    metadata={},
+    limits=Limits(),
+    after_s=0,
+    created_at=NOON,
+    body_hash="h",
+    repeatable=False,
+)
+
+
+class Context:
+    """Keeps the closure of the last step."""
+
+    closure: Any = None
+
+    def run_typed(self, _name: str, closure: Any, _options: Any) -> None:
+        self.closure = closure
+
+
+class Failing:
+    """Parts with a fault of our own."""
+
+    async def complete(self, *_: Any) -> None:
+        raise LookupError("a bug")
+
+    check = execute = complete
+
+
+class Unwritable:
+    """Parts whose records can't be written."""
+
+    async def execute(self, *_: Any) -> ToolRecord:
+        return ToolRecord(output="\ud83d", is_error=False, started_at=NOON, ended_at=NOON)
+
+
+def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
+    parts = SimpleNamespace(inflight=Inflight(), live=LiveHub(0), model=broken, tools=broken)
+    context = Context()
+    agent = Agent(name="support", instructions="Help.")
+    return context, RestateSteps(cast("Any", context), ORDER, agent, cast("Any", parts))
+
+
+@pytest.mark.parametrize("kind", ["model", "tool", "check"])
+async def test_a_fault_of_our_own(kind: str) -> None:
+    """It gives a record like any other, once: Restate would repeat a closure that raises."""
+    context, steps = steps_with(Failing())
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    match kind:
+        case "model":
+            steps.call_model(ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False))
+        case "tool":
+            steps.call_tool(call)
+        case _:
+            steps.check_approval(call)
+    with capture_logs() as logs:
+        record = await context.closure()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["step_failed"]
+    match record:
+        case ModelFault():
+            assert (record.error.type, record.retry_after_s) == ("internal", None)
+        case ToolRecord():
+            assert record.is_error
+            assert "LookupError" in record.output
+        case _:
+            assert isinstance(record, ApprovalCheck)
+            assert record.needed
+
+
+async def test_a_record_that_can_not_be_written() -> None:
+    """It is replaced by one that can: the tool is not run again."""
+    context, steps = steps_with(Unwritable())
+    steps.call_tool(PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True))
+    record = await context.closure()
+    assert record.is_error
+    assert "It may have run" in record.output
