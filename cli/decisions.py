@@ -1,6 +1,7 @@
 """Decisions on tool calls that wait for approval, made by whoever sits at the terminal."""
 
 import json
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -11,27 +12,35 @@ from cli.client import Client
 from cli.errors import Refused, Undecided
 from cli.output import say
 from cli.view import as_text
+from shared.events import ApprovalRequested
 from shared.protocol import Approval, Decision, Resolution, Run
 
+_ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
-def settle(client: Client, run_id: str, *, may_ask: bool) -> None:
-    """Ask for a decision on each call of the run that waits for one.
+
+def settle(client: Client, asked: ApprovalRequested, *, may_ask: bool) -> None:
+    """Ask for a decision on a tool call, unless there is one.
 
     Raises:
         Undecided: Nobody can be asked, or wants to decide later.
     """
-    run = client.get(Run, "runs", run_id)
-    waiting = [call for call in run.approvals if call.resolution is None]
-    for call in waiting:
-        decision = _ask(call) if may_ask else None
-        if decision is None:
-            raise Undecided(_how_to_decide(run_id, waiting))
-        try:
-            client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
-        except Refused as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
-            say(str(error))
+    run = client.get(Run, "runs", asked.run_id)
+    for call in undecided(run):
+        if call.call_id == asked.call_id and not (may_ask and _decide(client, run.run_id, call)):
+            raise Undecided(f"The run waits for a decision:\n{how_to_decide(run)}")
+
+
+def undecided(run: Run) -> list[Approval]:
+    """Return the calls of a run that wait for a decision."""
+    return [call for call in run.approvals if call.resolution is None]
+
+
+def how_to_decide(run: Run) -> str:
+    """Return the commands for a run that waits for decisions."""
+    calls = [
+        f"  agents approve {run.run_id} {call.call_id}  # {call.name}" for call in undecided(run)
+    ]
+    return "\n".join([*calls, f"or reject, then: agents watch {run.run_id}"])
 
 
 def parse_arguments(text: str) -> dict[str, JsonValue]:
@@ -46,32 +55,56 @@ def parse_arguments(text: str) -> dict[str, JsonValue]:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-def _ask(call: Approval) -> Decision | None:
+def _decide(client: Client, run_id: str, call: Approval) -> bool:
+    """Ask until the call is decided on; False if that is left for later."""
     say(f"{call.name} {as_text(call.arguments)}")
+    while decision := _ask(call):
+        try:
+            client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
+        except Refused as error:
+            if error.status not in {HTTPStatus.CONFLICT, *_ASK_AGAIN}:
+                raise
+            say(str(error))
+            if error.status in _ASK_AGAIN:
+                continue
+        return True
+    return False
+
+
+def _ask(call: Approval) -> Decision | None:
+    """Return what the person decides, or None for later, which Ctrl-D means too."""
     while True:
-        match _read("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
-            case "a" | "approve":
-                return Decision(action="approve")
-            case "r" | "reject":
-                return Decision(action="reject", reason=_read("Reason", default="") or None)
-            case "e" | "edit":
-                try:
+        try:
+            match _read("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
+                case "a" | "approve":
+                    return Decision(action="approve")
+                case "r" | "reject":
+                    return Decision(action="reject", reason=_read("Reason") or None)
+                case "e" | "edit":
                     changed = parse_arguments(_read("Arguments", as_text(call.arguments)))
                     return Decision(action="approve", arguments=changed)
-                except ValueError as error:
-                    say(f"No JSON arguments: {error}.")
-            case "l" | "later":
-                return None
-            case _:
-                continue
+                case "l" | "later":
+                    return None
+                case _:
+                    continue
+        except EOFError:
+            return None
+        except ValueError as error:
+            say(f"No JSON arguments: {error}.")
 
 
-def _read(question: str, default: str | None = None) -> str:
-    return typer.prompt(question, default=default, err=True, show_default=bool(default))
-
-
-def _how_to_decide(run_id: str, waiting: list[Approval]) -> str:
-    calls = [f"  agents approve {run_id} {call.call_id}  # {call.name}" for call in waiting]
-    return "\n".join(
-        ["The run waits for a decision:", *calls, f"or reject, then: agents watch {run_id}"]
-    )
+def _read(question: str, default: str = "") -> str:
+    shown = f"{question} [{default}]" if default else question
+    typer.echo(f"{shown}: ", nl=False, err=True)
+    line = ""
+    try:
+        # Not typer.prompt, for which Ctrl-C and Ctrl-D are the same; nor input(), which misses a
+        # Ctrl-C that comes just when it begins.
+        line = sys.stdin.readline()
+    finally:
+        if not line:
+            # Neither Ctrl-C nor Ctrl-D ends the question's line.
+            say("")
+    if not line:
+        raise EOFError
+    return line.strip() or default

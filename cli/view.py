@@ -5,6 +5,7 @@ breaks off is never left behind. A pipe gets the lines that stay.
 """
 
 import json
+import signal
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Self
@@ -74,11 +75,17 @@ class Screen:
         self._live = Live(
             console=console, transient=True, get_renderable=self._below, refresh_per_second=10
         )
-        self._live.start()
+        try:
+            with _uninterrupted():
+                self._live.start()
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._live.stop()
+        with _uninterrupted():
+            self._live.stop()
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -113,6 +120,24 @@ class Screen:
         shown = lines[-max(console.height - _STATUS_LINES, 1) :]
         status = Text(shortened(", ".join(self._calls.values())), "dim")
         return Group(*shown, Spinner("dots", status))
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """Have a Ctrl-C wait: one that comes while rich starts or stops a display breaks it."""
+    held = False
+
+    def hold(_signal: int, _frame: object) -> None:
+        nonlocal held
+        held = True
+
+    handler = signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held:
+        raise KeyboardInterrupt
 
 
 def summary(run: Run) -> Text:

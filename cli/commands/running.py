@@ -1,5 +1,6 @@
 """`run`, `chat` and `watch`: follow a run to its end."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,8 +17,9 @@ from cli.decisions import settle
 from cli.errors import Detached, Refused
 from cli.output import say, show
 from cli.stream import RunStream, Start
+from cli.turns import runs_in_line, say_what_is_ahead
 from cli.view import JsonLines, Screen
-from shared.events import ApprovalRequested, TerminalEvent
+from shared.events import ApprovalRequested, RunQueued, TerminalEvent
 from shared.protocol import AgentDescription, OnBusy, Run, StartRun
 
 
@@ -76,23 +78,39 @@ def chat(
     ctx: typer.Context,
     agent: options.Agent,
     thread: options.Thread = None,
+    context: options.Context = None,
     as_json: options.Json = False,
 ) -> None:
     """Talk with an agent, one run for each line.
 
+    Runs of the thread that have not ended come first.
+
     Ctrl-C cancels the run in progress, a second one or Ctrl-D leaves.
     """
     client = options.client_of(ctx)
-    client.get(AgentDescription, "agents", agent)
     thread_id = thread or f"talk-{uuid4().hex[:12]}"
+    fields = {"thread_id": thread_id, "context": options.parse_pairs(context)}
+    # What is wrong with the options is said before somebody types.
+    _body("", **fields)
+    client.get(AgentDescription, "agents", agent)
     try:
         # Leaving by Ctrl-C is no error.
         with suppress(KeyboardInterrupt):
+            _catch_up(client, thread_id, as_json=as_json)
             for line in _lines():
-                start = Start(agent, _body(line, thread_id=thread_id), uuid4().hex)
+                start = Start(agent, _body(line, **fields), uuid4().hex)
                 _answer(client, RunStream(client, start), as_json=as_json)
     finally:
-        say(f"\nTo go on: agents chat {agent} --thread {thread_id}")
+        pairs = [part for pair in context or () for part in ("--context", pair)]
+        again = ["agents", "chat", agent, "--thread", thread_id, *pairs]
+        say(f"\nTo go on: {shlex.join(again)}")
+
+
+def _catch_up(client: Client, thread_id: str, *, as_json: bool) -> None:
+    """Follow what the conversation has not finished: a new run would wait for it unseen."""
+    for run_id in runs_in_line(client, thread_id):
+        say(f"This conversation goes on with {run_id}, which has not ended. Ctrl-C cancels it.")
+        _answer(client, RunStream(client, run_id), as_json=as_json)
 
 
 def _watch(client: Client, stream: RunStream, *, as_json: bool, settles: bool) -> None:
@@ -119,7 +137,7 @@ def _answer(client: Client, stream: RunStream, *, as_json: bool) -> None:
         except Refused as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
-        _follow(client, stream, view, settles=True)
+        _follow(client, stream, view, settles=False)
 
 
 def _follow(client: Client, stream: RunStream, view: JsonLines | Screen, *, settles: bool) -> Run:
@@ -128,11 +146,17 @@ def _follow(client: Client, stream: RunStream, view: JsonLines | Screen, *, sett
     with view:
         for received in stream:
             view.take(received)
-            if isinstance(received.event, TerminalEvent):
-                return received.event.run
-            if settles and isinstance(received.event, ApprovalRequested):
+            event = received.event
+            if isinstance(event, TerminalEvent):
+                return event.run
+            if isinstance(event, RunQueued):
                 with view.paused():
-                    settle(client, received.event.run_id, may_ask=may_ask)
+                    say_what_is_ahead(client, event.run_id)
+            if settles and isinstance(event, ApprovalRequested):
+                # Else whoever goes on after a Ctrl-C at the question sees the call twice.
+                stream.seen = event.seq
+                with view.paused():
+                    settle(client, event, may_ask=may_ask)
     ended = client.get(Run, "runs", stream.run_id or "")
     view.conclude(ended)
     return ended

@@ -5,7 +5,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from tests.fakes.api import Api, TestStack, assert_events_are_whole
-from tests.fakes.command_line import CTRL_C, Terminal, run_command
+from tests.fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import call, hang, text
 
@@ -137,3 +137,61 @@ def test_steer(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> No
         assert terminal.wait() == 0
         assert "hurried" in terminal.shown
         assert "»" in terminal.shown
+
+
+def test_decisions_in_a_conversation(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """What was left for later is asked again; refused arguments too; Ctrl-C cancels that run."""
+    model.script(f"{key} one", [call("pay", cents=5), text("paid one")])
+    model.script(f"{key} two", [call("pay", cents=6), text("paid two")])
+    model.script(f"{key} three", [text("and three")])
+    chat = ["chat", "tester", "--thread", key.replace(" ", "-")]
+    with Terminal(stack.app_url, *chat) as terminal:
+        terminal.wait_for("> ")
+        terminal.type(f"{key} one\n")
+        terminal.wait_for("[l]ater: ")
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 4
+    with Terminal(stack.app_url, *chat) as terminal:
+        for count, arguments in enumerate(['{"cents": "q"}', '{"cents": 7}'], start=1):
+            terminal.wait_for("[l]ater: ", times=count)
+            terminal.type("e\n")
+            terminal.wait_for("Arguments [", times=count)
+            terminal.type(f"{arguments}\n")
+        terminal.wait_for("paid one")
+        assert "The request is not valid. " in terminal.shown
+        terminal.wait_for("> ")
+        terminal.type(f"{key} two\n")
+        terminal.wait_for("[l]ater: ", times=3)
+        terminal.type(CTRL_C)
+        terminal.wait_for("> ", times=2)
+        terminal.type(f"{key} three\n")
+        terminal.wait_for("and three")
+        terminal.wait_for("> ", times=3)
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0
+        assert terminal.shown.count("[l]ater") == 3
+        assert "paid two" not in terminal.shown
+
+
+def test_behind_a_run_that_waits(
+    stack: TestStack, api: Api, model: ScriptedModel, key: str
+) -> None:
+    """Who starts a run behind one that waits for a person is told; later both are followed."""
+    thread_id = key.replace(" ", "-")
+    model.script(f"{key} one", [call("pay", cents=5), text("paid one")])
+    model.script(f"{key} two", [text("and two")])
+    first = api.start("tester", f"{key} one", thread_id=thread_id)
+    api.wait_for_approval(first)
+    with Terminal(stack.app_url, "run", "tester", f"{key} two", "--thread", thread_id) as terminal:
+        terminal.wait_for(f"behind {first}, which waits for a decision")
+        terminal.wait_for(f"agents approve {first} 1.0")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == 130
+    with Terminal(stack.app_url, "chat", "tester", "--thread", thread_id) as terminal:
+        terminal.wait_for("[l]ater: ")
+        terminal.type("a\n")
+        terminal.wait_for("and two")
+        terminal.wait_for("> ")
+        assert terminal.shown.index("paid one") < terminal.shown.index("and two")
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0

@@ -3,11 +3,22 @@
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from cli.__main__ import main
-from tests.fakes.app_server import ScriptedApp
+from tests.fakes import wire
+from tests.fakes.app_server import Document, ScriptedApp, Stream
+from tests.fakes.wire import NOON, RUN_ID
+
+START = "POST /agents/support/runs"
+EVENTS = f"GET /runs/{RUN_ID}/events"
+DECIDE = f"POST /runs/{RUN_ID}/approvals/1.0"
+CALL = wire.event(
+    2, "tool_call.started", turn=1, call_id="1.0", name="refund", arguments={"cents": 4990}
+)
+HALF = wire.live("tool_call.progress", call_id="1.0", done=1, total=2, message="half")
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,15 @@ class Ended:
 
 
 Agents = Callable[..., Ended]
+
+
+def waits(app: ScriptedApp, resolution: dict[str, Any] | None = None) -> None:
+    """Script a run that waits for an approval, and goes on."""
+    events = [wire.event(1, "run.started"), CALL, wire.approval_requested(3), wire.ended(4)]
+    app.on(START, Stream(events, RUN_ID))
+    run = wire.run("waiting", waiting_for="approval", approvals=[wire.approval(resolution)])
+    app.on(f"GET /runs/{RUN_ID}", Document(run))
+    app.on(DECIDE, Document({"call_id": "1.0", "action": "approve", "at": NOON}))
 
 
 @pytest.fixture

@@ -160,6 +160,8 @@ def test_changes(
         ["run", "support", "x", "--on-busy", "steer"],
         ["run", "support", "x", "--max-turns", "0"],
         ["run", "support", "x", "--context", "company"],
+        ["chat", "support", "--context", "company"],
+        ["chat", "support", "--thread", "not a thread"],
         ["approve", RUN_ID, "1.0", "--arguments", "[1]"],
         ["approve", RUN_ID, "1.0", "--arguments", "cents=1"],
         ["runs", "--limit", "0"],
