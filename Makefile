@@ -27,7 +27,8 @@ demo: setup ## a run that outlives two crashes of its worker; needs no API key
 
 .PHONY: test
 test: setup ## unit, integration and crash tests, against a real Restate server
-	@$(PY) -m pytest -m "not e2e" --numprocesses logical --maxprocesses 4 --dist loadgroup
+	@$(PY) -m pytest -m "not e2e" --numprocesses logical --maxprocesses 4 \
+	  --dist loadscope --no-loadscope-reorder
 
 ##@ Run without Docker
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from shared.errors import BadGateway, BodyTooLarge, NotRegistered, RestateUnavailable
 
 RETRY_AFTER = {"Retry-After": "1"}
+_NEWS_DELAYS_S = (0.05, 0.1, 0.2, 0.4)
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -27,6 +28,11 @@ class Answer:
     def text(self) -> str:
         """The beginning of the body, for people and for comparing."""
         return self.body.decode(errors="replace")[:500]
+
+    @property
+    def names_no_service(self) -> bool:
+        """Whether the ingress does not know the service that was called."""
+        return self.status == 404 and "make sure to register" in self.text
 
 
 class Lost(Exception):
@@ -45,10 +51,17 @@ class IngressHttp:
     ) -> Answer:
         """Call a handler, with a body if it takes one."""
         # None of the caller's own but the trace: Restate keeps request headers in its journal.
-        if body is None:
-            return await self.request("POST", path, timeout_s, headers=headers)
-        data = body.model_dump_json(exclude_none=True)
-        return await self.request("POST", path, timeout_s, data=data, headers={**_JSON, **headers})
+        options: dict[str, Any] = {"headers": headers}
+        if body is not None:
+            data = body.model_dump_json(exclude_none=True)
+            options = {"data": data, "headers": {**_JSON, **headers}}
+        for delay_s in _NEWS_DELAYS_S:
+            answer = await self.request("POST", path, timeout_s, **options)
+            if not answer.names_no_service:
+                return answer
+            # What was just registered reaches the ingress a little later.
+            await asyncio.sleep(delay_s)
+        return await self.request("POST", path, timeout_s, **options)
 
     async def request(
         self, method: str, path: str, timeout_s: float | None, **options: Any
@@ -79,7 +92,7 @@ class IngressHttp:
         """Turn any other status than the expected one into a problem."""
         if answer.status == expected:
             return
-        if answer.status == 404 and "make sure to register" in answer.text:
+        if answer.names_no_service:
             raise NotRegistered(
                 "Restate does not know this agent's service: it is not registered, or no longer. "
                 "Run `make register` (or `python -m worker register`) with a worker that has the "

@@ -1,20 +1,30 @@
-"""Fixtures that every kind of test shares."""
+"""Fixtures that every kind of test shares, and how tests are spread over processes."""
 
+import re
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.fakes.model_server import ScriptedModel
 
+_STACK = re.compile(r"tests/integration/.*[\[-](usual|always-replay)[-\]]")
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a stack, and those of a file, in one of the processes of `make test`."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)  # of a parametrized test
-        mode = callspec.params.get("stack") if callspec else None
-        group = str(item.path) if mode is None else f"stack {mode}"
-        item.add_marker(pytest.mark.xdist_group(group))
+
+class ByStack(LoadScopeScheduling):
+    """Keeps the tests of one stack, and those of one file, in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        stack = _STACK.match(nodeid)
+        return stack[1] if stack else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
+    """Choose who runs what."""
+    return ByStack(config, log)
 
 
 @pytest.fixture(scope="session")

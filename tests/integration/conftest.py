@@ -8,7 +8,7 @@ from tests.fakes.api import Api, TestStack
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import call, text
 
-_MODES = {"": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
+_MODES = {"usual": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
 
 
 @pytest.fixture(scope="session", params=_MODES)
