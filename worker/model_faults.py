@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from socket import gaierror
 from typing import Any, cast
 
 from shared.protocol import RunError, RunErrorType
@@ -77,6 +78,8 @@ def classify(error: BaseException, attempt: int) -> Fault:
     )
     if any(isinstance(link, TimeoutError) for link in chain) or seen.names & _TIMEOUTS:
         return _unavailable("The model did not answer in time.", seen, attempt)
+    if _is_broken_line(chain):
+        return _unavailable(seen.text, seen, attempt)
     if (final := _final_fault(seen)) is not None:
         return final
     if _is_unreadable(chain) or seen.code in _GARBLED:
@@ -197,6 +200,12 @@ def _is_unreadable(chain: Sequence[BaseException]) -> bool:
     if any(isinstance(link, json.JSONDecodeError) for link in chain):
         return not any(type(link).__name__ == "HTTPStatusError" for link in chain)
     return _UNREADABLE.search(" ".join(str(link) for link in chain)) is not None
+
+
+def _is_broken_line(chain: Sequence[BaseException]) -> bool:
+    """Tell whether there was no answer; litellm takes a 403 in a port's number for a status."""
+    answered = any(type(link).__name__ == "HTTPStatusError" for link in chain)
+    return not answered and any(isinstance(link, ConnectionError | gaierror) for link in chain)
 
 
 def _is_transport(error: BaseException) -> bool:

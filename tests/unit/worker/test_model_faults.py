@@ -97,6 +97,15 @@ def test_a_bug_of_the_library_is_not_retried() -> None:
     assert fault.retry_after_s is not None
 
 
+def test_a_port_that_looks_like_a_status() -> None:
+    """A refused connection is one, whatever litellm reads in the address."""
+    error = Renamed("Cannot connect to host 127.0.0.1:40344", 403)
+    error.__cause__ = ConnectionRefusedError(111, "refused")
+    fault = classify(error, 1)
+    assert fault.error.type == "model-unavailable"
+    assert fault.retry_after_s is not None
+
+
 def test_an_unknown_exception_is_final() -> None:
     """What is not known is not retried, and says what it was."""
     fault = classify(ZeroDivisionError("division by zero"), 1)
