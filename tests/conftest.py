@@ -1,6 +1,7 @@
 """Fixtures that every kind of test shares, and how tests are spread over processes."""
 
 import re
+import signal
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -11,6 +12,11 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.fakes.model_server import ScriptedModel
 
 _STACK = re.compile(r"tests/integration/.*[\[-](usual|always-replay)[-\]]")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and have all processes started here hear it, also as a job in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class ByStack(LoadScopeScheduling):
