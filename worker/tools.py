@@ -138,7 +138,9 @@ class ToolRunner:
             # The tool cancelled itself, or awaited what was cancelled; this call was not.
             raise _as_exception(error) from error
 
-    async def _in_thread(self, tool: AnyTool, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    async def _in_thread(
+        self, tool: AnyTool, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> T:
         variables = contextvars.copy_context()
         began = False
 
@@ -172,7 +174,7 @@ def _look_at(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _call_sync(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def _call_sync(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
     try:
         return fn(*args, **kwargs)

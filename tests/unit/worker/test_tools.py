@@ -382,6 +382,23 @@ async def test_sync_tool_leaves_the_loop_free(runner: ToolRunner) -> None:
     assert (await execute(runner, wait)).output == "free"
 
 
+async def test_names_of_parameters(runner: ToolRunner) -> None:
+    """A tool may name its parameters as it likes: none is taken by what runs it."""
+
+    @tool
+    def pick(tool: str, fn: str) -> str:
+        """Pick.
+
+        Args:
+            tool: Which one.
+            fn: What for.
+        """
+        return f"{tool} {fn}"
+
+    record = await execute(runner, pick, '{"tool": "hammer", "fn": "nail"}')
+    assert record.output == "hammer nail"
+
+
 async def test_sync_tools_run_side_by_side(runner: ToolRunner) -> None:
     """Sync tools meet each other in their threads."""
     meeting = threading.Barrier(3)
