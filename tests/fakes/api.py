@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -241,10 +241,10 @@ def wait_until(ready: Callable[[], Any], what: str, deadline_s: float = DEADLINE
     return value
 
 
-def parse_events(lines: list[str]) -> Iterator[dict[str, Any]]:
+def parse_events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Read server-sent events; a committed one has its seq as its id, a live one has none."""
     event: dict[str, Any] = {}
-    for line in [*lines, ""]:
+    for line in lines:
         field, _, value = line.partition(": ")
         if field == "data":
             event |= json.loads(value)
