@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.fakes.api import Api, TestStack
+from tests.fakes.api import Api, TestStack, wait_until
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Gate, text
 
@@ -15,9 +15,16 @@ pytestmark = pytest.mark.crash
 SOON_S = 1.5
 
 
-def _read_stream(api: Api, run_id: str) -> str:
-    """Read a stream to its end, which has to be a clean one."""
-    return api.http.get(f"/runs/{run_id}/events").text
+class _Stream:
+    """A client of a run's stream, which has to end cleanly."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def read(self, api: Api, run_id: str) -> None:
+        with api.http.stream("GET", f"/runs/{run_id}/events") as answer:
+            for part in answer.iter_text():
+                self.text += part
 
 
 def test_sigterm_while_callers_wait(
@@ -35,13 +42,15 @@ def test_sigterm_while_callers_wait(
             pool.submit(api.post, "tester", key, thread_id=thread_id),
             pool.submit(api.http.get, f"/runs/{run_id}/result"),
         ]
-        streams = [pool.submit(_read_stream, api, run_id) for _ in range(2)]
         model.wait_for(key, count=4)
-        time.sleep(0.5)  # for the streams to have sent what there is
+        streams = [_Stream(), _Stream()]
+        reading = [pool.submit(stream.read, api, run_id) for stream in streams]
+        wait_until(lambda: all("turn.started" in stream.text for stream in streams), "events")
         began = time.monotonic()
         ended = pool.submit(stack.app.terminate)
         answers = [future.result(10) for future in waiting]
-        sent = [future.result(10) for future in streams]
+        for ended_stream in reading:
+            ended_stream.result(10)
         answered_s = time.monotonic() - began
         assert ended.result(10) < SOON_S + 0.5
     assert answered_s < SOON_S
@@ -49,7 +58,7 @@ def test_sigterm_while_callers_wait(
         run = answer.json()
         assert (answer.status_code, run["status"]) == (202, "running"), answer.text
         assert answer.headers["location"] == f"/runs/{run['run_id']}"
-    assert all("turn.started" in text and text.endswith("\n\n") for text in sent)
+    assert all(stream.text.endswith("\n\n") for stream in streams)
     stack.start_app()
     gate.open()
     assert [api.result(answer.json()["run_id"])["output"] for answer in answers] == ["ok"] * 4
@@ -59,14 +68,16 @@ def test_sigterm_without_a_worker(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
     """With the worker away too, a waiting caller gets its run as far as it is known."""
+    accepted = "SELECT id FROM sys_invocation WHERE target_handler_name IN ('run', 'submit')"
     model.script(key, [text("ok")])
     stack.worker.kill()
+    before = len(stack.query(accepted))
     with ThreadPoolExecutor(2) as pool:
         waiting = [
             pool.submit(api.post, "tester", key),
             pool.submit(api.post, "tester", key, thread_id=key.replace(" ", "-")),
         ]
-        time.sleep(1)  # both are accepted: nobody else can tell
+        wait_until(lambda: len(stack.query(accepted)) == before + 2, "both to be accepted")
         assert stack.app.terminate() < 3
         answers: list[httpx.Response] = [future.result(10) for future in waiting]
     assert [answer.status_code for answer in answers] == [202, 202]

@@ -61,9 +61,9 @@ def test_a_signal_while_a_process_starts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_all_end_at_once(stubborn: list[Process]) -> None:
     """The time that processes have to end is one for all, and then they are killed."""
     began = time.monotonic()
-    end_all(stubborn, grace_s=0.5)
+    end_all(stubborn, grace_s=2)
     assert not any(process.running for process in stubborn)
-    assert 0.5 <= time.monotonic() - began < 0.9
+    assert 2 <= time.monotonic() - began < 4
 
 
 def test_a_signal_while_they_end(stubborn: list[Process]) -> None:
@@ -77,7 +77,7 @@ def test_a_signal_while_they_end(stubborn: list[Process]) -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert not any(process.running for process in stubborn)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
