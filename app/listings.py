@@ -15,7 +15,7 @@ from pydantic import BaseModel, Json
 from app.admin import Admin, EngineRow, sql_text
 from app.cursors import Cursor
 from app.outcomes import Broken
-from app.runs import broken_run, unseen_run, with_engine
+from app.runs import broken_run, submitted_run, unseen_run, with_engine
 from shared.contract import APPROVALS_KEY, HEAD_KEY, RUN_KEY
 from shared.names import key_of, service_of, thread_service
 from shared.protocol import (
@@ -62,7 +62,10 @@ class _Row(BaseModel):
 
 
 class _RunRow(_Row, EngineRow):
+    """A run, or one that its thread has not seen yet: only that has the thread's key."""
+
     partition_key: int
+    thread_key: str | None = None
     completion_failure: str | None = None
 
     @property
@@ -128,8 +131,10 @@ class Listings:
         query = runs_query(self._prefix, tenant, wanted, limit + 1, after)
         found = await self._admin.query(_RunRow, query, _TIMEOUT_S)
         rows, next_cursor = _cut(found, limit)
-        states = await self._states({row.service_key: row.partition_key for row in rows})
-        runs = [_run(row, states.get(row.name)) for row in rows]
+        # For a moment, a run is there twice: its thread has sent it, and not yet said so.
+        each = {row.name: row for row in sorted(rows, key=lambda row: row.thread_key is None)}
+        states = await self._states({row.service_key: row.partition_key for row in each.values()})
+        runs = [_run(row, states.get(row.name)) for row in each.values()]
         # A run may have changed its status between the two queries.
         fitting = [run for run in runs if wanted.status in (None, run.status)]
         fitting.sort(key=lambda run: run.created_at or _LONG_AGO, reverse=True)
@@ -177,17 +182,27 @@ def runs_query(
         conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
     if wanted.status:
         conditions.append(f"{_STATUS} = {sql_text(wanted.status)}")
-    if after:
-        conditions.append(_comes_after("i.created_at", "i.target_service_key", tenant, after))
+    which = " AND ".join(conditions)
+    if wanted.status in (None, "queued"):
+        which = f"({which} OR {_is_submission(prefix, tenant, wanted)})"
+    name = f"""CASE WHEN i.target_handler_name = 'submit'
+                    THEN concat({sql_text(key_of(tenant, ""))}, split_part(i.idempotency_key, ':', 1))
+                    ELSE i.target_service_key END"""
+    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
     needs_state = wanted.thread_id or wanted.status
     return f"""
-        SELECT i.partition_key, i.target_service_key AS service_key, i.status, i.created_at,
-               i.completion_failure, e.retry_count, e.last_failure, e.next_retry_at
-        FROM sys_invocation_status i
-        LEFT JOIN sys_invocation_state e ON e.id = i.id
-        {_WITH_STATE if needs_state else ""}
-        WHERE {" AND ".join(conditions)}
-        ORDER BY i.created_at DESC, i.target_service_key DESC
+        SELECT * FROM (
+            SELECT i.partition_key, {name} AS service_key, i.status, i.created_at,
+                   CASE WHEN i.target_handler_name = 'submit'
+                        THEN i.target_service_key END AS thread_key,
+                   i.completion_failure, e.retry_count, e.last_failure, e.next_retry_at
+            FROM sys_invocation_status i
+            LEFT JOIN sys_invocation_state e ON e.id = i.id
+            {_WITH_STATE if needs_state else ""}
+            WHERE {which}
+        )
+        WHERE {later}
+        ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
     """  # noqa: S608  # values are written by sql_text
 
@@ -241,6 +256,21 @@ def _is_run(prefix: str, tenant: str) -> str:
     )
 
 
+def _is_submission(prefix: str, tenant: str, wanted: RunFilter) -> str:
+    """Tell the runs that their threads have not seen yet; `Ingress.submit` names them so."""
+    thread = key_of(tenant, wanted.thread_id or "")
+    return " AND ".join(
+        (
+            f"i.target_service_name = {sql_text(thread_service(prefix))}",
+            "i.target_handler_name = 'submit' AND i.status <> 'completed'",
+            f"i.target_service_key = {sql_text(thread)}"
+            if wanted.thread_id
+            else f"starts_with(i.target_service_key, {sql_text(thread)})",
+            f"starts_with(i.idempotency_key, {sql_text(f'{wanted.agent}.' if wanted.agent else '')})",
+        )
+    )
+
+
 def _comes_after(time: str, key: str, tenant: str, after: Cursor) -> str:
     at = f"TIMESTAMP {sql_text(after.at.isoformat())}"
     name = sql_text(key_of(tenant, after.name))
@@ -273,6 +303,8 @@ def _cut(found: Sequence[E], limit: int) -> tuple[Sequence[E], str | None]:
 def _run(row: _RunRow, state: Run | None) -> Run:
     """Return the run as `GET /runs/{run_id}` does."""
     engine = row.state()
+    if row.thread_key:
+        return submitted_run(row.name, row.thread_key.partition("/")[2], row.created_at)
     run = state or unseen_run(row.name, engine)
     if row.completion_failure is None:
         return with_engine(run, engine)

@@ -151,6 +151,17 @@ def unseen_run(run_id: str, engine: EngineState | None) -> Run:
     )
 
 
+def submitted_run(run_id: str, thread_id: str, created_at: datetime) -> Run:
+    """Return a run that Restate has accepted and its thread has not seen yet."""
+    return Run(
+        run_id=run_id,
+        agent=agent_of(run_id) or "",
+        thread_id=thread_id,
+        status="queued",
+        created_at=created_at,
+    )
+
+
 def with_engine(run: Run, engine: EngineState | None) -> Run:
     """Add what the engine knows to what the run says of itself."""
     if engine is None or run.ended:
@@ -219,14 +230,8 @@ class RunReader:
 
     async def _read_submitted(self, tenant: str, run_id: str, *, messages: bool) -> Run:
         if submission := await self.submission(tenant, run_id):
-            return Run(
-                run_id=run_id,
-                agent=agent_of(run_id) or "",
-                thread_id=submission.thread_id,
-                status="queued",
-                messages=[],
-                created_at=submission.created_at,
-            )
+            run = submitted_run(run_id, submission.thread_id, submission.created_at)
+            return run.model_copy(update={"messages": []})
         # The thread may have sent it on since it was looked for.
         if isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
             raise UnknownRun(

@@ -37,6 +37,19 @@ def api_without_admin(stack: TestStack) -> Iterator[Api]:
         app.terminate()
 
 
+def _assert_listed(api: Api, thread_id: str, run_ids: list[str]) -> None:
+    """Runs that no worker has seen are listed as they are read."""
+    for filters in ({}, {"agent": "tester"}, {"thread_id": thread_id}, {"status": "queued"}):
+        items = api.http.get("/runs", params={"limit": 100, **filters}).json()["items"]
+        listed = {item["run_id"]: item for item in items}
+        assert [run_id for run_id in listed if run_id in run_ids] == run_ids
+        for run_id in run_ids:
+            assert listed[run_id] == {**api.get(run_id), "messages": None}
+    for filters in ({"agent": "short"}, {"thread_id": "another"}, {"status": "running"}):
+        items = api.http.get("/runs", params={"limit": 100, **filters}).json()["items"]
+        assert not {item["run_id"] for item in items} & {*run_ids}
+
+
 def test_start_on_a_thread(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:
@@ -56,10 +69,13 @@ def test_start_on_a_thread(
             read = api.get(run["run_id"])
             assert (read["status"], read["thread_id"]) == ("queued", thread_id)
             assert read["created_at"]
+        _assert_listed(api, thread_id, [second.json()["run_id"], first.json()["run_id"]])
         result = pool.submit(api.result, first.json()["run_id"])
         stack.start_worker()
         assert result.result(30)["output"] == "first"
         assert third.result(30).json()["output"] == "third"
+        items = api.http.get("/runs", params={"thread_id": thread_id}).json()["items"]
+        assert [item["output"] for item in items] == ["third", "second", "first"]
     assert api.result(second.json()["run_id"])["output"] == "second"
     said = [m["content"] for m in api.messages(thread_id)]
     assert said[:4] == [f"{key} first", "first", f"{key} second", "second"]
