@@ -212,10 +212,12 @@ class Ingress:
         question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
         return _parse(_SAME, await self._read(path, question, wait_s + READ_TIMEOUT_S))
 
-    async def status(self, tenant: str, run_id: str, *, messages: bool = False) -> Run | None:
+    async def status(
+        self, tenant: str, run_id: str, *, messages: bool = False, killed: bool = False
+    ) -> Run | None:
         """Return the run as the worker's handler sees it; None before it has begun."""
         path = self._run_path("call", tenant, run_id, "status")
-        question = StatusQuestion(messages=messages)
+        question = StatusQuestion(messages=messages, killed=killed)
         return _parse(_MAYBE_RUN, await self._read(path, question) or b"null")
 
     async def events(self, tenant: str, run_id: str, after: int) -> EventPage:
@@ -302,7 +304,10 @@ class Ingress:
         except (Lost, RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
         if not isinstance(run, Unknown):
-            same = not order.repeatable or (await self.same(order, 0)).answer != "different"
+            try:
+                same = not order.repeatable or (await self.same(order, 0)).answer != "different"
+            except (RestateUnavailable, WorkerUnavailable):
+                raise maybe_accepted(order.run_id) from None
             return SubmitAnswer(outcome="known", same_body=same)
         if submit.status != _NOT_READY:
             raise maybe_accepted(order.run_id)

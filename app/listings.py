@@ -185,16 +185,16 @@ def runs_query(
     which = " AND ".join(conditions)
     if wanted.status in (None, "queued"):
         which = f"({which} OR {_is_submission(prefix, tenant, wanted)})"
-    name = f"""CASE WHEN i.target_handler_name = 'submit'
-                    THEN concat({sql_text(key_of(tenant, ""))}, split_part(i.idempotency_key, ':', 1))
-                    ELSE i.target_service_key END"""
+    submitted = "CASE WHEN i.target_handler_name = 'submit' THEN"
+    run_id = "split_part(i.idempotency_key, ':', 1)"
+    name = f"concat({sql_text(key_of(tenant, ''))}, {run_id})"
     later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
     needs_state = wanted.thread_id or wanted.status
     return f"""
         SELECT * FROM (
-            SELECT i.partition_key, {name} AS service_key, i.status, i.created_at,
-                   CASE WHEN i.target_handler_name = 'submit'
-                        THEN i.target_service_key END AS thread_key,
+            SELECT i.partition_key, i.status, i.created_at,
+                   {submitted} {name} ELSE i.target_service_key END AS service_key,
+                   {submitted} i.target_service_key END AS thread_key,
                    i.completion_failure, e.retry_count, e.last_failure, e.next_retry_at
             FROM sys_invocation_status i
             LEFT JOIN sys_invocation_state e ON e.id = i.id
@@ -258,15 +258,15 @@ def _is_run(prefix: str, tenant: str) -> str:
 
 def _is_submission(prefix: str, tenant: str, wanted: RunFilter) -> str:
     """Tell the runs that their threads have not seen yet; `Ingress.submit` names them so."""
-    thread = key_of(tenant, wanted.thread_id or "")
+    thread = sql_text(key_of(tenant, wanted.thread_id or ""))
+    agent = sql_text(f"{wanted.agent}." if wanted.agent else "")
+    key = "i.target_service_key"
     return " AND ".join(
         (
             f"i.target_service_name = {sql_text(thread_service(prefix))}",
             "i.target_handler_name = 'submit' AND i.status <> 'completed'",
-            f"i.target_service_key = {sql_text(thread)}"
-            if wanted.thread_id
-            else f"starts_with(i.target_service_key, {sql_text(thread)})",
-            f"starts_with(i.idempotency_key, {sql_text(f'{wanted.agent}.' if wanted.agent else '')})",
+            f"{key} = {thread}" if wanted.thread_id else f"starts_with({key}, {thread})",
+            f"starts_with(i.idempotency_key, {agent})",
         )
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import ValidationError
 
-from shared.live import LIVE_ITEM, STREAMS_PATH, LiveItem
+from shared.live import LIVE_ITEM, STREAMS_PATH, Committed, LiveItem
 from shared.logging import get_logger
 from shared.names import key_of
 
@@ -54,6 +54,16 @@ class Tail:
         items, self._pending = self._pending.result(), None
         self.connected = items is not None
         return items or []
+
+    async def committed(self, timeout_s: float) -> bool:
+        """Wait until something is committed; False if nothing is before the timeout."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not any(isinstance(item, Committed) for item in await self.next(timeout_s)):
+                    pass
+        except TimeoutError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Let go of the connection."""

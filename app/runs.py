@@ -16,6 +16,7 @@ from shared.errors import (
     AdminUnavailable,
     BodyTooLarge,
     InvalidRequest,
+    RestateUnavailable,
     UnknownRun,
     WorkerUnavailable,
 )
@@ -26,6 +27,10 @@ from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
 _RETURN_TIMEOUT_S = 2.0
 # A worker that takes longer may be away.
 _PATIENCE_S = 0.3
+# Restate hands a run on within milliseconds, but for the moment after its own restart.
+_ARRIVAL_TIMEOUT_S = 1.0
+_ARRIVAL_POLL_S = 0.01
+_RECONNECT_DELAY_S = 0.1
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_DECISION_BYTES = 256 * 1024
 _logger = get_logger()
@@ -81,7 +86,7 @@ def make_order(
 
 def hash_of(body: BaseModel) -> str:
     """Return what tells two bodies apart; the order of names in an object says nothing."""
-    text = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    text = json.dumps(body.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -190,9 +195,8 @@ class RunReader:
             case Ended(run):
                 return run
             case Broken() as broken:
-                return broken_run(
-                    run_id, await self._state(tenant, run_id, messages=messages), broken
-                )
+                state = await self._state(tenant, run_id, messages=messages, killed=True)
+                return broken_run(run_id, state, broken)
             case Unknown():
                 return await self._read_submitted(tenant, run_id, messages=messages)
             case _:
@@ -206,12 +210,50 @@ class RunReader:
             outcome = await self._ingress.wait(tenant, run_id, deadline - loop.time())
             if not isinstance(outcome, Unknown):
                 return outcome
-            if submission := await self.submission(tenant, run_id):
+            try:
+                submission = await self.find(tenant, run_id)
+            except UnknownRun:
+                return outcome
+            except (RestateUnavailable, WorkerUnavailable):
+                await asyncio.sleep(_RECONNECT_DELAY_S)  # a restart is waited out
+                continue
+            if submission:
                 left_s = deadline - loop.time()
                 if not await self._ingress.wait_for_submission(submission.invocation_id, left_s):
                     return Pending()
-            elif isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
-                return outcome
+
+    async def is_dead(self, tenant: str, run_id: str) -> bool:
+        """Tell whether a run that has a turn was killed, and so does not give it back."""
+        outcome = await self._ingress.outcome(tenant, run_id)
+        if isinstance(outcome, Unknown):
+            try:
+                await self.find(tenant, run_id)
+            except UnknownRun:
+                return True
+        return isinstance(outcome, Broken)
+
+    async def find(self, tenant: str, run_id: str) -> Submission | None:
+        """Look for a run that is not at its own place; return it if its thread has not seen it.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            WorkerUnavailable: Neither worker nor admin API answers.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, delay_s = loop.time() + _ARRIVAL_TIMEOUT_S, _ARRIVAL_POLL_S
+        while True:
+            if submission := await self.submission(tenant, run_id):
+                return submission
+            if not isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
+                return None
+            # Its thread may have sent it just now: while it is on its way, it is at neither place.
+            if loop.time() > deadline:
+                raise UnknownRun(
+                    f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S), or no "
+                    "worker has its agent any more."
+                )
+            await asyncio.sleep(delay_s)
+            delay_s *= 2
 
     async def submission(self, tenant: str, run_id: str) -> Submission | None:
         """Return the run if it waits to be seen by its thread.
@@ -229,15 +271,9 @@ class RunReader:
             return None
 
     async def _read_submitted(self, tenant: str, run_id: str, *, messages: bool) -> Run:
-        if submission := await self.submission(tenant, run_id):
+        if submission := await self.find(tenant, run_id):
             run = submitted_run(run_id, submission.thread_id, submission.created_at)
             return run.model_copy(update={"messages": []})
-        # The thread may have sent it on since it was looked for.
-        if isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
-            raise UnknownRun(
-                f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S), or no "
-                "worker has its agent any more."
-            )
         return await self.read(tenant, run_id, messages=messages)
 
     async def _read_pending(self, tenant: str, run_id: str, *, messages: bool) -> Run:
@@ -267,11 +303,13 @@ class RunReader:
             _logger.warning("admin_unavailable", reason=error.detail)
             return None
 
-    async def _state(self, tenant: str, run_id: str, *, messages: bool) -> Run | None:
+    async def _state(
+        self, tenant: str, run_id: str, *, messages: bool, killed: bool = False
+    ) -> Run | None:
         """Return the run as the worker says, or as it has left it; None before it has begun."""
         left = asyncio.create_task(self._left_state(tenant, run_id))
         try:
-            return await self._ingress.status(tenant, run_id, messages=messages)
+            return await self._ingress.status(tenant, run_id, messages=messages, killed=killed)
         except WorkerUnavailable:
             state = await left
             if isinstance(state, AdminUnavailable):

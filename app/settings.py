@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import SharedSettings
+from shared.settings import HttpAddress, SharedSettings
 from shared.settings_errors import FromJson
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -31,7 +31,7 @@ class AppSettings(SharedSettings):
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
     """Serve without keys on an address that others can reach."""
-    streams_url: str | None = Field(default=None, validation_alias="APP_WORKER_URL")
+    streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
     cors_origins: FromJson[list[str]] = Field(
         default_factory=list[str], examples=['["https://example.org"]']

@@ -70,7 +70,7 @@ async def _until_parked(parts: AppParts, tenant: str, run: Run) -> None:
     delay_s = _PARKED_POLL_S[0]
     async with tail_of(parts.live, tenant, run.run_id) as tail:
         while not await _is_parked(parts, tenant, run):
-            news = await tail.next(delay_s)
+            news = await tail.committed(delay_s)
             delay_s = _PARKED_POLL_S[0] if news else min(delay_s * 2, _PARKED_POLL_S[1])
 
 
@@ -118,10 +118,8 @@ async def _unless_dead(parts: AppParts, order: RunOrder) -> RunOrder:
         return order
     with suppress(WorkerUnavailable):  # then nobody can say who has the turn
         thread = await parts.ingress.thread_status(order.tenant, order.thread_id or "")
-        if thread and thread.run_id:
-            outcome = await parts.ingress.outcome(order.tenant, thread.run_id)
-            if isinstance(outcome, Broken | Unknown):
-                return order.model_copy(update={"on_busy": "enqueue"})
+        if thread and thread.run_id and await parts.reader.is_dead(order.tenant, thread.run_id):
+            return order.model_copy(update={"on_busy": "enqueue"})
     return order
 
 

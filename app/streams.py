@@ -22,6 +22,7 @@ from shared.events import (
     terminal_event,
 )
 from shared.live import Committed
+from shared.logging import get_logger
 from shared.protocol import Run
 
 MEDIA_TYPE = "text/event-stream"
@@ -33,6 +34,7 @@ _POLL_S = (0.05, 0.5)
 # With the live channel, polling is only for runs that are killed, or executed elsewhere.
 _SLOW_POLL_S = 2.0
 _VISIBLE_S = (0.002, 1.0)
+_logger = get_logger()
 
 
 class EventStream(StreamingResponse):
@@ -115,6 +117,7 @@ class _CommittedLog:
         self._reader = reader
         self._tenant = tenant
         self._run_id = run_id
+        self._run: Run | None = None
         self._turn = 0
         self._looked = False
         self.seq = after
@@ -122,23 +125,21 @@ class _CommittedLog:
 
     async def read(self) -> AsyncIterator[AnyEvent]:
         """Yield what is new; at first, and if nothing is, see whether the run was killed."""
+        before = self.seq
         try:
-            page = await self._ingress.events(self._tenant, self._run_id, self.seq)
-        except (RestateUnavailable, WorkerUnavailable):
+            async for event in self._rest():
+                yield event
+        except (RestateUnavailable, WorkerUnavailable) as problem:
+            _logger.debug("events_not_read", run_id=self._run_id, reason=problem.detail)
             return
-        for event in page.events:
-            self.seq = event.seq
-            if isinstance(event, MessageCompleted):
-                self._turn = max(self._turn, event.turn)
-            yield event
-        if page.run:
-            self._turn = max(self._turn, page.run.turn)
-            self.ended = page.run.ended
+        if self._run:
+            self._turn = max(self._turn, self._run.turn)
+            self.ended = self._run.ended
         looked, self._looked = self._looked, True
-        if self.ended or (page.events and looked):
+        if self.ended or (self.seq > before and looked):
             return
         if broken := await self._broken():
-            async for event in self._end(page.run, broken):
+            async for event in self._end(broken):
                 yield event
 
     async def read_until(self, committed: Committed) -> AsyncIterator[AnyEvent]:
@@ -156,28 +157,43 @@ class _CommittedLog:
         """Tell whether a live event is not outdated by a committed one."""
         return isinstance(event, ToolCallProgress) or event.turn > self._turn
 
+    async def _rest(self) -> AsyncIterator[AnyEvent]:
+        """Yield all that is committed by now.
+
+        Raises:
+            RestateUnavailable: Restate does not answer.
+            WorkerUnavailable: The worker does not.
+        """
+        while True:
+            page = await self._ingress.events(self._tenant, self._run_id, self.seq)
+            for event in page.events:
+                self.seq = event.seq
+                if isinstance(event, MessageCompleted):
+                    self._turn = max(self._turn, event.turn)
+                yield event
+            self._run = page.run
+            if not page.more:
+                return
+
     async def _broken(self) -> Broken | None:
         """Tell whether the run was ended from outside, and so could not commit its end."""
         try:
             outcome = await self._ingress.outcome(self._tenant, self._run_id)
             if isinstance(outcome, Unknown):
-                # Its thread may not have seen it yet.
-                await self._reader.read(self._tenant, self._run_id, messages=False)
+                await self._reader.find(self._tenant, self._run_id)
         except (RestateUnavailable, WorkerUnavailable):
             return None
         except UnknownRun:
             return Broken(killed=True, reason="purged")
         return outcome if isinstance(outcome, Broken) else None
 
-    async def _end(self, run: Run | None, broken: Broken) -> AsyncIterator[AnyEvent]:
+    async def _end(self, broken: Broken) -> AsyncIterator[AnyEvent]:
         """Yield the end, after what was committed just before it."""
-        if run:
+        if self._run:
             try:
-                page = await self._ingress.events(self._tenant, self._run_id, self.seq)
+                async for event in self._rest():
+                    yield event
             except (RestateUnavailable, WorkerUnavailable):
-                return
-            for event in page.events:
-                self.seq = event.seq
-                yield event
+                return  # asked again
         self.ended = True
-        yield terminal_event(broken_run(self._run_id, run, broken), self.seq + 1)
+        yield terminal_event(broken_run(self._run_id, self._run, broken), self.seq + 1)

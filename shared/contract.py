@@ -77,9 +77,10 @@ class SameAnswer(Wire):
 
 
 class StatusQuestion(Wire):
-    """`messages`: whether to return them, too."""
+    """`messages`: whether to return them, too. `killed`: the run was, and takes nothing in."""
 
     messages: bool = False
+    killed: bool = False
 
 
 class EventsQuestion(Wire):
@@ -87,10 +88,14 @@ class EventsQuestion(Wire):
 
 
 class EventPage(Wire):
-    """Committed events after a number, and the run as it is now (None before it has begun)."""
+    """Committed events after a number, and the run as it is now (None before it has begun).
+
+    `more`: others follow, which one answer has no room for.
+    """
 
     events: list[AnyEvent]
     run: Run | None = None
+    more: bool = False
 
 
 class CancelOrder(Wire):

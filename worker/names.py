@@ -28,6 +28,7 @@ EVENT_KEY_PREFIX = "e:"
 
 # state of a thread
 HEAD_KEY = contract.HEAD_KEY
+HANDED_KEY = "handed"
 
 # promises of a run
 ACCEPTED = "accepted"

@@ -5,14 +5,12 @@ from typing import Any
 
 import structlog
 from restate import (
-    RestateDurableFuture,
     RunOptions,
     Service,
     VirtualObject,
     Workflow,
     WorkflowContext,
     WorkflowSharedContext,
-    gather,
     select,
 )
 
@@ -31,16 +29,15 @@ from shared.contract import (
     SteerAnswer,
     SteerOrder,
 )
-from shared.events import AnyEvent
 from shared.logging import get_logger
 from shared.names import key_of, service_of
 from shared.protocol import Run, Time
+from worker.event_log import read_events, read_page
 from worker.loop import AgentLoop
 from worker.names import (
     ACCEPTED,
     CANCEL,
     CANCEL_RUN,
-    EVENT_KEY_PREFIX,
     GRANT,
     INPUT_KEY,
     RUN,
@@ -49,7 +46,6 @@ from worker.names import (
     SAME,
     STEER,
     TURN,
-    event_key,
 )
 from worker.parts import Parts
 from worker.people import (
@@ -74,7 +70,6 @@ _logger = get_logger()
 _ORDER = JsonSerde[RunOrder](RunOrder)
 _RUN = JsonSerde[Run](Run)
 _MAYBE_RUN = JsonSerde[Run | None](Run | None)
-_EVENT = JsonSerde[AnyEvent](AnyEvent)
 _STATUS_QUESTION = JsonSerde[StatusQuestion](StatusQuestion)
 _EVENTS_QUESTION = JsonSerde[EventsQuestion](EventsQuestion)
 _PAGE = JsonSerde[EventPage](EventPage)
@@ -168,7 +163,7 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         run = await ctx.get(RUN_KEY, serde=_RUN)
         if order is None or run is None:
             return []
-        return salvage_messages(order, run, await _events(ctx, 0), await last_messages(ctx))
+        return salvage_messages(order, run, await read_events(ctx), await last_messages(ctx))
 
     _add_questions(workflow)
     return workflow
@@ -184,11 +179,12 @@ def _add_questions(workflow: Workflow) -> None:
         run = await ctx.get(RUN_KEY, serde=_RUN)
         if run is None:
             return None
-        run = await with_decisions(ctx, run)
+        if not question.killed:
+            run = await with_decisions(ctx, run)
         order = await ctx.get(INPUT_KEY, serde=_ORDER) if question.messages else None
         if order is None:
             return run
-        said = messages_so_far(order, run, await _events(ctx, 0))
+        said = messages_so_far(order, run, await read_events(ctx))
         return run.model_copy(update={"messages": said})
 
     @workflow.handler(input_serde=_EVENTS_QUESTION, output_serde=_PAGE, **read)
@@ -196,7 +192,7 @@ def _add_questions(workflow: Workflow) -> None:
         """Return the committed events after a number."""
         # The run first: if it has ended, its last event is there when the events are read.
         run = await ctx.get(RUN_KEY, serde=_RUN)
-        return EventPage(events=await _events(ctx, question.after), run=run)
+        return await read_page(ctx, question.after, run)
 
     # `Thread.submit` waits for this one: given up, it would take an accepted run along.
     @workflow.handler(
@@ -219,21 +215,6 @@ def _add_questions(workflow: Workflow) -> None:
         if body_hash is None:
             return SameAnswer(answer="unknown")
         return SameAnswer(answer="same" if body_hash == question.body_hash else "different")
-
-
-async def _events(ctx: WorkflowSharedContext, after: int) -> list[AnyEvent]:
-    keys = await ctx.state_keys()
-    seqs = sorted(
-        seq
-        for key in keys
-        if key.startswith(EVENT_KEY_PREFIX)
-        if (seq := int(key.removeprefix(EVENT_KEY_PREFIX))) > after
-    )
-    futures: list[RestateDurableFuture[AnyEvent | None]] = [
-        ctx.get(event_key(seq), serde=_EVENT) for seq in seqs
-    ]
-    await gather(*futures)
-    return [event for future in futures if (event := await future)]
 
 
 def _inactivity_timeout(agent: Agent, parts: Parts) -> timedelta:

@@ -16,7 +16,6 @@ from restate import (
     Service,
     TerminalError,
     VirtualObject,
-    gather,
 )
 
 from shared.contract import (
@@ -40,6 +39,7 @@ from worker.names import (
     CONVERSATION,
     FINISH,
     GRANT,
+    HANDED_KEY,
     HEAD_KEY,
     JOIN,
     RUN,
@@ -61,6 +61,7 @@ from worker.thread_state import (
     Join,
     append,
     pages_with,
+    remember,
 )
 
 # The holder's own `finish` is on its way when its invocation ends: let it come first.
@@ -75,6 +76,7 @@ class Watch(Record):
 
 
 _HEAD = JsonSerde[Head](Head)
+_HANDED = JsonSerde[list[Handed]](list[Handed])
 _PAGE = JsonSerde[list[StoredMessage]](list[StoredMessage])
 _ORDER = JsonSerde[RunOrder](RunOrder)
 _SUBMITTED = JsonSerde[SubmitAnswer](SubmitAnswer)
@@ -112,7 +114,7 @@ def build_thread(prefix: str) -> VirtualObject:
         head = await _head(ctx)
         if (known := await _known(ctx, prefix, head, order)) is not None:
             if head and head.has_turn(order.run_id):
-                ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
+                _watch(ctx, prefix, head)
             return known
         if head and head.holder and (answer := await _if_busy(ctx, prefix, head, order)):
             return answer
@@ -154,9 +156,7 @@ def _add_ends(thread: VirtualObject, prefix: str) -> None:
     async def tend(ctx: ObjectContext) -> None:
         """Have the holder watched: somebody saw that it is dead."""
         if head := await _head(ctx):
-            # Anew, as the watch may have been killed, too.
-            head = head.model_copy(update={"watched": False})
-            ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
+            _watch(ctx, prefix, head)
 
     @thread.handler(input_serde=_DELETE, output_serde=_DELETED)
     async def delete(ctx: ObjectContext, order: DeleteOrder) -> DeleteAnswer:
@@ -165,9 +165,12 @@ def _add_ends(thread: VirtualObject, prefix: str) -> None:
         if head is None:
             return DeleteAnswer(outcome="unknown")
         if head.holder and (head.queue or head.holder.run_id != order.dead):
-            ctx.set(HEAD_KEY, _watch(ctx, prefix, head), serde=_HEAD)
+            _watch(ctx, prefix, head)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
+        handed = await ctx.get(HANDED_KEY, serde=_HANDED)
         ctx.clear_all()
+        if handed:  # an Idempotency-Key means the same run for longer than the conversation lasts
+            ctx.set(HANDED_KEY, handed, serde=_HANDED)
         return DeleteAnswer(outcome="deleted")
 
 
@@ -257,12 +260,12 @@ async def _known(
     here = head.find(order.run_id) if head else None
     if here:
         return SubmitAnswer(outcome="known", same_body=here.body_hash == order.body_hash)
-    for handed in head.handed if head else []:
+    if not order.repeatable:
+        return None
+    for handed in await ctx.get(HANDED_KEY, serde=_HANDED) or []:
         if handed.request_id == order.run_id:
             same = handed.body_hash == order.body_hash
             return SubmitAnswer(outcome="steered", same_body=same, run_id=handed.run_id)
-    if not order.repeatable:
-        return None
     service, key = service_of(order.agent, prefix), key_of(order.tenant, order.run_id)
     question = _SAME_QUESTION.serialize(SameQuestion(body_hash=order.body_hash, wait_s=0))
     known = _SAME_ANSWER.deserialize(await ctx.generic_call(service, SAME, question, key=key))
@@ -278,9 +281,8 @@ async def _if_busy(
     holder = head.holder
     if holder is None or order.on_busy in ("enqueue", "interrupt"):
         return None
-    head = _watch(ctx, prefix, head)
     if order.on_busy == "reject":
-        ctx.set(HEAD_KEY, head, serde=_HEAD)
+        _watch(ctx, prefix, head)
         return SubmitAnswer(outcome="rejected", run_id=holder.run_id)
     steering = SteerOrder(
         run_id=holder.run_id,
@@ -294,10 +296,11 @@ async def _if_busy(
     answer = _STEERED.deserialize(await call)
     if answer is None or answer.outcome == "ended":
         return None
+    _watch(ctx, prefix, head)
     if order.repeatable:
         handed = Handed(request_id=order.run_id, run_id=holder.run_id, body_hash=order.body_hash)
-        head = head.hand(handed)
-    ctx.set(HEAD_KEY, head, serde=_HEAD)
+        earlier = await ctx.get(HANDED_KEY, serde=_HANDED) or []
+        ctx.set(HANDED_KEY, remember(earlier, handed), serde=_HANDED)
     same_body = answer.outcome == "accepted"
     return SubmitAnswer(outcome="steered", same_body=same_body, run_id=holder.run_id)
 
@@ -319,7 +322,7 @@ async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> Holder:
 
 def _enter(ctx: ObjectContext, prefix: str, head: Head, run: Holder, at: Time) -> Head:
     if holder := head.holder:
-        head = _watch(ctx, prefix, head)
+        _watch(ctx, prefix, head)
         if run.interrupts:
             _cancel(ctx, prefix, holder, at)
     head = head.enter(run)
@@ -332,23 +335,27 @@ async def _take_back(ctx: ObjectContext, prefix: str, head: Head, done: Finish) 
     page = [] if open_page is None else await _pages(ctx, [open_page])
     head, written = append(head, page, done.items)
     head = head.pass_turn(done.at)
+    for index, messages in written.items():
+        ctx.set(page_key(index), messages, serde=_PAGE)
+    ctx.set(HEAD_KEY, head, serde=_HEAD)
+    # Last: the next run reads what was written.
     if head.holder:
         service, key = _address(prefix, head.holder)
         ctx.generic_send(service, GRANT, b"", key=key)
         if head.queue:
-            head = _watch(ctx, prefix, head)
-    for index, messages in written.items():
-        ctx.set(page_key(index), messages, serde=_PAGE)
-    ctx.set(HEAD_KEY, head, serde=_HEAD)
+            _watch(ctx, prefix, head)
 
 
-def _watch(ctx: ObjectContext, prefix: str, head: Head) -> Head:
-    """Have the holder watched, once: if it is killed, somebody must give its turn back."""
-    if head.holder is None or head.watched:
-        return head
-    watch = Watch(thread_key=ctx.key(), holder=head.holder)
-    ctx.generic_send(thread_watch_service(prefix), WATCH, _WATCH.serialize(watch))
-    return head.model_copy(update={"watched": True})
+def _watch(ctx: ObjectContext, prefix: str, head: Head) -> None:
+    """Have the holder watched: if it is killed, somebody must give its turn back.
+
+    Restate takes it once for as long as a watch goes on, and again if that was killed, too.
+    """
+    if head.holder is None:
+        return
+    watch = _WATCH.serialize(Watch(thread_key=ctx.key(), holder=head.holder))
+    service, only = thread_watch_service(prefix), head.holder.invocation_id
+    ctx.generic_send(service, WATCH, watch, idempotency_key=only)
 
 
 def _cancel(ctx: ObjectContext, prefix: str, run: Holder, at: Time) -> None:
@@ -368,9 +375,9 @@ async def _head(ctx: ObjectContext | ObjectSharedContext) -> Head | None:
 async def _pages(
     ctx: ObjectContext | ObjectSharedContext, indexes: Iterable[int]
 ) -> list[StoredMessage]:
-    futures: list[RestateDurableFuture[list[StoredMessage] | None]] = [
+    # Asked for together and awaited one by one: `gather` looks at all of them for each.
+    asked: list[RestateDurableFuture[list[StoredMessage] | None]] = [
         ctx.get(page_key(index), serde=_PAGE)  # pyright: ignore[reportAssignmentType]  # the SDK's type is wider than what it returns
         for index in indexes
     ]
-    await gather(*futures)
-    return [message for future in futures for message in await future or []]
+    return [message for future in asked for message in await future or []]

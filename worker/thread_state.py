@@ -41,6 +41,11 @@ class Handed(Record):
     body_hash: str
 
 
+def remember(earlier: Sequence[Handed], handed: Handed) -> list[Handed]:
+    """Keep, for a while, where a request's input went: the request may be repeated."""
+    return [*earlier, handed][-_REMEMBERED:]
+
+
 class Finish(Record):
     """A run gives the turn back, or leaves the line, with what it adds to the conversation."""
 
@@ -53,9 +58,7 @@ class Head(Record):
     """The one key that counts: the turn, the line, and which pages there are."""
 
     holder: Holder | None = None
-    watched: bool = False
     queue: list[Holder] = Field(default_factory=list[Holder])
-    handed: list[Handed] = Field(default_factory=list[Handed])
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
     total_bytes: int = 0
@@ -92,10 +95,6 @@ class Head(Record):
         behind = [waiting for waiting in self.queue if not waiting.interrupts]
         return self.model_copy(update={"queue": [*ahead, run, *behind]})
 
-    def hand(self, handed: Handed) -> "Head":
-        """Remember, for a while, where a request's input went: the request may be repeated."""
-        return self.model_copy(update={"handed": [*self.handed, handed][-_REMEMBERED:]})
-
     def leave_line(self, run_id: str) -> "Head":
         """Take a run out of the line."""
         return self.model_copy(
@@ -108,7 +107,6 @@ class Head(Record):
         return self.model_copy(
             update={
                 "holder": following,
-                "watched": False,
                 "queue": line,
                 "updated_at": at or self.updated_at,
             }

@@ -44,7 +44,6 @@ _IdempotencyKey = Annotated[
 ]
 # A name that no agent has now may have runs: those of an agent that was removed.
 AgentName = Annotated[str | None, Query(pattern=f"^{AGENT_NAME}$")]
-_SAME_WAIT_S = 2.0
 _RUN_PROBLEMS = problems(UnknownRun, InvalidRequest, *BEHIND)
 _APPLIED = "What of `Prefer` was applied."
 _RUN_PATH = "Where the run is read."
@@ -208,7 +207,7 @@ async def resume_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
 async def _has_more(parts: AppParts, tenant: str, run: Run, seen: int) -> bool:
     """Tell whether the stream of an ended run has anything after the event last seen."""
     page = await parts.ingress.events(tenant, run.run_id, max(seen - 1, 0))
-    if any(event.seq > seen for event in page.events):
+    if page.more or any(event.seq > seen for event in page.events):
         return True
     if page.run and page.run.ended:
         return False

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Path, Request, Response
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit, position
-from app.ingress import Ingress
 from app.openapi import BEHIND, problems
-from app.outcomes import Broken
 from app.parts import AppParts
+from app.runs import RunReader
 from shared.contract import HistoryQuestion, ThreadStatus
 from shared.errors import AdminUnavailable, InvalidRequest, ThreadBusy, UnknownThread
 from shared.names import THREAD_ID
@@ -35,13 +34,13 @@ async def list_threads(
 @router.get("/threads/{thread_id}", responses=_PROBLEMS)
 async def get_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Thread:
     """Return who has the turn on the thread and who waits."""
-    ingress = AppParts.of(request).ingress
-    status = await ingress.thread_status(tenant, thread_id)
+    parts = AppParts.of(request)
+    status = await parts.ingress.thread_status(tenant, thread_id)
     if status is None:
         raise _unknown(thread_id)
-    dead = await _dead_holder(ingress, tenant, status)
+    dead = await _dead_holder(parts.reader, tenant, status)
     if dead:
-        await ingress.tend_thread(tenant, thread_id)
+        await parts.ingress.tend_thread(tenant, thread_id)
     run_id = None if dead else status.run_id
     return Thread(
         thread_id=thread_id,
@@ -76,10 +75,10 @@ async def list_messages(
 @router.delete("/threads/{thread_id}", status_code=204, responses=_DELETE_PROBLEMS)
 async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) -> Response:
     """Forget the conversation, unless a run has the turn."""
-    ingress = AppParts.of(request).ingress
-    status = await ingress.thread_status(tenant, thread_id)
-    dead = await _dead_holder(ingress, tenant, status) if status else None
-    answer = await ingress.delete_thread(tenant, thread_id, dead)
+    parts = AppParts.of(request)
+    status = await parts.ingress.thread_status(tenant, thread_id)
+    dead = await _dead_holder(parts.reader, tenant, status) if status else None
+    answer = await parts.ingress.delete_thread(tenant, thread_id, dead)
     if answer.outcome == "unknown":
         raise _unknown(thread_id)
     if answer.outcome == "busy":
@@ -89,11 +88,10 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
     return Response(status_code=204)
 
 
-async def _dead_holder(ingress: Ingress, tenant: str, status: ThreadStatus) -> str | None:
+async def _dead_holder(reader: RunReader, tenant: str, status: ThreadStatus) -> str | None:
     """Return the run that has the turn if it was killed: its thread learns of it when told."""
-    if status.run_id and isinstance(await ingress.outcome(tenant, status.run_id), Broken):
-        return status.run_id
-    return None
+    run_id = status.run_id
+    return run_id if run_id and await reader.is_dead(tenant, run_id) else None
 
 
 def _unknown(thread_id: str) -> UnknownThread:
