@@ -198,6 +198,9 @@ def test_steer_a_busy_thread(
     run = api.result(holder)
     assert [m["content"] for m in run["messages"]].count(f"{key} more") == 1
     assert api.post("tester", f"{key} more", headers, **body).json()["run_id"] == holder
+    assert api.http.delete(f"/threads/{thread_id}").status_code == 204
+    assert api.http.get(f"/threads/{thread_id}").status_code == 404
+    assert api.post("tester", f"{key} more", headers, **body).json()["run_id"] == holder
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "steer"])

@@ -132,8 +132,9 @@ def test_killed_run_leaves_its_thread(
     stack.open_gate(key)
 
 
+@pytest.mark.parametrize("purged", [False, True])
 def test_thread_of_a_killed_run_can_be_deleted_at_once(
-    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str, *, purged: bool
 ) -> None:
     """No run has the turn, whatever the thread believes."""
     model.script(key, [call("hold", gate=key)])
@@ -141,15 +142,20 @@ def test_thread_of_a_killed_run_can_be_deleted_at_once(
     stack.wait_for_effects(1, gate=key)
     stack.administer(run_id, "kill")
     api.wait_for_status(run_id, "failed")
+    if purged:
+        stack.administer(run_id, "purge")
+        wait_until(lambda: api.http.get(f"/runs/{run_id}").status_code == 404, "the run to be gone")
+        assert api.http.get(f"/threads/{thread_id}").json()["status"] == "idle"
     assert api.http.delete(f"/threads/{thread_id}").status_code == 204
     assert api.http.get(f"/threads/{thread_id}").status_code == 404
     stack.open_gate(key)
 
 
+@pytest.mark.parametrize("who", ["reader", "starter"])
 def test_killed_watch(
-    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str, who: str
 ) -> None:
-    """Who kills the holder and what watches it stops the line until somebody looks."""
+    """Who kills the holder and what watches it stops the line until somebody comes by."""
     model.script(f"{key} first", [call("hold", gate=key)])
     model.script(f"{key} second", [text("second")])
     first = api.start("tester", f"{key} first", thread_id=thread_id)
@@ -164,7 +170,11 @@ def test_killed_watch(
     stack.kill_invocation(watch["id"])
     stack.administer(first, "kill")
     api.wait_for_status(first, "failed")
-    assert api.http.get(f"/threads/{thread_id}").json()["queued"] == [second]
+    if who == "reader":
+        assert api.http.get(f"/threads/{thread_id}").json()["queued"] == [second]
+    else:
+        model.script(f"{key} third", [text("third")])
+        assert api.run("tester", f"{key} third", thread_id=thread_id)["output"] == "third"
     assert api.result(second)["output"] == "second"
     stack.open_gate(key)
 

@@ -1,0 +1,67 @@
+"""Runs that are at no place for a moment: sent by their threads, and not arrived yet."""
+
+from typing import Any
+
+import pytest
+
+import app.runs
+from app.outcomes import Ended, Outcome, Pending, Unknown
+from app.runs import RunReader
+from shared.errors import UnknownRun, WorkerUnavailable
+from shared.protocol import Run
+
+RUN_ID = "a." + "b" * 26
+
+
+class OnItsWay:
+    """Ingress and admin API of a run that arrives after some looks."""
+
+    def __init__(self, looks: int, failures: int = 0) -> None:
+        self._looks = looks
+        self._failures = failures
+
+    async def outcome(self, _tenant: str, _run_id: str) -> Outcome:
+        self._looks -= 1
+        return Unknown() if self._looks >= 0 else Pending()
+
+    async def wait(self, tenant: str, run_id: str, _wait_s: float) -> Outcome:
+        if isinstance(await self.outcome(tenant, run_id), Unknown):
+            return Unknown()
+        return Ended(Run(run_id=RUN_ID, agent="a", status="completed"))
+
+    async def submission(self, _tenant: str, _run_id: str) -> None:
+        self._failures -= 1
+        if self._failures >= 0:
+            raise WorkerUnavailable("neither answers")
+
+    async def status(self, _tenant: str, _run_id: str, **_options: Any) -> Run:
+        return Run(run_id=RUN_ID, agent="a", status="running")
+
+    async def engine_state(self, _tenant: str, _run_id: str) -> None:
+        return None
+
+
+def reader(looks: int, failures: int = 0) -> RunReader:
+    there: Any = OnItsWay(looks, failures)
+    return RunReader(there, there)
+
+
+async def test_it_is_there() -> None:
+    """Nobody is told that an accepted run is unknown, or dead."""
+    assert (await reader(4).read("t", RUN_ID)).status == "running"
+    assert not await reader(4).is_dead("t", RUN_ID)
+    assert isinstance(await reader(4).wait("t", RUN_ID, 10), Ended)
+
+
+async def test_it_is_waited_for_while_nobody_answers() -> None:
+    """A restart of everything does not end a wait."""
+    assert isinstance(await reader(4, failures=2).wait("t", RUN_ID, 10), Ended)
+
+
+async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not arrive is no run."""
+    monkeypatch.setattr(app.runs, "_ARRIVAL_TIMEOUT_S", 0.05)
+    with pytest.raises(UnknownRun):
+        await reader(1_000_000).read("t", RUN_ID)
+    assert await reader(1_000_000).is_dead("t", RUN_ID)
+    assert isinstance(await reader(1_000_000).wait("t", RUN_ID, 10), Unknown)

@@ -1,0 +1,58 @@
+"""How a run's committed events are read, whatever their number and size."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.streams import _CommittedLog
+from shared.contract import EventPage
+from shared.events import AnyEvent, TurnStarted
+from shared.protocol import Run
+from worker import event_log
+from worker.event_log import read_events, read_page
+from worker.names import event_key
+
+RUN = Run(run_id="r", agent="a", status="completed")
+
+
+class Context:
+    """The state of a run with this many events."""
+
+    def __init__(self, count: int) -> None:
+        each = (TurnStarted(run_id="r", seq=seq, turn=seq) for seq in range(1, count + 1))
+        self._state = {event_key(e.seq): e.model_dump_json().encode() for e in each}
+
+    async def state_keys(self) -> list[str]:
+        return ["run", *sorted(self._state)]
+
+    def get(self, key: str, serde: Any) -> asyncio.Future[bytes]:
+        found = asyncio.get_running_loop().create_future()
+        found.set_result(serde.deserialize(self._state[key]))
+        return found
+
+
+async def test_all() -> None:
+    """They come in order of their numbers."""
+    context: Any = Context(200)
+    assert [event.seq for event in await read_events(context)] == list(range(1, 201))
+
+
+async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A follower gets each event once, page by page, and only then the end."""
+    monkeypatch.setattr(event_log, "_PAGE_BYTES", 1000)
+    context: Any = Context(100)
+    pages: list[EventPage] = []
+
+    class Ingress:
+        async def events(self, _tenant: str, _run_id: str, after: int) -> EventPage:
+            pages.append(await read_page(context, after, RUN))
+            return pages[-1]
+
+    ingress: Any = Ingress()
+    log = _CommittedLog(ingress, ingress, "t", "r", 3)
+    events: list[AnyEvent] = [event async for event in log.read()]
+    assert [event.seq for event in events] == list(range(4, 101))
+    assert log.ended
+    assert len(pages) > 3
+    assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
