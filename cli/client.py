@@ -80,7 +80,7 @@ class Client:
 
     def unreachable(self, error: httpx.TransportError) -> Unreachable:
         """Return what a connection that broke, or was never made, means."""
-        said = f"No answer from {self.url}: {error or type(error).__name__}."
+        said = f"No answer from {self.url}: {error or type(error).__name__}. AGENTS_URL says where."
         return Unreachable(said, passes=not isinstance(error, _NO_ANSWER))
 
     def _call(

@@ -1,7 +1,9 @@
 """Decisions on tool calls that wait for approval, made by whoever sits at the terminal."""
 
+import getpass
 import json
 import sys
+import termios
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +12,7 @@ from pydantic import JsonValue
 
 from cli.client import Client
 from cli.errors import Refused, Undecided
-from cli.output import say
+from cli.output import console, say
 from cli.view import as_text
 from shared.events import ApprovalRequested
 from shared.protocol import Approval, Decision, Resolution, Run
@@ -55,9 +57,20 @@ def parse_arguments(text: str) -> dict[str, JsonValue]:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
+def whoami() -> str | None:
+    """Return who sits at the terminal, by the name of the account."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return None
+
+
 def _decide(client: Client, run_id: str, call: Approval) -> bool:
     """Ask until the call is decided on; False if that is left for later."""
-    say(f"{call.name} {as_text(call.arguments)}")
+    if not console.is_terminal:  # else the line above says it
+        say(f"{call.name} {as_text(call.arguments)}")
+    # What was typed before the question is no answer to it.
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
     while decision := _ask(call):
         try:
             client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
@@ -77,12 +90,12 @@ def _ask(call: Approval) -> Decision | None:
         try:
             match _read("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
                 case "a" | "approve":
-                    return Decision(action="approve")
+                    return Decision(action="approve", by=whoami())
                 case "r" | "reject":
-                    return Decision(action="reject", reason=_read("Reason") or None)
+                    return Decision(action="reject", reason=_read("Reason") or None, by=whoami())
                 case "e" | "edit":
                     changed = parse_arguments(_read("Arguments", as_text(call.arguments)))
-                    return Decision(action="approve", arguments=changed)
+                    return Decision(action="approve", arguments=changed, by=whoami())
                 case "l" | "later":
                     return None
                 case _:

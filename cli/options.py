@@ -14,7 +14,7 @@ CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's id, such
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
-By = Annotated[str | None, typer.Option(help="Who decides.")]
+By = Annotated[str | None, typer.Option(help="Who decides; your account, if not given.")]
 Reason = Annotated[str | None, typer.Option(help="For the model, and for the record.")]
 Thread = Annotated[str | None, typer.Option(help="The conversation to go on with.")]
 Context = Annotated[

@@ -7,6 +7,8 @@ from rich.console import Console, RenderableType
 # A pipe gets whole lines, however long.
 _PIPE_WIDTH = 1000
 _CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
+# These show text in another order than it has: a person would approve what is not there.
+_TURNING = dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 
 console = Console(markup=False, highlight=False, emoji=False)
 
@@ -33,7 +35,7 @@ def show(answer: BaseModel, as_text: RenderableType, *, as_json: bool) -> None:
 
 def printable(text: str) -> str:
     """Take out what a terminal would obey."""
-    return text.translate(_CONTROL)
+    return text.translate(_CONTROL | _TURNING)
 
 
 def shortened(text: str, length: int = 160) -> str:

@@ -4,7 +4,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -62,6 +62,8 @@ class RunStream:
         self.source = source
         self.run_id = source if isinstance(source, str) else None
         self.seen = after
+        self.announce: Callable[[str], None] | None = None
+        """Called once, with the run's id, as soon as the server has told it."""
         self._client = client
         self._ended = False
 
@@ -92,6 +94,9 @@ class RunStream:
             self._check(response)
             patience.answered()
             self.run_id = self.run_id or response.headers["location"].rpartition("/")[2]
+            announce, self.announce = self.announce, None
+            if announce:
+                announce(self.run_id)
             for sent in EventSource(response).iter_sse():
                 # A comment, or a field without an event, has no data.
                 received = _parse(sent) if sent.data else None

@@ -6,6 +6,7 @@ breaks off is never left behind. A pipe gets the lines that stay.
 
 import json
 import signal
+import time
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Self
@@ -27,8 +28,6 @@ from shared.events import (
     ApprovalRequested,
     ApprovalResolved,
     MessageCompleted,
-    RunQueued,
-    RunStarted,
     SteerReceived,
     TerminalEvent,
     ToolCallCompleted,
@@ -38,6 +37,7 @@ from shared.events import (
 from shared.protocol import Run, Usage
 
 _STATUS_LINES = 3
+_LATE_S = 2.0
 _COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "incomplete": "yellow"}
 _DONE = {"approve": "approved", "reject": "rejected", "expired": "expired"}
 
@@ -49,6 +49,9 @@ class JsonLines:
         return self
 
     def __exit__(self, *_error: object) -> None: ...
+
+    def announce(self, run_id: str) -> None:
+        """Say nothing: the events tell the id."""
 
     def take(self, received: Received) -> None:
         """Print one more event."""
@@ -68,6 +71,8 @@ class Screen:
     def __init__(self) -> None:
         self._texts = Texts()
         self._calls: dict[str, str] = {}
+        self._accepted_at: float | None = None
+        """When the run was accepted, as long as there is no event of it."""
         self._live = Live(console=console)
 
     def __enter__(self) -> Self:
@@ -94,8 +99,14 @@ class Screen:
         yield
         self.__enter__()
 
+    def announce(self, run_id: str) -> None:
+        """Show which run it is, before there is any event."""
+        write(Text(f"run {run_id}", "dim"))
+        self._accepted_at = time.monotonic()
+
     def take(self, received: Received) -> None:
         """Show one more event."""
+        self._accepted_at = None
         match received.event:
             case None:
                 return
@@ -118,8 +129,13 @@ class Screen:
         text = Text(printable(self._texts.unfinished))
         lines = text.wrap(console, console.width) if text else Lines()
         shown = lines[-max(console.height - _STATUS_LINES, 1) :]
-        status = Text(shortened(", ".join(self._calls.values())), "dim")
+        status = Text(shortened(", ".join(self._calls.values()) or self._delayed()), "dim")
         return Group(*shown, Spinner("dots", status))
+
+    def _delayed(self) -> str:
+        since = self._accepted_at
+        late = since is not None and time.monotonic() - since > _LATE_S
+        return "accepted; no worker has taken it yet" if late else ""
 
 
 @contextmanager
@@ -156,8 +172,6 @@ def as_text(arguments: Mapping[str, JsonValue]) -> str:
 def _line(event: AnyEvent | AnyLiveEvent) -> Text | None:
     """Return the line that stays of an event, if it leaves one."""
     match event:
-        case RunQueued(seq=1) | RunStarted(seq=1):
-            return Text(f"run {event.run_id}", "dim")
         case MessageCompleted() if said := text_of(event.message.content):
             return Text(printable(said))
         case ToolCallStarted(call_id=call, name=name):

@@ -6,7 +6,7 @@ import typer
 
 from cli import options
 from cli.client import Client
-from cli.decisions import parse_arguments
+from cli.decisions import parse_arguments, whoami
 from cli.output import show
 from shared.protocol import Decision, Resolution, Run, Steered, SteerRun
 
@@ -29,7 +29,7 @@ def approve(
         changed = None if arguments is None else parse_arguments(arguments)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--arguments") from error
-    decision = Decision(action="approve", arguments=changed, reason=reason, by=by)
+    decision = Decision(action="approve", arguments=changed, reason=reason, by=by or whoami())
     _decide(options.client_of(ctx), run_id, call_id, decision, as_json=as_json)
 
 
@@ -42,7 +42,7 @@ def reject(
     as_json: options.Json = False,
 ) -> None:
     """Refuse a tool call that waits for approval; the model reads the reason."""
-    decision = Decision(action="reject", reason=reason, by=by)
+    decision = Decision(action="reject", reason=reason, by=by or whoami())
     _decide(options.client_of(ctx), run_id, call_id, decision, as_json=as_json)
 
 

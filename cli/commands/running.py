@@ -92,11 +92,14 @@ def chat(
     fields = {"thread_id": thread_id, "context": options.parse_pairs(context)}
     # What is wrong with the options is said before somebody types.
     _body("", **fields)
-    client.get(AgentDescription, "agents", agent)
+    needed = client.get(AgentDescription, "agents", agent).context
+    if missing := ", ".join(f"{name}=…" for name in needed if name not in fields["context"]):
+        raise typer.BadParameter(f"the agent needs {missing}", param_hint="--context")
     try:
         # Leaving by Ctrl-C is no error.
         with suppress(KeyboardInterrupt):
-            _catch_up(client, thread_id, as_json=as_json)
+            if thread:
+                _catch_up(client, thread, as_json=as_json)
             for line in _lines():
                 start = Start(agent, _body(line, **fields), uuid4().hex)
                 _answer(client, RunStream(client, start), as_json=as_json)
@@ -144,6 +147,7 @@ def _follow(client: Client, stream: RunStream, view: JsonLines | Screen, *, sett
     """Show a run's events up to its end, and return how it ended."""
     may_ask = sys.stdin.isatty() and isinstance(view, Screen)
     with view:
+        stream.announce = None if stream.seen else view.announce
         for received in stream:
             view.take(received)
             event = received.event

@@ -23,6 +23,7 @@ def environment(url: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "TERM": "xterm",
         "COLUMNS": "200",
+        "LOGNAME": "ann",
         "AGENTS_URL": url,
     }
 

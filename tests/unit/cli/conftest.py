@@ -55,6 +55,7 @@ def agents(
 ) -> Agents:
     """Run a command against the scripted app, with pipes."""
     monkeypatch.setenv("AGENTS_URL", app.url)
+    monkeypatch.setenv("LOGNAME", "ann")
     for name in ("AGENTS_KEY", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
 

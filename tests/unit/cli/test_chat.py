@@ -122,6 +122,16 @@ def test_later(support: ScriptedApp, typed: str) -> None:
     assert support.sent(CANCEL) == []
 
 
+def test_context_that_is_missing(app: ScriptedApp) -> None:
+    """What the agent needs is said before somebody types."""
+    app.on("GET /agents/support", Document({**_AGENT, "context": ["company", "city"]}))
+    ended = run_command(app.url, ["chat", "support", "--context", "city=Rome"], "hello\n")
+    assert ended.returncode == 2
+    assert "company=…" in ended.stderr
+    assert "city=…" not in ended.stderr
+    assert app.sent(START) == []
+
+
 def test_what_was_left_open(support: ScriptedApp) -> None:
     """Runs that have not ended come first: their questions, the answers of those behind them."""
     waits(support)
@@ -139,7 +149,7 @@ def test_what_was_left_open(support: ScriptedApp) -> None:
         assert terminal.shown.index("refunded") < terminal.shown.index("hello back")
         terminal.type(CTRL_D)
         assert terminal.wait() == 0
-    assert [sent.body for sent in support.sent(DECIDE)] == [{"action": "approve"}]
+    assert [sent.body for sent in support.sent(DECIDE)] == [{"action": "approve", "by": "ann"}]
     assert support.sent(START) == []
 
 

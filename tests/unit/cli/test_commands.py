@@ -114,7 +114,12 @@ def test_async(app: ScriptedApp, agents: Agents) -> None:
 @pytest.mark.parametrize(
     ("arguments", "path", "body", "answer"),
     [
-        (["approve", RUN_ID, "1.0"], "approvals/1.0", {"action": "approve"}, RESOLUTION),
+        (
+            ["approve", RUN_ID, "1.0"],
+            "approvals/1.0",
+            {"action": "approve", "by": "ann"},
+            RESOLUTION,
+        ),
         (
             ["approve", RUN_ID, "1.0", "--arguments", '{"cents": 1}', "--reason", "r", "--by", "b"],
             "approvals/1.0",
@@ -124,7 +129,7 @@ def test_async(app: ScriptedApp, agents: Agents) -> None:
         (
             ["reject", RUN_ID, "1.0", "--reason", "too much"],
             "approvals/1.0",
-            {"action": "reject", "reason": "too much"},
+            {"action": "reject", "reason": "too much", "by": "ann"},
             {**RESOLUTION, "action": "reject"},
         ),
         (["steer", RUN_ID, "stop"], "messages", {"input": "stop"}, {"message_id": "m-1"}),

@@ -97,7 +97,7 @@ def test_other_ends(app: ScriptedApp, agents: Agents, status: str) -> None:
     app.on(START, Stream([wire.ended(1, status, error=error)], RUN_ID))
     ended = agents("run", "support", "x")
     assert ended.code == 1
-    assert ended.out.startswith(f"{status}: internal: it broke")
+    assert ended.out.startswith(f"run {RUN_ID}\n{status}: internal: it broke")
 
 
 def test_broken_off_text(app: ScriptedApp, agents: Agents) -> None:

@@ -61,7 +61,26 @@ def test_decisions(app: ScriptedApp, typed: list[str], body: dict[str, Any]) -> 
             terminal.type(f"{line}\n")
         assert terminal.wait() == 0
         assert 'refund {"cents": 4990}' in terminal.shown
-    assert [sent.body for sent in app.sent(DECIDE)] == [body]
+    assert [sent.body for sent in app.sent(DECIDE)] == [{**body, "by": "ann"}]
+
+
+def test_typed_before_the_question(app: ScriptedApp) -> None:
+    """Nobody approves what was not shown yet."""
+    waits(app)
+    with Terminal(app.url, "run", "support", "x") as terminal:
+        terminal.type("a\n")
+        terminal.wait_for("[l]ater: ")
+        terminal.type("l\n")
+        assert terminal.wait() == 4
+    assert app.sent(DECIDE) == []
+
+
+def test_no_worker(app: ScriptedApp) -> None:
+    """A run that nothing is heard of is named at once, and why a moment later."""
+    app.on(START, Stream([], RUN_ID, "held"))
+    with Terminal(app.url, "run", "support", "x") as terminal:
+        terminal.wait_for(f"run {RUN_ID}")
+        terminal.wait_for("no worker has taken it yet")
 
 
 def test_decided_elsewhere(app: ScriptedApp) -> None:
