@@ -23,6 +23,7 @@ from app.parts import AppParts
 from app.routes import agents, approvals, health, runs, steering, threads
 from app.runs import RunReader
 from app.settings import AppSettings
+from shared.live import REDIS_CONNECTIONS
 from shared.logging import get_logger
 from shared.registry import Registry
 
@@ -104,5 +105,11 @@ async def _live_source(
         yield WorkerStreams(session, url, settings.stream_key())
         return
     url = settings.redis_url.get_secret_value()
-    async with Redis.from_url(url, socket_connect_timeout=2, socket_timeout=SILENCE_S) as redis:  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        url,
+        socket_connect_timeout=2,
+        socket_timeout=SILENCE_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
+    async with redis:
         yield RedisStreams(redis, settings.service_prefix)

@@ -168,11 +168,12 @@ def submitted_run(run_id: str, thread_id: str, created_at: datetime) -> Run:
 
 
 def with_engine(run: Run, engine: EngineState | None) -> Run:
-    """Add what the engine knows to what the run says of itself."""
+    """Add what the engine knows to what the run says of itself: what holds it up at the model."""
     if engine is None or run.ended:
         return run
     status = "paused" if engine.paused else run.status
-    return run.model_copy(update={"status": status, "engine": engine.engine})
+    at_model = run.engine if engine.engine.last_failure is None else None
+    return run.model_copy(update={"status": status, "engine": at_model or engine.engine})
 
 
 class RunReader:

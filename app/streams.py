@@ -133,7 +133,8 @@ class _CommittedLog:
             _logger.debug("events_not_read", run_id=self._run_id, reason=problem.detail)
             return
         if self._run:
-            self._turn = max(self._turn, self._run.turn)
+            # The turns before this one have their messages.
+            self._turn = max(self._turn, self._run.turn - 1)
             self.ended = self._run.ended
         looked, self._looked = self._looked, True
         if self.ended or (self.seq > before and looked):

@@ -23,6 +23,8 @@ LiveItem = Annotated[AnyLiveEvent | Committed, Field(discriminator="type")]
 LIVE_ITEM: TypeAdapter[LiveItem] = TypeAdapter(LiveItem)
 
 STREAMS_PATH = "/streams"
+# Each stream that is watched holds one while it waits; redis-py's own limit is 100.
+REDIS_CONNECTIONS = 2**31 - 1
 
 
 def redis_stream(prefix: str, key: str) -> str:

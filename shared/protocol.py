@@ -291,7 +291,7 @@ class RunError(Wire):
 
 
 class Engine(Wire):
-    """What Restate knows of a run that has not ended."""
+    """What holds up a run that has not ended: at Restate, or else at the model."""
 
     attempts: int
     last_failure: str | None

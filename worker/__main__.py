@@ -10,6 +10,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from shared.errors import DefinitionError
+from shared.live import REDIS_CONNECTIONS
 from shared.logging import configure_logging
 from shared.registry import Registry
 from shared.settings_errors import InvalidSettings, read_settings
@@ -64,7 +65,11 @@ def make_parts(settings: WorkerSettings, registry: Registry) -> Parts:
 def _relay(settings: WorkerSettings) -> RedisRelay | None:
     if settings.redis_url is None:
         return None
-    redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=_REDIS_TIMEOUT_S)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        settings.redis_url.get_secret_value(),
+        socket_timeout=_REDIS_TIMEOUT_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
     return RedisRelay(redis, settings.service_prefix)
 
 

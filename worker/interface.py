@@ -38,13 +38,14 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One attempt at one turn's model call."""
+    """One attempt at one turn's model call; `malformed` answers came before it."""
 
     turn: int
     attempt: int
     pin: Pin
     messages: Sequence[StoredMessage]
     stream: bool
+    malformed: int = 0
 
 
 @dataclass(frozen=True)

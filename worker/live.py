@@ -23,12 +23,15 @@ from shared.events import (
     ToolCallProgress,
 )
 from shared.live import Committed, LiveItem
+from shared.logging import get_logger
 from shared.tool import ProgressReport
+from worker.text import mended
 
 Kind = Literal["text", "reasoning"]
 
 _MAX_LAG = 200
 _KEPT_S = 10.0
+_logger = get_logger()
 
 
 @dataclass
@@ -113,16 +116,17 @@ class LiveHub:
 
         def report(done: float, total: float | None, message: str | None) -> None:
             nonlocal last
-            if not math.isfinite(done) or not math.isfinite(total or 0):
-                return
             now = time.monotonic()
             if now - last < self._interval_s and done != total:
                 return
             last = now
-            progress = ToolCallProgress(
-                run_id=run_id, call_id=call_id, done=done, total=total, message=message
-            )
-            loop.call_soon_threadsafe(self._report, key, progress)
+            try:
+                progress = _progress(run_id, call_id, done, total, message)
+            except (ValueError, TypeError, OverflowError) as error:
+                # What only tells of an effect must not fail it.
+                _logger.warning("progress_not_shown", call_id=call_id, reason=str(error))
+            else:
+                loop.call_soon_threadsafe(self._report, key, progress)
 
         return report
 
@@ -279,6 +283,18 @@ def _without_half_characters(text: str) -> tuple[str, str]:
     """Mend characters that a stream split into UTF-16 halves; keep back a half at the end."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     whole = text[: len(text) - len(half)]
-    if whole.isascii():
-        return whole, half
-    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), half
+    return whole if whole.isascii() else mended(whole), half
+
+
+def _progress(
+    run_id: str, call_id: str, done: float, total: float | None, message: str | None
+) -> ToolCallProgress:
+    """Check what a tool says.
+
+    Raises:
+        ValueError: It is no amount; OverflowError and TypeError as well.
+    """
+    if not math.isfinite(done) or not math.isfinite(total or 0):
+        raise ValueError(f"{done} of {total} is no amount")
+    shown = None if message is None else mended(str(message))
+    return ToolCallProgress(run_id=run_id, call_id=call_id, done=done, total=total, message=shown)

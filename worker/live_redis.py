@@ -19,7 +19,9 @@ from worker.live import LiveHub
 
 _KEPT_S = 3600
 _RETRY_S = 0.5
+# What is written without a model's answer, such as progress, begins nothing anew.
 _MAX_ENTRIES = 20_000
+_LONG = 5_000
 _logger = get_logger()
 
 # Numbers an attempt above all earlier ones, and drops what those streamed. One that had a number
@@ -61,8 +63,14 @@ class RedisRelay:
                 async with aclosing(hub.watch(key, run_id)) as batches:
                     async for items in batches:
                         await copy.write(items)
+                        if copy.entries > _LONG:
+                            copy.entries = 0
+                            break  # to begin with a snapshot again
             except (RedisError, OSError) as error:
                 _logger.warning("live_events_not_written", reason=repr(error))
+                await asyncio.sleep(_RETRY_S)
+            except Exception:  # a fault of ours: later events may come through
+                _logger.exception("live_events_not_written")
                 await asyncio.sleep(_RETRY_S)
 
 
@@ -78,6 +86,8 @@ class _Copy:
         self._number = ""
         """The attempt's number among all; none if it has a successor elsewhere."""
         self._committed = Committed(seq=0, turn=0)
+        self.entries = 0
+        """How much a new reader has to read."""
 
     async def write(self, items: Sequence[LiveItem]) -> None:
         lines: list[LiveItem] = []
@@ -101,6 +111,7 @@ class _Copy:
     async def _append(self, lines: Sequence[LiveItem]) -> bool:
         if not lines:
             return True
+        self.entries += 1
         text = b"\n".join(LIVE_ITEM.dump_json(line) for line in lines)
         return bool(await self._write(self._keys, [self._number, text, _KEPT_S, _MAX_ENTRIES]))
 
@@ -108,6 +119,6 @@ class _Copy:
         before = self._number if here == self._here else ""
         if here == self._here and not before:
             return
-        self._here = here
         number = await self._begin(self._keys, [here, before, _KEPT_S])
+        self._here, self.entries = here, 0
         self._number = number.decode() if isinstance(number, bytes) else str(number)

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from shared.contract import RunOrder, SteeringMessage
 from shared.events import MessageCompleted, RunQueued, RunStarted, SteerReceived, TurnStarted
-from shared.protocol import IncompleteReason, Run, RunError, Time, ToolCall, Usage
+from shared.protocol import Engine, IncompleteReason, Run, RunError, Time, ToolCall, Usage
 from worker.inbox import Inbox
 from worker.interface import Cancelled, ModelCall, PlannedCall, StepFailed, Steps
 from worker.progress import MAX_RUN_BYTES, Progress
@@ -108,6 +108,8 @@ class AgentLoop:
             self._take_in(heard)
             if self._progress.is_full or (heard and not self._progress.fits("")):
                 raise _Failed(_TOO_LONG)
+            self._progress.change(turn=turn)
+            self._progress.save()
             self._progress.emit(TurnStarted, turn=turn)
             answer = await self._ask_model(pin, turn)
             calls = self._take_answer(pin, turn, answer)
@@ -121,6 +123,7 @@ class AgentLoop:
     async def _ask_model(self, pin: Pin, turn: int) -> ModelRecord:
         """Call the model until it answers, for as long as retrying may help."""
         began: Time | None = None
+        malformed = 0
         for attempt in count(1):
             call = ModelCall(
                 turn=turn,
@@ -128,6 +131,7 @@ class AgentLoop:
                 pin=pin,
                 messages=[*self._history, *self._progress.messages],
                 stream=self._order.stream,
+                malformed=malformed,
             )
             self._asking = call
             asking = self._steps.call_model(call)
@@ -136,17 +140,27 @@ class AgentLoop:
             self._progress.now = outcome.ended_at
             if isinstance(outcome, ModelRecord):
                 self._asking = None
+                self._progress.change(engine=None)
                 return outcome
             began = began or outcome.started_at
-            await self._wait_to_retry(pin, outcome, began)
+            malformed += outcome.error.type == "model-malformed"
+            await self._wait_to_retry(pin, call, outcome, began)
         raise AssertionError("unreachable")
 
-    async def _wait_to_retry(self, pin: Pin, fault: ModelFault, began: Time) -> None:
+    async def _wait_to_retry(
+        self, pin: Pin, call: ModelCall, fault: ModelFault, began: Time
+    ) -> None:
         if fault.retry_after_s is None:
             raise _Failed(fault.error)
         delay = timedelta(seconds=fault.retry_after_s)
         if fault.ended_at - began + delay > timedelta(seconds=pin.model_retry_for_s):
             raise _Failed(fault.error)
+        failure = f"{fault.error.type}: {fault.error.message}"
+        next_at = fault.ended_at + delay
+        self._progress.change(
+            engine=Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
+        )
+        self._progress.save()
         await self._inbox.wait(self._steps.timer(delay))
 
     def _take_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
@@ -175,7 +189,7 @@ class AgentLoop:
     def _complete(
         self, turn: int, message: StoredMessage, usage: Usage, model: str, finish_reason: str
     ) -> None:
-        self._progress.change(turn=turn, usage=self._progress.run.usage + usage)
+        self._progress.change(usage=self._progress.run.usage + usage)
         self._progress.emit(
             MessageCompleted,
             turn=turn,

@@ -22,6 +22,7 @@ from worker.model_faults import Fault, classify, malformed
 from worker.model_messages import provider_of, wire_messages, wire_tools
 from worker.records import ModelFault, ModelOutcome, ModelRecord, Opaque, RequestedCall
 from worker.settings import Provider, ProviderKey
+from worker.text import mended
 
 _logger = get_logger()
 
@@ -72,13 +73,16 @@ class LitellmClient:
         if missing := _missing_variables(litellm, call.pin.model, provider):
             return _no_key(call.pin.model, missing, started_at)
         faults: list[Fault] = []
+        # One time for all keys: no step may take longer than Restate waits for it.
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         for key in _in_random_order(provider.keys) or [None]:
             try:
-                return await self._attempt(litellm, call, provider, key, started_at, preview)
+                async with asyncio.timeout_at(deadline):
+                    return await self._attempt(litellm, call, provider, key, started_at, preview)
             except MalformedAnswer as error:
-                faults.append(malformed(str(error), call.attempt))
+                faults.append(malformed(str(error), call.malformed))
             except Exception as error:  # noqa: BLE001  # litellm raises bare ValueErrors too; all are classified
-                faults.append(classify(error, call.attempt))
+                faults.append(classify(error, call.attempt, call.malformed))
             self._log(call, faults[-1], key)
             if not faults[-1].key_bound:
                 break
@@ -108,17 +112,16 @@ class LitellmClient:
             headers = provider.headers.items()
             options["extra_headers"] = {name: value.get_secret_value() for name, value in headers}
         shown = preview() if stream else None
-        async with asyncio.timeout(self._timeout_s):
-            response = await litellm.acompletion(
-                model=call.pin.model,
-                messages=wire_messages(call.pin, call.messages),
-                timeout=self._timeout_s,
-                num_retries=0,
-                max_retries=0,
-                **options,
-            )
-            if shown:
-                response = await _collect(litellm, response, shown)
+        response = await litellm.acompletion(
+            model=call.pin.model,
+            messages=wire_messages(call.pin, call.messages),
+            timeout=self._timeout_s,
+            num_retries=0,
+            max_retries=0,
+            **options,
+        )
+        if shown:
+            response = await _collect(litellm, response, shown)
         return _record(litellm, call, response, started_at)
 
     def _fault(self, call: ModelCall, faults: Sequence[Fault], started_at: Time) -> ModelFault:
@@ -231,7 +234,9 @@ def _opaque(model: str, message: Any, raw_calls: Iterable[Any]) -> Opaque | None
     """Keep what must go back to the provider: reasoning, signatures, its own call ids."""
     said = _mended(message.model_dump(exclude_none=True))
     fields = {name: kept for name in _OPAQUE_FIELDS if (kept := _filled(said.get(name)))}
-    calls: list[dict[str, Any]] = [call.model_dump(exclude_none=True) for call in raw_calls]
+    calls: list[dict[str, Any]] = [
+        _mended(call.model_dump(exclude_none=True)) for call in raw_calls
+    ]
     if not fields and not calls:
         return None
     return Opaque(
@@ -256,13 +261,10 @@ def _filled(value: Any) -> Any:
 
 
 def _mended(value: Any) -> Any:
-    """Join characters that a stream split into halves, and replace lone halves.
-
-    They are UTF-16 surrogates: Python holds them, and JSON can't be written of them.
-    """
+    """Mend all texts in a value."""
     match value:
         case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return mended(value)
         case dict():
             items = cast("dict[str, Any]", value).items()
             return {_mended(name): _mended(item) for name, item in items}

@@ -59,12 +59,13 @@ class _Seen:
     retry_after_s: float | None
 
 
-def classify(error: BaseException, attempt: int) -> Fault:
+def classify(error: BaseException, attempt: int, malformed_before: int = 0) -> Fault:
     """Say what an exception from litellm means.
 
     Args:
         error: As it was raised.
         attempt: Counted from 1, for the delay before the next one.
+        malformed_before: How many of the answers before this one could not be read.
     """
     chain = list(_chain(error))
     seen = _Seen(
@@ -83,7 +84,7 @@ def classify(error: BaseException, attempt: int) -> Fault:
     if (final := _final_fault(seen)) is not None:
         return final
     if _is_unreadable(chain) or seen.code in _GARBLED:
-        return malformed(seen.text, attempt)
+        return malformed(seen.text, malformed_before)
     if seen.status == 429:
         return replace(_unavailable(seen.text, seen, attempt), key_bound=True)
     # litellm gives its own bugs a 500 too: without an answer, only a broken line is retried.
@@ -116,8 +117,9 @@ def _final_fault(seen: _Seen) -> Fault | None:
     return None
 
 
-def malformed(text: str, attempt: int) -> Fault:
+def malformed(text: str, before: int) -> Fault:
     """Return the fault of an answer that can't be read: tried again, but not for ever."""
+    attempt = before + 1
     retry = attempt < MALFORMED_ATTEMPTS
     error = RunError(type="model-malformed", message=text, retryable=True)
     return Fault(error, _delay_s(attempt) if retry else None)

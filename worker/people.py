@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from pydantic import ValidationError
-from restate import TerminalError, WorkflowSharedContext
+from restate import RunOptions, TerminalError, WorkflowSharedContext
 
 from shared.agent import Agent
 from shared.contract import (
@@ -22,10 +22,13 @@ from shared.contract import (
 from shared.protocol import Approval, Resolution, Run
 from worker.names import RUN_KEY, TAKEN_KEY, decision_promise, inbox_promise
 from worker.serde import JsonSerde
+from worker.text import mended
+from worker.tools import call_safely, text_of
 
 _RUN = JsonSerde[Run](Run)
 _NUMBER = JsonSerde[int](int)
 _RESOLUTION = JsonSerde[Resolution](Resolution)
+_FAULTS = JsonSerde[list[Fault]](list[Fault])
 _STEERING = JsonSerde[SteeringMessage | None](SteeringMessage | None)
 
 
@@ -41,9 +44,11 @@ async def take_decision(
         return _compare(order, approval.resolution)
     if run.ended:
         return DecideAnswer(outcome="ended")
-    if faults := _faults(agent, approval, order):
-        return DecideAnswer(outcome="invalid", faults=faults)
     decision = order.decision
+    if decision.arguments is not None:
+        check = RunOptions(serde=_FAULTS)
+        if faults := await ctx.run_typed("check arguments", _check, check, agent, approval, order):
+            return DecideAnswer(outcome="invalid", faults=faults)
     resolution = Resolution(
         call_id=order.call_id,
         action=decision.action,
@@ -135,21 +140,20 @@ def _compare(order: DecideOrder, counts: Resolution) -> DecideAnswer:
     return DecideAnswer(outcome="decided" if same else "conflict", resolution=counts)
 
 
-def _faults(agent: Agent, approval: Approval, order: DecideOrder) -> list[Fault]:
+async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[Fault]:
     """Check arguments that a person put in place of the model's, as the model's are checked."""
     tool = next((tool for tool in agent.tools if tool.name == approval.name), None)
-    if tool is None or order.decision.arguments is None:
+    if tool is None:
         return []
     try:
-        tool.parse(json.dumps(order.decision.arguments))
+        call_safely(tool.parse, json.dumps(order.decision.arguments))
     except ValidationError as error:
-        return [
-            Fault(
-                field=".".join(["body", "arguments", *(str(part) for part in fault["loc"])]),
-                message=fault["msg"],
-            )
-            for fault in error.errors(include_url=False)
-        ]
+        return [_fault(fault["msg"], *fault["loc"]) for fault in error.errors(include_url=False)]
     except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-        return [Fault(field="body.arguments", message=f"{type(error).__name__}: {error}")]
+        return [_fault(f"{type(error).__name__}: {text_of(error)}")]
     return []
+
+
+def _fault(message: str, *place: object) -> Fault:
+    field = ".".join(["body", "arguments", *map(str, place)])
+    return Fault(field=field, message=mended(message))

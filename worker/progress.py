@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from shared.contract import RunOrder
@@ -89,13 +90,17 @@ class Progress:
         self._bytes += len(to_json(content))
         return self._bytes <= MAX_RUN_BYTES
 
+    def weigh(self, *parts: BaseModel) -> None:
+        """Count what the run holds beside its messages."""
+        self._total_bytes += sum(len(to_json(part)) for part in parts)
+
     def end(self) -> Run:
         """Commit the end. Nothing here is awaited, so no second cancellation can cut it."""
-        self.change(waiting_for=None, ended_at=self.now)
+        self.change(waiting_for=None, engine=None, ended_at=self.now)
         self._seq += 1
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
         if self._order.thread_id:
-            # Empty if it never had the turn: then it only leaves the line.
+            # The thread takes nothing from a run that never had the turn: that leaves the line.
             self._steps.leave_thread(self.messages, self.now)
         return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})

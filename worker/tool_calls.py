@@ -87,6 +87,7 @@ class ToolCalls:
             requested_at=check.at,
             expires_at=expires_at,
         )
+        self._progress.weigh(approval)
         # Whoever hears of it may decide at once: so it is in the state before it is told.
         self._progress.change(approvals=[*self._progress.run.approvals, approval])
         self._progress.save()
@@ -142,6 +143,7 @@ class ToolCalls:
         for pending in self._asked.pop(resolution.call_id):
             self._pending.pop(pending, None)
         self._resolutions[resolution.call_id] = resolution
+        self._progress.weigh(resolution)
         self._progress.reach(resolution.at)
         self._progress.become(
             "running",

@@ -68,7 +68,7 @@ class ToolRunner:
         if tool is None:
             return ApprovalCheck(needed=False, at=at)
         try:
-            arguments = tool.parse(call.arguments)
+            arguments = call_safely(tool.parse, call.arguments)
         except Exception:  # noqa: BLE001  # an author's validators may raise anything
             return ApprovalCheck(needed=False, at=at)
         try:
@@ -89,7 +89,7 @@ class ToolRunner:
         if not call.known or tool is None:
             return _error(_unknown(agent, call), started_at)
         try:
-            arguments = _call_sync(tool.parse, call.arguments)
+            arguments = call_safely(tool.parse, call.arguments)
         except ValidationError as error:
             return _error(_invalid(tool, call.arguments, error), started_at)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
@@ -106,7 +106,7 @@ class ToolRunner:
             try:
                 return _result(tool, await self._once(tool, arguments), started_at)
             except ToolError as error:
-                text = _text_of(error)
+                text = text_of(error)
             except _TimedOut as late:
                 text = late.text
                 if late.runs_on:
@@ -147,7 +147,7 @@ class ToolRunner:
         def begin() -> T:
             nonlocal began
             began = True
-            return variables.run(_call_sync, fn, *args, **kwargs)
+            return variables.run(call_safely, fn, *args, **kwargs)
 
         limit = asyncio.timeout(tool.timeout.total_seconds())
         try:
@@ -174,7 +174,7 @@ def _look_at(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _call_sync(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
     try:
         return fn(*args, **kwargs)
@@ -187,17 +187,17 @@ def _call_sync(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
 
 def _as_exception(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"{type(error).__name__}: {_text_of(error)}")
+    return RuntimeError(f"{type(error).__name__}: {text_of(error)}")
 
 
 def total_timeout_s(tool: AnyTool) -> float:
     """Return how long a call can take at most, its retries included."""
     delays = sum(_FIRST_DELAY_S * 2**attempt for attempt in range(tool.retries))
-    return tool.timeout.total_seconds() * (tool.retries + 1) + delays
+    return (tool.timeout.total_seconds() + _WIND_UP_S) * (tool.retries + 1) + delays
 
 
 def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
-    output = _call_sync(tool.dump, result)
+    output = call_safely(tool.dump, result)
     size = len(output.encode())
     if size > MAX_RESULT_BYTES:
         return _error(
@@ -241,10 +241,11 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
         attempt=attempt + 1,
         exc_info=error,
     )
-    return f"The tool {tool.name} failed: {type(error).__name__}: {_text_of(error)}"
+    return f"The tool {tool.name} failed: {type(error).__name__}: {text_of(error)}"
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return an exception's text."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001  # an author's exception may be broken, too

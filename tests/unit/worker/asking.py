@@ -37,6 +37,7 @@ class Asker:
         model: str = "openai/x",
         stream: bool = False,
         attempt: int = 1,
+        malformed: int = 0,
         timeout_s: float = 20,
         provider: Provider | None = None,
         history: Sequence[StoredMessage] = (),
@@ -60,7 +61,14 @@ class Asker:
         )
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]
-        call = ModelCall(turn=1, attempt=attempt, pin=pin, messages=messages, stream=stream)
+        call = ModelCall(
+            turn=1,
+            attempt=attempt,
+            pin=pin,
+            messages=messages,
+            stream=stream,
+            malformed=malformed,
+        )
         hub = LiveHub(interval_s=0)
         with hub.running("", "r"):
             outcome = await client.complete(call, lambda: hub.begin("", "r", 1))

@@ -84,6 +84,7 @@ async def test_order_of_steps() -> None:
         "pin",
         "save running",
         "run.started",
+        "save running",
         "turn.started",
         "model 1.1",
         "message.completed",
@@ -94,6 +95,7 @@ async def test_order_of_steps() -> None:
         "tool_call.completed",
         "tool 1.1",
         "tool_call.completed",
+        "save running",
         "turn.started",
         "model 2.1",
         "message.completed",
@@ -428,7 +430,7 @@ async def test_a_fault_that_stays() -> None:
     """A fault that no retry can mend ends the run at once, with its error."""
     steps = FakeSteps(model=[model_fault(None, kind="model-auth")])
     run = await play(steps)
-    assert (run.status, run.turn) == ("failed", 0)
+    assert (run.status, run.turn) == ("failed", 1)
     assert run.error == RunError(type="model-auth", message="no answer", retryable=False)
     assert steps.sleeps == []
     assert [m.content for m in run.messages or []] == ["Where is my order?"]

@@ -226,7 +226,7 @@ async def test_unreadable_answer(ask: Asker, name: str) -> None:
     outcome = await ask.fault(ODD_ANSWERS[name])
     assert (outcome.error.type, outcome.error.retryable) == ("model-malformed", True)
     assert outcome.retry_after_s is not None
-    last = await ask.fault(attempt=MALFORMED_ATTEMPTS)
+    last = await ask.fault(malformed=MALFORMED_ATTEMPTS - 1)
     assert (last.error.type, last.retry_after_s) == ("model-malformed", None)
 
 
@@ -275,7 +275,7 @@ async def test_broken_tool_call_of_groq(ask: Asker) -> None:
     outcome = await ask.fault(step)
     assert (outcome.error.type, outcome.error.retryable) == ("model-malformed", True)
     assert outcome.retry_after_s is not None
-    assert (await ask.fault(attempt=MALFORMED_ATTEMPTS)).retry_after_s is None
+    assert (await ask.fault(malformed=MALFORMED_ATTEMPTS - 1)).retry_after_s is None
 
 
 async def test_delays_grow(ask: Asker) -> None:

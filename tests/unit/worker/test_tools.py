@@ -655,12 +655,13 @@ async def test_invalid_arguments_are_not_retried(runner: ToolRunner) -> None:
 
 
 def test_total_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The longest that a call can take is the sum of its attempts and of the waits between."""
+    """The longest that a call can take is all its attempts, their ends, and the waits between."""
     monkeypatch.setattr(worker.tools, "_FIRST_DELAY_S", 0.5)
+    monkeypatch.setattr(worker.tools, "_WIND_UP_S", 2)
 
     @tool(timeout=timedelta(seconds=10), retries=3)
     async def slow() -> str:
         """Be slow."""
         return ""
 
-    assert total_timeout_s(slow) == 4 * 10 + 0.5 + 1 + 2
+    assert total_timeout_s(slow) == 4 * (10 + 2) + 0.5 + 1 + 2
