@@ -13,11 +13,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.contract import DIGEST, RUN_KEY
 from shared.errors import AdminUnavailable, RunNotPaused
+from shared.logging import get_logger
 from shared.names import agent_of, key_of, service_of, thread_service
 from shared.protocol import Engine, Run, Time
 
 _TIMEOUT_S = 1.5
 _FAILURE_CHARS = 300
+_logger = get_logger()
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -212,7 +214,8 @@ class Admin:
         except TimeoutError:
             raise _unavailable(f"did not answer within {timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            raise _unavailable(f"can't be reached ({error!r})") from error
+            _logger.warning("admin_not_reached", url=self._url, reason=repr(error))
+            raise _unavailable("can't be reached at RESTATE_ADMIN_URL") from error
 
 
 def sql_text(value: str) -> str:

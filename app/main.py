@@ -77,7 +77,7 @@ async def _lifespan(
         aiohttp.ClientSession(
             connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
         ) as session,
-        _live_source(settings, session) as live,
+        live_source(settings, session) as live,
     ):
         ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix, closing)
         admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
@@ -97,9 +97,10 @@ async def _lifespan(
 
 
 @asynccontextmanager
-async def _live_source(
+async def live_source(
     settings: AppSettings, session: aiohttp.ClientSession
 ) -> AsyncGenerator[LiveSource]:
+    """Open the channel of live events that the settings name."""
     if settings.redis_url is None:
         url = settings.streams_url or settings.worker_url
         yield WorkerStreams(session, url, settings.stream_key())

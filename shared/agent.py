@@ -22,7 +22,9 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
     "model_options": ((Mapping,), 'a dict, such as {"temperature": 0}'),
 }
-_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
+# What somebody wrote for one; other text in braces is left as it is.
+_NO_PLACEHOLDER = re.compile(r"\{\{[\w\s.-]*\}\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,11 @@ class Agent:
             )
         if not self.instructions.strip():
             raise DefinitionError(f"agent {self.name}: instructions are empty; say what it is for")
+        if wrong := _NO_PLACEHOLDER.search(_PLACEHOLDER.sub("", self.instructions)):
+            raise DefinitionError(
+                f"agent {self.name}: {wrong[0]} in the instructions is no placeholder; write "
+                "{{name}}, a name of letters, digits, _ and - in the run's context"
+            )
         if self.model is not None:
             check_model(self.model, f"agent {self.name}: model")
         object.__setattr__(self, "tools", tuple(self.tools))

@@ -83,17 +83,17 @@ class TextPart(Wire):
 
 
 class ImagePart(Wire):
-    """An image, by address (`https:`) or inline (`data:`)."""
+    """An image, by address (`https:`, `http:`) or inline (`data:image/…`)."""
 
     type: Literal["image"] = "image"
-    url: str
+    url: str = Field(pattern="^(https?:|data:image/).")
 
 
 class FilePart(Wire):
     """A document, inline as a `data:` URL."""
 
     type: Literal["file"] = "file"
-    url: str
+    url: str = Field(pattern="^data:.")
     name: str | None = None
 
 

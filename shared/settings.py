@@ -49,7 +49,11 @@ class SharedSettings(BaseSettings):
 
     # An error that shows what it was given would show keys.
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     agents: str = Field(default="shared.agents", validation_alias="AGENTS")

@@ -328,6 +328,10 @@ def _adapter(name: str, annotation: Any, *, is_async: bool) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
+# What a schema says of values, which may have a title of their own.
+_VALUES = frozenset({"const", "default", "enum", "examples"})
+
+
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
     """Drop pydantic's generated titles: they cost tokens in every call and say nothing."""
 
@@ -335,7 +339,9 @@ def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(node, dict):
             items = typing.cast("dict[str, Any]", node).items()
             return {
-                key: clean(
+                key: value
+                if key in _VALUES and not is_properties
+                else clean(
                     value, is_properties=key in ("properties", "$defs") and not is_properties
                 )
                 for key, value in items

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ from redis.asyncio import Redis
 
 from app.live import LiveSource, Tail, WorkerStreams, tail_of
 from app.live_redis import RedisStreams
+from app.main import live_source
+from app.settings import AppSettings
 from dev.ports import free_ports
 from shared.events import MessageCompleted, RunStarted
+from shared.live import redis_stream
 from shared.protocol import Message, Usage
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.steps import NOON
@@ -253,6 +256,55 @@ async def test_redis_that_dies(tmp_path: Path):
             await reader.until_text("one two three")
     attempts = [item.attempt for item in reader.items if hasattr(item, "attempt")]
     assert attempts == sorted(attempts)
+
+
+async def test_redis_that_is_away_at_first(tmp_path: Path):
+    """An answer that began without Redis is shown from the moment that it is there."""
+    async with redis_streams(tmp_path) as channel, channel.reader() as reader:
+        assert channel.server
+        channel.server.kill()
+        with channel.hub.running(KEY, RUN):
+            answer = channel.hub.begin(KEY, RUN, 1)
+            answer.add("text", "one ")
+            await asyncio.sleep(0.1)  # it is written, in vain
+            channel.server.start()
+            answer.add("text", "two")
+            await reader.until_text("one two")
+
+
+async def test_redis_holds_little_of_a_long_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A stream begins anew with a snapshot before it gets long, and readers miss nothing."""
+    monkeypatch.setattr("worker.live_redis._LONG", 10)
+    async with redis_streams(tmp_path) as channel, channel.reader() as reader:
+        assert channel.server
+        with channel.hub.running(KEY, RUN):
+            answer = channel.hub.begin(KEY, RUN, 1)
+            for index in range(50):
+                answer.add("text", f"{index} ")
+                await reader.until(lambda: reader.text.endswith(f"{index} "))  # noqa: B023  # awaited at once
+        assert reader.text == "".join(f"{index} " for index in range(50))
+        async with Redis.from_url(channel.server.url) as redis:
+            assert await redis.xlen(redis_stream("", KEY)) < 20
+
+
+async def test_more_readers_than_the_pool_of_redis(tmp_path: Path):
+    """Each stream that is watched has a connection, however many there are."""
+    with RedisServer(tmp_path) as server:
+        settings = AppSettings.model_validate({"REDIS_URL": server.url})
+        async with (
+            aiohttp.ClientSession() as session,
+            live_source(settings, session) as source,
+            AsyncExitStack() as stack,
+        ):
+            runs = [f"tester.{index:026}" for index in range(130)]
+            tails = [await stack.enter_async_context(tail_of(source, "t", run)) for run in runs]
+            async with asyncio.timeout(DEADLINE_S * 3):
+                await asyncio.gather(*(tail.next(DEADLINE_S) for tail in tails))
+            assert [tail.connected for tail in tails] == [True] * 130
+            # Each waits for more now, at its own connection.
+            waiting = [asyncio.create_task(tail.next(2)) for tail in tails]
+            await asyncio.gather(*waiting)
+            assert [tail.connected for tail in tails] == [True] * 130
 
 
 async def test_orphan_in_another_worker(tmp_path: Path):

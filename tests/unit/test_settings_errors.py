@@ -163,6 +163,15 @@ def test_levels(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
     assert level.upper() in read_settings(AppSettings).log_level
 
 
+@pytest.mark.parametrize("name", ["AGENTS", "MODEL", "LOG_LEVEL", "REDIS_URL", "WORKER_PROVIDERS"])
+def test_an_empty_value_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A line of `.env` that nobody has filled in changes nothing."""
+    monkeypatch.delenv(name, raising=False)
+    before = read_settings(WorkerSettings)
+    monkeypatch.setenv(name, "")
+    assert read_settings(WorkerSettings) == before
+
+
 @pytest.mark.parametrize("url", ["redis://h", "rediss://u:p@h:1/2", "unix:///tmp/redis.sock"])
 def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Every kind of address that the client knows is taken."""

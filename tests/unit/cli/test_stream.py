@@ -127,8 +127,9 @@ def test_odd_line_ends(app: ScriptedApp, agents: Agents) -> None:
 
 def test_terminal_control(app: ScriptedApp, agents: Agents) -> None:
     """What a model says can't command the terminal."""
-    app.on(START, Stream([wire.message(1, "a\x1b[2Jb\x9bc [red]d"), wire.ended(2)], RUN_ID))
-    assert "a[2Jbc [red]d\n" in agents("run", "support", "x").out
+    said = "a\x1b[2Jb\x9bc [red]d \u202e001"
+    app.on(START, Stream([wire.message(1, said), wire.ended(2)], RUN_ID))
+    assert "a[2Jbc [red]d 001\n" in agents("run", "support", "x").out
 
 
 def test_a_refused_start(app: ScriptedApp, agents: Agents) -> None:

@@ -1,6 +1,7 @@
 """An `Agent` is frozen data, and a mistake in it shows when its file is imported."""
 
 import dataclasses
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,11 +95,19 @@ def test_mistakes(changes: dict[str, Any], fix: str) -> None:
         make(**changes)
 
 
+@pytest.mark.parametrize("wrong", ["{{}}", "{{ user.name }}", "{{a b}}"])
+def test_no_placeholder(wrong: str) -> None:
+    """What looks like a placeholder and is none would reach the model as it is."""
+    with pytest.raises(DefinitionError, match=f"{re.escape(wrong)} in the instructions"):
+        make(instructions=f"Help {{{{company}}}} and {wrong}.")
+
+
 @pytest.mark.parametrize(
     ("instructions", "placeholders"),
     [
         ("Help.", ()),
         ("Help {{company}} and {{ company }} in {{city_2}}.", ("company", "city_2")),
+        ('Help {{company-name}}. Answer {{"a": 1}}.', ("company-name",)),
         ('JSON such as {"a": {}} and {single} stay.', ()),
     ],
 )

@@ -170,6 +170,25 @@ def test_nested_models_keep_their_titles() -> None:
     assert "title" not in fn.parameters
 
 
+class Book(BaseModel):
+    title: str = "Untitled"
+
+
+def test_defaults_keep_their_titles() -> None:
+    """A default is a value and no schema."""
+
+    @tool
+    def fn(book: Book = Book()) -> str:  # noqa: B008  # pydantic copies it
+        """Do it.
+
+        Args:
+            book: What it is.
+        """
+        return ""
+
+    assert fn.parameters["properties"]["book"]["default"] == {"title": "Untitled"}
+
+
 def test_descriptions() -> None:
     """The docstring is the tool's description, its `Args:` the parameters', over several lines."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from worker.live import LiveHub
 
 
 @pytest.mark.parametrize(
-    ("done", "total"), [(float("nan"), None), (float("inf"), None), (1, float("nan"))]
+    ("done", "total"),
+    [(float("nan"), None), (float("inf"), None), (1, float("nan")), ("x", None), (10**400, None)],
 )
-async def test_progress_that_is_no_number(done: float, total: float | None) -> None:
-    """It is left out, so that it breaks nobody's stream."""
+async def test_progress_that_is_no_number(done: Any, total: float | None) -> None:
+    """It is left out, so that it breaks neither the tool nor anybody's stream."""
     hub = LiveHub(interval_s=0)
     with hub.running("key", "run"):
         report = hub.reporter("key", "run", "1.0")
@@ -26,6 +28,17 @@ async def test_progress_that_is_no_number(done: float, total: float | None) -> N
             first = await anext(watching)
     [progress] = [item for item in first if isinstance(item, ToolCallProgress)]
     assert (progress.done, progress.total) == (2, 4)
+
+
+async def test_progress_with_half_a_character() -> None:
+    """A name of a file may have bytes that are no text."""
+    hub = LiveHub(interval_s=0)
+    with hub.running("key", "run"):
+        hub.reporter("key", "run", "1.0")(1, None, "caf\udce9.txt")
+        await asyncio.sleep(0)
+        async with aclosing(hub.watch("key", "run")) as watching:
+            [progress] = await anext(watching)
+    assert "caf\ufffd.txt" in LIVE_ITEM.dump_json(progress).decode()
 
 
 def test_lines_of_a_newer_worker() -> None:

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from shared.contract import RunOrder
 from shared.events import ANY_EVENT, MessageCompleted, ToolCallCompleted, ToolCallStarted
-from shared.protocol import InputMessage, Limits, Run, RunError, Usage
+from shared.protocol import Engine, InputMessage, Limits, Run, RunError, RunErrorType, Usage
 from tests.fakes.steps import (
     NOON,
     FakeSteps,
@@ -388,6 +388,9 @@ async def test_arguments_that_are_too_much() -> None:
 # Faults.
 
 
+FAILURE = "model-unavailable: no answer"
+
+
 async def test_a_fault_is_waited_out() -> None:
     """After a fault that may pass the run sleeps durably and asks again, as the next attempt."""
     steps = FakeSteps(model=[model_fault(2.5), model_fault(4, at_s=6), answer("Done.", at_s=12)])
@@ -397,6 +400,21 @@ async def test_a_fault_is_waited_out() -> None:
     assert [(call.turn, call.attempt) for call in steps.calls] == [(1, 1), (1, 2), (1, 3)]
     assert run.usage.model_calls == 1
     assert [event.type for event in steps.events].count("turn.started") == 1
+    said = [(shown.turn, shown.engine) for shown in steps.saved if shown.engine]
+    assert said == [
+        (1, Engine(attempts=1, last_failure=FAILURE, next_retry_at=after(4.5))),
+        (1, Engine(attempts=2, last_failure=FAILURE, next_retry_at=after(10))),
+    ]
+    assert run.engine is None
+
+
+async def test_malformed_answers_are_counted_alone() -> None:
+    """A provider that was away for a while does not use up the tries of an answer."""
+    kinds: list[RunErrorType] = ["model-unavailable", "model-malformed"] * 2
+    faults = [model_fault(1, kind=kind, at_s=2 * at) for at, kind in enumerate(kinds, start=1)]
+    steps = FakeSteps(model=[*faults, answer("Done.", at_s=20)])
+    assert (await play(steps)).status == "completed"
+    assert [call.malformed for call in steps.calls] == [0, 0, 1, 1, 2]
 
 
 async def test_the_budget_of_retries() -> None:
