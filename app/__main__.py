@@ -1,5 +1,6 @@
 """`python -m app` serves the HTTP interface."""
 
+import argparse
 import socket
 import sys
 from contextlib import suppress
@@ -31,6 +32,10 @@ class _Server(uvicorn.Server):
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
+    argparse.ArgumentParser(
+        prog="python -m app",
+        description="Serve the HTTP interface. Settings come from the environment and .env.",
+    ).parse_args()
     try:
         settings = read_settings(AppSettings)
         configure_logging(settings.log_level, as_json=settings.log_json)

@@ -103,7 +103,9 @@ class Tool(Generic[P, R]):
         Raises:
             pydantic.ValidationError: The text is not JSON, or does not fit the signature.
         """
-        parsed = self.arguments.model_validate_json(arguments or "{}")
+        # Some models write `null` where they have nothing to say.
+        given = arguments if arguments.strip() not in ("", "null") else "{}"
+        parsed = self.arguments.model_validate_json(given)
         return {
             str(info.alias): getattr(parsed, name)
             for name, info in type(parsed).model_fields.items()
@@ -269,9 +271,14 @@ def _parameters(
                 "a tool takes no *args, **kwargs or positional-only parameters"
             )
         if parameter.name not in hints:
+            likely = "ToolContext" if parameter.name == "context" else "str"
             raise DefinitionError(
                 f"tool {name}: parameter {parameter.name!r} has no type hint; "
-                f"write `{parameter.name}: str`, or what it is"
+                f"write `{parameter.name}: {likely}`, or what it is"
+            )
+        if ToolContext in typing.get_args(hints[parameter.name]):
+            raise DefinitionError(
+                f"tool {name}: its context is always there; write `{parameter.name}: ToolContext`"
             )
         if hints[parameter.name] is ToolContext:
             if context:

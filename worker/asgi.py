@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from shared.logging import get_logger
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+_logger = get_logger()
 
 
 def ending_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
@@ -25,9 +28,14 @@ def ending_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
         return event
 
     async def say(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            await ended.wait()
-        await send(message)
+        if message["type"] != "http.response.body" or message.get("more_body"):
+            return await send(message)
+        await ended.wait()
+        try:
+            await send(message)
+        except RuntimeError as error:
+            # hypercorn closes the connection and can't wait for its next request any more.
+            _logger.debug("connection_closed", reason=str(error))
 
     return hear, say
 

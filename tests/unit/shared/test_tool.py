@@ -244,7 +244,7 @@ def test_no_parameters() -> None:
         return ""
 
     assert now.parameters == {"additionalProperties": False, "properties": {}, "type": "object"}
-    assert now.parse("") == now.parse("{}") == {}
+    assert now.parse("") == now.parse("{}") == now.parse(" null ") == {}
 
 
 # The decorated function.
@@ -361,6 +361,16 @@ def fn_positional(value: str, /) -> str:
         value: What.
     """
     return value
+
+
+def fn_with_a_context_without_hint(context) -> str:  # pyright: ignore[reportMissingParameterType]
+    """Do it."""
+    return ""
+
+
+def fn_with_an_optional_context(context: ToolContext | None = None) -> str:
+    """Do it."""
+    return ""
 
 
 def fn_with_two_contexts(first: ToolContext, second: ToolContext) -> str:
@@ -531,6 +541,8 @@ fn_with_a_broken_hint.__annotations__["value"] = "list["
         (fn_without_args, "does not describe value, other; add a line under `Args:`"),
         (fn_with_an_empty_line, "`value: What it means.`"),
         (fn_without_hint, "write `value: str`"),
+        (fn_with_a_context_without_hint, "write `context: ToolContext`"),
+        (fn_with_an_optional_context, "write `context: ToolContext`"),
         (fn_with_args, r"takes no \*args"),
         (fn_with_kwargs, r"takes no \*args, \*\*kwargs"),
         (fn_positional, "positional-only"),
