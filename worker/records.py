@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.protocol import Message, RunError, Time, Usage
 
-JOURNAL_VERSION = 2
+JOURNAL_VERSION = 3
 
 
 class Record(BaseModel):

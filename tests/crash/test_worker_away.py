@@ -173,7 +173,7 @@ def test_run_in_the_middle(
         assert run["engine"]["attempts"] >= 1
         assert run["messages"] is None
         assert {**run, **unknown} == {**before, **unknown}
-        assert (run["status"], run["turn"], run["thread_id"]) == ("running", 1, thread_id)
+        assert (run["status"], run["turn"], run["thread_id"]) == ("running", 2, thread_id)
         assert answer.elapsed.total_seconds() < 2.5
     assert [answer.status_code for answer in answers] == [200, 202, 202]
     stack.start_worker()

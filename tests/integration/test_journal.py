@@ -24,7 +24,7 @@ from worker.records import (
     StoredMessage,
     ToolRecord,
 )
-from worker.thread_state import Finish, Head, Join
+from worker.thread_state import Finish, Handed, Head, Join
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -38,6 +38,7 @@ _RECORDS: dict[str, Any] = {
     "SteeringMessage": SteeringMessage,
     "StoredMessage": StoredMessage,
     "Head": Head,
+    "Handed": Handed,
     "Join": Join,
     "Finish": Finish,
 }
