@@ -4,16 +4,23 @@ import ipaddress
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import HttpAddress, SharedSettings
 from shared.settings_errors import FromJson
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Seconds = Annotated[float, Field(gt=0)]
+
+
+def _origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be an origin such as https://example.org")
+    return origin
 
 
 class AppSettings(SharedSettings):
@@ -33,7 +40,7 @@ class AppSettings(SharedSettings):
     """Serve without keys on an address that others can reach."""
     streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
-    cors_origins: FromJson[list[str]] = Field(
+    cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
         default_factory=list[str], examples=['["https://example.org"]']
     )
     """Web pages that may call the app from a browser."""

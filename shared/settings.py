@@ -1,5 +1,6 @@
 """What both processes read from the environment and `.env`, without a prefix."""
 
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.registry import Registry, load_registry
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
+_VERSION = re.compile(r"/v\d+/?$")
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
 def _as_level(value: Any) -> Any:
@@ -19,6 +22,12 @@ def _as_level(value: Any) -> Any:
 def _http(url: str) -> str:
     if not _is_address(url, "http", "https"):
         raise ValueError("must be an address such as http://127.0.0.1:8080")
+    return url
+
+
+def _without_version(url: str) -> str:
+    if _VERSION.search(url):
+        raise ValueError("must be the worker's address without the /v… of a journal version")
     return url
 
 
@@ -35,6 +44,12 @@ def _is_address(url: str, *schemes: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix") and port != 0
+
+
+def _prefix(prefix: str) -> str:
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ValueError("must begin with a letter and go on with letters, digits, . _ and -")
+    return prefix
 
 
 HttpAddress = Annotated[str, AfterValidator(_http)]
@@ -60,7 +75,9 @@ class SharedSettings(BaseSettings):
     """The module whose list `agents` both processes serve."""
     model: str = Field(default=DEFAULT_MODEL, validation_alias="MODEL")
     """The model of agents that name none, as a litellm model string."""
-    service_prefix: str = Field(default="", validation_alias="SERVICE_PREFIX")
+    service_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        default="", validation_alias="SERVICE_PREFIX"
+    )
     """Put before each Restate service's name, so that two teams can share a cluster."""
     restate_ingress_url: HttpAddress = Field(
         default="http://127.0.0.1:8080", validation_alias="RESTATE_INGRESS_URL"
@@ -68,7 +85,9 @@ class SharedSettings(BaseSettings):
     restate_admin_url: HttpAddress = Field(
         default="http://127.0.0.1:9070", validation_alias="RESTATE_ADMIN_URL"
     )
-    worker_url: HttpAddress = Field(default="http://127.0.0.1:9081", validation_alias="WORKER_URL")
+    worker_url: Annotated[HttpAddress, AfterValidator(_without_version)] = Field(
+        default="http://127.0.0.1:9081", validation_alias="WORKER_URL"
+    )
     """Where Restate reaches the worker, without a path."""
     stream_secret: SecretStr | None = Field(default=None, validation_alias="STREAM_SECRET")
     """Lets the app in where the worker serves live events; else only the same machine may."""

@@ -69,6 +69,7 @@ _STARTED: Responses = {
     ),
 }
 _RESULT: Responses = {
+    200: {"headers": headers(Location=_RUN_PATH, Preference_Applied=_APPLIED)},
     **accepted(Location=_RUN_PATH, Preference_Applied=_APPLIED),
     **_RUN_PROBLEMS,
 }
@@ -169,7 +170,10 @@ async def get_events(
     "/runs/{run_id}/cancel",
     response_model=Run,
     status_code=202,
-    responses=problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
+    responses={
+        **accepted(Location=_RUN_PATH),
+        **problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
+    },
 )
 async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
     """Cancel the run, wherever it is."""
@@ -190,7 +194,10 @@ async def cancel_run(run_id: RunId, request: Request, tenant: Tenant) -> Respons
     "/runs/{run_id}/resume",
     response_model=Run,
     status_code=202,
-    responses=problems(UnknownRun, RunNotPaused, AdminUnavailable, InvalidRequest, *BEHIND),
+    responses={
+        **accepted(Location=_RUN_PATH),
+        **problems(UnknownRun, RunNotPaused, AdminUnavailable, InvalidRequest, *BEHIND),
+    },
 )
 async def resume_run(run_id: RunId, request: Request, tenant: Tenant) -> Response:
     """Let a paused run try again."""

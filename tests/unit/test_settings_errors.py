@@ -100,6 +100,31 @@ def lines(*kinds: type[BaseSettings]) -> list[str]:
             "http://127.0.0.1:x",
             "WORKER_URL must be an address such as http://127.0.0.1:8080",
         ),
+        (
+            WorkerSettings,
+            "WORKER_URL",
+            "http://worker:9081/v3",
+            "WORKER_URL must be the worker's address without the /v… of a journal version",
+        ),
+        (
+            WorkerSettings,
+            "SERVICE_PREFIX",
+            "team a",
+            "SERVICE_PREFIX must begin with a letter and go on with letters, digits, . _ and -",
+        ),
+        (
+            AppSettings,
+            "APP_WORKER_URL",
+            "worker:9081",
+            "APP_WORKER_URL must be an address such as http://127.0.0.1:8080",
+        ),
+        (
+            AppSettings,
+            "APP_CORS_ORIGINS",
+            '["https://example.org/"]',
+            "APP_CORS_ORIGINS[0] must be an origin such as https://example.org; write it like "
+            + EXAMPLES["APP_CORS_ORIGINS"],
+        ),
         (LocalSettings, "RESTATE_NODE_PORT", "x", "RESTATE_NODE_PORT must be a whole number"),
     ],
 )
