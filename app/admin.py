@@ -214,7 +214,7 @@ class Admin:
         except TimeoutError:
             raise _unavailable(f"did not answer within {timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            _logger.warning("admin_not_reached", url=self._url, reason=repr(error))
+            _logger.debug("admin_not_reached", url=self._url, reason=repr(error))
             raise _unavailable("can't be reached at RESTATE_ADMIN_URL") from error
 
 

@@ -306,7 +306,7 @@ class Ingress:
         if not isinstance(run, Unknown):
             try:
                 same = not order.repeatable or (await self.same(order, 0)).answer != "different"
-            except (RestateUnavailable, WorkerUnavailable):
+            except RestateUnavailable:
                 raise maybe_accepted(order.run_id) from None
             return SubmitAnswer(outcome="known", same_body=same)
         if submit.status != _NOT_READY:

@@ -131,10 +131,10 @@ class Listings:
         query = runs_query(self._prefix, tenant, wanted, limit + 1, after)
         found = await self._admin.query(_RunRow, query, _TIMEOUT_S)
         rows, next_cursor = _cut(found, limit)
-        # For a moment, a run is there twice: its thread has sent it, and not yet said so.
-        each = {row.name: row for row in sorted(rows, key=lambda row: row.thread_key is None)}
-        states = await self._states({row.service_key: row.partition_key for row in each.values()})
-        runs = [_run(row, states.get(row.name)) for row in each.values()]
+        # A key that was given with two bodies while no worker was there: the first one counts.
+        each = {row.name: row for row in rows}.values()
+        states = await self._states({row.service_key: row.partition_key for row in each})
+        runs = [_run(row, states.get(row.name)) for row in each]
         # A run may have changed its status between the two queries.
         fitting = [run for run in runs if wanted.status in (None, run.status)]
         fitting.sort(key=lambda run: run.created_at or _LONG_AGO, reverse=True)
@@ -182,28 +182,43 @@ def runs_query(
         conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
     if wanted.status:
         conditions.append(f"{_STATUS} = {sql_text(wanted.status)}")
-    which = " AND ".join(conditions)
-    if wanted.status in (None, "queued"):
-        which = f"({which} OR {_is_submission(prefix, tenant, wanted)})"
-    submitted = "CASE WHEN i.target_handler_name = 'submit' THEN"
-    run_id = "split_part(i.idempotency_key, ':', 1)"
-    name = f"concat({sql_text(key_of(tenant, ''))}, {run_id})"
-    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
     needs_state = wanted.thread_id or wanted.status
-    return f"""
-        SELECT * FROM (
-            SELECT i.partition_key, i.status, i.created_at,
-                   {submitted} {name} ELSE i.target_service_key END AS service_key,
-                   {submitted} i.target_service_key END AS thread_key,
-                   i.completion_failure, e.retry_count, e.last_failure, e.next_retry_at
+    found = f"""
+            SELECT {_ENGINE_COLUMNS}, i.target_service_key AS service_key,
+                   CAST(NULL AS VARCHAR) AS thread_key
             FROM sys_invocation_status i
             LEFT JOIN sys_invocation_state e ON e.id = i.id
             {_WITH_STATE if needs_state else ""}
-            WHERE {which}
-        )
+            WHERE {" AND ".join(conditions)}
+    """  # noqa: S608  # values are written by sql_text
+    if wanted.status in (None, "queued"):
+        found += f"UNION ALL {_submissions_query(prefix, tenant, wanted)}"
+    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
+    return f"""
+        SELECT * FROM ({found})
         WHERE {later}
         ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:
+    """Select the runs that their threads have not seen yet; `Ingress.submit` names them so."""
+    thread = sql_text(key_of(tenant, wanted.thread_id or ""))
+    agent = sql_text(f"{wanted.agent}." if wanted.agent else "")
+    name = f"concat({sql_text(key_of(tenant, ''))}, split_part(i.idempotency_key, ':', 1))"
+    key = "i.target_service_key"
+    return f"""
+            SELECT {_ENGINE_COLUMNS}, {name} AS service_key, {key} AS thread_key
+            FROM sys_invocation_status i
+            LEFT JOIN sys_invocation_state e ON e.id = i.id
+            WHERE i.target_service_name = {sql_text(thread_service(prefix))}
+                AND i.target_handler_name = 'submit' AND i.status <> 'completed'
+                AND {f"{key} = {thread}" if wanted.thread_id else f"starts_with({key}, {thread})"}
+                AND starts_with(i.idempotency_key, {agent})
+                AND {name} NOT IN (
+                    SELECT {key} FROM sys_invocation_status i WHERE {_is_run(prefix, tenant)}
+                )
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -256,21 +271,6 @@ def _is_run(prefix: str, tenant: str) -> str:
     )
 
 
-def _is_submission(prefix: str, tenant: str, wanted: RunFilter) -> str:
-    """Tell the runs that their threads have not seen yet; `Ingress.submit` names them so."""
-    thread = sql_text(key_of(tenant, wanted.thread_id or ""))
-    agent = sql_text(f"{wanted.agent}." if wanted.agent else "")
-    key = "i.target_service_key"
-    return " AND ".join(
-        (
-            f"i.target_service_name = {sql_text(thread_service(prefix))}",
-            "i.target_handler_name = 'submit' AND i.status <> 'completed'",
-            f"{key} = {thread}" if wanted.thread_id else f"starts_with({key}, {thread})",
-            f"starts_with(i.idempotency_key, {agent})",
-        )
-    )
-
-
 def _comes_after(time: str, key: str, tenant: str, after: Cursor) -> str:
     at = f"TIMESTAMP {sql_text(after.at.isoformat())}"
     name = sql_text(key_of(tenant, after.name))
@@ -282,6 +282,8 @@ def _text_in(json: str, field: str) -> str:
     return f"split_part(split_part({json}, '\"{field}\":\"', 2), '\"', 1)"
 
 
+_ENGINE_COLUMNS = """i.partition_key, i.status, i.created_at, i.completion_failure,
+                   e.retry_count, e.last_failure, e.next_retry_at"""
 # The first fields of a state are names and never free text, so the first `status` is the run's.
 _SAID = _text_in("s.value_utf8", "status")
 _SAME_KEY = "s.service_name = i.target_service_name AND s.service_key = i.target_service_key"

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
@@ -22,8 +23,11 @@ from shared.errors import (
 )
 from shared.logging import get_logger
 from shared.names import agent_of, derived_run_id, new_run_id
-from shared.protocol import InputMessage, Run, RunError, StartRun, TextPart
+from shared.protocol import FilePart, ImagePart, InputMessage, Run, RunError, StartRun, TextPart
 
+# `gs:` is Google's storage, which its models read themselves.
+_IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
+_FILE_URL = re.compile(r"data:.", re.IGNORECASE)
 _RETURN_TIMEOUT_S = 2.0
 # A worker that takes longer may be away.
 _PATIENCE_S = 0.3
@@ -86,7 +90,8 @@ def make_order(
 
 def hash_of(body: BaseModel) -> str:
     """Return what tells two bodies apart; the order of names in an object says nothing."""
-    text = json.dumps(body.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    given = body.model_dump(exclude_defaults=True)  # a field that is added later changes nothing
+    text = json.dumps(body.model_dump(mode="json", include=set(given)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -104,7 +109,8 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
     """Return an input as messages.
 
     Raises:
-        InvalidRequest: A message says nothing, which providers refuse in ways of their own.
+        InvalidRequest: A message says nothing, or has a file that no provider can read; each
+            refuses those in ways of its own.
     """
     messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
     for message in messages:
@@ -114,6 +120,13 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
             raise InvalidRequest.at(
                 ("body.input", "a message says nothing; give each a text or a file")
             )
+        for part in parts:
+            if isinstance(part, ImagePart) and not _IMAGE_URL.match(part.url):
+                raise InvalidRequest.at(
+                    ("body.input", "an image's url begins with https:, http: or data:image/")
+                )
+            if isinstance(part, FilePart) and not _FILE_URL.match(part.url):
+                raise InvalidRequest.at(("body.input", "a file's url begins with data:"))
     return messages
 
 
@@ -138,7 +151,9 @@ def broken_run(run_id: str, run: Run | None, broken: Broken) -> Run:
         if broken.killed
         else RunError(type="internal", message=broken.reason, retryable=False)
     )
-    return known.model_copy(update={"status": "failed", "waiting_for": None, "error": error})
+    return known.model_copy(
+        update={"status": "failed", "waiting_for": None, "engine": None, "error": error}
+    )
 
 
 def is_broken(run: Run) -> bool:
@@ -240,21 +255,23 @@ class RunReader:
             UnknownRun: There is none, or it is no longer kept.
             WorkerUnavailable: Neither worker nor admin API answers.
         """
+        if submission := await self.submission(tenant, run_id):
+            return submission
+        # Its thread may have sent it just now: while it is on its way, it is at neither place.
         loop = asyncio.get_running_loop()
         deadline, delay_s = loop.time() + _ARRIVAL_TIMEOUT_S, _ARRIVAL_POLL_S
-        while True:
-            if submission := await self.submission(tenant, run_id):
+        while isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
+            if loop.time() < deadline:
+                await asyncio.sleep(delay_s)
+                delay_s *= 2
+            elif submission := await self.submission(tenant, run_id):
                 return submission
-            if not isinstance(await self._ingress.outcome(tenant, run_id), Unknown):
-                return None
-            # Its thread may have sent it just now: while it is on its way, it is at neither place.
-            if loop.time() > deadline:
+            else:
                 raise UnknownRun(
                     f"There is no run {run_id}, or it is no longer kept (RUN_RETENTION_S), or no "
                     "worker has its agent any more."
                 )
-            await asyncio.sleep(delay_s)
-            delay_s *= 2
+        return None
 
     async def submission(self, tenant: str, run_id: str) -> Submission | None:
         """Return the run if it waits to be seen by its thread.

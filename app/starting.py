@@ -96,7 +96,8 @@ async def _start_on_thread(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
     order = await _unless_dead(parts, order)
-    answer = await parts.ingress.submit(order, wait_s, trace)
+    with _naming(order.run_id, WorkerUnavailable):
+        answer = await parts.ingress.submit(order, wait_s, trace)
     with _naming(order.run_id):
         if isinstance(answer, Pending):
             return await _undecided(parts, order)

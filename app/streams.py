@@ -197,4 +197,5 @@ class _CommittedLog:
             except (RestateUnavailable, WorkerUnavailable):
                 return  # asked again
         self.ended = True
-        yield terminal_event(broken_run(self._run_id, self._run, broken), self.seq + 1)
+        if self._run is None or not self._run.ended:  # else it had just committed its end
+            yield terminal_event(broken_run(self._run_id, self._run, broken), self.seq + 1)

@@ -3,7 +3,7 @@
 import getpass
 import json
 import sys
-import termios
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -69,8 +69,7 @@ def _decide(client: Client, run_id: str, call: Approval) -> bool:
     """Ask until the call is decided on; False if that is left for later."""
     if not console.is_terminal:  # else the line above says it
         say(f"{call.name} {as_text(call.arguments)}")
-    # What was typed before the question is no answer to it.
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    _forget_what_was_typed()
     while decision := _ask(call):
         try:
             client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
@@ -82,6 +81,14 @@ def _decide(client: Client, run_id: str, call: Approval) -> bool:
                 continue
         return True
     return False
+
+
+def _forget_what_was_typed() -> None:
+    """Drop what was typed before a question: it is no answer to it."""
+    with suppress(ImportError):  # Windows has no such terminals
+        import termios  # noqa: PLC0415
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _ask(call: Approval) -> Decision | None:

@@ -64,6 +64,7 @@ class RunStream:
         self.seen = after
         self.announce: Callable[[str], None] | None = None
         """Called once, with the run's id, as soon as the server has told it."""
+        self._announced = after > 0
         self._client = client
         self._ended = False
 
@@ -94,9 +95,9 @@ class RunStream:
             self._check(response)
             patience.answered()
             self.run_id = self.run_id or response.headers["location"].rpartition("/")[2]
-            announce, self.announce = self.announce, None
-            if announce:
-                announce(self.run_id)
+            if self.announce and not self._announced:
+                self._announced = True
+                self.announce(self.run_id)
             for sent in EventSource(response).iter_sse():
                 # A comment, or a field without an event, has no data.
                 received = _parse(sent) if sent.data else None

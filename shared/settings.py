@@ -4,13 +4,22 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.registry import Registry, load_registry
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
 _VERSION = re.compile(r"/v\d+/?$")
+# Without these everybody is let in: an empty one is more likely a secret that is missing.
+_NEVER_EMPTY = frozenset({"keys", "identity_keys", "identity_keys_file"})
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
@@ -65,7 +74,6 @@ class SharedSettings(BaseSettings):
     # An error that shows what it was given would show keys.
     model_config = SettingsConfigDict(
         env_file=".env",
-        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -98,6 +106,12 @@ class SharedSettings(BaseSettings):
     log_level: LogLevel = Field(default="INFO", validation_alias="LOG_LEVEL")
     log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
     """JSON lines; by default unless the log goes to a terminal."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take a line that nobody filled in for none, unless it would open a door."""
+        return {name: v for name, v in given.items() if v != "" or name in _NEVER_EMPTY}
 
     def stream_key(self) -> str | None:
         """Return what app and worker show each other on the channel of live events."""

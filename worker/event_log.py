@@ -15,6 +15,7 @@ _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 _BYTES = BytesSerde()
 # One answer of a handler can't have more than 32 MiB, and the app waits for it.
 _PAGE_BYTES = 4 * 1024 * 1024
+_PAGE_EVENTS = 1000
 _AT_ONCE = 64
 
 
@@ -31,7 +32,7 @@ async def read_page(ctx: WorkflowSharedContext, after: int, run: Run | None) -> 
     async for event, event_size in _events(seqs, ctx):
         events.append(event)
         size += event_size
-        if size > _PAGE_BYTES:
+        if size > _PAGE_BYTES or len(events) == _PAGE_EVENTS:
             break
     return EventPage(events=events, run=run, more=len(events) < len(seqs))
 

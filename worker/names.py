@@ -35,6 +35,9 @@ ACCEPTED = "accepted"
 TURN = "turn"
 CANCEL = "cancel"
 
+# steps of handlers beside the run
+CHECK_ARGUMENTS = "check arguments"
+
 _STEP_NAME_CHARS = 80
 
 

@@ -20,7 +20,7 @@ from shared.contract import (
     SteerOrder,
 )
 from shared.protocol import Approval, Resolution, Run
-from worker.names import RUN_KEY, TAKEN_KEY, decision_promise, inbox_promise
+from worker.names import CHECK_ARGUMENTS, RUN_KEY, TAKEN_KEY, decision_promise, inbox_promise
 from worker.serde import JsonSerde
 from worker.text import mended
 from worker.tools import call_safely, text_of
@@ -47,7 +47,7 @@ async def take_decision(
     decision = order.decision
     if decision.arguments is not None:
         check = RunOptions(serde=_FAULTS)
-        if faults := await ctx.run_typed("check arguments", _check, check, agent, approval, order):
+        if faults := await ctx.run_typed(CHECK_ARGUMENTS, _check, check, agent, approval, order):
             return DecideAnswer(outcome="invalid", faults=faults)
     resolution = Resolution(
         call_id=order.call_id,

@@ -225,6 +225,7 @@ def build_thread_watch(prefix: str) -> Service:
         thread_watch_service(prefix),
         description="Waits for a run that has the turn while others wait.",
         journal_retention=NO_JOURNAL,
+        # A watch that was killed can be sent again, under the same key.
         idempotency_retention=NO_JOURNAL,
         ingress_private=True,
         invocation_retry_policy=WRITE_POLICY,

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Path, Request, Response
 
 from app.auth import KeyedRoute, Tenant
 from app.cursors import Cursor, CursorText, Limit, position
+from app.ingress import Ingress
 from app.openapi import BEHIND, problems
+from app.outcomes import Broken
 from app.parts import AppParts
-from app.runs import RunReader
 from shared.contract import HistoryQuestion, ThreadStatus
 from shared.errors import AdminUnavailable, InvalidRequest, ThreadBusy, UnknownThread
 from shared.names import THREAD_ID
@@ -38,8 +39,9 @@ async def get_thread(thread_id: ThreadPath, request: Request, tenant: Tenant) ->
     status = await parts.ingress.thread_status(tenant, thread_id)
     if status is None:
         raise _unknown(thread_id)
-    dead = await _dead_holder(parts.reader, tenant, status)
+    dead = status.run_id is not None and await parts.reader.is_dead(tenant, status.run_id)
     if dead:
+        # Its thread learns of it when told.
         await parts.ingress.tend_thread(tenant, thread_id)
     run_id = None if dead else status.run_id
     return Thread(
@@ -77,7 +79,7 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
     """Forget the conversation, unless a run has the turn."""
     parts = AppParts.of(request)
     status = await parts.ingress.thread_status(tenant, thread_id)
-    dead = await _dead_holder(parts.reader, tenant, status) if status else None
+    dead = status and await _killed_holder(parts.ingress, tenant, status)
     answer = await parts.ingress.delete_thread(tenant, thread_id, dead)
     if answer.outcome == "unknown":
         raise _unknown(thread_id)
@@ -88,10 +90,11 @@ async def delete_thread(thread_id: ThreadPath, request: Request, tenant: Tenant)
     return Response(status_code=204)
 
 
-async def _dead_holder(reader: RunReader, tenant: str, status: ThreadStatus) -> str | None:
-    """Return the run that has the turn if it was killed: its thread learns of it when told."""
-    run_id = status.run_id
-    return run_id if run_id and await reader.is_dead(tenant, run_id) else None
+async def _killed_holder(ingress: Ingress, tenant: str, status: ThreadStatus) -> str | None:
+    """Return the run that has the turn if it is sure that it was killed."""
+    if status.run_id and isinstance(await ingress.outcome(tenant, status.run_id), Broken):
+        return status.run_id
+    return None
 
 
 def _unknown(thread_id: str) -> UnknownThread:

@@ -147,7 +147,7 @@ def _follow(client: Client, stream: RunStream, view: JsonLines | Screen, *, sett
     """Show a run's events up to its end, and return how it ended."""
     may_ask = sys.stdin.isatty() and isinstance(view, Screen)
     with view:
-        stream.announce = None if stream.seen else view.announce
+        stream.announce = view.announce
         for received in stream:
             view.take(received)
             event = received.event

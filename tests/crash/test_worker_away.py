@@ -37,6 +37,25 @@ def api_without_admin(stack: TestStack) -> Iterator[Api]:
         app.terminate()
 
 
+def test_a_finished_run_that_is_asked_for_again(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """A repeated request that waits for a worker makes no second run in the lists."""
+    model.script(key, [text("ok")])
+    headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
+    run_id = api.start("tester", key, headers, thread_id=thread_id)
+    api.result(run_id)
+    stack.worker.kill()
+    repeated = api.post("tester", key, headers, thread_id=thread_id)
+    assert repeated.status_code == 503
+    assert repeated.headers["location"] == f"/runs/{run_id}"
+    for filters, expected in (({}, ["completed"]), ({"status": "queued"}, [])):
+        items = api.http.get("/runs", params={"thread_id": thread_id, **filters}).json()["items"]
+        assert [item["status"] for item in items] == expected
+    stack.start_worker()
+    assert api.post("tester", key, headers, thread_id=thread_id).json()["run_id"] == run_id
+
+
 def _assert_listed(api: Api, thread_id: str, run_ids: list[str]) -> None:
     """Runs that no worker has seen are listed as they are read."""
     for filters in ({}, {"agent": "tester"}, {"thread_id": thread_id}, {"status": "queued"}):

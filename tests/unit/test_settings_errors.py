@@ -197,6 +197,34 @@ def test_an_empty_value_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> N
     assert read_settings(WorkerSettings) == before
 
 
+def test_an_empty_value_stands_for_none_in_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who sets a variable to nothing for one command switches off what `.env` says."""
+    (tmp_path / ".env").write_text("SERVICE_PREFIX=team\nMODEL=openai/other\n")
+    assert read_settings(AppSettings).service_prefix == "team"
+    monkeypatch.setenv("SERVICE_PREFIX", "")
+    assert read_settings(AppSettings).service_prefix == ""
+    assert read_settings(AppSettings).model == "openai/other"
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable"),
+    [
+        (AppSettings, "APP_KEYS"),
+        (WorkerSettings, "WORKER_IDENTITY_KEYS"),
+        (WorkerSettings, "WORKER_IDENTITY_KEYS_FILE"),
+    ],
+)
+def test_an_empty_secret(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BaseSettings], variable: str
+) -> None:
+    """A secret that got lost on its way opens no door."""
+    monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("APP_ALLOW_NO_KEYS", "true")
+    assert variable in lines(kind)[0]
+
+
 @pytest.mark.parametrize("url", ["redis://h", "rediss://u:p@h:1/2", "unix:///tmp/redis.sock"])
 def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Every kind of address that the client knows is taken."""

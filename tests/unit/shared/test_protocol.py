@@ -37,17 +37,6 @@ def test_bodies(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "url"),
-    [("image", "nonsense"), ("image", "data:text/plain,x"), ("file", "https://x/y.pdf")],
-)
-def test_parts_that_no_provider_takes(kind: str, url: str) -> None:
-    """An address that can't work is refused here, not by the provider days later."""
-    message = {"role": "user", "content": [{"type": kind, "url": url}]}
-    with pytest.raises(ValidationError, match=f"{kind}.url"):
-        StartRun.model_validate({"input": [message]})
-
-
-@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"input": None}, "input.str"),
