@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.api import Api, assert_events_are_whole
+from tests.fakes.api import Api, TestStack, assert_events_are_whole, wait_until
 from tests.fakes.model_server import ScriptedModel
 from tests.fakes.script import Ending, attempts, call, cut, fault, text
 
@@ -60,3 +60,19 @@ def test_refused_key_names_the_variable(api: Api, model: ScriptedModel, key: str
     message = api.run("tester", key)["error"]["message"]
     assert "OPENAI_API_KEY" in message
     assert "WORKER_PROVIDERS" in message
+
+
+def test_a_model_that_stays_away(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A run says what holds it up, and no longer once it was killed."""
+    model.script(key, [attempts(fault(429, {}, {"retry-after": "300"}), text("never"))])
+    run_id = api.start("tester", key)
+    engine = wait_until(lambda: (api.get(run_id)["engine"] or {}).get("next_retry_at"), "a retry")
+    assert engine > api.get(run_id)["created_at"]
+    held_up = api.get(run_id)["engine"]
+    assert held_up["last_failure"].startswith("model-unavailable: ")
+    [listed] = [r for r in api.http.get("/runs").json()["items"] if r["run_id"] == run_id]
+    assert listed["engine"] == held_up
+    stack.administer(run_id, "kill")
+    assert api.wait_for_status(run_id, "failed")["engine"] is None

@@ -5,7 +5,7 @@ from typing import Any
 from app.outcomes import Broken, Pending
 from app.streams import _CommittedLog
 from shared.contract import EventPage
-from shared.events import AnyEvent, RunQueued, RunStarted, TurnStarted
+from shared.events import AnyEvent, RunCompleted, RunQueued, RunStarted, TurnStarted
 from shared.protocol import Run
 
 RUN = Run(run_id="r", agent="a", status="running")
@@ -41,3 +41,22 @@ async def test_events_that_came_just_before_the_end():
         assert log.ended
     assert told[0] == told[1]
     assert told[0][-1] == (4, "run.failed")
+
+
+async def test_killed_while_it_returns():
+    """A run that had committed its end has one end, whatever came after."""
+    ended = RunCompleted(run_id="r", seq=4, run=RUN.model_copy(update={"status": "completed"}))
+
+    class EndsMeanwhile(KilledMeanwhile):
+        async def events(self, _tenant: str, _run_id: str, after: int) -> EventPage:
+            page = await super().events(_tenant, _run_id, 0)
+            if len(page.events) == 1:
+                return page
+            return EventPage(events=[*page.events[after:], ended], run=ended.run)
+
+    ingress: Any = EndsMeanwhile()
+    log = _CommittedLog(ingress, ingress, "t", "r", 0)
+    told = [(event.seq, event.type) async for event in log.read()]
+    assert log.ended
+    assert told[-1] == (4, "run.completed")
+    assert [seq for seq, _ in told] == [1, 2, 3, 4]

@@ -334,6 +334,17 @@ async def test_input_that_says_nothing(client: Client, said: Any) -> None:
     assert [fault["field"] for fault in document["errors"]] == ["body.input"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [("image", "nonsense"), ("image", "data:text/plain,x"), ("file", "https://x/y.pdf")],
+)
+async def test_parts_that_no_provider_takes(client: Client, kind: str, url: str) -> None:
+    """An address that can't work is refused here, not by the provider much later."""
+    body = {"input": [{"role": "user", "content": [{"type": kind, "url": url}]}]}
+    document = problem(await client.post("/agents/support/runs", json=body), 422, "invalid-request")
+    assert f"{kind}'s url begins with" in document["detail"]
+
+
 async def test_input_of_a_file_alone(client: Client) -> None:
     """An image says something, also beside an empty text."""
     parts = [{"type": "text", "text": ""}, {"type": "image", "url": "https://x/y.png"}]
