@@ -1,11 +1,11 @@
-"""Runs that are at no place for a moment: sent by their threads, and not arrived yet."""
+"""How a run is read: on its way from its thread, and after it was killed."""
 
 from typing import Any
 
 import pytest
 
 import app.runs
-from app.outcomes import Ended, Outcome, Pending, Unknown
+from app.outcomes import Broken, Ended, Outcome, Pending, Unknown
 from app.runs import RunReader
 from shared.errors import UnknownRun, WorkerUnavailable
 from shared.protocol import Run
@@ -65,3 +65,21 @@ async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         await reader(1_000_000).read("t", RUN_ID)
     assert await reader(1_000_000).is_dead("t", RUN_ID)
     assert isinstance(await reader(1_000_000).wait("t", RUN_ID, 10), Unknown)
+
+
+async def test_it_was_killed() -> None:
+    """A decision that a killed run never took in is none: lists and streams don't know of it."""
+    asked: list[dict[str, Any]] = []
+
+    class Killed(OnItsWay):
+        async def outcome(self, _tenant: str, _run_id: str) -> Outcome:
+            return Broken(killed=True, reason="killed")
+
+        async def status(self, tenant: str, run_id: str, **options: Any) -> Run:
+            asked.append(options)
+            return await super().status(tenant, run_id)
+
+    there: Any = Killed(0)
+    run = await RunReader(there, there).read("t", RUN_ID)
+    assert (run.status, run.error and run.error.type) == ("failed", "killed")
+    assert asked == [{"messages": True, "killed": True}]

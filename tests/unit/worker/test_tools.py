@@ -16,7 +16,11 @@ from structlog.testing import LogCapture
 
 import worker.tools
 from shared import Agent, Tool, ToolContext, ToolError, tool
+from shared.contract import DecideOrder
+from shared.protocol import Approval, Decision
+from tests.fakes.steps import NOON
 from worker.interface import PlannedCall
+from worker.people import _check
 from worker.records import ToolRecord
 from worker.tools import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
 
@@ -282,6 +286,14 @@ async def test_validator_that_would_end_the_worker(
     ):
         assert record.is_error
         assert raised.__name__ in record.output
+    agent = Agent(name="support", instructions="Help.", tools=[refund])
+    call = PlannedCall(1, "1.0", "refund", '{"cents": 5}', known=True)
+    assert not (await runner.check(agent, call, context())).needed
+    approval = Approval(call_id="1.0", name="refund", arguments={}, requested_at=NOON)
+    decision = Decision(action="approve", arguments={"cents": 5})
+    decide = DecideOrder(call_id="1.0", decision=decision, at=NOON)
+    [fault] = await _check(agent, approval, decide)
+    assert (fault.field, raised.__name__ in fault.message) == ("body.arguments", True)
 
 
 async def test_exception_without_a_text(runner: ToolRunner, logged: list[Any]) -> None:
