@@ -27,4 +27,4 @@ COPY --from=build /venv /venv
 COPY --from=build /srv /srv
 USER agents
 EXPOSE 8070
-CMD ["python", "-m", "app"]
+CMD ["python", "-m", "outlast_app"]

@@ -23,40 +23,48 @@ help:
 
 .PHONY: demo
 demo: setup ## a run that outlives two crashes of its worker; needs no API key
-	@$(PY) -m dev.demo
+	@$(PY) dev/demo.py
 
 .PHONY: test
-test: setup ## unit, integration and crash tests, against a real Restate server
-	@$(PY) -m pytest -m "not e2e" --numprocesses logical --maxprocesses 4 \
+test: setup-test ## unit, integration and crash tests, against a real Restate server
+	@.venv/bin/pytest -m "not e2e" --numprocesses logical --maxprocesses 4 \
 	  --dist loadscope --no-loadscope-reorder
+
+.PHONY: test-unit
+test-unit: setup-test ## the tests that need no other process than their own
+	@.venv/bin/pytest --quiet tests/unit
 
 ##@ Run without Docker
 
 .PHONY: dev
 dev: setup ## app and worker in one process, with Restate; reloads on change
-	@$(PY) -m dev.reloading
+	@$(PY) -m outlast_local.reloading
 
 .PHONY: up-local
 up-local: setup ## Restate, worker and app in the background (ports and STACK_DIR can be set)
-	@$(PY) -m dev.local up
+	@$(PY) -m outlast_local.background up
 
 .PHONY: down-local
 down-local: setup ## end what up-local started
-	@$(PY) -m dev.local down
+	@$(PY) -m outlast_local.background down
 
 ##@ Develop
 
 .PHONY: setup
-setup: .venv/.synced node_modules/.synced ## install everything into .venv and node_modules
+setup: .venv/.synced node_modules/.synced ## install what the demo and the local stack need
+	@:
+
+.PHONY: setup-test
+setup-test: .venv/.synced-test node_modules/.synced-test ## install what tests and checks need, too
 	@:
 
 .PHONY: format
-format: setup ## format the code and fix what can be fixed
+format: setup-test ## format the code and fix what can be fixed
 	@$(PY) -m ruff check --fix-only --quiet
 	@$(PY) -m ruff format
 
 .PHONY: check
-check: setup ## format, lint, types, imports, locks: what CI and pre-commit run
+check: setup-test ## format, lint, types, imports, locks: what CI and pre-commit run
 	@$(PY) -m ruff format --check --quiet --diff
 	@$(PY) -m ruff check
 	@$(PY) dev/locks.py check
@@ -79,7 +87,7 @@ up: ## start Restate, worker and app; without a provider key, with a demo model
 	fi; \
 	docker compose up --build --wait --remove-orphans; \
 	app=http://$$(docker compose port app 8070); \
-	read -r agent models < <(docker compose exec -T app python -c 'from app.settings import AppSettings; \
+	read -r agent models < <(docker compose exec -T app python -c 'from outlast_app.settings import AppSettings; \
 	  agents = AppSettings().load_registry(); \
 	  print(agents.names()[0], *sorted({agents.model_of(agent) for agent in agents}))'); \
 	echo; \
@@ -103,26 +111,28 @@ register: ## register the worker with Restate: the one in Docker if it is up, el
 	  docker start --attach "$$(docker compose ps --all --quiet register)"; \
 	else \
 	  $(MAKE) --no-print-directory setup; \
-	  $(PY) -m dev.local register; \
+	  $(PY) -m outlast_local.background register; \
 	fi
 
 .PHONY: test-e2e
-test-e2e: setup ## try the containers on a real engine: start, kill, restart
-	@$(PY) -m pytest -m e2e tests/e2e
+test-e2e: setup-test ## try the containers on a real engine: start, kill, restart
+	@.venv/bin/pytest -m e2e tests/e2e
 
 ##@ Maintain
 
+# Ours are installed from the workspace, never from an index: no lock names them.
+OURS = outlast outlast-app outlast-cli outlast-local outlast-worker example-agents
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  $(if $(UPGRADE),--upgrade)
+  $(addprefix --no-emit-package ,$(OURS)) $(if $(UPGRADE),--upgrade)
+COMPILE_PART = $(COMPILE) --constraints requirements/dev.txt --no-annotate
 
 .PHONY: lock
 lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(COMPILE) --group bootstrap --output-file requirements/uv.txt
 	@$(COMPILE) --group dev --output-file requirements/dev.txt
-	@for group in app worker; do \
-	  $(COMPILE) --group $$group --constraints requirements/dev.txt --no-annotate \
-	    --output-file requirements/$$group.txt; \
-	done
+	@$(COMPILE_PART) local/pyproject.toml --output-file requirements/local.txt
+	@$(COMPILE_PART) app/pyproject.toml cli/pyproject.toml --output-file requirements/app.txt
+	@$(COMPILE_PART) worker/pyproject.toml --extra litellm --output-file requirements/worker.txt
 	@$(if $(UPGRADE),rm -f package-lock.json)
 	@npm install --package-lock-only --loglevel=error
 	@$(PY) dev/locks.py stamp
@@ -150,15 +160,34 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-.venv/.synced: .venv/.uv requirements/dev.txt
-	@$(UV) pip sync --python $(PY) --require-hashes --compile-bytecode --quiet requirements/dev.txt
-	@$(UV) pip install --python $(PY) --offline --no-deps --quiet --editable .
+# Tests and checks need more than the demo does: whichever was asked for last in full stays.
+EDITABLE = $(addprefix --editable ,./shared ./app ./worker ./cli ./local ./shared/agents)
+SYNC = $(UV) pip sync --python $(PY) --require-hashes --compile-bytecode --quiet
+INSTALL_OURS = $(UV) pip install --python $(PY) --offline --no-deps --quiet $(EDITABLE)
+
+.venv/.synced: .venv/.uv requirements/local.txt */pyproject.toml
+	@$(SYNC) requirements/local.txt
+	@$(INSTALL_OURS)
+	@rm -f .venv/.synced-test
 	@touch $@
 
+.venv/.synced-test: .venv/.uv requirements/dev.txt */pyproject.toml
+	@$(SYNC) requirements/dev.txt
+	@$(INSTALL_OURS)
+	@touch .venv/.synced $@
+
+NODE = if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null || ! npm --version >/dev/null 2>&1; then \
+    echo "Node.js 18 or later with npm is missing: the Restate server and pyright come from npm." >&2; \
+    exit 1; \
+  fi
+
 node_modules/.synced: package-lock.json package.json .npmrc
-	@if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null || ! npm --version >/dev/null 2>&1; then \
-	  echo "Node.js 18 or later with npm is missing: the Restate server and pyright come from npm." >&2; \
-	  exit 1; \
-	fi
-	@npm ci --loglevel=error
+	@$(NODE)
+	@npm ci --omit=dev --loglevel=error
+	@rm -f node_modules/.synced-test
 	@touch $@
+
+node_modules/.synced-test: package-lock.json package.json .npmrc
+	@$(NODE)
+	@npm ci --loglevel=error
+	@touch node_modules/.synced $@

@@ -17,10 +17,10 @@ from typing import Any
 
 import httpx
 
-from dev.local import STOPS, fail
-from dev.provider import chosen_model
-from dev.signals import INTERRUPTED, interruptible
-from dev.stack import Ports, Stack
+from outlast_local.background import STOPS, fail
+from outlast_local.provider import chosen_model
+from outlast_local.signals import INTERRUPTED, interruptible
+from outlast_local.stack import Ports, Stack
 
 REQUEST = "My desk lamp arrived broken. Please refund order A-1001."
 _DEADLINE_S = 120
@@ -105,7 +105,7 @@ def main() -> int:
 
 def _run(folder: Path, model: str | None) -> int:
     settings = {
-        "AGENTS": "shared.agents",
+        "AGENTS": "example_agents",
         "APP_KEYS": "{}",
         "SUPPORT_BANK_DELAY_S": _BANK_DELAY_S,
         "DEMO_MODEL_DELAY_S": _MODEL_DELAY_S,

@@ -1,29 +1,43 @@
 """Tell whether the lock files belong to the manifests. Resolves nothing and needs no network.
 
-`stamp` writes a digest of what `pyproject.toml` asks for into the first line of each file in
-`requirements/`; `check` fails when a digest, or the root entry of `package-lock.json`, differs.
+`stamp` writes a digest of what the workspace's manifests ask for into the first line of each file
+in `requirements/`; `check` fails when a digest, or the root entry of `package-lock.json`, differs.
 """
 
 import hashlib
 import json
+import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Made by `make lock` from pyproject.toml, sha256:"
+# Annotations name what asks for a package; a line of its own would install it.
+_OURS = re.compile(r"^(outlast|example-agents)\S*==", re.MULTILINE)
+HEADER = "# Made by `make lock` from the workspace's manifests, sha256:"
 
 
 def digest() -> str:
-    """Hash the parts of `pyproject.toml` that a lock follows from."""
-    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    """Hash the parts of the manifests that a lock follows from."""
+    workspace = _manifest(ROOT)
+    members = [_manifest(ROOT / name) for name in workspace["tool"]["uv"]["workspace"]["members"]]
     inputs = [
-        manifest["project"]["requires-python"],
-        manifest["dependency-groups"],
-        manifest["tool"]["uv"],
+        workspace["dependency-groups"],
+        workspace["tool"]["uv"],
+        *(_asked_for(member["project"]) for member in members),
     ]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def _asked_for(project: Mapping[str, Any]) -> list[Any]:
+    names = ("name", "requires-python", "dependencies", "optional-dependencies")
+    return [project.get(name) for name in names]
 
 
 def stamp() -> None:
@@ -38,9 +52,11 @@ def problems() -> Iterator[str]:
     for path in sorted((ROOT / "requirements").glob("*.txt")):
         text = path.read_text()
         if not text.startswith(HEADER + digest() + "\n"):
-            yield f"requirements/{path.name} is older than pyproject.toml"
+            yield f"requirements/{path.name} is older than a pyproject.toml"
         if "://" in text:
             yield f"requirements/{path.name} names a host or a path"
+        if named := _OURS.search(text):
+            yield f"requirements/{path.name} names {named[0]}, which comes from this workspace"
 
     wanted = json.loads((ROOT / "package.json").read_text())
     packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]

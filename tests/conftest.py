@@ -9,7 +9,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.fakes.model_server import ScriptedModel
+from fakes.model_server import ScriptedModel
 
 _STACK = re.compile(r"tests/integration/.*[\[-](usual|always-replay)[-\]]")
 

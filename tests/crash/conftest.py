@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
 
 pytestmark = pytest.mark.crash
 

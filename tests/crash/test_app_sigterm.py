@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.fakes.api import Api, TestStack, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, text
+from fakes.api import Api, TestStack, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, text
 
 pytestmark = pytest.mark.crash
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.api import Api, TestStack, assert_valid_conversation, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, text
+from fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import call, text
 
 pytestmark = pytest.mark.crash
 

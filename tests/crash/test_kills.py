@@ -11,16 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
-from dev.stack import is_up
-from tests.fakes.api import (
+from fakes.api import (
     Api,
     TestStack,
     assert_events_are_whole,
     assert_valid_conversation,
     wait_until,
 )
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, call, calls, text
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, call, calls, text
+from outlast_local.stack import is_up
 
 pytestmark = pytest.mark.crash
 

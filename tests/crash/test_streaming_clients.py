@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dev.restate_binary import ROOT
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, call, text
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, call, text
+from outlast_local.restate_binary import ROOT
 
 pytestmark = pytest.mark.crash
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from dev.ports import free_ports
-from dev.stack import is_up
-from tests.fakes.api import Api, TestStack
-from tests.fakes.follower import Follower, assert_exact
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.redis_server import RedisServer
-from tests.fakes.script import Gate, attempts, call, text
+from fakes.api import Api, TestStack
+from fakes.follower import Follower, assert_exact
+from fakes.model_server import ScriptedModel
+from fakes.redis_server import RedisServer
+from fakes.script import Gate, attempts, call, text
+from outlast_local.ports import free_ports
+from outlast_local.stack import is_up
 
 pytestmark = pytest.mark.crash
 
@@ -172,7 +172,7 @@ def _second(stack: TestStack, package: str, port: int) -> Iterator[str]:
     try:
         process.wait_until(lambda: is_up(f"{url}/healthz"), 30)
         if package == "worker":
-            command = [sys.executable, "-m", "worker", "register"]
+            command = [sys.executable, "-m", "outlast_worker", "register"]
             subprocess.run(command, env={**stack.environment, **settings}, check=True)
         yield url
     finally:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, text
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
+from fakes.script import call, text
 
 pytestmark = pytest.mark.crash
 

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dev.ports import free_ports
-from dev.stack import is_up
-from tests.fakes.api import Api, TestStack, assert_events_are_whole, assert_valid_conversation
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, call, text
+from fakes.api import Api, TestStack, assert_events_are_whole, assert_valid_conversation
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, call, text
+from outlast_local.ports import free_ports
+from outlast_local.stack import is_up
 
 pytestmark = pytest.mark.crash
 

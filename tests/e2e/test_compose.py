@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from dev.ports import free_ports
-from dev.provider import DEMO_MODEL, demo_settings
-from dev.restate_binary import ROOT
-from worker.records import JOURNAL_VERSION
+from outlast_local.ports import free_ports
+from outlast_local.provider import DEMO_MODEL, demo_settings
+from outlast_local.restate_binary import ROOT
+from outlast_worker.engine.records import JOURNAL_VERSION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -1,7 +1,7 @@
 """Test doubles that are real servers; a test imports from here."""
 
-from tests.fakes.model_server import Request, ScriptedModel
-from tests.fakes.script import (
+from fakes.model_server import Request, ScriptedModel
+from fakes.script import (
     Attempts,
     Ending,
     Gate,

@@ -1,4 +1,4 @@
-"""Agents for tests: tools that wait, fail and leave traces. `AGENTS=tests.fakes.agents`.
+"""Agents for tests: tools that wait, fail and leave traces. `AGENTS=fakes.agents`.
 
 Traces are lines in `EFFECTS_FILE`; a tool that holds waits for a file in `GATES_DIR`.
 """
@@ -10,8 +10,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from shared import Agent, Limits, ToolContext, tool
-from shared.agents.support import agent as support
+from example_agents.support import agent as support
+from outlast import Agent, Limits, ToolContext, tool
 
 
 def _trace(tool_name: str, context: ToolContext, **details: object) -> None:

@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import httpx
 
-from dev.process import Process
-from dev.stack import Ports, Stack
-from tests.fakes.model_server import ScriptedModel
+from fakes.model_server import ScriptedModel
+from outlast_local.process import Process
+from outlast_local.stack import Ports, Stack
 
+TESTS = Path(__file__).resolve().parents[1]
 DEADLINE_S = 40
 _POLL_S = 0.02
 
@@ -144,7 +145,8 @@ class TestStack(Stack):
             directory,
             Ports.free(),
             {
-                "AGENTS": "tests.fakes.agents",
+                "PYTHONPATH": str(TESTS),
+                "AGENTS": "fakes.agents",
                 "WORKER_PROVIDERS": json.dumps(providers),
                 "EFFECTS_FILE": str(directory / "effects.jsonl"),
                 "GATES_DIR": str(directory / "gates"),
@@ -160,7 +162,7 @@ class TestStack(Stack):
         """Return another process of this stack, with other settings, not started."""
         return Process(
             f"{package}-2",
-            [sys.executable, "-m", package],
+            [sys.executable, "-m", f"outlast_{package}"],
             {**self.environment, **settings},
             self.directory / f"{package}-2.log",
             self.directory,

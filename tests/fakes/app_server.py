@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from tests.fakes.script import WAIT_S
+from fakes.script import WAIT_S
 
 
 @dataclass(frozen=True)

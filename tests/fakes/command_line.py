@@ -8,10 +8,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from dev.restate_binary import ROOT
-from tests.fakes.script import WAIT_S
+from fakes.script import WAIT_S
 
-_COMMAND = (sys.executable, "-m", "cli")
+_COMMAND = (sys.executable, "-m", "outlast_cli")
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
@@ -19,7 +18,6 @@ def environment(url: str) -> dict[str, str]:
     """Return what a process of the command line needs, and no settings of the caller."""
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "TERM": "xterm",
         "COLUMNS": "200",

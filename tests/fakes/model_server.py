@@ -27,9 +27,9 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
-from dev import openai_wire
-from tests.fakes.player import play
-from tests.fakes.script import WAIT_S, Attempts, Single, Step, fault, fixture
+from fakes.player import play
+from fakes.script import WAIT_S, Attempts, Single, Step, fault, fixture
+from outlast_local.demo_model import openai_wire
 
 # Above these, the kernel hands ports out to clients, and a restart could find its port taken.
 _PORTS = range(20_000, 32_000)

@@ -1,13 +1,13 @@
-"""A worker of a later journal version: `python -m tests.fakes.newer_worker`."""
+"""A worker of a later journal version: `python -m fakes.newer_worker`."""
 
 import sys
 
-from worker import register, server
-from worker.__main__ import main
+from outlast_worker import register, server
+from outlast_worker.__main__ import main
 
 VERSION = 7
 
 if __name__ == "__main__":
-    server.JOURNAL_VERSION = VERSION
-    register.JOURNAL_VERSION = VERSION
+    server.JOURNAL_VERSION = VERSION  # pyright: ignore[reportPrivateImportUsage]
+    register.JOURNAL_VERSION = VERSION  # pyright: ignore[reportPrivateImportUsage]
     sys.exit(main())

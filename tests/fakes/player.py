@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from dev import openai_wire
-from tests.fakes.script import Ending, Hang, Play, Reply, Single
+from fakes.script import Ending, Hang, Play, Reply, Single
+from outlast_local.demo_model import openai_wire
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 

@@ -10,8 +10,8 @@ from typing import Self
 
 import pytest
 
-from dev.ports import free_ports
-from tests.fakes.api import wait_until
+from fakes.api import wait_until
+from outlast_local.ports import free_ports
 
 
 class RedisServer:

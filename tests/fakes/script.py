@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from dev import openai_wire
-from dev.openai_wire import Answer, ToolCall, Usage
+from outlast_local.demo_model import openai_wire
+from outlast_local.demo_model.openai_wire import Answer, ToolCall, Usage
 
 WAIT_S = 20.0
 """Deadline of every wait on a state; a healthy test needs a fraction of it."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from shared.contract import SteeringMessage
-from shared.events import AnyEvent
-from shared.protocol import InputMessage, Resolution, Run, RunError, RunErrorType, Time, Usage
-from worker.interface import ModelCall, Pending, PlannedCall
-from worker.records import (
+from outlast.contract import SteeringMessage
+from outlast.events import AnyEvent
+from outlast.protocol import InputMessage, Resolution, Run, RunError, RunErrorType, Time, Usage
+from outlast_worker.engine.records import (
     ApprovalCheck,
     ModelFault,
     ModelOutcome,
@@ -25,6 +24,7 @@ from worker.records import (
     StoredMessage,
     ToolRecord,
 )
+from outlast_worker.engine.steps import ModelCall, Pending, PlannedCall
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

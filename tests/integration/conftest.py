@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, text
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
+from fakes.script import call, text
 
 _MODES = {"usual": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
 

@@ -4,15 +4,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.fakes.api import (
+from fakes.api import (
     Api,
     TestStack,
     assert_events_are_whole,
     assert_valid_conversation,
     wait_until,
 )
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, calls, text
+from fakes.model_server import ScriptedModel
+from fakes.script import call, calls, text
 
 
 def _tools(run: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,16 +3,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fakes.api import (
+from fakes.api import (
     Api,
     TestStack,
     assert_events_are_whole,
     assert_valid_conversation,
     wait_until,
 )
-from tests.fakes.follower import Follower, assert_exact
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, call, calls, fault, hang, text
+from fakes.follower import Follower, assert_exact
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, call, calls, fault, hang, text
 
 
 def _cancel(api: Api, run_id: str) -> dict:

@@ -4,10 +4,10 @@ import json
 from subprocess import CompletedProcess
 from typing import Any
 
-from tests.fakes.api import Api, TestStack, assert_events_are_whole
-from tests.fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, hang, text
+from fakes.api import Api, TestStack, assert_events_are_whole
+from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
+from fakes.model_server import ScriptedModel
+from fakes.script import call, hang, text
 
 
 def _agents(stack: TestStack, *arguments: str, said: str = "") -> CompletedProcess[str]:

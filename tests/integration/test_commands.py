@@ -14,10 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from dev.ports import free_ports
-from dev.process_table import ProcessTable
-from dev.restate_binary import ROOT
-from tests.fakes.api import DEADLINE_S, wait_until
+from fakes.api import DEADLINE_S, wait_until
+from outlast_local.ports import free_ports
+from outlast_local.process_table import ProcessTable
+from outlast_local.restate_binary import ROOT
 
 PORTS = (
     "APP_PORT",
@@ -27,7 +27,11 @@ PORTS = (
     "RESTATE_NODE_PORT",
     "DEMO_MODEL_PORT",
 )
-AGENT = "from shared import Agent\nagents = [Agent(name='mine', instructions='Help.')]\n"
+AGENT = "from outlast import Agent\nagents = [Agent(name='mine', instructions='Help.')]\n"
+
+
+def _program(module: str) -> list[str]:
+    return [str(ROOT / "dev" / "demo.py")] if module == "demo" else ["-m", module]
 
 
 class Command:
@@ -38,7 +42,7 @@ class Command:
         self._terminal, inner = pty.openpty()
         self._said = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *_program(module), *arguments],
             cwd=ROOT,
             env=environment,
             stdin=inner,
@@ -99,7 +103,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "STACK_DIR": str(tmp_path / "stack"),
         "PYTHONPATH": str(tmp_path),
         "MODEL": "",
-        "AGENTS": "shared.agents",
+        "AGENTS": "example_agents",
         **ports,
     }
 
@@ -119,7 +123,7 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
 
 def test_demo(start: Callable[..., Command]) -> None:
     """The demo shows a run that ends well after two crashes, and leaves nothing."""
-    demo = start("dev.demo")
+    demo = start("demo")
     demo.wait_to_end()
     said = demo.said()
     assert demo.process.returncode == 0, said
@@ -138,7 +142,7 @@ def test_demo(start: Callable[..., Command]) -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_in_the_demo(start: Callable[..., Command], moment: str, times: int) -> None:
     """Ctrl-C ends the demo within moments and with one line, and leaves nothing; twice, sooner."""
-    demo = start("dev.demo")
+    demo = start("demo")
     demo.wait_to_say(moment)
     for _ in range(times):
         demo.press_ctrl_c()
@@ -151,7 +155,7 @@ def test_ctrl_c_in_the_demo(start: Callable[..., Command], moment: str, times: i
 
 def test_a_closed_terminal(start: Callable[..., Command]) -> None:
     """The end of the terminal is the end of the demo."""
-    demo = start("dev.demo")
+    demo = start("demo")
     demo.wait_to_say("turn.started")
     demo.process.send_signal(signal.SIGHUP)
     demo.wait_to_end()
@@ -161,7 +165,7 @@ def test_a_closed_terminal(start: Callable[..., Command]) -> None:
 @pytest.mark.parametrize("started", ["restate", "worker", "app"])
 def test_ctrl_c_while_the_local_stack_starts(start: Callable[..., Command], started: str) -> None:
     """`up-local` that is interrupted leaves nothing, whatever it has started."""
-    up = start("dev.local", "up")
+    up = start("outlast_local.background", "up")
     table = ProcessTable(Path(up.environment["STACK_DIR"]))
     wait_until(lambda: started in table.alive(), f"{started} in stack.json")
     up.press_ctrl_c()
@@ -176,24 +180,24 @@ def test_ctrl_c_while_the_local_stack_starts(start: Callable[..., Command], star
 
 def test_down_after_a_part_has_died(start: Callable[..., Command]) -> None:
     """`down-local` ends what is left of a stack, and then it can be started again."""
-    up = start("dev.local", "up")
+    up = start("outlast_local.background", "up")
     up.wait_to_end()
     table = ProcessTable(Path(up.environment["STACK_DIR"]))
     table.alive()["restate"].kill()
-    down = start("dev.local", "down")
+    down = start("outlast_local.background", "down")
     down.wait_to_end()
     assert (down.process.returncode, down.left()) == (0, [])
     assert "Traceback" not in down.said()
-    again = start("dev.local", "up")
+    again = start("outlast_local.background", "up")
     again.wait_to_end()
     assert again.process.returncode == 0, again.said()
-    start("dev.local", "down").wait_to_end()
+    start("outlast_local.background", "down").wait_to_end()
 
 
 def test_orders_of_ones_own(start: Callable[..., Command], tmp_path: Path) -> None:
     """The example agent's orders are where SUPPORT_DB says, from its first call on."""
     path = tmp_path / "orders" / "mine.db"
-    up = start("dev.local", "up", SUPPORT_DB=str(path))
+    up = start("outlast_local.background", "up", SUPPORT_DB=str(path))
     up.wait_to_end()
     assert up.process.returncode == 0, up.said()
     address = f"http://127.0.0.1:{up.environment['APP_PORT']}/agents/support/runs"
@@ -202,16 +206,16 @@ def test_orders_of_ones_own(start: Callable[..., Command], tmp_path: Path) -> No
     assert "Monitor arm" in run["output"]
     assert path.exists()
     assert not (Path(up.environment["STACK_DIR"]) / "support.db").exists()
-    start("dev.local", "down").wait_to_end()
+    start("outlast_local.background", "down").wait_to_end()
 
 
 def test_down_after_up_was_killed(start: Callable[..., Command]) -> None:
     """Processes are written down as they start, so that `down-local` finds them."""
-    up = start("dev.local", "up")
+    up = start("outlast_local.background", "up")
     table = ProcessTable(Path(up.environment["STACK_DIR"]))
     wait_until(lambda: "worker" in table.alive(), "the worker in stack.json")
     up.process.kill()
-    down = start("dev.local", "down")
+    down = start("outlast_local.background", "down")
     down.wait_to_end()
     assert down.left() == []
 
@@ -219,14 +223,14 @@ def test_down_after_up_was_killed(start: Callable[..., Command]) -> None:
 def test_agents_of_ones_own(start: Callable[..., Command], tmp_path: Path) -> None:
     """A module elsewhere is found by both processes, and the call that is shown names its agent."""
     (tmp_path / "agents_elsewhere.py").write_text(AGENT)
-    up = start("dev.local", "up", AGENTS="agents_elsewhere", DATADOG_API_KEY="d")
+    up = start("outlast_local.background", "up", AGENTS="agents_elsewhere", DATADOG_API_KEY="d")
     up.wait_to_end()
     assert up.process.returncode == 0, up.said()
     address = f"http://127.0.0.1:{up.environment['APP_PORT']}/agents/mine/runs"
     assert f"curl {address} " in up.said()
     run = httpx.post(address, json={"input": "Hello"}, trust_env=False, timeout=30).json()
     assert "stand-in" in run["output"]
-    start("dev.local", "down").wait_to_end()
+    start("outlast_local.background", "down").wait_to_end()
 
 
 def test_register_elsewhere(start: Callable[..., Command]) -> None:
@@ -234,7 +238,7 @@ def test_register_elsewhere(start: Callable[..., Command]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as admin:
         admin.settimeout(DEADLINE_S)
         url = f"http://127.0.0.1:{admin.getsockname()[1]}"
-        command = start("dev.local", "register", RESTATE_ADMIN_URL=url)
+        command = start("outlast_local.background", "register", RESTATE_ADMIN_URL=url)
         admin.accept()[0].close()
         command.press_ctrl_c()
         command.wait_to_end()
@@ -249,7 +253,7 @@ def test_mistakes_during_development(start: Callable[..., Command], tmp_path: Pa
     """A mistake is shown, the next save is served, and Ctrl-C ends all of it."""
     module = tmp_path / "agents_in_work.py"
     module.write_text("agents = [\n")
-    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev = start("outlast_local.reloading", AGENTS="agents_in_work")
     dev.wait_to_say("Waiting for a change …")
     assert f'File "{module}"' in dev.said()
     assert "SyntaxError" in dev.said()
@@ -278,16 +282,16 @@ def test_a_new_stack_in_the_folder_of_an_old_one(
     """`down-local` ends `make dev`, too, which then forgets nothing of the stack that follows."""
     module = tmp_path / "agents_in_work.py"
     module.write_text(AGENT if moment == "registered" else "agents = [\n")
-    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev = start("outlast_local.reloading", AGENTS="agents_in_work")
     dev.wait_to_say(moment)
     dev.process.send_signal(signal.SIGSTOP)  # so that it hears of its end after the next start
-    refused = start("dev.local", "up")
+    refused = start("outlast_local.background", "up")
     refused.wait_to_end()
     assert refused.process.returncode == 1
     assert "Already running in" in refused.said()
-    start("dev.local", "down").wait_to_end()
+    start("outlast_local.background", "down").wait_to_end()
     module.write_text(AGENT)
-    up = start("dev.local", "up")
+    up = start("outlast_local.background", "up")
     up.wait_to_end()
     assert up.process.returncode == 0, up.said()
     dev.process.send_signal(signal.SIGCONT)
@@ -296,7 +300,7 @@ def test_a_new_stack_in_the_folder_of_an_old_one(
     assert "Traceback" not in dev.said()
     table = ProcessTable(Path(up.environment["STACK_DIR"]))
     assert {"restate", "worker", "app"} <= table.alive().keys()
-    down = start("dev.local", "down")
+    down = start("outlast_local.background", "down")
     down.wait_to_end()
     assert "restate ended" in down.said()
     assert down.left() == []
@@ -305,7 +309,7 @@ def test_a_new_stack_in_the_folder_of_an_old_one(
 def test_restate_ends_during_development(start: Callable[..., Command], tmp_path: Path) -> None:
     """Without Restate `make dev` waits for nothing, and says so in one line."""
     (tmp_path / "agents_in_work.py").write_text(AGENT)
-    dev = start("dev.reloading", AGENTS="agents_in_work")
+    dev = start("outlast_local.reloading", AGENTS="agents_in_work")
     dev.wait_to_say("registered")
     ProcessTable(Path(dev.environment["STACK_DIR"])).alive()["restate"].terminate()
     dev.wait_to_end()
@@ -317,7 +321,7 @@ def test_restate_ends_during_development(start: Callable[..., Command], tmp_path
 
 def test_wrong_settings_during_development(start: Callable[..., Command]) -> None:
     """`make dev` ends at settings that no change of the code can mend, with what to write."""
-    dev = start("dev.reloading", LOG_LEVEL="foo", WORKER_SUSPEND_AFTER_S="-1")
+    dev = start("outlast_local.reloading", LOG_LEVEL="foo", WORKER_SUSPEND_AFTER_S="-1")
     dev.wait_to_end()
     assert dev.process.returncode == 1
     assert "LOG_LEVEL must be 'DEBUG'," in dev.said()
@@ -334,8 +338,8 @@ def test_wrong_settings_during_development(start: Callable[..., Command]) -> Non
     ("module", "variable"),
     [
         ("worker", "WORKER_PORT"),
-        ("dev.all_in_one", "WORKER_PORT"),
-        ("dev.all_in_one", "APP_PORT"),
+        ("outlast_local.one_process", "WORKER_PORT"),
+        ("outlast_local.one_process", "APP_PORT"),
     ],
 )
 def test_a_port_that_is_taken(start: Callable[..., Command], module: str, variable: str) -> None:

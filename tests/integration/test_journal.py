@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from shared.contract import RunOrder, SteeringMessage
-from shared.protocol import Approval, Resolution
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, call, calls, text
-from worker.records import (
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, call, calls, text
+from outlast.contract import RunOrder, SteeringMessage
+from outlast.protocol import Approval, Resolution
+from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
     ModelOutcome,
@@ -24,7 +24,7 @@ from worker.records import (
     StoredMessage,
     ToolRecord,
 )
-from worker.thread_state import Finish, Handed, Head, Join
+from outlast_worker.services.thread_state import Finish, Handed, Head, Join
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {

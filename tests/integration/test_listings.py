@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from dev.ports import free_ports
-from dev.stack import is_up
-from tests.fakes.api import Api, TestStack, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, hang, text
+from fakes.api import Api, TestStack, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, hang, text
+from outlast_local.ports import free_ports
+from outlast_local.stack import is_up
 
 TENANTS = {"pager": "key-1", "acme": "key-2", "globex": "key-3"}
 Item = dict[str, Any]

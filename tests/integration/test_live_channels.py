@@ -12,19 +12,19 @@ import hypercorn.config
 import pytest
 from redis.asyncio import Redis
 
-from app.live import LiveSource, Tail, WorkerStreams, tail_of
-from app.live_redis import RedisStreams
-from app.main import live_source
-from app.settings import AppSettings
-from dev.ports import free_ports
-from shared.events import MessageCompleted, RunStarted
-from shared.live import redis_stream
-from shared.protocol import Message, Usage
-from tests.fakes.redis_server import RedisServer
-from tests.fakes.steps import NOON
-from worker.live import LiveHub
-from worker.live_redis import RedisRelay
-from worker.live_streams import LiveStreams
+from fakes.redis_server import RedisServer
+from fakes.steps import NOON
+from outlast.events import MessageCompleted, RunStarted
+from outlast.live import redis_stream
+from outlast.protocol import Message, Usage
+from outlast_app.live.redis import RedisStreams
+from outlast_app.live.source import LiveSource, Tail, WorkerStreams, tail_of
+from outlast_app.main import live_source
+from outlast_app.settings import AppSettings
+from outlast_local.ports import free_ports
+from outlast_worker.live.http import LiveStreams
+from outlast_worker.live.hub import LiveHub
+from outlast_worker.live.redis import RedisRelay
 
 RUN = "tester.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 KEY = f"default/{RUN}"
@@ -274,7 +274,7 @@ async def test_redis_that_is_away_at_first(tmp_path: Path):
 
 async def test_redis_holds_little_of_a_long_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A stream begins anew with a snapshot before it gets long, and readers miss nothing."""
-    monkeypatch.setattr("worker.live_redis._LONG", 10)
+    monkeypatch.setattr("outlast_worker.live.redis._LONG", 10)
     async with redis_streams(tmp_path) as channel, channel.reader() as reader:
         assert channel.server
         with channel.hub.running(KEY, RUN):

@@ -2,9 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fakes.api import Api, TestStack
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, text
+from fakes.api import Api, TestStack
+from fakes.model_server import ScriptedModel
+from fakes.script import call, text
 
 _REQUESTS = 2_500
 

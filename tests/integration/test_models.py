@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fakes.api import Api, TestStack, assert_events_are_whole, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Ending, attempts, call, cut, fault, text
+from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Ending, attempts, call, cut, fault, text
 
 _LIMIT = {"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit"}}
 _KEY = {"error": {"message": "Incorrect API key provided: sk-scripted", "code": "invalid_api_key"}}

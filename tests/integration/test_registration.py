@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 import httpx
 import pytest
 
-from dev.restate_binary import ROOT, restate_binary
-from dev.stack import Ports
-from tests.fakes.api import Api, TestStack, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, text
-from worker.records import JOURNAL_VERSION
+from fakes.api import Api, TestStack, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, text
+from outlast_local.restate_binary import ROOT, restate_binary
+from outlast_local.stack import Ports
+from outlast_worker.engine.records import JOURNAL_VERSION
 
 _NEWER = 7
 
@@ -42,7 +42,7 @@ def _register(
     stack: TestStack, settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "worker", "register", "--timeout", "5"],
+        [sys.executable, "-m", "outlast_worker", "register", "--timeout", "5"],
         env={**stack.environment, **(settings or {})},
         cwd=stack.directory,
         capture_output=True,
@@ -132,7 +132,7 @@ def test_worker_out_of_reach(fresh: TestStack) -> None:
 def test_agent_with_runs_is_not_taken_away(api: Api, fresh: TestStack, key: str) -> None:
     """A worker without an agent whose runs have not ended is refused, and nothing is changed."""
     run_id = api.start("tester", key, after_s=3600)
-    without = {"AGENTS": "shared.agents"}
+    without = {"AGENTS": "example_agents"}
     refused = _register(fresh, without)
     assert refused.returncode == 1
     assert "runs of tester have not ended" in refused.stderr
@@ -158,7 +158,7 @@ def test_older_worker_does_not_take_over_newer_runs(
     gate = Gate()
     model.script(key, [text("ok", gate=gate)])
     port = Ports.free().worker
-    newer = fresh.process("tests.fakes.newer_worker", {"WORKER_PORT": str(port)})
+    newer = fresh.process("fakes.newer_worker", {"WORKER_PORT": str(port)})
     newer.start()
     try:
         wait_until(lambda: _is_up(f"http://127.0.0.1:{port}/healthz"), "the newer worker")

@@ -2,15 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fakes.api import (
+from fakes.api import (
     Api,
     TestStack,
     assert_events_are_whole,
     assert_valid_conversation,
     wait_until,
 )
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, call, calls, text
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, call, calls, text
 
 
 def test_plain_start_answers_with_the_ended_run(api: Api, model: ScriptedModel, key: str) -> None:

@@ -1,9 +1,9 @@
 """What is too large for Restate's journal is refused in time, with words."""
 
-from tests.fakes.api import Api, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import call, calls, text
-from worker.progress import MAX_RUN_BYTES
+from fakes.api import Api, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import call, calls, text
+from outlast_worker.engine.run_state import MAX_RUN_BYTES
 
 _BIG = 255_000  # a result may have 256 KiB
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import httpx
 
-from tests.fakes.api import Api, TestStack, parse_events, wait_until
-from tests.fakes.follower import Follower, assert_exact
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, attempts, call, cut, fault, text
+from fakes.api import Api, TestStack, parse_events, wait_until
+from fakes.follower import Follower, assert_exact
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, attempts, call, cut, fault, text
 
 WORDS = "one two three four five six seven eight"
 

@@ -1,8 +1,8 @@
 """Runs that wait leave the worker; runs that work stay reachable."""
 
-from tests.fakes.api import Api, TestStack, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, call, text
+from fakes.api import Api, TestStack, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, call, text
 
 
 def _engine_status(stack: TestStack, run_id: str) -> str:

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.fakes.api import Api, TestStack, assert_valid_conversation, wait_until
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Gate, call, text
+from fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, call, text
 
 
 @pytest.fixture

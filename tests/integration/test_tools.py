@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from tests.fakes.api import (
+from fakes.api import (
     Api,
     TestStack,
     assert_events_are_whole,
     assert_valid_conversation,
 )
-from tests.fakes.model_server import ScriptedModel
-from tests.fakes.script import Reply, call, calls, raw_call, text
+from fakes.model_server import ScriptedModel
+from fakes.script import Reply, call, calls, raw_call, text
 
 
 def _results(run: dict) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
 
 
 @pytest.mark.slow

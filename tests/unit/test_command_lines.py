@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-import app.__main__
-import worker.__main__
+import outlast_app.__main__
+import outlast_worker.__main__
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
-@pytest.mark.parametrize("module", [app.__main__, worker.__main__])
+@pytest.mark.parametrize("module", [outlast_app.__main__, outlast_worker.__main__])
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [

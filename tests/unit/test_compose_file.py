@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
-from app.settings import AppSettings
-from dev.restate_binary import ROOT
-from shared.settings import SharedSettings
-from worker.settings import WorkerSettings
+from outlast.settings import SharedSettings
+from outlast_app.settings import AppSettings
+from outlast_local.restate_binary import ROOT
+from outlast_worker.settings import WorkerSettings
 
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 SHARED = {str(field.validation_alias) for field in SharedSettings.model_fields.values()}

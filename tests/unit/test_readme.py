@@ -2,8 +2,8 @@
 
 import re
 
-from dev.demo import _introduction
-from dev.restate_binary import ROOT
+from demo import _introduction
+from outlast_local.restate_binary import ROOT
 
 README = (ROOT / "README.md").read_text()
 

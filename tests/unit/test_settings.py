@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app.settings import AppSettings
-from dev.settings import LocalSettings
-from shared.settings import SharedSettings
-from worker.settings import WorkerSettings
+from outlast.settings import SharedSettings
+from outlast_app.settings import AppSettings
+from outlast_local.settings import LocalSettings
+from outlast_worker.settings import WorkerSettings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 # What libraries and demo agents read themselves.
@@ -38,7 +38,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @BOTH
 def test_defaults(settings: type[SharedSettings]) -> None:
     """Both processes start without any setting."""
-    assert settings().agents == "shared.agents"
+    assert settings().agents == "example_agents"
 
 
 @pytest.mark.parametrize(

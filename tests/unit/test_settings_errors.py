@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings
 
-import app.__main__
-import dev.all_in_one
-import dev.local
-import worker.__main__
-from app.settings import AppSettings
-from dev.settings import LocalSettings
-from shared.settings_errors import InvalidSettings, check_settings, read_settings
-from worker.settings import WorkerSettings
+import outlast_app.__main__
+import outlast_local.background
+import outlast_local.one_process
+import outlast_worker.__main__
+from outlast.settings_errors import InvalidSettings, check_settings, read_settings
+from outlast_app.settings import AppSettings
+from outlast_local.settings import LocalSettings
+from outlast_worker.settings import WorkerSettings
 
 FILE = Path(__file__).parents[2] / ".env.example"
 EXAMPLES = dict(re.findall(r"^#([A-Z_]+)=(.+)$", FILE.read_text(), re.MULTILINE))
@@ -245,11 +245,11 @@ def test_the_examples(kind: type[BaseSettings]) -> None:
 @pytest.mark.parametrize(
     ("module", "arguments", "variable"),
     [
-        (app.__main__, [], "APP_PORT"),
-        (worker.__main__, [], "WORKER_PORT"),
-        (worker.__main__, ["register"], "WORKER_PORT"),
-        (dev.all_in_one, [], "WORKER_PORT"),
-        (dev.local, ["up"], "APP_PORT"),
+        (outlast_app.__main__, [], "APP_PORT"),
+        (outlast_worker.__main__, [], "WORKER_PORT"),
+        (outlast_worker.__main__, ["register"], "WORKER_PORT"),
+        (outlast_local.one_process, [], "WORKER_PORT"),
+        (outlast_local.background, ["up"], "APP_PORT"),
     ],
 )
 def test_commands(

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import yaml
 
-from dev.restate_binary import ROOT
-from worker.records import JOURNAL_VERSION
+from outlast_local.restate_binary import ROOT
+from outlast_worker.engine.records import JOURNAL_VERSION
 
 _IMAGE = re.compile(r"restatedev/restate(?:-cli|-server)?[:@]v?([\w.-]*\w)")
 _VERSIONED_URL = re.compile(r"(?::9081|:9080|servicePath: )/v(\d+)")
 
 
 def test_restate_has_one_version_everywhere():
-    pinned = set(json.loads((ROOT / "package.json").read_text())["dependencies"].values())
+    package = json.loads((ROOT / "package.json").read_text())
+    wanted = {**package["dependencies"], **package["devDependencies"]}
+    pinned = {version for name, version in wanted.items() if name.startswith("@restatedev/")}
     assert len(pinned) == 1
     named = {
         f"{path.relative_to(ROOT)}: {version}": {version}
@@ -44,7 +46,7 @@ def test_images_have_one_python_that_the_project_supports():
         for version in re.findall(r"python:(\d+\.\d+)", dockerfile.read_text())
     }
     assert len(versions) == 1
-    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    manifest = tomllib.loads((ROOT / "shared/pyproject.toml").read_text())
     low, high = re.findall(r"\d+\.(\d+)", manifest["project"]["requires-python"])
     minor = int(versions.pop().split(".")[1])
     assert int(low) <= minor < int(high)
@@ -54,8 +56,9 @@ def test_the_locked_uv_builds_the_project_itself():
     locked = re.search(r"^uv==0\.(\d+)\.", (ROOT / "requirements/uv.txt").read_text(), re.MULTILINE)
     assert locked
     minor = int(locked[1])
-    manifest = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert manifest["build-system"]["requires"] == [f"uv_build>=0.{minor},<0.{minor + 1}"]
+    for path in ROOT.glob("*/pyproject.toml"):
+        manifest = tomllib.loads(path.read_text())
+        assert manifest["build-system"]["requires"] == [f"uv_build>=0.{minor},<0.{minor + 1}"]
 
 
 def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():

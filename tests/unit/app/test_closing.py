@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.closing import Closing
-from app.streams import sse
+from outlast_app.closing import Closing
+from outlast_app.sse import sse
 
 SOON_S = 1
 

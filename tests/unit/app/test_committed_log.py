@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.outcomes import Broken, Pending
-from app.streams import _CommittedLog
-from shared.contract import EventPage
-from shared.events import AnyEvent, RunCompleted, RunQueued, RunStarted, TurnStarted
-from shared.protocol import Run
+from outlast.contract import EventPage
+from outlast.events import AnyEvent, RunCompleted, RunQueued, RunStarted, TurnStarted
+from outlast.protocol import Run
+from outlast_app.restate.outcomes import Broken, Pending
+from outlast_app.sse import _CommittedLog
 
 RUN = Run(run_id="r", agent="a", status="running")
 EVENTS: list[AnyEvent] = [

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cursors import Cursor, position
-from shared.errors import InvalidRequest
+from outlast.errors import InvalidRequest
+from outlast_app.cursors import Cursor, position
 
 AT = datetime(2026, 11, 23, 11, 45, 21, 52633, tzinfo=UTC)
 

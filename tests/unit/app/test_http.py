@@ -14,11 +14,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.main import create_app
-from app.settings import AppSettings
-from shared import Agent
-from shared.errors import Problem, problem_types
-from shared.registry import Registry
+from outlast import Agent
+from outlast.errors import Problem, problem_types
+from outlast.registry import Registry
+from outlast_app.main import create_app
+from outlast_app.settings import AppSettings
 
 RUN_ID = "support.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 QUICK_S = 5
@@ -529,7 +529,7 @@ async def test_listings_that_take_too_long(
     connect: Connect, silent: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """A listing that takes too long is given up with a 503 that says so."""
-    monkeypatch.setattr("app.listings._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("outlast_app.runs.listings._TIMEOUT_S", 0.2)
     async with connect(silent) as client:
         response = await client.get(path)
     assert "within 0.2 s" in problem(response, 503, "admin-unavailable")["detail"]

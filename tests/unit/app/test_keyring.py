@@ -3,8 +3,8 @@
 import pytest
 from pydantic import SecretStr
 
-from app.keyring import Keyring
-from shared.errors import Unauthorized
+from outlast.errors import Unauthorized
+from outlast_app.keyring import Keyring
 
 KEYS = {"acme": [SecretStr("one"), SecretStr("two")], "other": [SecretStr("drei-ä")]}
 

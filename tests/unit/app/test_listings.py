@@ -5,17 +5,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.admin import sql_text
-from app.cursors import Cursor
-from app.listings import (
+from outlast.protocol import Run, RunError
+from outlast_app.cursors import Cursor
+from outlast_app.restate.admin import sql_text
+from outlast_app.runs.listings import (
     RunFilter,
     approvals_query,
     runs_query,
     states_query,
     threads_query,
 )
-from shared.protocol import Run, RunError
-from worker.thread_state import Head, Holder
+from outlast_worker.services.thread_state import Head, Holder
 
 AT = datetime(2026, 11, 23, 11, 45, 21, 52633, tzinfo=UTC)
 HOSTILE = ["'", "''", "' OR '1'='1", "'; DROP TABLE state; --", "\\'", "a\nb", "%", "${x}", "{y}"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.prefer import Preference, parse_prefer, wants
-from shared.errors import InvalidRequest
+from outlast.errors import InvalidRequest
+from outlast_app.prefer import Preference, parse_prefer, wants
 
 
 @pytest.mark.parametrize(

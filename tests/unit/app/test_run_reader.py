@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-import app.runs
-from app.outcomes import Broken, Ended, Outcome, Pending, Unknown
-from app.runs import RunReader
-from shared.errors import UnknownRun, WorkerUnavailable
-from shared.protocol import Run
+import outlast_app.runs.reader
+from outlast.errors import UnknownRun, WorkerUnavailable
+from outlast.protocol import Run
+from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Unknown
+from outlast_app.runs.reader import RunReader
 
 RUN_ID = "a." + "b" * 26
 
@@ -60,7 +60,7 @@ async def test_it_is_waited_for_while_nobody_answers() -> None:
 
 async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not arrive is no run."""
-    monkeypatch.setattr(app.runs, "_ARRIVAL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(outlast_app.runs.reader, "_ARRIVAL_TIMEOUT_S", 0.05)
     with pytest.raises(UnknownRun):
         await reader(1_000_000).read("t", RUN_ID)
     assert await reader(1_000_000).is_dead("t", RUN_ID)

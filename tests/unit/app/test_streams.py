@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app import streams
-from app.closing import Closing
-from app.streams import sse
-from shared.events import AnyEvent, AnyLiveEvent, MessageDelta, RunStarted
+from outlast.events import AnyEvent, AnyLiveEvent, MessageDelta, RunStarted
+from outlast_app import sse as streams
+from outlast_app.closing import Closing
+from outlast_app.sse import sse
 
 COMMITTED = RunStarted(run_id="r", seq=1)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.__main__ import main
-from tests.fakes import wire
-from tests.fakes.app_server import Document, ScriptedApp, Stream
-from tests.fakes.wire import NOON, RUN_ID
+from fakes import wire
+from fakes.app_server import Document, ScriptedApp, Stream
+from fakes.wire import NOON, RUN_ID
+from outlast_cli.__main__ import main
 
 START = "POST /agents/support/runs"
 EVENTS = f"GET /runs/{RUN_ID}/events"

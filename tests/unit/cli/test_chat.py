@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.fakes import wire
-from tests.fakes.app_server import Document, ScriptedApp, Stream
-from tests.fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
-from tests.fakes.wire import NOON, RUN_ID
-from tests.unit.cli.conftest import CALL, DECIDE, EVENTS, HALF, START, waits
+from fakes import wire
+from fakes.app_server import Document, ScriptedApp, Stream
+from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
+from fakes.wire import NOON, RUN_ID
+from unit.cli.conftest import CALL, DECIDE, EVENTS, HALF, START, waits
 
 NEXT_ID = "support.bbbbbbbbbbbbbbbbbbbbbbbbbb"
 CANCEL = f"POST /runs/{RUN_ID}/cancel"

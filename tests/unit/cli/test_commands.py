@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import wire
-from tests.fakes.app_server import Document, ScriptedApp, problem
-from tests.fakes.wire import NOON, RUN_ID
-from tests.unit.cli.conftest import Agents
+from fakes import wire
+from fakes.app_server import Document, ScriptedApp, problem
+from fakes.wire import NOON, RUN_ID
+from unit.cli.conftest import Agents
 
 RUN = f"/runs/{RUN_ID}"
 RESOLUTION = {"call_id": "1.0", "action": "approve", "by": "me", "at": NOON}

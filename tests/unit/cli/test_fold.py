@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from cli.fold import Texts, fold
-from shared.events import AnyEvent, AnyLiveEvent
-from tests.fakes import wire
+from fakes import wire
+from outlast.events import AnyEvent, AnyLiveEvent
+from outlast_cli.fold import Texts, fold
 
 _EVENT = TypeAdapter(AnyEvent | AnyLiveEvent)
 

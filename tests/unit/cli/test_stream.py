@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from cli import patience, stream
-from tests.fakes import wire
-from tests.fakes.app_server import Document, Drop, ScriptedApp, Stream, problem
-from tests.fakes.wire import RUN_ID
-from tests.unit.cli.conftest import Agents, Ended
+from fakes import wire
+from fakes.app_server import Document, Drop, ScriptedApp, Stream, problem
+from fakes.wire import RUN_ID
+from outlast_cli import patience, stream
+from unit.cli.conftest import Agents, Ended
 
 START = "POST /agents/support/runs"
 EVENTS = f"GET /runs/{RUN_ID}/events"

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from rich.live import Live
 
-from cli.view import Screen
-from tests.fakes import wire
-from tests.fakes.app_server import Document, ScriptedApp, Stream, problem
-from tests.fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
-from tests.fakes.wire import NOON, RUN_ID
-from tests.unit.cli.conftest import CALL, DECIDE, EVENTS, HALF, START, waits
+from fakes import wire
+from fakes.app_server import Document, ScriptedApp, Stream, problem
+from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
+from fakes.wire import NOON, RUN_ID
+from outlast_cli.view import Screen
+from unit.cli.conftest import CALL, DECIDE, EVENTS, HALF, START, waits
 
 ERASE_LINE = "\x1b[2K"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
-import dev.example_call
-import dev.provider
-import dev.reloading
-from dev.settings import LocalSettings
+import outlast_local.example_call
+import outlast_local.provider
+import outlast_local.reloading
+from outlast_local.settings import LocalSettings
 
 
 @pytest.fixture
@@ -16,9 +16,15 @@ def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A repository's folder with its own `.env`, and an environment without our settings."""
     for name in LocalSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("AGENTS", "MODEL", "APP_KEYS", "WORKER_PROVIDERS", *dev.provider.provider_keys()):
+    for name in (
+        "AGENTS",
+        "MODEL",
+        "APP_KEYS",
+        "WORKER_PROVIDERS",
+        *outlast_local.provider.provider_keys(),
+    ):
         monkeypatch.delenv(name, raising=False)
-    for module in (dev.provider, dev.example_call, dev.reloading):
+    for module in (outlast_local.provider, outlast_local.example_call, outlast_local.reloading):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     config = SettingsConfigDict(**{**LocalSettings.model_config, "env_file": tmp_path / ".env"})
     monkeypatch.setattr(LocalSettings, "model_config", config)

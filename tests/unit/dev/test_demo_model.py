@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from dev import demo_rules
-from dev.demo_model import create_app
+from outlast_local.demo_model import rules as demo_rules
+from outlast_local.demo_model.__main__ import create_app
 
 LAMP = {
     "order_id": "A-1001",
@@ -200,7 +200,7 @@ async def test_models_and_health(client: TestClient) -> None:
 async def test_sigterm_ends_it() -> None:
     """The command serves, and ends at once on SIGTERM, even while it thinks."""
     port = random.randrange(20_000, 32_000)
-    command = ["-m", "dev.demo_model", "--port", str(port), "--delay-s", "60"]
+    command = ["-m", "outlast_local.demo_model", "--port", str(port), "--delay-s", "60"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=asyncio.subprocess.PIPE
     )

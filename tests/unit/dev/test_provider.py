@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dev.provider import chosen_model, provider_keys
-from dev.restate_binary import ROOT
-from shared.settings import DEFAULT_MODEL
+from outlast.settings import DEFAULT_MODEL
+from outlast_local.provider import chosen_model, provider_keys
+from outlast_local.restate_binary import ROOT
 
 CHOICES = [
     ("OPENAI_API_KEY", "sk", DEFAULT_MODEL),

@@ -4,17 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from dev.all_in_one import shortened
-from dev.example_call import example_call
-from dev.reloading import watched
-from shared.registry import load_registry
+from outlast.registry import load_registry
+from outlast_local.example_call import example_call
+from outlast_local.one_process import shortened
+from outlast_local.reloading import watched
 
-AGENT = "from shared import Agent\nagents = [Agent(name='mine', instructions='Help {{company}}.')]"
+AGENT = "from outlast import Agent\nagents = [Agent(name='mine', instructions='Help {{company}}.')]"
 
 
 def test_own_agents(root: Path) -> None:
     """The folders of this repository are watched once."""
-    assert watched("shared.agents")[:3] == [root / "app", root / "worker", root / "shared"]
+    assert watched("example_agents")[:3] == [
+        root / "app/outlast_app",
+        root / "worker/outlast_worker",
+        root / "shared/outlast",
+    ]
 
 
 def test_a_package_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +47,8 @@ def test_a_file_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("def (:", 1),
         ("x = 1\nprint(no_such_name)", 2),
         ("import no_such_library", 1),
-        ("from shared import Agent\n\nAgent(nam='x')", 3),
-        ("from shared import NoSuchThing", 1),
+        ("from outlast import Agent\n\nAgent(nam='x')", 3),
+        ("from outlast import NoSuchThing", 1),
     ],
     ids=["SyntaxError", "NameError", "ModuleNotFoundError", "TypeError", "ImportError"],
 )

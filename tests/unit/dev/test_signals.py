@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from dev.process import Process, end_all
-from dev.process_table import ProcessTable, end
-from dev.signals import interruptible, put_off
+from outlast_local.process import Process, end_all
+from outlast_local.process_table import ProcessTable, end
+from outlast_local.signals import interruptible, put_off
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"

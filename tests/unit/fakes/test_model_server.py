@@ -14,8 +14,7 @@ from unittest.mock import patch
 import aiohttp
 import pytest
 
-from dev.openai_wire import Usage
-from tests.fakes import (
+from fakes import (
     Ending,
     Gate,
     ScriptedModel,
@@ -30,6 +29,7 @@ from tests.fakes import (
     raw_call,
     text,
 )
+from outlast_local.demo_model.openai_wire import Usage
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "provider-errors.json"
 

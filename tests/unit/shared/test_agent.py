@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared import Agent, DefinitionError, tool
-from shared.agent import DEFAULT_MAX_TURNS
-from tests.fakes.names import named
+from fakes.names import named
+from outlast import Agent, DefinitionError, tool
+from outlast.agent import DEFAULT_MAX_TURNS
 
 
 @tool

@@ -6,7 +6,7 @@ import logging
 import pytest
 import structlog
 
-from shared.logging import configure_logging, get_logger
+from outlast.logging import configure_logging, get_logger
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared import names
+from outlast import names
 
 
 @pytest.mark.parametrize("agent", ["a", "support", "a-1_b", "z" * 63])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
-from shared.protocol import ENDED, Message, Run, StartRun, Usage
+from outlast.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
+from outlast.protocol import ENDED, Message, Run, StartRun, Usage
 
 IMAGE = {"type": "image", "url": "https://x/y.png"}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from shared import Agent, DefinitionError, Limits, tool
-from shared.registry import Registry, load_registry
-from tests.fakes.names import named
+from fakes.names import named
+from outlast import Agent, DefinitionError, Limits, tool
+from outlast.registry import Registry, load_registry
 
 REPOSITORY = Path(__file__).parents[3]
 MODEL = "openai/x"
@@ -108,12 +108,12 @@ def module(
 
 def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
-    assert load_registry("shared.agents", MODEL).names() == ["support", "assistant"]
+    assert load_registry("example_agents", MODEL).names() == ["support", "assistant"]
 
 
 def test_load(module: Callable[[str], str]) -> None:
     """Any module with a list `agents` will do."""
-    code = "from shared import Agent\nagents = [Agent(name='a', instructions='Help.')]"
+    code = "from outlast import Agent\nagents = [Agent(name='a', instructions='Help.')]"
     assert load_registry(module(code), MODEL).names() == ["a"]
 
 
@@ -134,7 +134,7 @@ def test_modules_without_agents(module: Callable[[str], str], code: str, fix: st
 
 
 @pytest.mark.parametrize(
-    "name", ["no_such_module", "shared.no_such_module", "no_such.module.at.all"]
+    "name", ["no_such_module", "example_agents.no_such_module", "no_such.module.at.all"]
 )
 def test_no_such_module(name: str) -> None:
     """A module that is not there is the setting's fault."""
@@ -205,8 +205,8 @@ def test_the_default_model_counts() -> None:
 def test_digests_of_other_processes(seed: str) -> None:
     """App and worker are different processes, and must come to the same digest."""
     code = (
-        "from shared.registry import load_registry;"
-        f"print(load_registry('shared.agents', '{MODEL}').digest())"
+        "from outlast.registry import load_registry;"
+        f"print(load_registry('example_agents', '{MODEL}').digest())"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code],
@@ -217,4 +217,4 @@ def test_digests_of_other_processes(seed: str) -> None:
         check=True,
         timeout=60,
     )
-    assert answer.stdout.strip() == load_registry("shared.agents", MODEL).digest()
+    assert answer.stdout.strip() == load_registry("example_agents", MODEL).digest()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared import ToolContext, ToolError
-from shared.agents.support import Order, Refund, find_order, refund
+from example_agents.support import Order, find_order, refund
+from fakes.shop import find_in_process, keyed, refund_in_process
+from outlast import ToolError
 
 
 @pytest.fixture(autouse=True)
@@ -18,20 +19,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SUPPORT_DB", str(path))
     monkeypatch.delenv("SUPPORT_BANK_DELAY_S", raising=False)
     return path
-
-
-def keyed(key: str) -> ToolContext:
-    return ToolContext(
-        run_id="r",
-        thread_id=None,
-        tenant="t",
-        agent="support",
-        turn=1,
-        call_id="1.0",
-        idempotency_key=key,
-        context={},
-        metadata={},
-    )
 
 
 def count(path: Path, table: str) -> int:
@@ -98,7 +85,7 @@ async def test_unknown_order() -> None:
 def test_first_use_at_once(shop: Path, kind: str) -> None:
     """However many come first, the shop is filled once, and none of them fails."""
     with _pool(kind) as pool:
-        found = list(pool.map(_find, ["A-1001", "A-1002", "A-1003", "A-1004"] * 4))
+        found = list(pool.map(find_in_process, ["A-1001", "A-1002", "A-1003", "A-1004"] * 4))
     assert [order_id for order_id, _ in found[:4]] == ["A-1001", "A-1002", "A-1003", "A-1004"]
     assert count(shop, "orders") == 4
 
@@ -107,7 +94,7 @@ def test_first_use_at_once(shop: Path, kind: str) -> None:
 def test_one_key_at_once(shop: Path, kind: str) -> None:
     """A call that is executed twice at the same time moves the money once, too."""
     with _pool(kind) as pool:
-        made = list(pool.map(_refund, ["1"] * 8))
+        made = list(pool.map(refund_in_process, ["1"] * 8))
     assert len(set(made)) == 1
     assert find_order("A-1002").refunded_cents == 100
     assert count(shop, "refunds") == 1
@@ -117,15 +104,3 @@ def _pool(kind: str) -> Any:
     if kind == "threads":
         return ThreadPoolExecutor(8)
     return ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _find(order_id: str) -> tuple[str, int]:
-    found = find_order(order_id)
-    return found.order_id, found.total_cents
-
-
-def _refund(key: str) -> str:
-    import asyncio  # noqa: PLC0415  # runs in a process of its own
-
-    paid: Refund = asyncio.run(refund("A-1002", 100, "late", keyed(key)))
-    return paid.refund_id

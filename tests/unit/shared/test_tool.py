@@ -13,9 +13,9 @@ from uuid import UUID
 import pytest
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from shared import DefinitionError, Tool, ToolContext, tool
-from shared.protocol import MAX_DELAY_S
-from tests.fakes.names import named
+from fakes.names import named
+from outlast import DefinitionError, Tool, ToolContext, tool
+from outlast.protocol import MAX_DELAY_S
 
 
 class Colour(enum.Enum):

@@ -4,13 +4,20 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.fakes import ScriptedModel, Step
-from tests.fakes.steps import NOON
-from worker.interface import ModelCall
-from worker.live import LiveHub
-from worker.model import LitellmClient
-from worker.records import ModelFault, ModelOutcome, ModelRecord, Pin, PinnedTool, StoredMessage
-from worker.settings import Provider
+from fakes import ScriptedModel, Step
+from fakes.steps import NOON
+from outlast_worker.engine.records import (
+    ModelFault,
+    ModelOutcome,
+    ModelRecord,
+    Pin,
+    PinnedTool,
+    StoredMessage,
+)
+from outlast_worker.engine.steps import ModelCall
+from outlast_worker.live.hub import LiveHub
+from outlast_worker.models.litellm import LitellmClient
+from outlast_worker.settings import Provider
 
 _KEYS = itertools.count(1)
 

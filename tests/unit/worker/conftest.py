@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fakes import ScriptedModel
-from tests.unit.worker.asking import Asker
-from worker.model import load_litellm
+from fakes import ScriptedModel
+from outlast_worker.models.litellm import load_litellm
+from unit.worker.asking import Asker
 
 _PROVIDER_VARIABLES = (
     "OPENAI_API_KEY",

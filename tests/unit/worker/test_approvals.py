@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
-from shared.protocol import Run
-from tests.fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
-from tests.unit.worker.test_loop import order, play
-from worker.interface import Cancelled
+from fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
+from outlast.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
+from outlast.protocol import Run
+from outlast_worker.engine.steps import Cancelled
+from unit.worker.test_loop import order, play
 
 ONE_CALL = answer("", ("refund", '{"cents": 100}'))
 PINNED = pin("?refund", "find")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.asgi import ending_after_input
+from outlast_worker.asgi import ending_after_input
 
 END = {"type": "http.response.body", "body": b"", "more_body": False}
 MORE = {"type": "http.response.body", "body": b"x", "more_body": True}

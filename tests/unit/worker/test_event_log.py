@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from app.streams import _CommittedLog
-from shared.contract import EventPage
-from shared.events import AnyEvent, TurnStarted
-from shared.protocol import Run
-from worker import event_log
-from worker.event_log import read_events, read_page
-from worker.names import event_key
+from outlast.contract import EventPage
+from outlast.events import AnyEvent, TurnStarted
+from outlast.protocol import Run
+from outlast_app.sse import _CommittedLog
+from outlast_worker.engine.names import event_key
+from outlast_worker.services import event_log
+from outlast_worker.services.event_log import read_events, read_page
 
 RUN = Run(run_id="r", agent="a", status="completed")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import restate
 
-from worker.identity import make_identity, public_name
+from outlast_worker.identity import make_identity, public_name
 
 
 def test_a_key_is_made_once_and_kept(tmp_path: Path):

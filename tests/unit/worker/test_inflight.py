@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from worker.inflight import Inflight
+from outlast_worker.inflight import Inflight
 
 
 async def never() -> str:

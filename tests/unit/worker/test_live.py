@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.live import items_of
-from shared.events import ToolCallProgress
-from shared.live import LIVE_ITEM
-from worker.live import LiveHub
+from outlast.events import ToolCallProgress
+from outlast.live import LIVE_ITEM
+from outlast_app.live.source import items_of
+from outlast_worker.live.hub import LiveHub
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from shared.contract import RunOrder
-from shared.events import ANY_EVENT, MessageCompleted, ToolCallCompleted, ToolCallStarted
-from shared.protocol import Engine, InputMessage, Limits, Run, RunError, RunErrorType, Usage
-from tests.fakes.steps import (
+from fakes.steps import (
     NOON,
     FakeSteps,
     after,
@@ -18,9 +15,12 @@ from tests.fakes.steps import (
     pin,
     result,
 )
-from worker.interface import Cancelled, StepFailed
-from worker.loop import AgentLoop
-from worker.records import Opaque, PinFailure, StoredMessage
+from outlast.contract import RunOrder
+from outlast.events import ANY_EVENT, MessageCompleted, ToolCallCompleted, ToolCallStarted
+from outlast.protocol import Engine, InputMessage, Limits, Run, RunError, RunErrorType, Usage
+from outlast_worker.engine.loop import AgentLoop
+from outlast_worker.engine.records import Opaque, PinFailure, StoredMessage
+from outlast_worker.engine.steps import Cancelled, StepFailed
 
 RUN_ID = "support.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 TWO_CALLS = answer("Let me see.", ("find_order", '{"order_id": "A-1"}'), ("refund", '{"cents": 5}'))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from dev.openai_wire import DONE, Answer, Usage
-from tests.fakes import Gate, Reply, attempts, call, calls, fault, hang, raw, raw_call, text
-from tests.fakes.steps import NOON
-from tests.unit.worker.asking import TOOL, Asker
-from worker.records import ModelFault, ModelRecord, RequestedCall, StoredMessage
-from worker.settings import Provider
+from fakes import Gate, Reply, attempts, call, calls, fault, hang, raw, raw_call, text
+from fakes.steps import NOON
+from outlast_local.demo_model.openai_wire import DONE, Answer, Usage
+from outlast_worker.engine.records import ModelFault, ModelRecord, RequestedCall, StoredMessage
+from outlast_worker.settings import Provider
+from unit.worker.asking import TOOL, Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -469,5 +469,5 @@ async def test_calls_at_once(ask: Asker) -> None:
 
 def test_only_the_model_module_imports_litellm() -> None:
     """Importing the rest of the worker stays quick: litellm is loaded beside the first requests."""
-    code = "import sys, worker.server; sys.exit('litellm' in sys.modules)"
+    code = "import sys, outlast_worker.server; sys.exit('litellm' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)

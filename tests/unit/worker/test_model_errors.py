@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dev.openai_wire import error, event
-from tests.fakes import Ending, Step, cut, drop, fault, hang, raw, raw_call, text
-from tests.unit.worker.asking import Asker
-from worker.model_faults import MALFORMED_ATTEMPTS
-from worker.records import ModelFault
-from worker.settings import Provider
+from fakes import Ending, Step, cut, drop, fault, hang, raw, raw_call, text
+from outlast_local.demo_model.openai_wire import error, event
+from outlast_worker.engine.records import ModelFault
+from outlast_worker.models.faults import MALFORMED_ATTEMPTS
+from outlast_worker.settings import Provider
+from unit.worker.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

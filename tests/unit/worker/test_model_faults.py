@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.model_faults import classify
+from outlast_worker.models.faults import classify
 
 
 class HTTPStatusError(Exception):

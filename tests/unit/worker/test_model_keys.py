@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dev.openai_wire import error
-from tests.fakes import Single, attempts, fault, text
-from tests.unit.worker.asking import Asker
-from worker.model import _in_random_order
-from worker.records import ModelRecord
-from worker.settings import Provider, ProviderKey
+from fakes import Single, attempts, fault, text
+from outlast_local.demo_model.openai_wire import error
+from outlast_worker.engine.records import ModelRecord
+from outlast_worker.models.litellm import _in_random_order
+from outlast_worker.settings import Provider, ProviderKey
+from unit.worker.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.steps import NOON, pin
-from worker.model_messages import provider_of, wire_messages, wire_tools
-from worker.records import Opaque, Pin, StoredMessage
+from fakes.steps import NOON, pin
+from outlast_worker.engine.records import Opaque, Pin, StoredMessage
+from outlast_worker.models.chat_format import provider_of, wire_messages, wire_tools
 
 
 def said(role: str, content: Any, run_id: str = "r", **more: Any) -> StoredMessage:

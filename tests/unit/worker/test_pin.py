@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared import Agent, Limits, tool
-from shared.contract import RunOrder
-from shared.protocol import InputMessage
-from shared.registry import Registry
-from tests.fakes.steps import NOON
-from worker.pin import pin_agent
-from worker.records import Pin, PinFailure, PinOutcome
-from worker.settings import WorkerSettings
+from fakes.steps import NOON
+from outlast import Agent, Limits, tool
+from outlast.contract import RunOrder
+from outlast.protocol import InputMessage
+from outlast.registry import Registry
+from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
+from outlast_worker.pin import pin_agent
+from outlast_worker.settings import WorkerSettings
 
 
 @tool(timeout=timedelta(seconds=5))

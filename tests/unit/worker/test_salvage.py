@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from shared.contract import RunOrder
-from shared.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
-from shared.protocol import InputMessage, Limits, Message, Run, ToolCall, Usage
-from tests.fakes.steps import NOON, FakeSteps, after, answer, result, steering
-from worker.loop import AgentLoop
-from worker.salvage import salvage_messages
+from fakes.steps import NOON, FakeSteps, after, answer, result, steering
+from outlast.contract import RunOrder
+from outlast.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
+from outlast.protocol import InputMessage, Limits, Message, Run, ToolCall, Usage
+from outlast_worker.engine.loop import AgentLoop
+from outlast_worker.engine.salvage import salvage_messages
 
 ORDER = RunOrder(
     run_id="support.a",

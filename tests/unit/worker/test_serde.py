@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
-from shared.contract import ThreadStatus
-from shared.protocol import Message, Run, RunError, ToolCall, Usage
-from worker.records import ModelFault, ModelOutcome, ModelRecord, Opaque, StoredMessage
-from worker.serde import JsonSerde
-from worker.thread_state import Finish
+from outlast.contract import ThreadStatus
+from outlast.protocol import Message, Run, RunError, ToolCall, Usage
+from outlast_worker.engine.records import (
+    ModelFault,
+    ModelOutcome,
+    ModelRecord,
+    Opaque,
+    StoredMessage,
+)
+from outlast_worker.services.serde import JsonSerde
+from outlast_worker.services.thread_state import Finish
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = RunError(type="internal", message="…", retryable=False)

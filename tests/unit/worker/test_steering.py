@@ -2,12 +2,12 @@
 
 import pytest
 
-from shared.events import SteerReceived
-from shared.protocol import InputMessage
-from tests.fakes.steps import FakeSteps, answer, model_fault, result, steering
-from tests.fakes.steps import pin as pinned
-from tests.unit.worker.test_loop import order, play
-from worker.interface import Cancelled
+from fakes.steps import FakeSteps, answer, model_fault, result, steering
+from fakes.steps import pin as pinned
+from outlast.events import SteerReceived
+from outlast.protocol import InputMessage
+from outlast_worker.engine.steps import Cancelled
+from unit.worker.test_loop import order, play
 
 CALL = answer("", ("find", "{}"))
 

@@ -6,15 +6,15 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from shared import Agent
-from shared.contract import RunOrder
-from shared.protocol import Limits
-from tests.fakes.steps import NOON, pin
-from worker.inflight import Inflight
-from worker.interface import ModelCall, PlannedCall
-from worker.live import LiveHub
-from worker.records import ApprovalCheck, ModelFault, ToolRecord
-from worker.steps import RestateSteps
+from fakes.steps import NOON, pin
+from outlast import Agent
+from outlast.contract import RunOrder
+from outlast.protocol import Limits
+from outlast_worker.engine.records import ApprovalCheck, ModelFault, ToolRecord
+from outlast_worker.engine.steps import ModelCall, PlannedCall
+from outlast_worker.inflight import Inflight
+from outlast_worker.live.hub import LiveHub
+from outlast_worker.services.run_steps import RestateSteps
 
 ORDER = RunOrder(
     run_id="support.a",

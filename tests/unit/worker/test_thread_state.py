@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.steps import NOON, after
-from worker.records import StoredMessage
-from worker.thread_state import PAGE_BYTES, Head, Holder, append, pages_with
+from fakes.steps import NOON, after
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.services.thread_state import PAGE_BYTES, Head, Holder, append, pages_with
 
 EMPTY = Head(created_at=NOON, updated_at=NOON)
 

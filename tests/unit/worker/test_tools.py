@@ -14,15 +14,15 @@ import structlog
 from pydantic import AfterValidator, PlainSerializer
 from structlog.testing import LogCapture
 
-import worker.tools
-from shared import Agent, Tool, ToolContext, ToolError, tool
-from shared.contract import DecideOrder
-from shared.protocol import Approval, Decision
-from tests.fakes.steps import NOON
-from worker.interface import PlannedCall
-from worker.people import _check
-from worker.records import ToolRecord
-from worker.tools import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
+import outlast_worker.tools.runner
+from fakes.steps import NOON
+from outlast import Agent, Tool, ToolContext, ToolError, tool
+from outlast.contract import DecideOrder
+from outlast.protocol import Approval, Decision
+from outlast_worker.engine.records import ToolRecord
+from outlast_worker.engine.steps import PlannedCall
+from outlast_worker.services.decisions import _check
+from outlast_worker.tools.runner import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
 
 WAIT_S = 10
 A_MOMENT = timedelta(milliseconds=30)
@@ -35,7 +35,7 @@ class OddEnd(BaseException):
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.tools, "_FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_FIRST_DELAY_S", 0.001)
 
 
 @pytest.fixture
@@ -499,7 +499,7 @@ async def test_tool_that_does_not_let_itself_be_cancelled(
     runner: ToolRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left to itself, and not run a second time beside."""
-    monkeypatch.setattr(worker.tools, "_WIND_UP_S", 0.01)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_WIND_UP_S", 0.01)
     released, runs = asyncio.Event(), list[int]()
 
     @tool(timeout=A_MOMENT, retries=1)
@@ -668,8 +668,8 @@ async def test_invalid_arguments_are_not_retried(runner: ToolRunner) -> None:
 
 def test_total_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest that a call can take is all its attempts, their ends, and the waits between."""
-    monkeypatch.setattr(worker.tools, "_FIRST_DELAY_S", 0.5)
-    monkeypatch.setattr(worker.tools, "_WIND_UP_S", 2)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_FIRST_DELAY_S", 0.5)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_WIND_UP_S", 2)
 
     @tool(timeout=timedelta(seconds=10), retries=3)
     async def slow() -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import worker.watchdog
-from shared import Agent, ToolContext, tool
-from worker.interface import PlannedCall
-from worker.tools import ToolRunner
-from worker.watchdog import LoopWatchdog
+import outlast_worker.watchdog
+from outlast import Agent, ToolContext, tool
+from outlast_worker.engine.steps import PlannedCall
+from outlast_worker.tools.runner import ToolRunner
+from outlast_worker.watchdog import LoopWatchdog
 
 WAIT_S = 10
 
@@ -32,7 +32,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    monkeypatch.setattr(worker.watchdog, "_logger", log)
+    monkeypatch.setattr(outlast_worker.watchdog, "_logger", log)
     return log
 
 

@@ -1,0 +1,137 @@
+"""Renders every error as `application/problem+json`, in one place."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from outlast.errors import (
+    BodyTooLarge,
+    InternalProblem,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
+from outlast.logging import get_logger
+from outlast_app.openapi import PROBLEM_TYPE
+
+_BY_STATUS: Mapping[int, type[Problem]] = {
+    400: InvalidRequest,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+}
+_logger = get_logger()
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def render(problem: Problem) -> Response:
+    """Return the answer for a problem."""
+    document = {
+        "type": problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.extra,
+    }
+    return _document(document, problem.headers)
+
+
+def _document(document: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    return Response(
+        to_json(document), document["status"], headers=dict(headers), media_type=PROBLEM_TYPE
+    )
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    return render(cast("Problem", error))
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    invalid = cast("RequestValidationError", error)
+    faults = invalid.errors()
+    # What may be of several types has a fault for each. Those where it is of another type
+    # altogether say little: last.
+    errors = [_explain(fault, invalid.body) for fault in sorted(faults, key=_is_of_other_type)]
+    return render(InvalidRequest.at(*errors))
+
+
+def _is_of_other_type(fault: Mapping[str, Any]) -> bool:
+    return fault["type"] in {"string_type", "list_type"}
+
+
+def _explain(fault: Mapping[str, Any], body: object) -> tuple[str, str]:
+    """Return the field's path and what is wrong with it."""
+    if fault["type"] == "json_invalid":
+        character, reason = fault["loc"][1] + 1, fault["ctx"]["error"]
+        message = f"not valid JSON at character {character}: {reason}"
+        return "body", message
+    # FastAPI reads JSON only where the header says so, and so it must be: any web page can make
+    # a browser send text or a form to loopback, where there may be no keys, but not JSON.
+    if isinstance(fault["input"], bytes):
+        message = "send JSON, and say so: content-type: application/json"
+        return "header.content-type", message
+    place, *location = fault["loc"]
+    if place == "body":
+        location = _fields(location, body, missing=fault["type"] == "missing")
+    # A field's name may be half a Unicode character, which no answer can repeat.
+    path = ".".join(str(part) for part in [place, *location]).encode(errors="replace").decode()
+    return path, fault["msg"]
+
+
+def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> list[str | int]:
+    """Leave out what is no field of the body: pydantic names the types it has tried, too."""
+    found: list[str | int] = []
+    value = body
+    for part in location:
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int)
+        ):
+            value = cast("Any", value)[part]
+            found.append(part)
+    return [*found, location[-1]] if missing and location else found
+
+
+async def _on_http(_request: Request, raised: Exception) -> Response:
+    error = cast("HTTPException", raised)
+    kind = _BY_STATUS.get(error.status_code)
+    headers = dict(error.headers or {})
+    if kind is None:
+        detail = error.detail or HTTPStatus(error.status_code).phrase
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(error.status_code).phrase,
+            "status": error.status_code,
+            "detail": detail,
+        }
+        return _document(document, headers)
+    if kind is InvalidRequest:
+        return render(
+            InvalidRequest.at(
+                ("body", "it can't be read: send JSON, in UTF-8 and not deeply nested")
+            )
+        )
+    details: Mapping[type[Problem], str] = {
+        NotFound: "See /docs for the addresses of this server.",
+        MethodNotAllowed: "See /docs for what this address takes.",
+        BodyTooLarge: "Send less: the limit is APP_MAX_BODY_BYTES, which is 8 MiB at most.",
+    }
+    return render(kind(details[kind], headers=headers))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _logger.error("request_failed", path=request.url.path, exc_info=error)
+    return render(InternalProblem("This is a bug; the server's log has its trace."))

@@ -1,0 +1,116 @@
+"""The HTTP front: who may call, what is valid, and on to Restate."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import aiohttp
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from redis.asyncio import Redis
+
+from outlast.live import REDIS_CONNECTIONS
+from outlast.logging import get_logger
+from outlast.registry import Registry
+from outlast_app.body_limit import BodyLimit
+from outlast_app.closing import Closing
+from outlast_app.deps import AppParts
+from outlast_app.errors import add_error_handlers
+from outlast_app.keyring import Keyring
+from outlast_app.live.redis import SILENCE_S, RedisStreams
+from outlast_app.live.source import LiveSource, WorkerStreams
+from outlast_app.openapi import add_openapi
+from outlast_app.restate.admin import Admin
+from outlast_app.restate.ingress import Ingress
+from outlast_app.routes import agents, approvals, health, runs, steering, threads
+from outlast_app.runs.listings import Listings
+from outlast_app.runs.reader import RunReader
+from outlast_app.settings import AppSettings
+
+_DESCRIPTION = "Durable agents: runs that survive crashes. See `/agents` for who is there."
+_logger = get_logger()
+
+
+def create_app(
+    settings: AppSettings, registry: Registry, closing: Closing | None = None
+) -> FastAPI:
+    """Make the application; whoever serves it says by `closing` when it is about to end."""
+    app = FastAPI(
+        title="Durable Agents",
+        description=_DESCRIPTION,
+        lifespan=partial(
+            _lifespan, settings=settings, registry=registry, closing=closing or Closing()
+        ),
+        redirect_slashes=False,
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "Prefer",
+            ],
+            expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
+        )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    for module in (agents, runs, approvals, steering, threads, health):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    add_openapi(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    app: FastAPI, *, settings: AppSettings, registry: Registry, closing: Closing
+) -> AsyncGenerator[None]:
+    # No limit on connections: each waiting caller holds one. No timeout: each call sets its own.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    timeout = aiohttp.ClientTimeout(total=None)
+    # Restate refuses a content type on handlers that take no body.
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
+        ) as session,
+        live_source(settings, session) as live,
+    ):
+        ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix, closing)
+        admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
+        app.state.parts = AppParts(
+            settings=settings,
+            registry=registry,
+            keyring=Keyring(settings.keys),
+            ingress=ingress,
+            admin=admin,
+            closing=closing,
+            reader=RunReader(ingress, admin),
+            live=live,
+            listings=Listings(admin, settings.service_prefix),
+        )
+        _logger.info("app_started", agents=registry.names(), digest=registry.digest())
+        yield
+
+
+@asynccontextmanager
+async def live_source(
+    settings: AppSettings, session: aiohttp.ClientSession
+) -> AsyncGenerator[LiveSource]:
+    """Open the channel of live events that the settings name."""
+    if settings.redis_url is None:
+        url = settings.streams_url or settings.worker_url
+        yield WorkerStreams(session, url, settings.stream_key())
+        return
+    url = settings.redis_url.get_secret_value()
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        url,
+        socket_connect_timeout=2,
+        socket_timeout=SILENCE_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
+    async with redis:
+        yield RedisStreams(redis, settings.service_prefix)

@@ -1,0 +1,116 @@
+"""What the OpenAPI document says beyond what FastAPI reads off the routes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import RootModel
+
+from outlast.errors import (
+    BadGateway,
+    InternalProblem,
+    NotRegistered,
+    Problem,
+    RestateUnavailable,
+    Unauthorized,
+    WorkerUnavailable,
+    problem_types,
+)
+from outlast.events import AnyEvent, AnyLiveEvent
+from outlast.protocol import ProblemDocument, Run
+
+PROBLEM_TYPE = "application/problem+json"
+
+# What may be wrong with a call that goes on to Restate.
+BEHIND: tuple[type[Problem], ...] = (
+    BadGateway,
+    RestateUnavailable,
+    WorkerUnavailable,
+    NotRegistered,
+)
+_ANYWHERE: tuple[type[Problem], ...] = (Unauthorized, InternalProblem)
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class StreamEvent(RootModel[AnyEvent | AnyLiveEvent]):
+    """The `data:` of a server-sent event: a committed one, whose `id:` is `seq`, or a live one."""
+
+
+def problems(*kinds: type[Problem]) -> Responses:
+    """Describe the problems of a call with a key, one entry per status."""
+    return _described([*_ANYWHERE, *kinds])
+
+
+def problems_without_key(*kinds: type[Problem]) -> Responses:
+    """Describe the problems of a call that anybody may make."""
+    return _described([InternalProblem, *kinds])
+
+
+def headers(**described: str) -> dict[str, Any]:
+    """Describe headers of an answer, named as in `Content_Location`."""
+    return {
+        name.replace("_", "-"): {"description": text, "schema": {"type": "string"}}
+        for name, text in described.items()
+    }
+
+
+def accepted(**described: str) -> Responses:
+    """Describe the answer for a run that goes on."""
+    return {
+        202: {
+            "model": Run,
+            "description": "The run so far: it goes on.",
+            "headers": headers(**described),
+        }
+    }
+
+
+def add_openapi(app: FastAPI) -> None:
+    """Have the app describe itself: which problems there are, and what its answers really are."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=f"{app.description}\n\n{_table()}",
+                routes=app.routes,
+            )
+            for operations in app.openapi_schema["paths"].values():
+                for operation in operations.values():
+                    _name_media_types(operation["responses"])
+        return app.openapi_schema
+
+    app.openapi = describe
+
+
+def _described(kinds: Iterable[type[Problem]]) -> Responses:
+    by_status: dict[int | str, list[str]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(f"`{kind.slug}`: {kind.title}.")
+    return {
+        status: {
+            "model": ProblemDocument,
+            "description": " ".join(lines),
+            **({"headers": _RETRY_AFTER} if status == 503 else {}),
+        }
+        for status, lines in by_status.items()
+    }
+
+
+def _table() -> str:
+    rows = [f"| `{kind.slug}` | {kind.status} | {kind.title} |" for kind in problem_types()]
+    return "\n".join(["| error `type` | status | |", "|---|---|---|", *rows])
+
+
+def _name_media_types(responses: dict[str, dict[str, Any]]) -> None:
+    """Give problems the type that they are sent with: FastAPI knows one for all of a route."""
+    for status, response in responses.items():
+        if int(status) >= 400:
+            [described] = response["content"].values()
+            response["content"] = {PROBLEM_TYPE: described}

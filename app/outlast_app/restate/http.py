@@ -1,0 +1,114 @@
+"""One request to Restate's ingress: how it is sent, and what can go wrong with it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from pydantic import BaseModel
+
+from outlast.errors import BadGateway, BodyTooLarge, NotRegistered, RestateUnavailable
+
+RETRY_AFTER = {"Retry-After": "1"}
+_NEWS_DELAYS_S = (0.05, 0.1, 0.2, 0.4)
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the ingress answered."""
+
+    status: int
+    body: bytes
+    source: str
+    """Who an error is of: `invocation` (the run itself) or `ingress`."""
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body, for people and for comparing."""
+        return self.body.decode(errors="replace")[:500]
+
+    @property
+    def names_no_service(self) -> bool:
+        """Whether the ingress does not know the service that was called."""
+        return self.status == 404 and "make sure to register" in self.text
+
+
+class Lost(Exception):
+    """The connection broke after the request was sent: it may have been accepted."""
+
+
+class IngressHttp:
+    """Sends requests over a pool of connections."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    async def send(
+        self, path: str, body: BaseModel | None, timeout_s: float | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Call a handler, with a body if it takes one."""
+        # None of the caller's own but the trace: Restate keeps request headers in its journal.
+        options: dict[str, Any] = {"headers": headers}
+        if body is not None:
+            data = body.model_dump_json(exclude_none=True)
+            options = {"data": data, "headers": {**_JSON, **headers}}
+        for delay_s in _NEWS_DELAYS_S:
+            answer = await self.request("POST", path, timeout_s, **options)
+            if not answer.names_no_service:
+                return answer
+            # What was just registered reaches the ingress a little later.
+            await asyncio.sleep(delay_s)
+        return await self.request("POST", path, timeout_s, **options)
+
+    async def request(
+        self, method: str, path: str, timeout_s: float | None, **options: Any
+    ) -> Answer:
+        """Send one request.
+
+        Raises:
+            RestateUnavailable: No connection: nothing was sent.
+            Lost: The connection broke, or what came over it is no HTTP.
+            TimeoutError: No answer in time.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.request(method, self._url + path, **options) as response,
+            ):
+                return Answer(
+                    response.status,
+                    await response.read(),
+                    response.headers.get("x-restate-error-source", ""),
+                )
+        except aiohttp.ClientConnectorError as error:
+            raise unavailable() from error
+        except aiohttp.ClientError as error:
+            raise Lost from error
+
+    def check(self, answer: Answer, expected: int) -> None:
+        """Turn any other status than the expected one into a problem."""
+        if answer.status == expected:
+            return
+        if answer.names_no_service:
+            raise NotRegistered(
+                "Restate does not know this agent's service: it is not registered, or no longer. "
+                "Run `make register` (or `python -m outlast_worker register`) with a worker that "
+                "has the agent, and try again.",
+                headers=RETRY_AFTER,
+            )
+        if answer.status == 413:
+            raise BodyTooLarge("Restate takes requests of up to 32 MiB.")
+        if answer.source == "ingress" and answer.status >= 500:
+            raise unavailable()
+        raise BadGateway(f"Restate answered {answer.status}: {answer.text}")
+
+
+def unavailable() -> RestateUnavailable:
+    """Return the problem of a request to which Restate does not answer."""
+    return RestateUnavailable(
+        "Restate does not answer. What it has accepted goes on when it is back; ask again then.",
+        headers=RETRY_AFTER,
+    )

@@ -1,0 +1,80 @@
+"""The app's settings, from the environment and `.env`."""
+
+import ipaddress
+import re
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from outlast.settings import HttpAddress, SharedSettings
+from outlast.settings_errors import FromJson
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
+_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be an origin such as https://example.org")
+    return origin
+
+
+class AppSettings(SharedSettings):
+    """`APP_*`, and what the worker reads too."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_prefix="APP_", extra="ignore", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8070, ge=0, le=65535)
+    keys: FromJson[dict[str, list[SecretStr]]] = Field(
+        default_factory=dict[str, list[SecretStr]], examples=['{"acme": ["a long random key"]}']
+    )
+    """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
+    allow_no_keys: bool = False
+    """Serve without keys on an address that others can reach."""
+    streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
+    """Where the app reaches the worker's live events; WORKER_URL if not given."""
+    cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
+        default_factory=list[str], examples=['["https://example.org"]']
+    )
+    """Web pages that may call the app from a browser."""
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
+    """Larger ones could not be replayed beside a long conversation."""
+    wait_timeout_s: Seconds = 120
+    """How long a plain start waits for the run's end."""
+
+    @model_validator(mode="after")
+    def _can_be_served(self) -> Self:
+        for number, tenant in enumerate(self.keys, start=1):
+            if not _TENANT.fullmatch(tenant):
+                # Without the name: where tenant and key were swapped, it is the key.
+                raise ValueError(
+                    f"APP_KEYS: name {number} is no tenant name; "
+                    "use letters, digits, . _ and -, at most 64 of them"
+                )
+        own = [key.get_secret_value() for keys in self.keys.values() for key in keys]
+        if not all(own):
+            raise ValueError(
+                "APP_KEYS: a key is empty; give each tenant keys that can't be guessed"
+            )
+        if len(set(own)) < len(own):
+            raise ValueError("APP_KEYS: a key is there twice; it can't stand for two tenants")
+        if not own and not self.allow_no_keys and not _is_loopback(self.host):
+            raise ValueError(
+                f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "
+                "Set APP_KEYS, or APP_ALLOW_NO_KEYS=true if something else guards the app"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

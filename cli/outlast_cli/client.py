@@ -1,0 +1,139 @@
+"""Calls of the HTTP interface. Events come from `stream.py`."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from outlast.protocol import AgentPage, ApprovalPage, RunPage, ThreadPage
+from outlast_cli.errors import BadSetting, Refused, Unreachable
+from outlast_cli.patience import Patience
+
+_LONGEST_PAGE = 100
+# A stream has a comment every 15 s; silence for longer is a broken connection.
+_TIMEOUT = httpx.Timeout(45, connect=5)
+_REPEAT_FOR_S = 10.0
+_NO_ANSWER = (httpx.ConnectError, httpx.ConnectTimeout)
+
+Wanted = TypeVar("Wanted", bound=BaseModel)
+Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, ApprovalPage)
+
+
+class Client:
+    """The app, as one key may use it."""
+
+    def __init__(self, url: str, key: SecretStr) -> None:
+        """Prepare, and connect to nobody.
+
+        Raises:
+            BadSetting: The address or the key can't work.
+        """
+        self.url = _checked(url)
+        self.http = httpx.Client(
+            base_url=self.url,
+            headers={"Content-Type": "application/json", **_authorization(key)},
+            timeout=_TIMEOUT,
+            trust_env=not _is_loopback(self.url),
+        )
+
+    def get(self, kind: type[Wanted], *parts: str, **params: str) -> Wanted:
+        """Read one thing."""
+        return self._call("GET", kind, parts, params=params)
+
+    def pages(self, kind: type[Page], *parts: str, limit: int | None = None, **params: str) -> Page:
+        """Read a list, page by page, up to a limit."""
+        items: list[Any] = []
+        while True:
+            left = _LONGEST_PAGE if limit is None else min(limit - len(items), _LONGEST_PAGE)
+            page = self.get(kind, *parts, **params, limit=str(left))
+            items += page.items
+            if page.next_cursor is None or len(items) == limit:
+                return kind(items=items, next_cursor=page.next_cursor)
+            params["cursor"] = page.next_cursor
+
+    def post(
+        self, kind: type[Wanted], *parts: str, body: BaseModel | None = None, **headers: str
+    ) -> Wanted:
+        """Ask for a change, again while an answer leaves open whether it was made."""
+        patience = Patience(_REPEAT_FOR_S)
+        headers = {"Idempotency-Key": uuid4().hex, **headers}
+        while True:
+            try:
+                return self._call("POST", kind, parts, content=as_content(body), headers=headers)
+            except (Refused, Unreachable) as error:
+                patience.wait(error)
+
+    def refused(self, response: httpx.Response) -> Refused:
+        """Return what an answer says that is no success."""
+        response.read()
+        try:
+            document = response.json()
+            said = f"{document['title']}. {document['detail']}"
+        except (ValueError, LookupError, TypeError):
+            said = f"{self.url} answered {response.status_code} {response.reason_phrase}."
+        asked = response.headers.get("retry-after", "")
+        return Refused(said, response.status_code, float(asked) if asked.isdecimal() else 0)
+
+    def unreachable(self, error: httpx.TransportError) -> Unreachable:
+        """Return what a connection that broke, or was never made, means."""
+        said = f"No answer from {self.url}: {error or type(error).__name__}. AGENTS_URL says where."
+        return Unreachable(said, passes=not isinstance(error, _NO_ANSWER))
+
+    def _call(
+        self,
+        method: Literal["GET", "POST"],
+        kind: type[Wanted],
+        parts: tuple[str, ...],
+        **more: Any,
+    ) -> Wanted:
+        try:
+            response = self.http.request(method, as_path(*parts), **more)
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+        if not response.is_success:
+            raise self.refused(response)
+        try:
+            # A newer server may say more.
+            return kind.model_validate_json(response.content, extra="ignore")
+        except ValidationError as error:
+            said = f"{self.url} answered what this command does not understand: {error}"
+            raise Refused(said, response.status_code) from error
+
+
+def as_path(*parts: str) -> str:
+    """Return a path of the interface; names and ids can't change its shape."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def as_content(body: BaseModel | None) -> str | None:
+    """Return a body as JSON, without what the server assumes anyway."""
+    return body.model_dump_json(exclude_defaults=True) if body else None
+
+
+def _checked(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise BadSetting(f"AGENTS_URL: {url!r} is no address: {error}.") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise BadSetting(f"AGENTS_URL: {url!r} is no address; write http://host:port.")
+    return url.rstrip("/")
+
+
+def _authorization(key: SecretStr) -> Mapping[str, str]:
+    text = key.get_secret_value().strip()
+    if not (text.isascii() and text.isprintable()):
+        raise BadSetting("AGENTS_KEY: the key has characters that no header can carry.")
+    return {"Authorization": f"Bearer {text}"} if text else {}
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

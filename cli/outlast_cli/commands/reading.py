@@ -1,0 +1,48 @@
+"""`list`, `runs`, `threads`, `approvals` and `get`: what is there."""
+
+from typing import Annotated
+
+import typer
+
+from outlast.protocol import AgentPage, ApprovalPage, Run, RunPage, RunStatus, ThreadPage
+from outlast_cli import options, tables
+from outlast_cli.output import show
+
+
+def list_agents(ctx: typer.Context, as_json: options.Json = False) -> None:
+    """List the agents, with their models and tools."""
+    page = options.client_of(ctx).pages(AgentPage, "agents")
+    show(page, tables.table(page.items, tables.AGENTS), as_json=as_json)
+
+
+def runs(
+    ctx: typer.Context,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    thread: Annotated[str | None, typer.Option(help="Only those on this thread.")] = None,
+    status: Annotated[RunStatus | None, typer.Option(help="Only those that stand so.")] = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List runs."""
+    wanted = {"agent": agent, "thread_id": thread, "status": status}
+    filters = {name: value for name, value in wanted.items() if value}
+    page = options.client_of(ctx).pages(RunPage, "runs", limit=limit, **filters)
+    show(page, tables.table(page.items, tables.RUNS), as_json=as_json)
+
+
+def threads(ctx: typer.Context, limit: options.Limit = 20, as_json: options.Json = False) -> None:
+    """List conversations."""
+    page = options.client_of(ctx).pages(ThreadPage, "threads", limit=limit)
+    show(page, tables.table(page.items, tables.THREADS), as_json=as_json)
+
+
+def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:
+    """List the tool calls of all runs that wait for approval."""
+    page = options.client_of(ctx).pages(ApprovalPage, "approvals")
+    show(page, tables.table(page.items, tables.APPROVALS), as_json=as_json)
+
+
+def get(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False) -> None:
+    """Show a run as it is now."""
+    run = options.client_of(ctx).get(Run, "runs", run_id)
+    show(run, tables.single(run), as_json=as_json)

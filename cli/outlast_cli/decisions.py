@@ -1,0 +1,130 @@
+"""Decisions on tool calls that wait for approval, made by whoever sits at the terminal."""
+
+import getpass
+import json
+import sys
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import typer
+from pydantic import JsonValue
+
+from outlast.events import ApprovalRequested
+from outlast.protocol import Approval, Decision, Resolution, Run
+from outlast_cli.client import Client
+from outlast_cli.errors import Refused, Undecided
+from outlast_cli.output import console, say
+from outlast_cli.view import as_text
+
+_ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+
+
+def settle(client: Client, asked: ApprovalRequested, *, may_ask: bool) -> None:
+    """Ask for a decision on a tool call, unless there is one.
+
+    Raises:
+        Undecided: Nobody can be asked, or wants to decide later.
+    """
+    run = client.get(Run, "runs", asked.run_id)
+    for call in undecided(run):
+        if call.call_id == asked.call_id and not (may_ask and _decide(client, run.run_id, call)):
+            raise Undecided(f"The run waits for a decision:\n{how_to_decide(run)}")
+
+
+def undecided(run: Run) -> list[Approval]:
+    """Return the calls of a run that wait for a decision."""
+    return [call for call in run.approvals if call.resolution is None]
+
+
+def how_to_decide(run: Run) -> str:
+    """Return the commands for a run that waits for decisions."""
+    calls = [
+        f"  agents approve {run.run_id} {call.call_id}  # {call.name}" for call in undecided(run)
+    ]
+    return "\n".join([*calls, f"or reject, then: agents watch {run.run_id}"])
+
+
+def parse_arguments(text: str) -> dict[str, JsonValue]:
+    """Read a tool call's arguments.
+
+    Raises:
+        ValueError: They are no JSON object.
+    """
+    value: Any = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError('arguments are an object, such as {"cents": 100}')  # noqa: TRY004
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def whoami() -> str | None:
+    """Return who sits at the terminal, by the name of the account."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return None
+
+
+def _decide(client: Client, run_id: str, call: Approval) -> bool:
+    """Ask until the call is decided on; False if that is left for later."""
+    if not console.is_terminal:  # else the line above says it
+        say(f"{call.name} {as_text(call.arguments)}")
+    _forget_what_was_typed()
+    while decision := _ask(call):
+        try:
+            client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
+        except Refused as error:
+            if error.status not in {HTTPStatus.CONFLICT, *_ASK_AGAIN}:
+                raise
+            say(str(error))
+            if error.status in _ASK_AGAIN:
+                continue
+        return True
+    return False
+
+
+def _forget_what_was_typed() -> None:
+    """Drop what was typed before a question: it is no answer to it."""
+    with suppress(ImportError):  # Windows has no such terminals
+        import termios  # noqa: PLC0415
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
+def _ask(call: Approval) -> Decision | None:
+    """Return what the person decides, or None for later, which Ctrl-D means too."""
+    while True:
+        try:
+            match _read("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
+                case "a" | "approve":
+                    return Decision(action="approve", by=whoami())
+                case "r" | "reject":
+                    return Decision(action="reject", reason=_read("Reason") or None, by=whoami())
+                case "e" | "edit":
+                    changed = parse_arguments(_read("Arguments", as_text(call.arguments)))
+                    return Decision(action="approve", arguments=changed, by=whoami())
+                case "l" | "later":
+                    return None
+                case _:
+                    continue
+        except EOFError:
+            return None
+        except ValueError as error:
+            say(f"No JSON arguments: {error}.")
+
+
+def _read(question: str, default: str = "") -> str:
+    shown = f"{question} [{default}]" if default else question
+    typer.echo(f"{shown}: ", nl=False, err=True)
+    line = ""
+    try:
+        # Not typer.prompt, for which Ctrl-C and Ctrl-D are the same; nor input(), which misses a
+        # Ctrl-C that comes just when it begins.
+        line = sys.stdin.readline()
+    finally:
+        if not line:
+            # Neither Ctrl-C nor Ctrl-D ends the question's line.
+            say("")
+    if not line:
+        raise EOFError
+    return line.strip() or default

@@ -1,0 +1,135 @@
+"""The events of one run, over as many connections as it takes.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+from pydantic import Field, TypeAdapter, ValidationError
+
+from outlast.events import AnyEvent, AnyLiveEvent, Event, TerminalEvent
+from outlast.protocol import StartRun
+from outlast_cli.client import Client, as_content, as_path
+from outlast_cli.errors import CliError, Refused, Unreachable
+from outlast_cli.patience import Patience
+
+_MEDIA_TYPE = "text/event-stream"
+_GIVE_UP_AFTER_S = 300.0
+_EVENT: TypeAdapter[AnyEvent | AnyLiveEvent] = TypeAdapter(
+    Annotated[AnyEvent | AnyLiveEvent, Field(discriminator="type")]
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run to start. The key makes it safe to ask again when the answer is lost."""
+
+    agent: str
+    body: StartRun
+    key: str
+
+
+@dataclass(frozen=True)
+class Received:
+    """An event as it came; parsed, unless only a newer client knows its type."""
+
+    data: str
+    event: AnyEvent | AnyLiveEvent | None
+    seq: int | None
+
+
+class RunStream:
+    """Iterates over the run's events: committed ones once each, in order, up to the last.
+
+    Iterating again after an interruption goes on after the last event that was taken.
+    """
+
+    def __init__(self, client: Client, source: Start | str, after: int = 0) -> None:
+        """Prepare, and connect to nobody.
+
+        Args:
+            client: Where to connect.
+            source: The run to start, or the id of one.
+            after: The number of the last event that is known already.
+        """
+        self.source = source
+        self.run_id = source if isinstance(source, str) else None
+        self.seen = after
+        self.announce: Callable[[str], None] | None = None
+        """Called once, with the run's id, as soon as the server has told it."""
+        self._announced = after > 0
+        self._client = client
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Received]:
+        """Yield events, until the run has ended.
+
+        Raises:
+            Refused: The server said no, or did not mend for a long time.
+            Unreachable: No server was there, or none came back.
+        """
+        patience = Patience(_GIVE_UP_AFTER_S)
+        while not self._ended:
+            failure: CliError = Unreachable("The stream of events broke off.")
+            try:
+                yield from self._connection(patience)
+            except httpx.TransportError as error:
+                failure = self._client.unreachable(error)
+            except Refused as error:
+                failure = error
+            if not self._ended:
+                patience.wait(failure)
+
+    def _connection(self, patience: Patience) -> Iterator[Received]:
+        with self._connect() as response:
+            self._ended = response.status_code == HTTPStatus.NO_CONTENT
+            if self._ended:
+                return
+            self._check(response)
+            patience.answered()
+            self.run_id = self.run_id or response.headers["location"].rpartition("/")[2]
+            if self.announce and not self._announced:
+                self._announced = True
+                self.announce(self.run_id)
+            for sent in EventSource(response).iter_sse():
+                # A comment, or a field without an event, has no data.
+                received = _parse(sent) if sent.data else None
+                if received and (received.seq is None or received.seq > self.seen):
+                    patience.progressed()
+                    yield received
+                    self.seen = received.seq or self.seen
+                    self._ended = isinstance(received.event, TerminalEvent)
+                if self._ended:
+                    return
+
+    def _connect(self) -> AbstractContextManager[httpx.Response]:
+        stream = self._client.http.stream
+        if isinstance(self.source, Start) and self.run_id is None:
+            headers = {"Accept": _MEDIA_TYPE, "Idempotency-Key": self.source.key}
+            path = as_path("agents", self.source.agent, "runs")
+            return stream("POST", path, content=as_content(self.source.body), headers=headers)
+        headers = {"Accept": _MEDIA_TYPE, "Last-Event-ID": str(self.seen)}
+        return stream("GET", as_path("runs", self.run_id or "", "events"), headers=headers)
+
+    def _check(self, response: httpx.Response) -> None:
+        if not response.is_success:
+            raise self._client.refused(response)
+        if not response.headers.get("content-type", "").startswith(_MEDIA_TYPE):
+            raise Refused(f"{self._client.url} sends no events.", response.status_code)
+
+
+def _parse(sent: ServerSentEvent) -> Received:
+    try:
+        event = _EVENT.validate_json(sent.data, extra="ignore")
+    except ValidationError as error:
+        if error.errors()[0]["type"] != "union_tag_invalid":
+            raise Refused(f"The server sent an event that makes no sense: {error}", 200) from error
+        return Received(sent.data, None, json.loads(sent.data).get("seq"))
+    return Received(sent.data, event, event.seq if isinstance(event, Event) else None)

@@ -1,0 +1,100 @@
+"""App and worker in one process, for development: what `make dev` starts again on each change.
+
+python -m outlast_local.one_process
+"""
+
+import asyncio
+import importlib
+import logging
+import sys
+import traceback
+
+import hypercorn.asyncio
+import uvloop
+
+import outlast.registry
+import outlast.settings
+from outlast.errors import DefinitionError
+from outlast.logging import configure_logging
+from outlast.registry import Registry
+from outlast.settings_errors import InvalidSettings, check_settings
+from outlast_app.closing import Closing
+from outlast_app.main import create_app
+from outlast_app.settings import AppSettings
+from outlast_local.settings import INVALID_SETTINGS
+from outlast_worker.__main__ import make_parts
+from outlast_worker.register import RegistrationError, register
+from outlast_worker.server import ListenError, listening, serve, stop_on_signals
+from outlast_worker.settings import WorkerSettings
+
+_REGISTER_TIMEOUT_S = 30
+# What stands between the process's start and an agent file.
+_LOADERS = {__file__, outlast.settings.__file__, outlast.registry.__file__, importlib.__file__}
+
+
+def main() -> int:
+    """Serve app and worker until SIGTERM."""
+    try:
+        check_settings(AppSettings, WorkerSettings)
+    except InvalidSettings as error:
+        _fail(f"{error}\n")
+        return INVALID_SETTINGS
+    app_settings, worker_settings = AppSettings(), WorkerSettings()
+    configure_logging(app_settings.log_level, as_json=app_settings.log_json)
+    try:
+        registry = worker_settings.load_registry()
+    except DefinitionError as error:
+        return _fail(f"{error}\n")
+    except Exception as error:  # noqa: BLE001  # an agent file may raise anything
+        return _fail(shortened(error))
+    status = 0
+    try:
+        uvloop.run(_serve_both(app_settings, worker_settings, registry))
+    except* (ListenError, RegistrationError) as group:
+        status = _fail("".join(f"{error}\n" for error in group.exceptions))
+    return status
+
+
+def shortened(error: Exception) -> str:
+    """Return the trace without the way to the agent file."""
+    told = traceback.TracebackException.from_exception(error)
+    frames = [
+        frame
+        for frame in told.stack
+        if frame.filename not in _LOADERS and not frame.filename.startswith("<frozen")
+    ]
+    told.stack = traceback.StackSummary.from_list(frames)
+    return "".join(told.format())
+
+
+async def _serve_both(
+    app_settings: AppSettings, worker_settings: WorkerSettings, registry: Registry
+) -> None:
+    stop, closing = stop_on_signals(), Closing()
+
+    async def app_stop() -> None:
+        await stop.wait()
+        closing.begin()
+
+    config = listening(app_settings.host, app_settings.port, "APP")
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve(make_parts(worker_settings, registry), stop))
+        group.create_task(
+            hypercorn.asyncio.serve(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+                create_app(app_settings, registry, closing),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly
+                config,
+                shutdown_trigger=app_stop,
+            )
+        )
+        await register(worker_settings, registry, timeout_s=_REGISTER_TIMEOUT_S)
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(text)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

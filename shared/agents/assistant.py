@@ -1,9 +1,0 @@
-"""A plain assistant: a conversation, no tools."""
-
-from shared import Agent
-
-agent = Agent(
-    name="assistant",
-    description="Answers questions and keeps up a conversation.",
-    instructions="You are a helpful assistant. Answer in the language of the question, briefly.",
-)

@@ -1,0 +1,7 @@
+"""The agents that both processes serve: one file each, one line here."""
+
+from example_agents.assistant import agent as assistant
+from example_agents.support import agent as support
+from outlast import Agent
+
+agents: list[Agent] = [support, assistant]

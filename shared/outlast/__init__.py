@@ -1,0 +1,8 @@
+"""The contract between app and worker, and the public names for agent files."""
+
+from outlast.agent import Agent
+from outlast.errors import DefinitionError, ToolError
+from outlast.protocol import Limits
+from outlast.tool import Tool, ToolContext, tool
+
+__all__ = ["Agent", "DefinitionError", "Limits", "Tool", "ToolContext", "ToolError", "tool"]

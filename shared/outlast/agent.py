@@ -1,0 +1,140 @@
+"""What an agent is: frozen data that both processes import."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType
+from typing import Any
+
+from outlast.errors import DefinitionError
+from outlast.names import is_agent_name
+from outlast.protocol import Limits
+from outlast.tool import AnyTool, Tool
+
+DEFAULT_MAX_TURNS = 20
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "name": ((str,), "a text"),
+    "instructions": ((str,), "a text"),
+    "description": ((str, NoneType), "a text"),
+    "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
+    "tools": ((list, tuple), "a list, such as tools=[refund]"),
+    "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
+    "model_options": ((Mapping,), 'a dict, such as {"temperature": 0}'),
+}
+_PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
+# What somebody wrote for one; other text in braces is left as it is.
+_NO_PLACEHOLDER = re.compile(r"\{\{[\w\s.-]*\}\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """An agent: who it is, what it may call, where it stops.
+
+    Args:
+        name: In URLs and in Restate: lower-case letters, digits, `-` and `_`.
+        instructions: The system prompt; `{{name}}` is filled in from the run's `context`.
+        description: One line for people and for other agents.
+        model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
+        tools: Functions decorated with `@tool`.
+        limits: For runs that don't set their own.
+        model_options: Passed to the model call as they are, such as `{"temperature": 0}`.
+
+    Raises:
+        DefinitionError: Something can't work; the message says how to mend it.
+    """
+
+    name: str
+    instructions: str
+    description: str | None = None
+    model: str | None = None
+    tools: Sequence[AnyTool] = ()
+    limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
+    model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        """Check the declaration, when the agent's file is imported."""
+        self._check_kinds()
+        if not is_agent_name(self.name):
+            raise DefinitionError(
+                f"agent {self.name!r}: a name starts with a lower-case letter and goes on with "
+                "lower-case letters, digits, - and _, at most 63 characters in all"
+            )
+        if not self.instructions.strip():
+            raise DefinitionError(f"agent {self.name}: instructions are empty; say what it is for")
+        if wrong := _NO_PLACEHOLDER.search(_PLACEHOLDER.sub("", self.instructions)):
+            raise DefinitionError(
+                f"agent {self.name}: {wrong[0]} in the instructions is no placeholder; write "
+                "{{name}}, a name of letters, digits, _ and - in the run's context"
+            )
+        if self.model is not None:
+            check_model(self.model, f"agent {self.name}: model")
+        object.__setattr__(self, "tools", tuple(self.tools))
+        self._check_tools()
+        self._check_model_options()
+
+    def _check_kinds(self) -> None:
+        for name, (kinds, wanted) in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise DefinitionError(
+                    f"agent {self.name!r}: {name} is {value!r}; it must be {wanted}"
+                )
+
+    def _check_tools(self) -> None:
+        seen: set[str] = set()
+        for tool in self.tools:
+            if not isinstance(tool, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+                raise DefinitionError(
+                    f"agent {self.name}: {tool!r} is no tool; decorate the function with @tool"
+                )
+            if tool.name in seen:
+                raise DefinitionError(
+                    f"agent {self.name}: two tools are called {tool.name!r}; "
+                    "rename one with @tool(name=…)"
+                )
+            seen.add(tool.name)
+
+    def _check_model_options(self) -> None:
+        try:
+            json.dumps(dict(self.model_options), sort_keys=True)
+        except TypeError as error:
+            raise DefinitionError(
+                f"agent {self.name}: model_options must be plain JSON values: {error}"
+            ) from error
+        ours = {"model", "messages", "tools", "stream", "api_key", "base_url", "timeout"}
+        if taken := ours & set(self.model_options):
+            raise DefinitionError(
+                f"agent {self.name}: model_options may not set {', '.join(sorted(taken))}; "
+                "the worker does"
+            )
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """The names that the instructions need from a run's context, in order."""
+        return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.instructions)))
+
+    def render_instructions(self, context: Mapping[str, Any]) -> str:
+        """Fill in the instructions.
+
+        Raises:
+            KeyError: The context lacks a name.
+        """
+        return _PLACEHOLDER.sub(lambda match: _as_text(context[match[1]]), self.instructions)
+
+
+def check_model(model: str, where: str) -> None:
+    """Refuse a model string without its provider.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    provider, slash, name = model.partition("/")
+    if not (provider and slash and name):
+        raise DefinitionError(
+            f"{where} is {model!r}; write provider/model, such as openai/gpt-5.4-mini"
+        )
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

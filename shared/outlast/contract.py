@@ -1,0 +1,186 @@
+"""What app and worker say to each other through Restate. Clients never see it."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from outlast.events import AnyEvent
+from outlast.protocol import (
+    Decision,
+    InputMessage,
+    Limits,
+    Message,
+    OnBusy,
+    Resolution,
+    Run,
+    ThreadId,
+    Time,
+    Wire,
+)
+
+DIGEST = "durable-agents-digest"
+"""Where a service's metadata holds the agent's digest."""
+
+# State that the app's listings read in Restate, without the worker.
+RUN_KEY = "run"
+"""A run's `Run`, as it is now, without messages."""
+APPROVALS_KEY = "approvals"
+"""A run's pending approvals, a list of `Approval`; not there when none is pending."""
+HEAD_KEY = "head"
+"""A thread's turn, line and page counts (`outlast_worker.services.thread_state.Head`)."""
+
+
+class RunOrder(Wire):
+    """The input of a run's workflow.
+
+    `turn` says how the run comes to its turn on the thread: `granted` and `queued` were decided
+    by `Thread.submit`; a run that is to start later joins the queue itself (`join`).
+    """
+
+    run_id: str
+    tenant: str
+    agent: str
+    input: list[InputMessage]
+    thread_id: ThreadId | None = None
+    turn: Literal["none", "granted", "queued", "join"]
+    on_busy: OnBusy = "enqueue"
+    stream: bool
+    context: dict[str, JsonValue]
+    metadata: dict[str, str]
+    limits: Limits
+    after_s: float
+    created_at: Time
+    body_hash: str
+    repeatable: bool
+
+
+class SubmitAnswer(Wire):
+    """`known`: this run was accepted before; `same_body` compares the two requests.
+
+    `run_id` is the run that made the thread busy (`rejected`) or that took the input (`steered`).
+    """
+
+    outcome: Literal["granted", "queued", "known", "rejected", "steered"]
+    same_body: bool = True
+    run_id: str | None = None
+
+
+class SameQuestion(Wire):
+    body_hash: str
+    wait_s: float
+
+
+class SameAnswer(Wire):
+    """`unknown`: the run has not begun."""
+
+    answer: Literal["same", "different", "unknown"]
+
+
+class StatusQuestion(Wire):
+    """`messages`: whether to return them, too. `killed`: the run was, and takes nothing in."""
+
+    messages: bool = False
+    killed: bool = False
+
+
+class EventsQuestion(Wire):
+    after: int
+
+
+class EventPage(Wire):
+    """Committed events after a number, and the run as it is now (None before it has begun).
+
+    `more`: others follow, which one answer has no room for.
+    """
+
+    events: list[AnyEvent]
+    run: Run | None = None
+    more: bool = False
+
+
+class CancelOrder(Wire):
+    """`invocation_id` is Restate's, of the run's workflow."""
+
+    run_id: str
+    invocation_id: str
+    at: Time
+
+
+class SteeringMessage(Wire):
+    """What somebody says to a run that is going on.
+
+    `key` names a request that may be repeated, and `body_hash` what it said.
+    """
+
+    message_id: str
+    input: list[InputMessage]
+    at: Time
+    key: str | None = None
+    body_hash: str = ""
+
+
+class SteerOrder(Wire):
+    run_id: str
+    input: list[InputMessage]
+    at: Time
+    key: str | None = None
+    body_hash: str = ""
+
+
+class SteerAnswer(Wire):
+    """`accepted` also for a repeated request; `different`: its key came with another body."""
+
+    outcome: Literal["accepted", "ended", "different"]
+    message_id: str | None = None
+
+
+class DecideOrder(Wire):
+    call_id: str
+    decision: Decision
+    at: Time
+
+
+class Fault(Wire):
+    field: str
+    message: str
+
+
+class DecideAnswer(Wire):
+    """`resolution` is what counts: this decision, the same one before it, or another one."""
+
+    outcome: Literal["decided", "unknown", "ended", "conflict", "invalid"]
+    resolution: Resolution | None = None
+    faults: list[Fault] = Field(default_factory=list[Fault])
+
+
+class ThreadStatus(Wire):
+    """A thread without its messages."""
+
+    run_id: str | None = None
+    queued: list[str]
+    message_count: int
+    created_at: Time
+    updated_at: Time
+
+
+class HistoryQuestion(Wire):
+    after: int
+    limit: int
+
+
+class HistoryAnswer(Wire):
+    """`items` is None when there is no such thread."""
+
+    items: list[Message] | None = None
+    message_count: int
+
+
+class DeleteOrder(Wire):
+    """`dead` is a run that was killed, so that it can't give its turn back."""
+
+    dead: str | None = None
+
+
+class DeleteAnswer(Wire):
+    outcome: Literal["deleted", "busy", "unknown"]
+    run_id: str | None = None

@@ -1,0 +1,170 @@
+"""The error tree of both processes, split by who must act.
+
+    DurableAgentsError
+    ├── DefinitionError          the author of an agent file, when it is imported
+    ├── Problem                  an HTTP answer (RFC 9457)
+    │   ├── CallerProblem        4xx: the caller
+    │   └── OperatorProblem      5xx: whoever runs the system
+    └── ToolError                the model: the text of a tool result
+
+A run that fails does not raise: it ends with a `RunError` (see `outlast.protocol`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class DurableAgentsError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class DefinitionError(DurableAgentsError, ValueError):
+    """An agent or a tool is declared wrongly. The message says how to mend it."""
+
+
+class ToolError(DurableAgentsError):
+    """A tool call that failed in a way that the model can act on.
+
+    Raise it in a tool to choose the text that the model reads.
+    """
+
+
+class Problem(DurableAgentsError):
+    """An error that is answered as `application/problem+json`.
+
+    Attributes:
+        slug: The stable short name that clients match on (`type` in the answer).
+        title: The same for every answer of this type.
+        status: The HTTP status.
+    """
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    status: ClassVar[int]
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say what is wrong and what to do.
+
+        Args:
+            detail: For a person, this occurrence.
+            headers: Sent with the answer, such as `Retry-After`.
+            extra: Further members of the problem document.
+        """
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+class CallerProblem(Problem):
+    """4xx: the request has to change."""
+
+
+class OperatorProblem(Problem):
+    """5xx: the request was fine; a part of the system is not."""
+
+
+class Unauthorized(CallerProblem):
+    slug, title, status = "unauthorized", "The key is missing or wrong", 401
+
+
+class UnknownAgent(CallerProblem):
+    slug, title, status = "unknown-agent", "There is no agent of this name", 404
+
+
+class UnknownRun(CallerProblem):
+    slug, title, status = "unknown-run", "There is no such run", 404
+
+
+class UnknownThread(CallerProblem):
+    slug, title, status = "unknown-thread", "There is no such thread", 404
+
+
+class UnknownApproval(CallerProblem):
+    slug, title, status = "unknown-approval", "There is no such approval", 404
+
+
+class NotFound(CallerProblem):
+    slug, title, status = "not-found", "There is nothing at this address", 404
+
+
+class MethodNotAllowed(CallerProblem):
+    slug, title, status = "method-not-allowed", "The method does not fit this address", 405
+
+
+class RunEnded(CallerProblem):
+    slug, title, status = "run-ended", "The run has ended already", 409
+
+
+class AlreadyDecided(CallerProblem):
+    slug, title, status = "already-decided", "It was decided otherwise already", 409
+
+
+class RunNotPaused(CallerProblem):
+    slug, title, status = "run-not-paused", "The run is not paused", 409
+
+
+class ThreadBusy(CallerProblem):
+    slug, title, status = "thread-busy", "A run has the turn on this thread", 409
+
+
+class BodyTooLarge(CallerProblem):
+    slug, title, status = "body-too-large", "The request body is too large", 413
+
+
+class InvalidRequest(CallerProblem):
+    slug, title, status = "invalid-request", "The request is not valid", 422
+
+    @classmethod
+    def at(cls, *faults: tuple[str, str]) -> "InvalidRequest":
+        """Refuse a request for its fields, each given with what is wrong with it."""
+        errors = [{"field": field, "message": message} for field, message in faults]
+        return cls(f"{faults[0][0]}: {faults[0][1]}", extra={"errors": errors})
+
+
+class IdempotencyConflict(CallerProblem):
+    slug, title, status = (
+        "idempotency-conflict",
+        "The idempotency key was used with another body",
+        422,
+    )
+
+    def __init__(self, detail: str) -> None:
+        """Say what the key belongs to, and what to do."""
+        fault = {"field": "header.idempotency-key", "message": self.title}
+        super().__init__(detail, extra={"errors": [fault]})
+
+
+class InternalProblem(OperatorProblem):
+    slug, title, status = "internal", "An error of this server", 500
+
+
+class BadGateway(OperatorProblem):
+    slug, title, status = "restate-unexpected", "Restate answered what it should not", 502
+
+
+class RestateUnavailable(OperatorProblem):
+    slug, title, status = "restate-unavailable", "Restate can't be reached", 503
+
+
+class AdminUnavailable(OperatorProblem):
+    slug, title, status = "admin-unavailable", "Restate's admin API does not answer", 503
+
+
+class WorkerUnavailable(OperatorProblem):
+    slug, title, status = "worker-unavailable", "The worker does not answer", 503
+
+
+class NotRegistered(OperatorProblem):
+    slug, title, status = "not-registered", "The worker is not registered", 503
+
+
+def problem_types() -> list[type[Problem]]:
+    """Return every concrete problem, in the order of this file."""
+    return [*CallerProblem.__subclasses__(), *OperatorProblem.__subclasses__()]

@@ -1,0 +1,131 @@
+"""The agents that both processes serve, and the digest by which they compare them."""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from outlast.agent import Agent, check_model
+from outlast.errors import DefinitionError
+from outlast.protocol import AgentDescription, ToolDescription
+from outlast.tool import AnyTool
+
+
+class Registry:
+    """Agents by name, with the model that those without one use."""
+
+    def __init__(self, agents: Iterable[Agent], default_model: str) -> None:
+        """Collect the agents.
+
+        Raises:
+            DefinitionError: Two agents of one name, or a default model without its provider.
+        """
+        check_model(default_model, "the setting MODEL")
+        self._default_model = default_model
+        self._agents: dict[str, Agent] = {}
+        for agent in agents:
+            if agent.name in self._agents:
+                raise DefinitionError(f"two agents are called {agent.name!r}; rename one of them")
+            self._agents[agent.name] = agent
+
+    def __iter__(self) -> Iterator[Agent]:
+        """Go through the agents in the order of their list."""
+        return iter(self._agents.values())
+
+    def get(self, name: str) -> Agent | None:
+        """Return the agent of this name, if there is one."""
+        return self._agents.get(name)
+
+    def names(self) -> list[str]:
+        """Return the agents' names."""
+        return list(self._agents)
+
+    def model_of(self, agent: Agent) -> str:
+        """Return the model string that the agent runs with."""
+        return agent.model or self._default_model
+
+    def describe(self, agent: Agent) -> AgentDescription:
+        """Return what clients may know of an agent."""
+        return AgentDescription(
+            name=agent.name,
+            description=agent.description,
+            model=self.model_of(agent),
+            instructions=agent.instructions,
+            context=list(agent.placeholders),
+            limits=agent.limits,
+            tools=[_describe_tool(tool) for tool in agent.tools],
+            digest=self.agent_digest(agent),
+        )
+
+    def agent_digest(self, agent: Agent) -> str:
+        """Return a digest over all that makes the agent behave as it does, code apart."""
+        return _digest(
+            {
+                "name": agent.name,
+                "description": agent.description,
+                "model": self.model_of(agent),
+                "instructions": agent.instructions,
+                "limits": agent.limits.model_dump(),
+                "model_options": dict(agent.model_options),
+                "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
+            }
+        )
+
+    def digests(self) -> Mapping[str, str]:
+        """Return each agent's digest."""
+        return {agent.name: self.agent_digest(agent) for agent in self}
+
+    def digest(self) -> str:
+        """Return one digest over all agents."""
+        return _digest(dict(self.digests()))
+
+
+def load_registry(module: str, default_model: str) -> Registry:
+    """Import the list `agents` of a module.
+
+    Args:
+        module: Such as `example_agents`; the setting `AGENTS`.
+        default_model: The setting `MODEL`.
+
+    Raises:
+        DefinitionError: The module or its list is not there, or an agent is declared wrongly.
+    """
+    try:
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise DefinitionError(
+            f"AGENTS={module}: there is no such module; "
+            "name one that has a list `agents`, such as example_agents"
+        ) from error
+    agents = getattr(imported, "agents", None)
+    if not isinstance(agents, list) or not agents:
+        raise DefinitionError(
+            f"AGENTS={module}: it needs a list `agents: list[Agent]` that is not empty"
+        )
+    wrong = [item for item in agents if not isinstance(item, Agent)]  # pyright: ignore[reportUnknownVariableType]
+    if wrong:
+        raise DefinitionError(f"AGENTS={module}: {wrong[0]!r} in the list `agents` is no Agent")
+    return Registry(agents, default_model)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _describe_tool(tool: AnyTool) -> ToolDescription:
+    return ToolDescription(
+        name=tool.name,
+        description=tool.description,
+        parameters=dict(tool.parameters),
+        effect=tool.effect,
+        timeout_s=tool.timeout.total_seconds(),
+        retries=tool.retries,
+        needs_approval=tool.needs_approval
+        if isinstance(tool.needs_approval, bool)
+        else "sometimes",
+        approval_timeout_s=tool.approval_timeout.total_seconds() if tool.approval_timeout else None,
+    )
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,128 @@
+"""What both processes read from the environment and `.env`, without a prefix."""
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from outlast.registry import Registry, load_registry
+
+DEFAULT_MODEL = "openai/gpt-5.4-mini"
+_VERSION = re.compile(r"/v\d+/?$")
+# Without these everybody is let in: an empty one is more likely a secret that is missing.
+_NEVER_EMPTY = frozenset({"keys", "identity_keys", "identity_keys_file"})
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+
+
+def _as_level(value: Any) -> Any:
+    level = str(value).upper()
+    return "WARNING" if level == "WARN" else level
+
+
+def _http(url: str) -> str:
+    if not _is_address(url, "http", "https"):
+        raise ValueError("must be an address such as http://127.0.0.1:8080")
+    return url
+
+
+def _without_version(url: str) -> str:
+    if _VERSION.search(url):
+        raise ValueError("must be the worker's address without the /v… of a journal version")
+    return url
+
+
+def _redis(url: SecretStr) -> SecretStr:
+    if not _is_address(url.get_secret_value(), "redis", "rediss", "unix"):
+        raise ValueError("must be an address such as redis://127.0.0.1:6379/0")
+    return url
+
+
+def _is_address(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.hostname or parts.scheme == "unix") and port != 0
+
+
+def _prefix(prefix: str) -> str:
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ValueError("must begin with a letter and go on with letters, digits, . _ and -")
+    return prefix
+
+
+HttpAddress = Annotated[str, AfterValidator(_http)]
+RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_as_level)
+]
+
+
+class SharedSettings(BaseSettings):
+    """Settings that app and worker must agree on. Aliases keep subclasses' prefixes off them."""
+
+    # An error that shows what it was given would show keys.
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    agents: str = Field(default="example_agents", validation_alias="AGENTS")
+    """The module whose list `agents` both processes serve."""
+    model: str = Field(default=DEFAULT_MODEL, validation_alias="MODEL")
+    """The model of agents that name none, as a litellm model string."""
+    service_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        default="", validation_alias="SERVICE_PREFIX"
+    )
+    """Put before each Restate service's name, so that two teams can share a cluster."""
+    restate_ingress_url: HttpAddress = Field(
+        default="http://127.0.0.1:8080", validation_alias="RESTATE_INGRESS_URL"
+    )
+    restate_admin_url: HttpAddress = Field(
+        default="http://127.0.0.1:9070", validation_alias="RESTATE_ADMIN_URL"
+    )
+    worker_url: Annotated[HttpAddress, AfterValidator(_without_version)] = Field(
+        default="http://127.0.0.1:9081", validation_alias="WORKER_URL"
+    )
+    """Where Restate reaches the worker, without a path."""
+    stream_secret: SecretStr | None = Field(default=None, validation_alias="STREAM_SECRET")
+    """Lets the app in where the worker serves live events; else only the same machine may."""
+    stream_secret_file: FilePath | None = Field(default=None, validation_alias="STREAM_SECRET_FILE")
+    """The same from a file, such as a mounted secret."""
+    redis_url: RedisAddress | None = Field(default=None, validation_alias="REDIS_URL")
+    """Carries live events instead, for several workers."""
+    log_level: LogLevel = Field(default="INFO", validation_alias="LOG_LEVEL")
+    log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
+    """JSON lines; by default unless the log goes to a terminal."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take a line that nobody filled in for none, unless it would open a door."""
+        return {name: v for name, v in given.items() if v != "" or name in _NEVER_EMPTY}
+
+    def stream_key(self) -> str | None:
+        """Return what app and worker show each other on the channel of live events."""
+        if self.stream_secret_file:
+            return self.stream_secret_file.read_text().strip() or None
+        return self.stream_secret.get_secret_value() if self.stream_secret else None
+
+    def load_registry(self) -> Registry:
+        """Import the agents.
+
+        Raises:
+            DefinitionError: An agent is declared wrongly.
+        """
+        return load_registry(self.agents, self.model)

@@ -1,0 +1,361 @@
+"""The `@tool` decorator: a typed function becomes something that a model can call.
+
+This module turns a signature and a docstring into a JSON schema, and text from a model into
+arguments. It never runs a tool: the worker does.
+"""
+
+import inspect
+import re
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+
+import docstring_parser
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+
+from outlast.errors import DefinitionError
+from outlast.tool_checks import (
+    check_approval,
+    check_docstring,
+    check_function,
+    check_kind,
+    check_parameter,
+    check_result,
+    check_timeout,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Effect = Literal["read", "idempotent"]
+Condition = Callable[..., bool]
+ProgressReport = Callable[[float, float | None, str | None], None]
+DEFAULT_TIMEOUT = timedelta(seconds=60)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def _tell_nobody(_done: float, _total: float | None, _message: str | None) -> None:
+    """Take a report where nobody watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolContext:
+    """What a tool may know about the call it serves.
+
+    Attributes:
+        call_id: `{turn}.{index}`, ours and never the provider's.
+        idempotency_key: The same each time this very call is executed again. Hand it to whatever
+            must not happen twice.
+        context: What the caller of the run passed as `context`.
+    """
+
+    run_id: str
+    thread_id: str | None
+    tenant: str
+    agent: str
+    turn: int
+    call_id: str
+    idempotency_key: str
+    context: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    on_progress: ProgressReport = field(default=_tell_nobody, repr=False, compare=False)
+
+    def report_progress(
+        self, done: float, total: float | None = None, message: str | None = None
+    ) -> None:
+        """Tell whoever watches the run how far this call is. Nothing of it is kept."""
+        self.on_progress(done, total, message)
+
+
+class ToolArguments(BaseModel):
+    """Base of the argument model of each tool."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Tool(Generic[P, R]):
+    """A function with a schema. Calling it calls the function."""
+
+    fn: Callable[P, R]
+    name: str
+    description: str
+    effect: Effect
+    timeout: timedelta
+    retries: int
+    needs_approval: bool | Condition
+    approval_timeout: timedelta | None
+    arguments: type[ToolArguments]
+    returns: TypeAdapter[Any]
+    context_parameter: str | None
+    is_async: bool
+    parameters: Mapping[str, Any] = field(repr=False)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as if it were not decorated."""
+        return self.fn(*args, **kwargs)
+
+    def parse(self, arguments: str) -> dict[str, Any]:
+        """Turn a model's JSON text into keyword arguments.
+
+        Raises:
+            pydantic.ValidationError: The text is not JSON, or does not fit the signature.
+        """
+        # Some models write `null` where they have nothing to say.
+        given = arguments if arguments.strip() not in ("", "null") else "{}"
+        parsed = self.arguments.model_validate_json(given)
+        return {
+            str(info.alias): getattr(parsed, name)
+            for name, info in type(parsed).model_fields.items()
+        }
+
+    def asks_first(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
+        """Tell whether a person must approve a call with these arguments, as `parse` gave them."""
+        if isinstance(self.needs_approval, bool):
+            return self.needs_approval
+        wanted = inspect.signature(self.needs_approval).parameters
+        given = {name: arguments.get(name, context) for name in wanted}
+        return bool(self.needs_approval(**given))
+
+    def dump(self, result: Any) -> str:
+        """Turn what the function returned into the text that the model reads."""
+        if isinstance(result, str):
+            return result
+        return self.returns.dump_json(result).decode()
+
+
+AnyTool = Tool[..., Any]
+
+
+@overload
+def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    effect: Effect = "idempotent",
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    retries: int = 0,
+    needs_approval: bool | Condition = False,
+    approval_timeout: timedelta | None = None,
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(
+    fn: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    effect: Effect = "idempotent",
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    retries: int = 0,
+    needs_approval: bool | Condition = False,
+    approval_timeout: timedelta | None = None,
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of a function with type hints and a Google-style docstring.
+
+    Args:
+        fn: An async function, or a sync one (it runs in a thread).
+        name: What the model calls it; the function's name if not given.
+        effect: `read`: may run again at any time. `idempotent`: runs at least once, always with
+            the same `context.idempotency_key`.
+        timeout: Of one attempt; 365 days at most.
+        retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
+        needs_approval: Whether a person must approve each call before it runs; or a function that
+            says so of one call. It takes those of the tool's parameters that it names, and a
+            `ToolContext` if it asks for one.
+        approval_timeout: After this long without a decision the call is not run; 365 days at
+            most, for ever if None.
+
+    Raises:
+        DefinitionError: The declaration can't work; the message says how to mend it.
+    """
+
+    def decorate(function: Callable[P, R]) -> Tool[P, R]:
+        check_function(function)
+        return _build(
+            function,
+            name=name or function.__name__,
+            effect=effect,
+            timeout=timeout,
+            retries=retries,
+            needs_approval=needs_approval,
+            approval_timeout=approval_timeout,
+        )
+
+    return decorate if fn is None else decorate(fn)
+
+
+def _build(
+    fn: Callable[P, R],
+    *,
+    name: str,
+    effect: Effect,
+    timeout: timedelta,
+    retries: int,
+    needs_approval: bool | Condition,
+    approval_timeout: timedelta | None,
+) -> Tool[P, R]:
+    _check_options(name, effect, timeout, retries)
+    check_kind(name, fn)
+    hints = _type_hints(fn, name)
+    doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
+    if not doc.short_description:
+        raise DefinitionError(
+            f"tool {name}: it needs a docstring; its first lines tell the model what it does"
+        )
+    parameters, context_parameter = _parameters(fn, name, hints)
+    check_docstring(name, doc, inspect.signature(fn).parameters)
+    arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
+    names = [parameter.name for parameter in parameters]
+    check_approval(name, names, needs_approval, approval_timeout, ToolContext)
+    is_async = inspect.iscoroutinefunction(fn)
+    return Tool(
+        fn=fn,
+        name=name,
+        description=_description(doc),
+        effect=effect,
+        timeout=timeout,
+        retries=retries,
+        needs_approval=needs_approval,
+        approval_timeout=approval_timeout,
+        arguments=arguments,
+        returns=_adapter(name, hints.get("return", Any), is_async=is_async),
+        context_parameter=context_parameter,
+        is_async=is_async,
+        parameters=_without_titles(arguments.model_json_schema()),
+    )
+
+
+def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+        raise DefinitionError(
+            f"tool {name!r}: a name has letters of English, digits, _ and -, at most 64 of them"
+        )
+    if effect not in typing.get_args(Effect):
+        allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
+        raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
+    check_timeout(name, timeout)
+    if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
+        raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
+
+
+def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(fn, include_extras=True)
+    except NameError as error:
+        raise DefinitionError(
+            f"tool {name}: the type hint {error.name!r} is not defined where the tool is; "
+            "import it at the top of the file, not under TYPE_CHECKING"
+        ) from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise DefinitionError(f"tool {name}: a type hint can't be read: {error}") from error
+
+
+def _parameters(
+    fn: Callable[..., Any], name: str, hints: Mapping[str, Any]
+) -> tuple[list[inspect.Parameter], str | None]:
+    """Split the signature into what the model fills in and where the context goes."""
+    shown: list[inspect.Parameter] = []
+    context: str | None = None
+    for parameter in inspect.signature(fn).parameters.values():
+        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD and (
+            parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        ):
+            raise DefinitionError(
+                f"tool {name}: parameter {parameter.name!r} can't be given by name; "
+                "a tool takes no *args, **kwargs or positional-only parameters"
+            )
+        if parameter.name not in hints:
+            likely = "ToolContext" if parameter.name == "context" else "str"
+            raise DefinitionError(
+                f"tool {name}: parameter {parameter.name!r} has no type hint; "
+                f"write `{parameter.name}: {likely}`, or what it is"
+            )
+        if ToolContext in typing.get_args(hints[parameter.name]):
+            raise DefinitionError(
+                f"tool {name}: its context is always there; write `{parameter.name}: ToolContext`"
+            )
+        if hints[parameter.name] is ToolContext:
+            if context:
+                raise DefinitionError(
+                    f"tool {name}: it takes its ToolContext twice; once is enough"
+                )
+            context = parameter.name
+        else:
+            shown.append(parameter)
+    return shown, context
+
+
+def _parameter_docs(doc: docstring_parser.Docstring) -> dict[str, str]:
+    return {param.arg_name: " ".join((param.description or "").split()) for param in doc.params}
+
+
+def _description(doc: docstring_parser.Docstring) -> str:
+    return "\n\n".join(part for part in (doc.short_description, doc.long_description) if part)
+
+
+def _arguments_model(
+    name: str,
+    parameters: list[inspect.Parameter],
+    hints: Mapping[str, Any],
+    docs: Mapping[str, str],
+) -> type[ToolArguments]:
+    undocumented = [p.name for p in parameters if not docs.get(p.name)]
+    if undocumented:
+        raise DefinitionError(
+            f"tool {name}: the docstring does not describe {', '.join(undocumented)}; "
+            f"add a line under `Args:`, such as `{undocumented[0]}: What it means.`"
+        )
+    for parameter in parameters:
+        check_parameter(name, parameter, hints[parameter.name])
+    # Fields have names of our own, so that a parameter may be called `schema`, `copy` or `_x`.
+    fields: dict[str, Any] = {
+        f"argument_{index}": (
+            hints[p.name],
+            Field(
+                default=... if p.default is inspect.Parameter.empty else p.default,
+                alias=p.name,
+                description=docs[p.name],
+            ),
+        )
+        for index, p in enumerate(parameters)
+    }
+    return create_model(f"{name}_arguments", __base__=ToolArguments, **fields)
+
+
+def _adapter(name: str, annotation: Any, *, is_async: bool) -> TypeAdapter[Any]:
+    if is_async and typing.get_origin(annotation) is Awaitable:
+        annotation = typing.get_args(annotation)[0]
+    check_result(name, annotation, is_async=is_async)
+    return TypeAdapter(annotation)
+
+
+# What a schema says of values, which may have a title of their own.
+_VALUES = frozenset({"const", "default", "enum", "examples"})
+
+
+def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+    """Drop pydantic's generated titles: they cost tokens in every call and say nothing."""
+
+    def clean(node: Any, *, is_properties: bool = False) -> Any:
+        if isinstance(node, dict):
+            items = typing.cast("dict[str, Any]", node).items()
+            return {
+                key: value
+                if key in _VALUES and not is_properties
+                else clean(
+                    value, is_properties=key in ("properties", "$defs") and not is_properties
+                )
+                for key, value in items
+                if is_properties or key != "title" or not isinstance(value, str)
+            }
+        if isinstance(node, list):
+            return [clean(item) for item in typing.cast("list[Any]", node)]
+        return node
+
+    return clean(schema)

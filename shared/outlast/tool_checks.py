@@ -1,0 +1,231 @@
+"""Refuses signatures and docstrings of which no tool can be made, with the way to mend them.
+
+`outlast.tool` makes the tool; this module only raises.
+"""
+
+import inspect
+import re
+import typing
+from collections.abc import AsyncIterable, Awaitable, Collection
+from datetime import timedelta
+from typing import Any
+
+import docstring_parser
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import SchemaError
+
+from outlast.errors import DefinitionError
+from outlast.protocol import MAX_DELAY_S
+
+_NO_METHOD = (
+    "a tool is a function, not a method; write it outside of the class, and take what belongs to "
+    "the run from a parameter with the type hint ToolContext"
+)
+_TYPES = (
+    "str, int, float, bool, date, datetime, Literal, an Enum, list, dict, a dataclass or "
+    "a pydantic model"
+)
+_MAX_TIMEOUT = timedelta(seconds=MAX_DELAY_S)
+_CULPRIT = re.compile(r"for <class '([^']+)'>")
+
+
+def check_function(fn: Any) -> None:
+    """Refuse what is no function.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if not inspect.isroutine(fn):
+        raise DefinitionError(
+            f"@tool: {fn!r} is no function; write @tool right above a `def`, "
+            'and options by name, such as @tool(name="refund")'
+        )
+    if isinstance(fn, (classmethod, staticmethod)):  # pyright: ignore[reportUnnecessaryIsInstance]  # `isroutine` takes them, too
+        raise DefinitionError(f"tool {fn.__name__}: {_NO_METHOD}")
+
+
+def check_kind(tool: str, fn: Any) -> None:
+    """Refuse a method, a generator and what has no signature.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    try:
+        first = next(iter(inspect.signature(fn).parameters.values()), None)
+    except ValueError as error:
+        raise DefinitionError(
+            f"tool {tool}: Python does not tell what it takes; write a `def` that calls it"
+        ) from error
+    if first and first.name in ("self", "cls") and first.annotation is first.empty:
+        raise DefinitionError(f"tool {tool}: it takes {first.name!r}, but {_NO_METHOD}")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise DefinitionError(
+            f"tool {tool}: it has a `yield`, but its result must be one value; collect what it "
+            "yields in a list and return that"
+        )
+
+
+def check_timeout(tool: str, timeout: Any) -> None:
+    """Refuse what is no time for an attempt.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if not isinstance(timeout, timedelta):
+        raise DefinitionError(
+            f"tool {tool}: timeout is {timeout!r}; write timedelta(seconds={timeout})"
+        )
+    if timeout <= timedelta(0):
+        raise DefinitionError(f"tool {tool}: timeout must be more than nothing, not {timeout}")
+    if timeout > _MAX_TIMEOUT:
+        raise DefinitionError(
+            f"tool {tool}: timeout must be {_MAX_TIMEOUT.days} days at most, not {timeout}"
+        )
+
+
+def check_parameter(tool: str, parameter: inspect.Parameter, hint: Any) -> None:
+    """Refuse a type that has no JSON schema, and a default of another type.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    where = f"tool {tool}: parameter {parameter.name!r}"
+    try:
+        adapter = TypeAdapter[Any](hint)
+        adapter.json_schema()
+    except (SchemaError, TypeError) as error:
+        raise DefinitionError(
+            f"{where} has a constraint that {_shown(hint)} can't have: {error}"
+        ) from error
+    except (PydanticUserError, NameError) as error:
+        raise DefinitionError(
+            f"{where} is of the type {_shown(hint, error)}, which a model can't fill in; "
+            f"use {_TYPES}"
+        ) from error
+    if parameter.default is not inspect.Parameter.empty:
+        _check_default(where, parameter, hint, adapter)
+
+
+def check_result(tool: str, hint: Any, *, is_async: bool) -> None:
+    """Refuse a result that can't become JSON.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if not is_async and any(_is_awaited(part) for part in (hint, *typing.get_args(hint))):
+        raise DefinitionError(
+            f"tool {tool}: it returns {_shown(hint)}, which somebody has to await; "
+            f"write `async def {tool}` and return the value itself"
+        )
+    try:
+        TypeAdapter[Any](hint).json_schema(mode="serialization")
+    except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+        raise DefinitionError(
+            f"tool {tool}: it returns {_shown(hint, error)}, which can't become JSON; "
+            "return text, numbers, lists, dicts, dataclasses or pydantic models"
+        ) from error
+
+
+def check_docstring(
+    tool: str, doc: docstring_parser.Docstring, parameters: Collection[str]
+) -> None:
+    """Refuse a line under `Args:` for a parameter that does not exist.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    for line in doc.params:
+        if line.args[0] == "param" and line.arg_name not in parameters:
+            raise DefinitionError(
+                f"tool {tool}: the docstring describes {line.arg_name!r}, which is no parameter "
+                f"(they are: {', '.join(parameters) or 'none'}); correct the name, take the line "
+                "out, or indent it if it goes on with the line above"
+            )
+
+
+def _check_default(
+    where: str, parameter: inspect.Parameter, hint: Any, adapter: TypeAdapter[Any]
+) -> None:
+    default = parameter.default
+    if isinstance(default, FieldInfo):
+        raise DefinitionError(
+            f"{where} has a pydantic Field as its default, which the function would be given; "
+            f"write `{parameter.name}: Annotated[{_shown(hint)}, Field(…)]`"
+        )
+    try:
+        # Strictly, since the function is given the default as it is.
+        adapter.validate_python(default, strict=True)
+    except Exception as error:  # an author's validators may raise anything
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        fix = f"write `{_shown(hint)} | None`" if default is None else "change one of them"
+        raise DefinitionError(
+            f"{where} is of the type {_shown(hint)}, and its default {default!r} is not "
+            f"({said}); {fix}"
+        ) from error
+
+
+def _is_awaited(hint: Any) -> bool:
+    kind = typing.get_origin(hint) or hint
+    return inspect.isclass(kind) and issubclass(kind, (Awaitable, AsyncIterable))
+
+
+def _shown(hint: Any, error: Exception | None = None) -> str:
+    """Return a type as its author writes it, with the class inside it that is the trouble."""
+    bare = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+    shown = inspect.formatannotation(bare)
+    culprit = _CULPRIT.search(str(error))
+    if culprit is None or culprit[1] in shown:
+        return shown
+    return f"{shown} (because of {culprit[1]})"
+
+
+def _parameters_of_condition(tool: str, condition: Any) -> Collection[inspect.Parameter]:
+    wrong = DefinitionError(
+        f"tool {tool}: needs_approval is {condition!r}; write True, or a plain function "
+        "of the arguments that returns a bool"
+    )
+    if (
+        not callable(condition)
+        or inspect.isclass(condition)
+        or inspect.iscoroutinefunction(condition)
+    ):
+        raise wrong
+    try:
+        return inspect.signature(condition).parameters.values()
+    except ValueError:
+        raise wrong from None
+
+
+def check_approval(
+    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any, context_type: type
+) -> None:
+    """Refuse a condition that can't be asked about a call, and a timeout of nothing.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if timeout is not None and not needs_approval:
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout without needs_approval; nobody is asked"
+        )
+    if timeout is not None and not (isinstance(timeout, timedelta) and timeout > timedelta(0)):
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout is {timeout!r}; write timedelta(hours=8), "
+            "or leave it out to wait for ever"
+        )
+    if timeout is not None and timeout > _MAX_TIMEOUT:
+        raise DefinitionError(
+            f"tool {tool}: approval_timeout must be {_MAX_TIMEOUT.days} days at most, not "
+            f"{timeout}; leave it out to wait for ever"
+        )
+    if isinstance(needs_approval, bool):
+        return
+    for parameter in _parameters_of_condition(tool, needs_approval):
+        is_context = parameter.annotation in (context_type, context_type.__name__)
+        if parameter.name not in parameters and not is_context:
+            raise DefinitionError(
+                f"tool {tool}: needs_approval asks for {parameter.name!r}, which is no parameter "
+                f"of the tool; name the tool's own, or one with the type hint "
+                f"{context_type.__name__}"
+            )

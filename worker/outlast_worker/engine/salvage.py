@@ -1,0 +1,89 @@
+"""Rebuilds what a run has said from its committed events: one that was killed can't say it."""
+
+from collections.abc import Sequence
+
+from outlast.contract import RunOrder, SteeringMessage
+from outlast.events import (
+    AnyEvent,
+    ApprovalResolved,
+    MessageCompleted,
+    SteerReceived,
+    ToolCallCompleted,
+)
+from outlast.protocol import Message, Resolution, Run
+from outlast_worker.engine.records import StoredMessage
+
+_UNFINISHED = "The run was killed before this call finished; it may or may not have run."
+
+
+def messages_so_far(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+    """Return the input and whatever was committed, as the run itself will say it at its end."""
+    done = {event.call_id for event in events if isinstance(event, ToolCallCompleted)}
+    said = _conversation(order, run, events)
+    return [message for message in said if message.role != "tool" or message.call_id in done]
+
+
+def salvage_messages(
+    order: RunOrder, run: Run, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
+) -> list[StoredMessage]:
+    """Return what a killed run has said, and steering messages that it never read.
+
+    A run that never had the turn has said nothing, but it may have taken messages.
+    """
+    said = _conversation(order, run, events)
+    read = {message.id for message in said}
+    said += [
+        Message(
+            id=f"{unread.message_id}.{index}",
+            role=message.role,
+            content=message.content,
+            run_id=order.run_id,
+            created_at=unread.at,
+        )
+        for unread in steering
+        if unread.message_id not in read
+        for index, message in enumerate(unread.input)
+    ]
+    return [StoredMessage(**message.model_dump()) for message in said]
+
+
+def _conversation(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+    """Return what was said; each tool call has a result, so that it is valid for a model's API."""
+    results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
+    said: list[Message] = [
+        Message(
+            id=f"{order.run_id}:{index}",
+            role=message.role,
+            content=message.content,
+            run_id=order.run_id,
+            created_at=order.created_at,
+        )
+        for index, message in enumerate(order.input, start=1)
+        if run.started_at
+    ]
+    resolutions = {
+        event.call_id: Resolution(**event.model_dump(exclude={"run_id", "seq", "type"}))
+        for event in events
+        if isinstance(event, ApprovalResolved)
+    }
+    for event in events:
+        if isinstance(event, SteerReceived):
+            said.append(event.message)
+        if not isinstance(event, MessageCompleted):
+            continue
+        said.append(event.message)
+        for call in event.message.tool_calls or []:
+            result = results.get(call.call_id)
+            said.append(
+                Message(
+                    id=f"{order.run_id}:{len(said) + 1}",
+                    role="tool",
+                    content=result.output if result else _UNFINISHED,
+                    call_id=call.call_id,
+                    is_error=result.is_error if result else True,
+                    approval=resolutions.get(call.call_id),
+                    run_id=order.run_id,
+                    created_at=event.message.created_at,
+                )
+            )
+    return said

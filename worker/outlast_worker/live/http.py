@@ -1,0 +1,79 @@
+"""Serves live events to the app: the embedded channel, for one worker."""
+
+import asyncio
+import hmac
+from contextlib import aclosing
+from urllib.parse import unquote
+
+from outlast.live import LIVE_ITEM, STREAMS_PATH
+from outlast_worker.asgi import Receive, Scope, Send, answer
+from outlast_worker.live.hub import LiveHub
+
+_PING_S = 15.0
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+class LiveStreams:
+    """Answers `GET /streams/<key>` with JSON lines for as long as somebody reads them."""
+
+    def __init__(self, hub: LiveHub, secret: str | None) -> None:
+        self._hub = hub
+        self._secret = secret
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one watcher."""
+        if not self._may_read(scope):
+            return await answer(receive, send, 401, b"STREAM_SECRET is missing or wrong")
+        key = unquote(scope["path"].removeprefix(f"{STREAMS_PATH}/"))
+        run_id = key.partition("/")[2]
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        writing = asyncio.create_task(self._write(key, run_id, send))
+        leaving = asyncio.create_task(_until_left(receive))
+        self._open.add(writing)
+        await asyncio.wait([writing, leaving], return_when=asyncio.FIRST_COMPLETED)
+        self._open.discard(writing)
+        writing.cancel()
+        leaving.cancel()
+        await asyncio.wait([writing, leaving])
+        return await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def end(self) -> None:
+        """End all answers: the process is about to stop."""
+        for writing in self._open:
+            writing.cancel()
+
+    async def _write(self, key: str, run_id: str, send: Send) -> None:
+        async with aclosing(self._hub.watch(key, run_id)) as batches:
+            pending = asyncio.ensure_future(anext(batches))
+            try:
+                await _send_lines(send, b"\n")
+                while True:
+                    done, _ = await asyncio.wait([pending], timeout=_PING_S)
+                    if not done:
+                        await _send_lines(send, b"\n")
+                        continue
+                    items = pending.result()
+                    await _send_lines(
+                        send, b"".join(LIVE_ITEM.dump_json(item) + b"\n" for item in items)
+                    )
+                    pending = asyncio.ensure_future(anext(batches))
+            finally:
+                pending.cancel()
+                await asyncio.wait([pending])
+
+    def _may_read(self, scope: Scope) -> bool:
+        if self._secret is None:
+            return (scope["client"] or [None])[0] in _LOOPBACK
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        return hmac.compare_digest(given, f"Bearer {self._secret}".encode())
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_lines(send: Send, lines: bytes) -> None:
+    await send({"type": "http.response.body", "body": lines, "more_body": True})

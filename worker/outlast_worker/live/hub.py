@@ -1,0 +1,295 @@
+"""Live events: what a model says and how far a tool is, before it is journaled.
+
+Previews only: they may be lost, and they never slow a run. Watchers have no queues: each knows
+how far it has read, so a slow one costs nothing and gets a snapshot of what it missed.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from outlast.events import (
+    AnyEvent,
+    AnyLiveEvent,
+    MessageCompleted,
+    MessageDelta,
+    MessageReset,
+    MessageSnapshot,
+    ReasoningDelta,
+    ToolCallProgress,
+)
+from outlast.live import Committed, LiveItem
+from outlast.logging import get_logger
+from outlast.tool import ProgressReport
+from outlast_worker.text import mended
+
+Kind = Literal["text", "reasoning"]
+
+_MAX_LAG = 200
+_KEPT_S = 10.0
+_logger = get_logger()
+
+
+@dataclass
+class _Preview:
+    """What this process knows of one run."""
+
+    run_id: str
+    turn: int = 0
+    attempt: int = 0
+    pieces: list[tuple[Kind, str]] = field(default_factory=list[tuple[Kind, str]])
+    progress: list[ToolCallProgress] = field(default_factory=list[ToolCallProgress])
+    committed: int = 0
+    completed_turn: int = 0
+    users: int = 0
+    attempts: int = 0
+    relaying: asyncio.Task[None] | None = None
+    watchers: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+
+    def text(self, kind: Kind) -> str:
+        return "".join(piece for of, piece in self.pieces if of == kind)
+
+    def changed(self) -> None:
+        for watcher in self.watchers:
+            watcher.set()
+
+
+class Relay(Protocol):
+    """Carries events out of this process."""
+
+    async def run(self, hub: "LiveHub", key: str, run_id: str) -> None:
+        """Copy one run's events until cancelled."""
+        ...
+
+
+class LiveHub:
+    """The previews of the runs that are executed or watched in this process."""
+
+    def __init__(self, interval_s: float, relay: Relay | None = None) -> None:
+        self._interval_s = interval_s
+        self._relay = relay
+        self._previews: dict[str, _Preview] = {}
+
+    @contextmanager
+    def running(self, key: str, run_id: str) -> Generator[None]:
+        """Keep a run's preview while an attempt at it goes on here, and a little longer."""
+        preview = self._use(key, run_id)
+        preview.attempts += 1
+        if self._relay and preview.relaying is None:
+            preview.relaying = asyncio.create_task(self._relay.run(self, key, run_id))
+        try:
+            yield
+        finally:
+            asyncio.get_running_loop().call_later(_KEPT_S, self._end, key, preview)
+
+    def begin(self, key: str, run_id: str, turn: int) -> "LiveAnswer":
+        """Begin to preview a model's answer; what was shown of this turn before is void."""
+        # A closure that has long outlived its attempt speaks to nobody.
+        preview = self._previews.get(key) or _Preview(run_id)
+        preview.turn = turn
+        # Restate tells no attempt number. After a restart the clock's still is a higher one.
+        preview.attempt = max(preview.attempt + 1, time.time_ns() // 1_000_000)
+        preview.pieces = []
+        preview.changed()
+        return LiveAnswer(preview, self._interval_s)
+
+    def committed(self, key: str, event: AnyEvent) -> None:
+        """Tell watchers that there is something to read in the run's state."""
+        preview = self._previews.get(key)
+        if preview is None or event.seq <= preview.committed:
+            return
+        preview.committed = event.seq
+        if isinstance(event, MessageCompleted):
+            preview.completed_turn = max(preview.completed_turn, event.turn)
+            if event.turn >= preview.turn:
+                preview.turn, preview.pieces, preview.progress = 0, [], []
+        preview.changed()
+
+    def reporter(self, key: str, run_id: str, call_id: str) -> ProgressReport:
+        """Return what a tool calls, from any thread, to say how far it is."""
+        loop = asyncio.get_running_loop()
+        last = 0.0
+
+        def report(done: float, total: float | None, message: str | None) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last < self._interval_s and done != total:
+                return
+            last = now
+            try:
+                progress = _progress(run_id, call_id, done, total, message)
+            except Exception:  # what only tells of an effect must not fail it
+                _logger.warning("progress_not_shown", call_id=call_id, exc_info=True)
+            else:
+                loop.call_soon_threadsafe(self._report, key, progress)
+
+        return report
+
+    def _report(self, key: str, progress: ToolCallProgress) -> None:
+        if preview := self._previews.get(key):
+            others = [p for p in preview.progress if p.call_id != progress.call_id]
+            preview.progress = [*others, progress]
+            preview.changed()
+
+    def partial_answer(self, key: str, turn: int) -> str:
+        """Return the text that a model has said so far in this turn."""
+        preview = self._previews.get(key)
+        return preview.text("text") if preview and preview.turn == turn else ""
+
+    async def watch(self, key: str, run_id: str) -> AsyncGenerator[list[LiveItem]]:
+        """Yield what is new, as soon as there is something; first a snapshot of all there is."""
+        preview = self._use(key, run_id)
+        woken = asyncio.Event()
+        preview.watchers.add(woken)
+        cursor = _Cursor(preview)
+        try:
+            while True:
+                if items := cursor.read():
+                    yield items
+                else:
+                    woken.clear()
+                    await woken.wait()
+        finally:
+            preview.watchers.discard(woken)
+            self._leave(key, preview)
+
+    async def close(self) -> None:
+        """Stop carrying events out."""
+        relaying = [preview.relaying for preview in self._previews.values() if preview.relaying]
+        for task in relaying:
+            task.cancel()
+        if relaying:
+            await asyncio.wait(relaying)
+
+    def _end(self, key: str, preview: _Preview) -> None:
+        preview.attempts -= 1
+        if preview.relaying and not preview.attempts:
+            preview.relaying.cancel()
+            preview.relaying = None
+        self._leave(key, preview)
+
+    def _use(self, key: str, run_id: str) -> _Preview:
+        preview = self._previews.setdefault(key, _Preview(run_id))
+        preview.users += 1
+        return preview
+
+    def _leave(self, key: str, preview: _Preview) -> None:
+        preview.users -= 1
+        if not preview.users and self._previews.get(key) is preview:
+            del self._previews[key]
+
+
+class LiveAnswer:
+    """One model call's answer as it grows: the first piece at once, the others in small heaps."""
+
+    def __init__(self, preview: _Preview, interval_s: float) -> None:
+        self._preview = preview
+        self._attempt = preview.attempt
+        self._interval_s = interval_s
+        self._waiting: list[tuple[Kind, str]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._half = ""
+
+    def add(self, kind: Kind, piece: str) -> None:
+        """Show more of the answer."""
+        piece, self._half = _without_half_characters(self._half + piece)
+        if not piece:
+            return
+        if self._waiting and self._waiting[-1][0] == kind:
+            piece = self._waiting.pop()[1] + piece
+        self._waiting.append((kind, piece))
+        if self._timer is None:
+            self._flush()
+
+    def end(self) -> None:
+        """Show what waits; called however the model call ends."""
+        self._flush()
+        if self._timer:
+            self._timer.cancel()
+
+    def _flush(self) -> None:
+        self._timer = None
+        # A closure that outlived its attempt (Restate was killed) has a successor: it is mute.
+        if not self._waiting or self._preview.attempt != self._attempt or not self._preview.turn:
+            return
+        self._preview.pieces += self._waiting
+        self._waiting = []
+        self._preview.changed()
+        self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._flush)
+
+
+class _Cursor:
+    """How far one watcher has read."""
+
+    def __init__(self, preview: _Preview) -> None:
+        self._preview = preview
+        self._attempt = 0
+        self._n = 0
+        self._committed = 0
+        self._progress: list[ToolCallProgress] = []
+
+    def read(self) -> list[LiveItem]:
+        """Return what is new."""
+        preview = self._preview
+        items: list[LiveItem] = []
+        if preview.committed > self._committed:
+            self._committed = preview.committed
+            items.append(Committed(seq=preview.committed, turn=preview.completed_turn))
+        items += self._read_answer()
+        items += [progress for progress in preview.progress if progress not in self._progress]
+        self._progress = preview.progress
+        return items
+
+    def _read_answer(self) -> list[AnyLiveEvent]:
+        preview = self._preview
+        if not preview.turn:
+            return []
+        first = self._attempt == 0
+        is_new = preview.attempt != self._attempt
+        if is_new:
+            self._attempt, self._n = preview.attempt, 0
+        unread = preview.pieces[self._n :]
+        if (first and unread) or len(unread) > _MAX_LAG:
+            self._n = len(preview.pieces)
+            return [self._snapshot()]
+        run_id, turn, attempt = preview.run_id, preview.turn, preview.attempt
+        events: list[AnyLiveEvent] = []
+        if is_new:
+            events.append(MessageReset(run_id=run_id, turn=turn, attempt=attempt))
+        for n, (kind, text) in enumerate(unread, start=self._n):
+            delta = MessageDelta if kind == "text" else ReasoningDelta
+            events.append(delta(run_id=run_id, turn=turn, attempt=attempt, n=n, text=text))
+        self._n = len(preview.pieces)
+        return events
+
+    def _snapshot(self) -> MessageSnapshot:
+        preview = self._preview
+        return MessageSnapshot(
+            run_id=preview.run_id,
+            turn=preview.turn,
+            attempt=preview.attempt,
+            n=len(preview.pieces),
+            text=preview.text("text"),
+            reasoning=preview.text("reasoning"),
+        )
+
+
+def _without_half_characters(text: str) -> tuple[str, str]:
+    """Mend characters that a stream split into UTF-16 halves; keep back a half at the end."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    whole = text[: len(text) - len(half)]
+    return whole if whole.isascii() else mended(whole), half
+
+
+def _progress(
+    run_id: str, call_id: str, done: float, total: float | None, message: str | None
+) -> ToolCallProgress:
+    """Check what a tool says, which may be anything."""
+    if not math.isfinite(done) or not math.isfinite(total or 0):
+        raise ValueError(f"{done} of {total} is no amount")
+    shown = None if message is None else mended(str(message))
+    return ToolCallProgress(run_id=run_id, call_id=call_id, done=done, total=total, message=shown)

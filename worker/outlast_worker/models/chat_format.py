@@ -1,0 +1,112 @@
+"""A conversation in OpenAI's chat format, which litellm translates for each provider."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
+from outlast_worker.engine.records import Pin, StoredMessage
+
+WireMessage = dict[str, Any]
+
+_TOLD = {"name", "description", "parameters"}
+_NAME_MAX_CHARS = 64
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def provider_of(model: str) -> str:
+    """Return the provider's name: the part of a model string before the first `/`."""
+    return model.partition("/")[0]
+
+
+def wire_tools(pin: Pin) -> list[dict[str, Any]]:
+    """Return the agent's tools as the model is told of them."""
+    return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in pin.tools]
+
+
+def wire_messages(pin: Pin, messages: Sequence[StoredMessage]) -> list[WireMessage]:
+    """Return the instructions and the conversation.
+
+    Tool calls need ids that are unique within a request. A provider's own ids go back to it, as
+    they can carry signatures; empty and repeated ones, and other providers', get new ones.
+    """
+    return [
+        {"role": "system", "content": pin.instructions},
+        *_Writer(provider_of(pin.model)).write(messages),
+    ]
+
+
+class _Writer:
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._used: set[str] = set()
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def write(self, messages: Sequence[StoredMessage]) -> list[WireMessage]:
+        return [self._message(position, message) for position, message in enumerate(messages)]
+
+    def _message(self, position: int, message: StoredMessage) -> WireMessage:
+        if message.role == "tool":
+            wire_id = self._ids[message.run_id, message.call_id or ""]
+            content = _changed(message) + str(message.content)
+            return {"role": "tool", "tool_call_id": wire_id, "content": content}
+        if message.role == "assistant":
+            return self._assistant(position, message)
+        return {"role": "user", "content": _content(message.content)}
+
+    def _assistant(self, position: int, message: StoredMessage) -> WireMessage:
+        opaque = message.opaque
+        if opaque and opaque.provider != self._provider:
+            opaque = None
+        wire: WireMessage = {"role": "assistant", "content": _content(message.content) or None}
+        if message.tool_calls:
+            calls: list[dict[str, Any]] = [
+                {
+                    "id": self._new_id(position, index, opaque.call_ids[index] if opaque else None),
+                    "type": "function",
+                    "function": {"name": _name(call.name), "arguments": json.dumps(call.arguments)},
+                    **(opaque.call_fields[index] if opaque else {}),
+                }
+                for index, call in enumerate(message.tool_calls)
+            ]
+            for call, sent in zip(message.tool_calls, calls, strict=True):
+                self._ids[message.run_id, call.call_id] = sent["id"]
+            wire["tool_calls"] = calls
+        elif wire["content"] is None:
+            wire["content"] = ""
+        return {**wire, **(opaque.fields if opaque else {})}
+
+    def _new_id(self, position: int, index: int, given: str | None) -> str:
+        # Nine letters and digits: the one form that every known provider accepts.
+        wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
+        self._used.add(wire_id)
+        return wire_id
+
+
+def _changed(message: StoredMessage) -> str:
+    """Tell the model of arguments that a person put in place of its own."""
+    if message.approval is None or message.approval.arguments is None:
+        return ""
+    arguments = json.dumps(message.approval.arguments)
+    return f"(A person changed the arguments of this call to {arguments}.)\n"
+
+
+def _name(name: str) -> str:
+    """Return a name that providers take: a model may have asked for a tool that can't exist."""
+    return _NOT_IN_NAMES.sub("_", name)[:_NAME_MAX_CHARS] or "_"
+
+
+def _content(content: Content) -> str | list[dict[str, Any]]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart():
+            return {"type": "image_url", "image_url": {"url": part.url}}
+        case FilePart():
+            name = {"filename": part.name} if part.name else {}
+            return {"type": "file", "file": {"file_data": part.url, **name}}

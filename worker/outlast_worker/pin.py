@@ -1,0 +1,48 @@
+"""The pin: the definition of an agent that one run keeps to its end."""
+
+from datetime import UTC, datetime
+
+from outlast.agent import DEFAULT_MAX_TURNS, Agent
+from outlast.contract import RunOrder
+from outlast.protocol import RunError
+from outlast.registry import Registry
+from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.settings import WorkerSettings
+
+
+def pin_agent(
+    registry: Registry, agent: Agent, order: RunOrder, settings: WorkerSettings
+) -> PinOutcome:
+    """Render the agent's definition for this run."""
+    at = datetime.now(UTC)
+    try:
+        instructions = agent.render_instructions(order.context)
+    except KeyError as error:
+        message = (
+            f"The instructions of {agent.name} need {{{{{error.args[0]}}}}}, and the run's context "
+            "has none. Pass it as context, or deploy app and worker with the same agents."
+        )
+        return PinFailure(
+            at=at, error=RunError(type="definition-missing", message=message, retryable=False)
+        )
+    return Pin(
+        at=at,
+        digest=registry.agent_digest(agent),
+        instructions=instructions,
+        model=registry.model_of(agent),
+        model_options=dict(agent.model_options),
+        tools=[
+            PinnedTool(
+                name=tool.name,
+                description=tool.description,
+                parameters=dict(tool.parameters),
+                may_need_approval=bool(tool.needs_approval),
+                approval_timeout_s=tool.approval_timeout.total_seconds()
+                if tool.approval_timeout
+                else None,
+            )
+            for tool in agent.tools
+        ],
+        max_turns=agent.limits.max_turns or DEFAULT_MAX_TURNS,
+        model_retry_for_s=settings.model_retry_for_s,
+    )

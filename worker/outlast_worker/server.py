@@ -1,0 +1,186 @@
+"""The worker's HTTP side: Restate's endpoint under its journal version, and health."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import hypercorn.asyncio
+import hypercorn.config
+import restate
+from restate.server import install_shutdown_hook
+
+from outlast.errors import DurableAgentsError
+from outlast.live import STREAMS_PATH
+from outlast.logging import get_logger
+from outlast_worker.asgi import Receive, Scope, Send, answer, ending_after_input
+from outlast_worker.deps import Parts
+from outlast_worker.engine.records import JOURNAL_VERSION
+from outlast_worker.live.http import LiveStreams
+from outlast_worker.models.litellm import load_litellm
+from outlast_worker.services.run import build_services
+from outlast_worker.watchdog import LoopWatchdog
+
+_MAX_STREAMS = 10_000
+_NEVER_S = 3600.0
+_THREADS = 256
+_logger = get_logger()
+
+
+class ListenError(DurableAgentsError):
+    """Nobody can listen at this address. The message says what to change."""
+
+
+class WorkerApp:
+    """The outer ASGI app: the SDK's own has no lifespan and ignores the URL's prefix."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._restate = restate.app(
+            build_services(parts),
+            protocol="bidi",
+            identity_keys=parts.settings.all_identity_keys() or None,
+        )
+        self._streams = LiveStreams(parts.live, parts.settings.stream_key())
+        self._background: set[asyncio.Task[None]] = set()
+        self._watchdog: LoopWatchdog | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the process's lifespan."""
+        if scope["type"] == "lifespan":
+            return await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            return None
+        path: str = scope["path"]
+        if path == "/healthz":
+            return await answer(receive, send, 200, b'{"status":"ok"}')
+        if path.startswith(f"{STREAMS_PATH}/"):
+            return await self._streams(scope, receive, send)
+        version = path.split("/")[1]
+        if version == f"v{JOURNAL_VERSION}":
+            if "/invoke/" in path:
+                receive, send = ending_after_input(receive, send)
+            return await self._restate(scope, receive, send)
+        if version.removeprefix("v").isdecimal():
+            # Restate tries again: the run waits for a worker that can replay its journal.
+            text = f"this worker replays journals of version {JOURNAL_VERSION} only, not {version}"
+            return await answer(receive, send, 503, text.encode())
+        return await answer(receive, send, 404, b"not found")
+
+    def end_streams(self) -> None:
+        """End what would otherwise last as long as somebody watches."""
+        self._streams.end()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._watchdog:
+            self._watchdog.stop()
+        await self._parts.live.close()
+        self._parts.tools.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        # Tools may block some of these threads for long; model calls need one, too.
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="default"))
+        self._watchdog = LoopWatchdog(loop, self._parts.settings.loop_blocked_after_s)
+        self._watchdog.start()
+        loading = asyncio.create_task(self._load_models())
+        self._background.add(loading)
+        loading.add_done_callback(self._background.discard)
+
+    async def _load_models(self) -> None:
+        """Load litellm beside the first requests, not before them."""
+        await asyncio.to_thread(load_litellm)
+        _logger.info("models_loaded")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    # The SDK replaces a handler of ours at its first request, but knows this way to share it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        install_shutdown_hook(asyncio.get_running_loop(), stop.set, number)
+    return stop
+
+
+def listening(host: str, port: int, prefix: str) -> hypercorn.config.Config:
+    """Listen at an address, and return what hypercorn serves there with.
+
+    Args:
+        prefix: Of the settings for it, such as `WORKER`.
+
+    Raises:
+        ListenError: With the setting to change.
+    """
+    config = hypercorn.config.Config()
+    config.bind = [f"{host}:{port}"]
+    try:
+        [socket] = config.create_sockets().insecure_sockets
+        socket.listen(config.backlog)
+    except OSError as error:
+        fix = (
+            f"End what listens there, or set {prefix}_PORT to another port."
+            if error.errno == errno.EADDRINUSE
+            else f"Correct {prefix}_HOST or {prefix}_PORT."
+        )
+        raise ListenError(f"Can't listen at {host}:{port}: {error.strerror}. {fix}") from error
+    config.bind = [f"fd://{socket.detach()}"]
+    return config
+
+
+async def serve(parts: Parts, stop: asyncio.Event) -> None:
+    """Serve until told to stop, then give steps in flight a little time.
+
+    The process ends at the latest after that time, whatever still runs in it: to Restate this is
+    one more crash.
+
+    Raises:
+        ListenError: With the setting to change.
+    """
+    settings = parts.settings
+    config = listening(settings.host, settings.port, "WORKER")
+    config.graceful_timeout = _NEVER_S
+    config.h2_max_concurrent_streams = _MAX_STREAMS
+    # By default a connection ends after 1,000 requests, under the runs that are on it; and after
+    # 5 s without any, in which Restate may just send one. Restate itself ends idle connections.
+    config.keep_alive_max_requests = sys.maxsize
+    config.keep_alive_timeout = _NEVER_S
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    _logger.info(
+        "worker_starts",
+        address=f"{settings.host}:{settings.port}",
+        journal_version=JOURNAL_VERSION,
+        agents=parts.registry.names(),
+        digest=parts.registry.digest(),
+    )
+    app = WorkerApp(parts)
+    ending = asyncio.create_task(_end(stop, app, settings.shutdown_timeout_s))
+    asgi: Any = app  # hypercorn types it more narrowly
+    await hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    ending.cancel()
+    _logger.info("worker_stopped")
+
+
+async def _end(stop: asyncio.Event, app: WorkerApp, delay_s: float) -> None:
+    await stop.wait()
+    app.end_streams()
+    # A thread, since sync tools that still run would hold up the end of the interpreter.
+    timer = threading.Timer(delay_s, _end_process)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_process() -> None:
+    _logger.info("worker_cut_off")
+    logging.shutdown()
+    os._exit(0)

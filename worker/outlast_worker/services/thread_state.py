@@ -1,0 +1,149 @@
+"""What a thread holds, and how it changes: pure, so that it can be read and tested alone."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from outlast.protocol import Time
+from outlast_worker.engine.records import Record, StoredMessage
+
+PAGE_BYTES = 64 * 1024
+_REMEMBERED = 100
+# A run reads the conversation as one journal entry. Restate replays an invocation within 32 MiB
+# of memory: one that has a request of 8 MiB twice (input and state) and more than 16 MiB in one
+# entry stands still for ever.
+MAX_BYTES = 12 * 1024 * 1024
+
+
+class Holder(Record):
+    """A run that has the turn or waits for it."""
+
+    run_id: str
+    agent: str
+    tenant: str
+    invocation_id: str
+    body_hash: str
+    interrupts: bool = False
+
+
+class Join(Holder):
+    """A delayed run that gets in line."""
+
+    at: Time
+
+
+class Handed(Record):
+    """A request whose input went to a run that had the turn."""
+
+    request_id: str
+    run_id: str
+    body_hash: str
+
+
+def remember(earlier: Sequence[Handed], handed: Handed) -> list[Handed]:
+    """Keep, for a while, where a request's input went: the request may be repeated."""
+    return [*earlier, handed][-_REMEMBERED:]
+
+
+class Finish(Record):
+    """A run gives the turn back, or leaves the line, with what it adds to the conversation."""
+
+    run_id: str
+    items: list[StoredMessage]
+    at: Time | None
+
+
+class Head(Record):
+    """The one key that counts: the turn, the line, and which pages there are."""
+
+    holder: Holder | None = None
+    queue: list[Holder] = Field(default_factory=list[Holder])
+    page_counts: list[int] = Field(default_factory=list[int])
+    last_page_bytes: int = 0
+    total_bytes: int = 0
+    created_at: Time
+    updated_at: Time
+
+    @property
+    def message_count(self) -> int:
+        """How many messages the conversation has."""
+        return sum(self.page_counts)
+
+    @property
+    def open_page(self) -> int | None:
+        """The page that takes further messages, if the last one is not full."""
+        full = not self.page_counts or self.last_page_bytes >= PAGE_BYTES
+        return None if full else len(self.page_counts) - 1
+
+    def find(self, run_id: str) -> Holder | None:
+        """Return the run if it has the turn or waits."""
+        here = [self.holder, *self.queue] if self.holder else self.queue
+        return next((holder for holder in here if holder.run_id == run_id), None)
+
+    def has_turn(self, run_id: str) -> bool:
+        """Tell whether this run has the turn."""
+        return self.holder is not None and self.holder.run_id == run_id
+
+    def enter(self, run: Holder) -> "Head":
+        """Give a run the turn, or a place in line: one that interrupts goes before the others."""
+        if self.holder is None:
+            return self.model_copy(update={"holder": run})
+        if not run.interrupts:
+            return self.model_copy(update={"queue": [*self.queue, run]})
+        ahead = [waiting for waiting in self.queue if waiting.interrupts]
+        behind = [waiting for waiting in self.queue if not waiting.interrupts]
+        return self.model_copy(update={"queue": [*ahead, run, *behind]})
+
+    def leave_line(self, run_id: str) -> "Head":
+        """Take a run out of the line."""
+        return self.model_copy(
+            update={"queue": [waiting for waiting in self.queue if waiting.run_id != run_id]}
+        )
+
+    def pass_turn(self, at: Time | None) -> "Head":
+        """Give the turn to the next in line."""
+        following, line = (self.queue[0], self.queue[1:]) if self.queue else (None, [])
+        return self.model_copy(
+            update={
+                "holder": following,
+                "queue": line,
+                "updated_at": at or self.updated_at,
+            }
+        )
+
+
+def append(
+    head: Head, open_page: Sequence[StoredMessage], items: Sequence[StoredMessage]
+) -> tuple[Head, dict[int, list[StoredMessage]]]:
+    """Add messages to the open page and to new ones.
+
+    Returns:
+        The head that counts them, and the pages to write before it.
+    """
+    counts, page, size = list(head.page_counts), list(open_page), head.last_page_bytes
+    total = head.total_bytes
+    written: dict[int, list[StoredMessage]] = {}
+    for item in items:
+        if not counts or size >= PAGE_BYTES:
+            counts, page, size = [*counts, 0], [], 0
+        page.append(item)
+        item_bytes = len(to_json(item))
+        size, total = size + item_bytes, total + item_bytes
+        counts[-1] += 1
+        written[len(counts) - 1] = page
+    update = {"page_counts": counts, "last_page_bytes": size, "total_bytes": total}
+    return head.model_copy(update=update), written
+
+
+def pages_with(counts: Sequence[int], after: int, limit: int) -> tuple[range, int]:
+    """Return the pages that hold the messages asked for, and how many messages come before."""
+    first, skipped = 0, 0
+    while first < len(counts) and skipped + counts[first] <= after:
+        skipped += counts[first]
+        first += 1
+    last, reached = first, skipped
+    while last < len(counts) and reached < after + limit:
+        reached += counts[last]
+        last += 1
+    return range(first, last), skipped

@@ -1,0 +1,94 @@
+"""The worker's settings, from the environment and `.env`."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from outlast.settings import SharedSettings
+from outlast.settings_errors import FromJson
+
+
+class ProviderKey(BaseModel):
+    """One API key. Keys are tried in a random order, the heavier the sooner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    key: SecretStr
+    weight: float = Field(default=1, gt=0)
+
+
+class Provider(BaseModel):
+    """How to reach one provider: the part of a model string before the `/`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    keys: list[ProviderKey] = Field(default_factory=list[ProviderKey])
+
+
+_EXAMPLE = (
+    '{"openai": {"base_url": null, "headers": {}, "keys": ['
+    '{"name": "main", "key": "sk-…", "weight": 2}, {"name": "spare", "key": "sk-…"}]}}'
+)
+_IDENTITY_KEY = re.compile(r"publickeyv1_[1-9A-HJ-NP-Za-km-z]{32,44}")
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _identity_key(key: str) -> str:
+    if not _IDENTITY_KEY.fullmatch(key):
+        raise ValueError("must be one of Restate's public keys")
+    return key
+
+
+IdentityKey = Annotated[str, AfterValidator(_identity_key)]
+
+
+class WorkerSettings(SharedSettings):
+    """`WORKER_*`, and what the app reads too."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_prefix="WORKER_", extra="ignore", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9081, ge=0, le=65535)
+    providers: FromJson[dict[str, Provider]] = Field(
+        default_factory=dict[str, Provider],
+        examples=[_EXAMPLE],
+    )
+    identity_keys: FromJson[list[IdentityKey]] = Field(
+        default_factory=list[str], examples=['["publickeyv1_…"]']
+    )
+    """Restate's public keys; with any, only requests that Restate signed are served."""
+    identity_keys_file: FilePath | None = None
+    """More of them, one a line: what `python -m outlast_worker.identity` writes."""
+    model_timeout_s: Seconds = 600
+    """Of one model call."""
+    model_retry_for_s: Seconds = 600
+    """How long one turn's model call is tried again while retrying may help."""
+    live_interval_s: float = Field(default=0.03, ge=0)
+    """A streamed answer's pieces are sent together for so long; the first one goes at once."""
+    tool_threads: int = Field(default=64, ge=1)
+    """How many sync tools run at once."""
+    loop_blocked_after_s: Seconds = 0.5
+    """An async tool that holds up the event loop for longer is logged."""
+    suspend_after_s: Seconds = 5
+    """A run that waits (for its time, its turn, a person) for longer leaves the worker."""
+    inactivity_timeout_s: float | None = Field(default=None, ge=0)
+    """After this long without progress Restate suspends a run: by default longer than any of the
+    agent's steps can take; 0, for tests, replays the run after every step."""
+    run_retention_s: Seconds = Field(default=7 * 24 * 3600, validation_alias="RUN_RETENTION_S")
+    """How long a run, its events and its idempotency key can be read after its end."""
+    journal_retention_s: float = Field(default=0, ge=0)
+    """How long Restate's UI shows the journal of a run after its end."""
+    shutdown_timeout_s: Seconds = 5
+    """How long SIGTERM waits for steps in flight; Restate repeats those that did not end."""
+
+    def all_identity_keys(self) -> list[str]:
+        """Return Restate's public keys, those in the file included."""
+        written = self.identity_keys_file.read_text().split() if self.identity_keys_file else []
+        return [*self.identity_keys, *written]

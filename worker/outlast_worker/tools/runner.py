@@ -1,0 +1,252 @@
+"""Runs one tool call, inside its journaled step.
+
+Whatever happens, a record comes back: a result, or a text from which the model can go on.
+"""
+
+import asyncio
+import concurrent.futures
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from outlast.agent import Agent
+from outlast.errors import ToolError
+from outlast.logging import get_logger
+from outlast.tool import AnyTool, ToolContext
+from outlast_worker.engine.names import tool_step
+from outlast_worker.engine.records import ApprovalCheck, ToolRecord
+from outlast_worker.engine.steps import PlannedCall
+
+MAX_RESULT_BYTES = 256 * 1024
+_FIRST_DELAY_S = 0.5
+# How long a cancelled call may take to end; from then on it is left to itself.
+_WIND_UP_S = 2.0
+_SHOWN_ARGUMENTS_CHARS = 500
+
+# A future refuses the first, and takes the second for its own cancellation.
+_NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
+
+_logger = get_logger()
+T = TypeVar("T")
+
+
+class _TimedOut(Exception):
+    """The tool took longer than it may; not a TimeoutError that it raised itself."""
+
+    def __init__(self, tool: AnyTool, *, runs_on: bool, began: bool = True) -> None:
+        seconds = f"{tool.timeout.total_seconds():g}"
+        self.runs_on = runs_on
+        self.text = f"The tool {tool.name} did not finish within {seconds} s"
+        if runs_on:
+            self.text += "; it may still be running"
+        elif not began:
+            self.text += ": it was not begun, since other calls take all of the worker's threads"
+        self.text += "."
+
+
+class ToolRunner:
+    """Runs tool calls; sync tools in threads of its own."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tool")
+
+    def close(self) -> None:
+        """Forget calls that have not begun; running ones end when they do."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def check(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ApprovalCheck:
+        """Tell whether a person must approve a call before it runs.
+
+        One that can't run is not asked about: running it tells the model what is wrong.
+        """
+        at = datetime.now(UTC)
+        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+        if tool is None:
+            return ApprovalCheck(needed=False, at=at)
+        try:
+            arguments = call_safely(tool.parse, call.arguments)
+        except Exception:  # noqa: BLE001  # an author's validators may raise anything
+            return ApprovalCheck(needed=False, at=at)
+        try:
+            needed = tool.needs_approval
+            if not isinstance(needed, bool):
+                needed = await self._in_thread(tool, tool.asks_first, arguments, context)
+        except _TimedOut:
+            needed = True
+        except Exception:  # an author's condition may raise anything
+            _logger.exception("needs_approval_failed", tool=tool.name)
+            needed = True
+        return ApprovalCheck(needed=needed, at=at)
+
+    async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
+        """Run a call with its timeout and its retries."""
+        started_at = datetime.now(UTC)
+        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+        if not call.known or tool is None:
+            return _error(_unknown(agent, call), started_at)
+        try:
+            arguments = call_safely(tool.parse, call.arguments)
+        except ValidationError as error:
+            return _error(_invalid(tool, call.arguments, error), started_at)
+        except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+            return _error(_failed(tool, context, 0, error), started_at)
+        if tool.context_parameter:
+            arguments[tool.context_parameter] = context
+        return await self._retrying(tool, arguments, context, started_at)
+
+    async def _retrying(
+        self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, started_at: datetime
+    ) -> ToolRecord:
+        text = ""
+        for attempt in range(tool.retries + 1):
+            try:
+                return _result(tool, await self._once(tool, arguments), started_at)
+            except ToolError as error:
+                text = text_of(error)
+            except _TimedOut as late:
+                text = late.text
+                if late.runs_on:
+                    break  # a second one beside it helps nobody
+            except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
+                text = _failed(tool, context, attempt, error)
+            if attempt < tool.retries:
+                await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
+        return _error(text, started_at)
+
+    async def _once(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
+        if not tool.is_async:
+            return await self._in_thread(tool, tool.fn, **arguments)
+        # The task's name tells the watchdog which tool holds up the loop.
+        task = asyncio.create_task(_call_async(tool, arguments), name=tool_step(tool.name))
+        task.add_done_callback(_look_at)
+        try:
+            await asyncio.wait([task], timeout=tool.timeout.total_seconds())
+        finally:
+            late = not task.done()
+            if late:
+                task.cancel()
+                await asyncio.wait([task], timeout=_WIND_UP_S)
+        if late:
+            raise _TimedOut(tool, runs_on=not task.done())
+        try:
+            return task.result()
+        except asyncio.CancelledError as error:
+            # The tool cancelled itself, or awaited what was cancelled; this call was not.
+            raise _as_exception(error) from error
+
+    async def _in_thread(
+        self, tool: AnyTool, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> T:
+        variables = contextvars.copy_context()
+        began = False
+
+        def begin() -> T:
+            nonlocal began
+            began = True
+            return variables.run(call_safely, fn, *args, **kwargs)
+
+        limit = asyncio.timeout(tool.timeout.total_seconds())
+        try:
+            async with limit:
+                return await asyncio.get_running_loop().run_in_executor(self._executor, begin)
+        except TimeoutError:
+            if limit.expired():
+                raise _TimedOut(tool, began=began, runs_on=began) from None
+            raise
+
+
+async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
+    try:
+        return await tool.fn(**arguments)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
+        raise _as_exception(error) from error
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from reporting the error of a call that is not waited for any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
+    try:
+        return fn(*args, **kwargs)
+    except _NOT_FOR_A_FUTURE as error:
+        raise _as_exception(error) from error
+    except Exception:
+        raise
+    except BaseException as error:  # as above
+        raise _as_exception(error) from error
+
+
+def _as_exception(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__}: {text_of(error)}")
+
+
+def total_timeout_s(tool: AnyTool) -> float:
+    """Return how long a call can take at most, its retries included."""
+    delays = sum(_FIRST_DELAY_S * 2**attempt for attempt in range(tool.retries))
+    return (tool.timeout.total_seconds() + _WIND_UP_S) * (tool.retries + 1) + delays
+
+
+def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
+    output = call_safely(tool.dump, result)
+    size = len(output.encode())
+    if size > MAX_RESULT_BYTES:
+        return _error(
+            f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be read. "
+            "Ask for less.",
+            started_at,
+        )
+    return ToolRecord(
+        output=output, is_error=False, started_at=started_at, ended_at=datetime.now(UTC)
+    )
+
+
+def _error(text: str, started_at: datetime) -> ToolRecord:
+    shown = text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
+    return ToolRecord(
+        output=shown, is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
+    )
+
+
+def _unknown(agent: Agent, call: PlannedCall) -> str:
+    names = ", ".join(tool.name for tool in agent.tools) or "none"
+    return f"There is no tool {call.name!r}. The tools are: {names}."
+
+
+def _invalid(tool: AnyTool, arguments: str, error: ValidationError) -> str:
+    """Say what is wrong with the arguments, and show them: the model may have garbled them."""
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )
+    shown = arguments[:_SHOWN_ARGUMENTS_CHARS]
+    return f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
+
+
+def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> str:
+    _logger.error(
+        "tool_failed",
+        tool=tool.name,
+        run_id=context.run_id,
+        call_id=context.call_id,
+        attempt=attempt + 1,
+        exc_info=error,
+    )
+    return f"The tool {tool.name} failed: {type(error).__name__}: {text_of(error)}"
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # an author's exception may be broken, too
+        return "(its text can't be read)"
