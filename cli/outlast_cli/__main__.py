@@ -1,37 +1,15 @@
 """The command line `outlast`, or `python -m outlast_cli`: a client of the HTTP interface."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
-from outlast_cli.client import Client
-from outlast_cli.commands import changing, reading, running
+from outlast_cli.catalog import EXIT_CODES, Commands
 from outlast_cli.errors import CliError
 from outlast_cli.output import say
-
-_EXIT_CODES = (
-    "Exit codes: 0 ok; 1 the run did not complete, or the server answered with a problem; "
-    "2 wrong usage; 3 no server answers; 4 the run waits for an approval; "
-    "130 Ctrl-C, and the run goes on."
-)
-_COMMANDS: Mapping[str, Callable[..., Any]] = {
-    "list": reading.list_agents,
-    "run": running.run,
-    "chat": running.chat,
-    "watch": running.watch,
-    "runs": reading.runs,
-    "threads": reading.threads,
-    "get": reading.get,
-    "approvals": reading.approvals,
-    "approve": changing.approve,
-    "reject": changing.reject,
-    "steer": changing.steer,
-    "cancel": changing.cancel,
-    "resume": changing.resume,
-}
+from outlast_cli.settings import DEFAULT_URL, KEY, URL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: With the exit code, in all other cases.
     """
     try:
-        _app()(arguments)
+        _app()(arguments, prog_name="outlast")
     except CliError as error:
         say(str(error))
         return error.exit_code
@@ -50,32 +28,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _app() -> typer.Typer:
     app = typer.Typer(
-        name="agents", no_args_is_help=True, pretty_exceptions_enable=False, epilog=_EXIT_CODES
+        cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, epilog=EXIT_CODES
     )
-    app.callback()(_connect)
-    for name, command in _COMMANDS.items():
-        app.command(name, epilog=_EXIT_CODES)(command)
+    app.callback()(_options)
     return app
 
 
-def _connect(
-    ctx: typer.Context,
-    url: Annotated[str, typer.Option(envvar="AGENTS_URL", help="Where the app is.")] = (
-        "http://127.0.0.1:8070"
-    ),
+def _options(
+    url: Annotated[str, typer.Option(envvar=URL, help="Where the app is.")] = DEFAULT_URL,
     key: Annotated[
         str,
         typer.Option(
-            envvar="AGENTS_KEY",
+            envvar=KEY,
             show_default=False,
             help="The bearer key. Others see it on a command line; prefer the variable.",
         ),
     ] = "",
 ) -> None:
-    """Start, watch and decide on the runs of durable agents."""
-    client = Client(url, SecretStr(key))
-    ctx.obj = client
-    ctx.call_on_close(client.http.close)
+    """Agents that outlast their processes: make them, start them, watch and decide."""
+    # `options.client_of` reads them when a command asks for a server; not all do.
+    del url, key
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from outlast.protocol import AgentPage, ApprovalPage, RunPage, ThreadPage
 from outlast_cli.errors import BadSetting, Refused, Unreachable
 from outlast_cli.patience import Patience
+from outlast_cli.settings import KEY, URL
 
 _LONGEST_PAGE = 100
 # A stream has a comment every 15 s; silence for longer is a broken connection.
@@ -80,7 +81,7 @@ class Client:
 
     def unreachable(self, error: httpx.TransportError) -> Unreachable:
         """Return what a connection that broke, or was never made, means."""
-        said = f"No answer from {self.url}: {error or type(error).__name__}. AGENTS_URL says where."
+        said = f"No answer from {self.url}: {error or type(error).__name__}. {URL} says where."
         return Unreachable(said, passes=not isinstance(error, _NO_ANSWER))
 
     def _call(
@@ -118,16 +119,16 @@ def _checked(url: str) -> str:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise BadSetting(f"AGENTS_URL: {url!r} is no address: {error}.") from error
+        raise BadSetting(f"{URL}: {url!r} is not an address: {error}.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise BadSetting(f"AGENTS_URL: {url!r} is no address; write http://host:port.")
+        raise BadSetting(f"{URL}: {url!r} is not an address; write http://host:port.")
     return url.rstrip("/")
 
 
 def _authorization(key: SecretStr) -> Mapping[str, str]:
     text = key.get_secret_value().strip()
     if not (text.isascii() and text.isprintable()):
-        raise BadSetting("AGENTS_KEY: the key has characters that no header can carry.")
+        raise BadSetting(f"{KEY}: the key has characters that no header can carry.")
     return {"Authorization": f"Bearer {text}"} if text else {}
 
 

@@ -40,9 +40,9 @@ def undecided(run: Run) -> list[Approval]:
 def how_to_decide(run: Run) -> str:
     """Return the commands for a run that waits for decisions."""
     calls = [
-        f"  agents approve {run.run_id} {call.call_id}  # {call.name}" for call in undecided(run)
+        f"  outlast approve {run.run_id} {call.call_id}  # {call.name}" for call in undecided(run)
     ]
-    return "\n".join([*calls, f"or reject, then: agents watch {run.run_id}"])
+    return "\n".join([*calls, f"or reject, then: outlast watch {run.run_id}"])
 
 
 def parse_arguments(text: str) -> dict[str, JsonValue]:

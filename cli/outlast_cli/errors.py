@@ -1,11 +1,12 @@
 """What ends a command early, with its exit code and a sentence for standard error.
 
 CliError
-├── Refused      1  the server answered with a problem, or with what it should not
-├── BadSetting   2  an option or a variable can't work
-├── Unreachable  3  no server answers
-├── Undecided    4  the run waits for a decision that nobody here can make
-└── Detached   130  Ctrl-C: the run goes on without being watched
+├── Refused       1  the server answered with a problem, or with what it should not
+├── BadSetting    2  an option or a variable can't work
+├── NotInstalled  2  the command's package is missing, or broken
+├── Unreachable   3  no server answers
+├── Undecided     4  the run waits for a decision that nobody here can make
+└── Detached    130  Ctrl-C: the run goes on without being watched
 """
 
 from typing import ClassVar
@@ -31,6 +32,10 @@ class Refused(CliError):
 
 
 class BadSetting(CliError):
+    exit_code = 2
+
+
+class NotInstalled(CliError):
     exit_code = 2
 
 

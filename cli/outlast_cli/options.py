@@ -1,12 +1,16 @@
 """Arguments and options that several commands take."""
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from outlast_cli.client import Client
+from outlast_cli.output import say
+from outlast_cli.settings import FORMER
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
@@ -26,8 +30,18 @@ Metadata = Annotated[
 
 
 def client_of(ctx: typer.Context) -> Client:
-    """Return the client that the command line's settings describe."""
-    return cast("Client", ctx.obj)
+    """Return a client of the app that the options before the command describe.
+
+    Raises:
+        BadSetting: They can't work.
+    """
+    root = ctx.find_root()
+    for former, name in FORMER.items():
+        if former in os.environ and name not in os.environ:
+            say(f"{former} is not read any more: set {name} instead.")
+    client = Client(root.params["url"], SecretStr(root.params["key"]))
+    ctx.call_on_close(client.http.close)
+    return client
 
 
 def read_input(text: str) -> str:

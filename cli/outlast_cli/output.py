@@ -1,8 +1,13 @@
 """Standard output and standard error; the text of models and tools is made safe for a terminal."""
 
+from typing import TYPE_CHECKING
+
 import typer
-from pydantic import BaseModel
 from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    # The listing of commands does without.
+    from pydantic import BaseModel
 
 # A pipe gets whole lines, however long.
 _PIPE_WIDTH = 1000
@@ -25,7 +30,7 @@ def write(renderable: RenderableType) -> None:
     console.print(renderable)
 
 
-def show(answer: BaseModel, as_text: RenderableType, *, as_json: bool) -> None:
+def show(answer: "BaseModel", as_text: RenderableType, *, as_json: bool) -> None:
     """Print an answer of the server, for a script or for a person."""
     if as_json:
         typer.echo(answer.model_dump_json())

@@ -22,7 +22,7 @@ def environment(url: str) -> dict[str, str]:
         "TERM": "xterm",
         "COLUMNS": "200",
         "LOGNAME": "ann",
-        "AGENTS_URL": url,
+        "OUTLAST_URL": url,
     }
 
 

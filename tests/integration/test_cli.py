@@ -10,7 +10,7 @@ from fakes.model_server import ScriptedModel
 from fakes.script import call, hang, text
 
 
-def _agents(stack: TestStack, *arguments: str, said: str = "") -> CompletedProcess[str]:
+def _outlast(stack: TestStack, *arguments: str, said: str = "") -> CompletedProcess[str]:
     return run_command(stack.app_url, arguments, said)
 
 
@@ -20,16 +20,16 @@ def _lines(ended: CompletedProcess[str]) -> list[dict[str, Any]]:
 
 def test_list(stack: TestStack, api: Api) -> None:
     """The agents are those of the app."""
-    ended = _agents(stack, "list", "--json")
+    ended = _outlast(stack, "list", "--json")
     names = [agent["name"] for agent in json.loads(ended.stdout)["items"]]
     assert names == [agent["name"] for agent in api.http.get("/agents").json()["items"]]
-    assert "tester" in _agents(stack, "list").stdout
+    assert "tester" in _outlast(stack, "list").stdout
 
 
 def test_run(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A person sees calls, results, the answer, and what it cost."""
     model.script(key, [call("note", text="a"), text("all noted")])
-    ended = _agents(stack, "run", "tester", "-", said=key)
+    ended = _outlast(stack, "run", "tester", "-", said=key)
     assert (ended.returncode, ended.stderr) == (0, "")
     _, asked, answered, said, summary = ended.stdout.splitlines()
     assert asked == '→ 1.0 note {"text": "a"}'
@@ -44,7 +44,7 @@ def test_run_for_a_script(stack: TestStack, api: Api, model: ScriptedModel, key:
     model.script(key, [call("note", text="a"), text("fine")])
     thread_id = key.replace(" ", "-")
     options = ["--thread", thread_id, "--metadata", "ticket=7", "--max-turns", "1"]
-    ended = _agents(stack, "run", "tester", key, "--json", *options)
+    ended = _outlast(stack, "run", "tester", key, "--json", *options)
     events = [event for event in _lines(ended) if "seq" in event]
     run = events[-1]["run"]
     assert ended.returncode == 1
@@ -56,16 +56,16 @@ def test_run_for_a_script(stack: TestStack, api: Api, model: ScriptedModel, key:
 def test_start_and_watch(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A run that was started without waiting can be watched, during and after it."""
     model.script(key, [call("hold", gate=key), text("open now")])
-    started = _agents(stack, "run", "tester", key, "--async")
+    started = _outlast(stack, "run", "tester", key, "--async")
     run_id = started.stdout.strip()
     with Terminal(stack.app_url, "watch", run_id) as terminal:
         terminal.wait_for("→ 1.0 hold")
         stack.open_gate(key)
         assert terminal.wait() == 0
         assert "open now" in terminal.shown
-    events = _lines(_agents(stack, "watch", run_id, "--json"))
+    events = _lines(_outlast(stack, "watch", run_id, "--json"))
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    after = _agents(stack, "watch", run_id, "--after", str(len(events)))
+    after = _outlast(stack, "watch", run_id, "--after", str(len(events)))
     assert (after.returncode, after.stdout[:9]) == (0, "completed")
 
 
@@ -73,7 +73,7 @@ def test_the_same_key(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A start that is repeated under its key gives the same run, from its first event on."""
     model.script(key, [text("once")])
     arguments = ["run", "tester", key, "--idempotency-key", key, "--json"]
-    told = [_lines(_agents(stack, *arguments)) for _ in range(2)]
+    told = [_lines(_outlast(stack, *arguments)) for _ in range(2)]
     first, second = ([event for event in events if "seq" in event] for events in told)
     assert first == second
 
@@ -85,9 +85,9 @@ def test_cancel(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> N
     model.wait_for(key)
     with Terminal(stack.app_url, "watch", run_id) as terminal:
         terminal.wait_for("run tester.")
-        assert _agents(stack, "cancel", run_id).returncode == 0
+        assert _outlast(stack, "cancel", run_id).returncode == 0
         assert terminal.wait() == 1
-    assert json.loads(_agents(stack, "get", run_id, "--json").stdout)["status"] == "cancelled"
+    assert json.loads(_outlast(stack, "get", run_id, "--json").stdout)["status"] == "cancelled"
 
 
 def test_detach(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
@@ -97,14 +97,14 @@ def test_detach(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> N
         terminal.wait_for("→ 1.0 hold")
         terminal.type(CTRL_C)
         assert terminal.wait() == 130
-    run_id = _agents(stack, "run", "tester", key, "--idempotency-key", key, "--async").stdout
+    run_id = _outlast(stack, "run", "tester", key, "--idempotency-key", key, "--async").stdout
     stack.open_gate(key)
     assert api.result(run_id.strip())["output"] == "went on"
 
 
 def test_a_refusal(stack: TestStack) -> None:
     """An unknown agent is a problem, in the server's words."""
-    ended = _agents(stack, "run", "nobody", "hello")
+    ended = _outlast(stack, "run", "nobody", "hello")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "tester" in ended.stderr
 
@@ -112,17 +112,17 @@ def test_a_refusal(stack: TestStack) -> None:
 def test_approve(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A script is told how to decide; what waits is listed, approved, and the run goes on."""
     model.script(key, [call("pay", cents=5), text("paid at last")])
-    asked = _agents(stack, "run", "tester", key, "--thread", key.replace(" ", "-"))
+    asked = _outlast(stack, "run", "tester", key, "--thread", key.replace(" ", "-"))
     assert asked.returncode == 4
-    [command] = [line for line in asked.stderr.splitlines() if "agents approve" in line]
+    [command] = [line for line in asked.stderr.splitlines() if "outlast approve" in line]
     run_id, call_id = command.split()[2:4]
-    waiting = json.loads(_agents(stack, "approvals", "--json").stdout)["items"]
+    waiting = json.loads(_outlast(stack, "approvals", "--json").stdout)["items"]
     assert (run_id, call_id) in {(item["run_id"], item["call_id"]) for item in waiting}
-    assert _agents(stack, "approve", run_id, call_id, "--by", "ann").returncode == 0
-    watched = _agents(stack, "watch", run_id)
+    assert _outlast(stack, "approve", run_id, call_id, "--by", "ann").returncode == 0
+    watched = _outlast(stack, "watch", run_id)
     assert (watched.returncode, "paid at last" in watched.stdout) == (0, True)
     assert "approved by ann" in watched.stdout
-    assert _agents(stack, "reject", run_id, call_id).returncode == 1
+    assert _outlast(stack, "reject", run_id, call_id).returncode == 1
 
 
 def test_steer(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
@@ -132,7 +132,7 @@ def test_steer(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> No
     run_id = api.start("tester", f"{key} start")
     stack.wait_for_effects(1, gate=key)
     with Terminal(stack.app_url, "watch", run_id) as terminal:
-        assert _agents(stack, "steer", run_id, f"{key} hurry").returncode == 0
+        assert _outlast(stack, "steer", run_id, f"{key} hurry").returncode == 0
         stack.open_gate(key)
         assert terminal.wait() == 0
         assert "hurried" in terminal.shown
@@ -184,7 +184,7 @@ def test_behind_a_run_that_waits(
     api.wait_for_approval(first)
     with Terminal(stack.app_url, "run", "tester", f"{key} two", "--thread", thread_id) as terminal:
         terminal.wait_for(f"behind {first}, which waits for a decision")
-        terminal.wait_for(f"agents approve {first} 1.0")
+        terminal.wait_for(f"outlast approve {first} 1.0")
         terminal.type(CTRL_C)
         assert terminal.wait() == 130
     with Terminal(stack.app_url, "chat", "tester", "--thread", thread_id) as terminal:

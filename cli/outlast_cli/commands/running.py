@@ -105,7 +105,7 @@ def chat(
                 _answer(client, RunStream(client, start), as_json=as_json)
     finally:
         pairs = [part for pair in context or () for part in ("--context", pair)]
-        again = ["agents", "chat", agent, "--thread", thread_id, *pairs]
+        again = ["outlast", "chat", agent, "--thread", thread_id, *pairs]
         say(f"\nTo go on: {shlex.join(again)}")
 
 
@@ -196,8 +196,8 @@ def _detached(stream: RunStream) -> str:
     if stream.run_id:
         return (
             "\nNot watching any more; the run goes on.\n"
-            f"  agents watch {stream.run_id} --after {stream.seen}\n"
-            f"  agents cancel {stream.run_id}"
+            f"  outlast watch {stream.run_id} --after {stream.seen}\n"
+            f"  outlast cancel {stream.run_id}"
         )
     key = stream.source.key if isinstance(stream.source, Start) else ""
     return (

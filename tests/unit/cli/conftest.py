@@ -2,8 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,8 +20,7 @@ CALL = wire.event(
 HALF = wire.live("tool_call.progress", call_id="1.0", done=1, total=2, message="half")
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """What a command left."""
 
     code: int
@@ -30,7 +28,7 @@ class Ended:
     err: str
 
 
-Agents = Callable[..., Ended]
+Outlast = Callable[..., Ended]
 
 
 def waits(app: ScriptedApp, resolution: dict[str, Any] | None = None) -> None:
@@ -50,13 +48,13 @@ def app() -> Iterator[ScriptedApp]:
 
 
 @pytest.fixture
-def agents(
+def outlast(
     app: ScriptedApp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Agents:
+) -> Outlast:
     """Run a command against the scripted app, with pipes."""
-    monkeypatch.setenv("AGENTS_URL", app.url)
+    monkeypatch.setenv("OUTLAST_URL", app.url)
     monkeypatch.setenv("LOGNAME", "ann")
-    for name in ("AGENTS_KEY", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    for name in ("OUTLAST_KEY", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str, said: str = "") -> Ended:

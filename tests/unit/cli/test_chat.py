@@ -50,7 +50,7 @@ def test_conversation(support: ScriptedApp) -> None:
         terminal.type(CTRL_D)
         assert terminal.wait() == 0
         (thread_id,) = {sent.body["thread_id"] for sent in support.sent(START)}
-        assert f"agents chat support --thread {thread_id}" in terminal.shown
+        assert f"outlast chat support --thread {thread_id}" in terminal.shown
     assert [sent.body["input"] for sent in support.sent(START)] == ["hello", "hello"]
 
 
@@ -117,8 +117,8 @@ def test_later(support: ScriptedApp, typed: str) -> None:
         terminal.wait_for("[l]ater: ")
         terminal.type(typed)
         assert terminal.wait() == 4
-        assert "agents chat support --thread mine" in terminal.shown
-        assert f"agents approve {RUN_ID} 1.0" in terminal.shown
+        assert "outlast chat support --thread mine" in terminal.shown
+        assert f"outlast approve {RUN_ID} 1.0" in terminal.shown
     assert support.sent(CANCEL) == []
 
 
@@ -187,7 +187,7 @@ def test_behind_a_run_that_waits(support: ScriptedApp, command: list[str]) -> No
     ended = run_command(support.url, [*command, "--thread", "mine"], "hello\n")
     assert ended.returncode == 0
     assert f"behind {RUN_ID}, which waits for a decision" in ended.stderr
-    assert f"agents approve {RUN_ID} 1.0" in ended.stderr
+    assert f"outlast approve {RUN_ID} 1.0" in ended.stderr
 
 
 def test_behind_nobody_who_could_be_asked(support: ScriptedApp) -> None:
@@ -204,4 +204,4 @@ def test_context(support: ScriptedApp) -> None:
     assert ended.returncode == 0
     contexts = [sent.body["context"] for sent in support.sent(START)]
     assert contexts == [{"company": "ACME Inc"}] * 2
-    assert "agents chat support --thread mine --context 'company=ACME Inc'" in ended.stderr
+    assert "outlast chat support --thread mine --context 'company=ACME Inc'" in ended.stderr

@@ -8,7 +8,7 @@ import pytest
 from fakes import wire
 from fakes.app_server import Document, ScriptedApp, problem
 from fakes.wire import NOON, RUN_ID
-from unit.cli.conftest import Agents
+from unit.cli.conftest import Outlast
 
 RUN = f"/runs/{RUN_ID}"
 RESOLUTION = {"call_id": "1.0", "action": "approve", "by": "me", "at": NOON}
@@ -65,14 +65,14 @@ def _page(*items: dict[str, Any], cursor: str | None = None) -> Document:
     ],
 )
 def test_lists(
-    app: ScriptedApp, agents: Agents, command: str, item: dict[str, Any], said: list[str]
+    app: ScriptedApp, outlast: Outlast, command: str, item: dict[str, Any], said: list[str]
 ) -> None:
     """A list is a table for a person and one document for a script."""
     app.on("GET /agents" if command == "list" else f"GET /{command}", _page(item))
-    for_a_person = agents(command)
+    for_a_person = outlast(command)
     assert (for_a_person.code, for_a_person.err) == (0, "")
     assert [text for text in said if text not in for_a_person.out] == []
-    for_a_script = agents(command, "--json")
+    for_a_script = outlast(command, "--json")
     assert item.items() <= _known(json.loads(for_a_script.out)["items"][0], item).items()
 
 
@@ -80,11 +80,11 @@ def _known(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     return {name: answer[name] if name != "limits" else asked[name] for name in asked}
 
 
-def test_filters_and_pages(app: ScriptedApp, agents: Agents) -> None:
+def test_filters_and_pages(app: ScriptedApp, outlast: Outlast) -> None:
     """Filters are the server's; pages are read up to the limit."""
     app.on("GET /runs", _page(*[wire.run()] * 100, cursor="next"), _page(*[wire.run()] * 20))
     options = ["--agent", "a", "--thread", "t", "--status", "waiting", "--limit", "120"]
-    assert len(json.loads(agents("runs", *options, "--json").out)["items"]) == 120
+    assert len(json.loads(outlast("runs", *options, "--json").out)["items"]) == 120
     filters = "agent=a&thread_id=t&status=waiting"
     assert [sent.line for sent in app.requests] == [
         f"GET /runs?{filters}&limit=100",
@@ -92,23 +92,23 @@ def test_filters_and_pages(app: ScriptedApp, agents: Agents) -> None:
     ]
 
 
-def test_get(app: ScriptedApp, agents: Agents) -> None:
+def test_get(app: ScriptedApp, outlast: Outlast) -> None:
     """A run is shown with what it waits for, its output and its cost."""
     usage = {"cost_usd": 0.0123}
     run = wire.run("waiting", approvals=[wire.approval()], output={"a": 1}, usage=usage)
     app.on(f"GET {RUN}", Document(run))
-    shown = agents("get", RUN_ID).out
+    shown = outlast("get", RUN_ID).out
     for text in (RUN_ID, "waiting", '1.0     refund {"cents": 4990}', "{'a': 1}", "$0.0123"):
         assert text in shown
-    assert json.loads(agents("get", RUN_ID, "--json").out)["output"] == {"a": 1}
+    assert json.loads(outlast("get", RUN_ID, "--json").out)["output"] == {"a": 1}
 
 
-def test_async(app: ScriptedApp, agents: Agents) -> None:
+def test_async(app: ScriptedApp, outlast: Outlast) -> None:
     """`run --async` prints the id and nothing else."""
     app.on("POST /agents/support/runs", Document(wire.run("queued"), 202))
-    assert agents("run", "support", "x", "--async").out == f"{RUN_ID}\n"
+    assert outlast("run", "support", "x", "--async").out == f"{RUN_ID}\n"
     assert app.requests[0].headers["prefer"] == "respond-async"
-    assert json.loads(agents("run", "support", "x", "--async", "--json").out)["run_id"] == RUN_ID
+    assert json.loads(outlast("run", "support", "x", "--async", "--json").out)["run_id"] == RUN_ID
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_async(app: ScriptedApp, agents: Agents) -> None:
 )
 def test_changes(
     app: ScriptedApp,
-    agents: Agents,
+    outlast: Outlast,
     arguments: list[str],
     path: str,
     body: dict[str, Any] | None,
@@ -148,12 +148,12 @@ def test_changes(
 ) -> None:
     """A change is asked for, and again with the same key after an answer that leaves it open."""
     app.on(f"POST {RUN}/{path}", problem(503, "Lost", "Again."), Document(answer))
-    ended = agents(*arguments, "--json")
+    ended = outlast(*arguments, "--json")
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out).items() >= answer.items() - {("at", NOON)}
     assert [sent.body for sent in app.requests] == [body, body]
     assert len({sent.headers["idempotency-key"] for sent in app.requests}) == 1
-    assert agents(*arguments).out.count("\n") == 1
+    assert outlast(*arguments).out.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -176,40 +176,60 @@ def test_changes(
     ],
     ids=" ".join,
 )
-def test_wrong_usage(app: ScriptedApp, agents: Agents, arguments: list[str]) -> None:
+def test_wrong_usage(app: ScriptedApp, outlast: Outlast, arguments: list[str]) -> None:
     """What can't work ends with 2 and a reason, and nothing is sent."""
-    ended = agents(*arguments)
+    ended = outlast(*arguments)
     assert (ended.code, ended.out, app.requests) == (2, "", [])
     assert ended.err
     assert "Traceback" not in ended.err
     assert "two" not in ended.err
 
 
-def test_ids_stay_ids(app: ScriptedApp, agents: Agents) -> None:
+def test_ids_stay_ids(app: ScriptedApp, outlast: Outlast) -> None:
     """An id can't lead to another address."""
-    assert agents("get", "../agents?x#y").code == 1
+    assert outlast("get", "../agents?x#y").code == 1
     assert app.requests[0].line == "GET /runs/..%2Fagents%3Fx%23y"
 
 
-def test_key(app: ScriptedApp, agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key(app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """The key goes to the server and nowhere else, help and errors included."""
-    monkeypatch.setenv("AGENTS_KEY", "secret-1")
+    monkeypatch.setenv("OUTLAST_KEY", "secret-1")
     app.on("GET /agents", problem(401, "The key is missing or wrong", "Send one."))
-    shown = [agents("list"), agents("--help"), agents("runs", "--help"), agents("--key")]
+    shown = [outlast("list"), outlast("--help"), outlast("runs", "--help"), outlast("--key")]
     assert not [ended for ended in shown if "secret-1" in ended.out + ended.err]
     assert [sent.headers["authorization"] for sent in app.requests] == ["Bearer secret-1"]
 
 
-def test_what_is_no_problem_document(app: ScriptedApp, agents: Agents) -> None:
+def test_former_variables(
+    app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable under its former name is not read, which is said unless the new one is set."""
+    app.on("GET /agents", _page())
+    monkeypatch.setenv("AGENTS_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AGENTS_KEY", "secret-1")
+    ended = outlast("list")
+    assert (ended.code, ended.err) == (
+        0,
+        "AGENTS_KEY is not read any more: set OUTLAST_KEY instead.\n",
+    )
+    monkeypatch.setenv("OUTLAST_KEY", "secret-2")
+    assert outlast("list").err == ""
+    assert [sent.headers.get("authorization") for sent in app.requests] == [
+        None,
+        "Bearer secret-2",
+    ]
+
+
+def test_what_is_not_a_problem_document(app: ScriptedApp, outlast: Outlast) -> None:
     """An answer of something in between is named by its status."""
     app.on("GET /agents", Document("<html>", 418), Document({"items": 1}))
-    assert agents("list").err == f"{app.url} answered 418 I'm a Teapot.\n"
-    ended = agents("list")
+    assert outlast("list").err == f"{app.url} answered 418 I'm a Teapot.\n"
+    ended = outlast("list")
     assert ended.code == 1
     assert "does not understand" in ended.err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["get", "--help"]])
-def test_help(agents: Agents, arguments: list[str]) -> None:
+def test_help(outlast: Outlast, arguments: list[str]) -> None:
     """Help names the exit codes."""
-    assert "Exit codes: 0 ok" in agents(*arguments).out
+    assert "Exit codes: 0 ok" in outlast(*arguments).out

@@ -9,7 +9,7 @@ from fakes import wire
 from fakes.app_server import Document, Drop, ScriptedApp, Stream, problem
 from fakes.wire import RUN_ID
 from outlast_cli import patience, stream
-from unit.cli.conftest import Agents, Ended
+from unit.cli.conftest import Ended, Outlast
 
 START = "POST /agents/support/runs"
 EVENTS = f"GET /runs/{RUN_ID}/events"
@@ -26,13 +26,13 @@ def _lines(ended: Ended) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ended.out.split("\n") if line]
 
 
-def test_start(app: ScriptedApp, agents: Agents) -> None:
+def test_start(app: ScriptedApp, outlast: Outlast) -> None:
     """A run is started with its options, streamed, under a key of its own."""
     events = [STARTED, wire.delta("h"), wire.message(2, "hi"), wire.ended(3)]
     app.on(START, Stream(events, RUN_ID))
     options = ["--thread", "t", "--on-busy", "steer", "--context", "company=A=B"]
     options += ["--metadata", "k=v", "--max-turns", "3", "--json"]
-    ended = agents("run", "support", "hello", *options)
+    ended = outlast("run", "support", "hello", *options)
     assert (ended.code, ended.err) == (0, "")
     assert _lines(ended) == events
     (sent,) = app.sent(START)
@@ -49,130 +49,130 @@ def test_start(app: ScriptedApp, agents: Agents) -> None:
 
 
 @pytest.mark.parametrize("first", [Drop(), BUSY], ids=["dropped", "503"])
-def test_a_broken_start(app: ScriptedApp, agents: Agents, first: Any) -> None:
+def test_a_broken_start(app: ScriptedApp, outlast: Outlast, first: Any) -> None:
     """A start without an answer is asked for again, with the same key and body."""
     app.on(START, first, Stream([STARTED, wire.ended(2)], RUN_ID))
-    assert agents("run", "support", "-", said="hello").code == 0
+    assert outlast("run", "support", "-", said="hello").code == 0
     one, two = app.sent(START)
     assert one.headers["idempotency-key"] == two.headers["idempotency-key"]
     assert one.body == two.body == {"input": "hello"}
 
 
-def test_the_callers_key(app: ScriptedApp, agents: Agents) -> None:
+def test_the_callers_key(app: ScriptedApp, outlast: Outlast) -> None:
     """A key of the caller is used as it is."""
     app.on(START, Stream([wire.ended(1)], RUN_ID))
-    assert agents("run", "support", "x", "--idempotency-key", "mine").code == 0
+    assert outlast("run", "support", "x", "--idempotency-key", "mine").code == 0
     assert app.sent(START)[0].headers["idempotency-key"] == "mine"
 
 
 @pytest.mark.parametrize("ending", ["cut", "whole"])
 @pytest.mark.parametrize("between", [[], [Drop()], [BUSY, BUSY]], ids=["", "dropped", "503"])
-def test_reconnect(app: ScriptedApp, agents: Agents, ending: str, between: list[Any]) -> None:
+def test_reconnect(app: ScriptedApp, outlast: Outlast, ending: str, between: list[Any]) -> None:
     """A stream that ends too early goes on after its last committed event; none comes twice."""
     app.on(START, Stream([STARTED, wire.event(2, "turn.started", turn=1)], RUN_ID, ending))
     rest = [wire.event(2, "turn.started", turn=1), wire.message(3, "hi"), wire.ended(4)]
     app.on(EVENTS, *between, Stream(rest, RUN_ID))
-    ended = agents("run", "support", "x", "--json")
+    ended = outlast("run", "support", "x", "--json")
     assert [event["seq"] for event in _lines(ended)] == [1, 2, 3, 4]
     assert len(app.sent(START)) == 1
     assert {sent.headers["last-event-id"] for sent in app.sent(EVENTS)} == {"2"}
     assert len(app.sent(EVENTS)) == len(between) + 1
 
 
-def test_nothing_left(app: ScriptedApp, agents: Agents) -> None:
+def test_nothing_left(app: ScriptedApp, outlast: Outlast) -> None:
     """A run without further events is read itself, for its end."""
     app.on(EVENTS, Document(status=204))
     app.on(f"GET /runs/{RUN_ID}", Document(wire.run("failed")))
-    ended = agents("watch", RUN_ID, "--after", "9")
+    ended = outlast("watch", RUN_ID, "--after", "9")
     assert ended.code == 1
     assert ended.out.startswith("failed")
     assert app.sent(EVENTS)[0].headers["last-event-id"] == "9"
-    assert agents("watch", RUN_ID, "--json").out == ""
+    assert outlast("watch", RUN_ID, "--json").out == ""
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "incomplete"])
-def test_other_ends(app: ScriptedApp, agents: Agents, status: str) -> None:
+def test_other_ends(app: ScriptedApp, outlast: Outlast, status: str) -> None:
     """A run that does not complete ends the command with 1, and says why."""
     error = {"type": "internal", "message": "it broke", "retryable": False}
     app.on(START, Stream([wire.ended(1, status, error=error)], RUN_ID))
-    ended = agents("run", "support", "x")
+    ended = outlast("run", "support", "x")
     assert ended.code == 1
     assert ended.out.startswith(f"run {RUN_ID}\n{status}: internal: it broke")
 
 
-def test_broken_off_text(app: ScriptedApp, agents: Agents) -> None:
+def test_broken_off_text(app: ScriptedApp, outlast: Outlast) -> None:
     """A pipe gets committed text only: nothing of a model call that broke off."""
     events = [wire.reset(), wire.delta("wrong"), wire.reset(), wire.delta("ri")]
     app.on(START, Stream([STARTED, *events, wire.message(2, "right"), wire.ended(3)], RUN_ID))
-    ended = agents("run", "support", "x")
+    ended = outlast("run", "support", "x")
     assert "wrong" not in ended.out
     assert ended.out.count("right") == 1
 
 
-def test_a_newer_server(app: ScriptedApp, agents: Agents) -> None:
+def test_a_newer_server(app: ScriptedApp, outlast: Outlast) -> None:
     """Events and fields that are not known yet are passed on, or left out for a person."""
     events = [{**STARTED, "more": 1}, wire.event(2, "handoff", to="b"), live := wire.live("x.y")]
     app.on(START, Stream([*events, wire.ended(3)], RUN_ID))
-    ended = agents("run", "support", "x", "--json")
+    ended = outlast("run", "support", "x", "--json")
     assert _lines(ended)[1:3] == [events[1], live]
-    assert agents("run", "support", "x").code == 0
+    assert outlast("run", "support", "x").code == 0
 
 
-def test_odd_line_ends(app: ScriptedApp, agents: Agents) -> None:
+def test_odd_line_ends(app: ScriptedApp, outlast: Outlast) -> None:
     """Characters that other formats take for line ends don't break an event."""
     said = "a\u2028b\x85c\x0bd"
     app.on(START, Stream([wire.message(1, said), wire.ended(2)], RUN_ID))
-    assert _lines(agents("run", "support", "x", "--json"))[0]["message"]["content"] == said
+    assert _lines(outlast("run", "support", "x", "--json"))[0]["message"]["content"] == said
 
 
-def test_terminal_control(app: ScriptedApp, agents: Agents) -> None:
+def test_terminal_control(app: ScriptedApp, outlast: Outlast) -> None:
     """What a model says can't command the terminal."""
     said = "a\x1b[2Jb\x9bc [red]d \u202e001"
     app.on(START, Stream([wire.message(1, said), wire.ended(2)], RUN_ID))
-    assert "a[2Jbc [red]d 001\n" in agents("run", "support", "x").out
+    assert "a[2Jbc [red]d 001\n" in outlast("run", "support", "x").out
 
 
-def test_a_refused_start(app: ScriptedApp, agents: Agents) -> None:
+def test_a_refused_start(app: ScriptedApp, outlast: Outlast) -> None:
     """A problem is said once, on standard error, with its detail."""
     app.on(START, problem(404, "There is no agent of this name", "The agents are: a, b."))
-    ended = agents("run", "support", "x", "--json")
+    ended = outlast("run", "support", "x", "--json")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "There is no agent of this name. The agents are: a, b.\n"
     assert len(app.sent(START)) == 1
 
 
-def test_something_else_answers(app: ScriptedApp, agents: Agents) -> None:
+def test_something_else_answers(app: ScriptedApp, outlast: Outlast) -> None:
     """A server that sends no events is not asked for ever."""
     app.on(START, Document({"hello": "there"}))
-    ended = agents("run", "support", "x")
+    ended = outlast("run", "support", "x")
     assert (ended.code, ended.err) == (1, f"{app.url} sends no events.\n")
 
 
-def test_nobody_there(app: ScriptedApp, agents: Agents) -> None:
+def test_nobody_there(app: ScriptedApp, outlast: Outlast) -> None:
     """Without a server there is no waiting."""
     app.stop()
     for command in (["run", "support", "x"], ["list"], ["cancel", RUN_ID], ["watch", RUN_ID]):
-        ended = agents(*command)
+        ended = outlast(*command)
         assert (ended.code, ended.out) == (3, "")
         assert f"No answer from {app.url}" in ended.err
 
 
-def test_gone_for_good(app: ScriptedApp, agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gone_for_good(app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is lost is waited for, which is said, and given up after a while."""
     monkeypatch.setattr(stream, "_GIVE_UP_AFTER_S", 0.3)
     monkeypatch.setattr(patience, "_SAY_AFTER_S", 0.1)
     app.on(EVENTS, Stream([STARTED], RUN_ID, "cut"), Drop())
-    ended = agents("watch", RUN_ID)
+    ended = outlast("watch", RUN_ID)
     assert ended.code == 3
     assert ended.err.count("Trying again …") == 1
     assert len(app.sent(EVENTS)) > 3
 
 
 def test_overloaded_for_long(
-    app: ScriptedApp, agents: Agents, monkeypatch: pytest.MonkeyPatch
+    app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that only ever says 503 has answered: the command says what."""
     monkeypatch.setattr(stream, "_GIVE_UP_AFTER_S", 0.1)
     app.on(EVENTS, BUSY)
-    ended = agents("watch", RUN_ID)
+    ended = outlast("watch", RUN_ID)
     assert (ended.code, ended.err) == (1, "Restate can't be reached. Try again.\n")

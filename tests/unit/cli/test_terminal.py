@@ -140,7 +140,7 @@ def test_later(app: ScriptedApp, typed: str, questions: list[tuple[str, str]]) -
             terminal.wait_for(question)
         terminal.type(typed)
         assert terminal.wait() == 4
-        assert f"agents approve {RUN_ID} 1.0" in terminal.shown
+        assert f"outlast approve {RUN_ID} 1.0" in terminal.shown
     assert app.sent(DECIDE) == []
 
 
@@ -150,7 +150,7 @@ def test_nobody_to_ask(app: ScriptedApp, options: list[str]) -> None:
     waits(app)
     ended = run_command(app.url, ["run", "support", "x", *options])
     assert ended.returncode == 4
-    assert f"agents approve {RUN_ID} 1.0" in ended.stderr
+    assert f"outlast approve {RUN_ID} 1.0" in ended.stderr
     assert [json.loads(line)["seq"] for line in ended.stdout.splitlines() if options] == (
         [1, 2, 3] if options else []
     )
@@ -170,7 +170,7 @@ def test_detach(app: ScriptedApp) -> None:
         terminal.wait_for("1/2 half")
         terminal.type(CTRL_C)
         assert terminal.wait() == 130
-        assert f"agents watch {RUN_ID} --after 2" in terminal.shown
+        assert f"outlast watch {RUN_ID} --after 2" in terminal.shown
         assert "Traceback" not in terminal.shown
     assert {sent.line for sent in app.requests} == {START}
 
@@ -187,7 +187,7 @@ def test_detach_at_the_question(app: ScriptedApp, answers: list[tuple[str, str]]
         terminal.type(CTRL_C)
         assert terminal.wait() == 130
         assert "the run goes on" in terminal.shown
-        assert f"agents watch {RUN_ID} --after 3" in terminal.shown
+        assert f"outlast watch {RUN_ID} --after 3" in terminal.shown
         assert "Aborted" not in terminal.shown
     assert {sent.line for sent in app.requests} == {START, f"GET /runs/{RUN_ID}"}
 
