@@ -167,7 +167,9 @@ def _second(stack: TestStack, package: str, port: int) -> Iterator[str]:
     """Run another worker, which takes all new runs, or another app."""
     url = f"http://127.0.0.1:{port}"
     settings = {f"{package.upper()}_PORT": str(port), "WORKER_URL": url}
-    process = stack.process(package, settings if package == "worker" else {"APP_PORT": str(port)})
+    process = stack.process(
+        f"outlast_{package}", settings if package == "worker" else {"APP_PORT": str(port)}
+    )
     process.start()
     try:
         process.wait_until(lambda: is_up(f"{url}/healthz"), 30)

@@ -27,7 +27,7 @@ def api_without_admin(stack: TestStack) -> Iterator[Api]:
     """A client of an app that can't reach the admin API."""
     port, nobody = free_ports(2)
     settings = {"APP_PORT": str(port), "RESTATE_ADMIN_URL": f"http://127.0.0.1:{nobody}"}
-    app = stack.process("app", settings)
+    app = stack.process("outlast_app", settings)
     app.start()
     try:
         app.wait_until(lambda: is_up(f"http://127.0.0.1:{port}/healthz"), 30)

@@ -158,13 +158,13 @@ class TestStack(Stack):
         )
         (directory / "gates").mkdir(parents=True, exist_ok=True)
 
-    def process(self, package: str, settings: Mapping[str, str]) -> Process:
+    def process(self, module: str, settings: Mapping[str, str]) -> Process:
         """Return another process of this stack, with other settings, not started."""
         return Process(
-            f"{package}-2",
-            [sys.executable, "-m", f"outlast_{package}"],
+            f"{module}-2",
+            [sys.executable, "-m", module],
             {**self.environment, **settings},
-            self.directory / f"{package}-2.log",
+            self.directory / f"{module}-2.log",
             self.directory,
         )
 

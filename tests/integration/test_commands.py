@@ -337,7 +337,7 @@ def test_wrong_settings_during_development(start: Callable[..., Command]) -> Non
 @pytest.mark.parametrize(
     ("module", "variable"),
     [
-        ("worker", "WORKER_PORT"),
+        ("outlast_worker", "WORKER_PORT"),
         ("outlast_local.one_process", "WORKER_PORT"),
         ("outlast_local.one_process", "APP_PORT"),
     ],

@@ -25,7 +25,7 @@ def another_app(stack: TestStack, settings: Mapping[str, str]) -> Generator[str]
     """Start one more app on the same Restate."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    app = stack.process("app", {"APP_PORT": str(port), **settings})
+    app = stack.process("outlast_app", {"APP_PORT": str(port), **settings})
     app.start()
     try:
         app.wait_until(lambda: is_up(f"{url}/healthz"), 20)

@@ -91,7 +91,7 @@ def test_changed_code_replaces_the_deployment(
     before = _served(fresh)["metadata"]
     fresh.worker.kill()
     changed = {"MODEL": "openai/another"}
-    worker = fresh.process("worker", changed)
+    worker = fresh.process("outlast_worker", changed)
     worker.start()
     try:
         # The worker that answers serves other agents than a command without the new setting.
@@ -195,7 +195,7 @@ def test_service_prefix_keeps_teams_apart(fresh: TestStack, model: ScriptedModel
         "WORKER_URL": f"http://127.0.0.1:{ports.worker}",
         "APP_PORT": str(ports.app),
     }
-    worker, app = fresh.process("worker", team), fresh.process("app", team)
+    worker, app = fresh.process("outlast_worker", team), fresh.process("outlast_app", team)
     worker.start()
     app.start()
     try:
