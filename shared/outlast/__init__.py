@@ -3,6 +3,7 @@
 from outlast.agent import Agent
 from outlast.errors import DefinitionError, ToolError
 from outlast.protocol import Limits
-from outlast.tool import Tool, ToolContext, tool
+from outlast.tool import Tool, tool
+from outlast.tool_context import ToolContext
 
 __all__ = ["Agent", "DefinitionError", "Limits", "Tool", "ToolContext", "ToolError", "tool"]

@@ -8,20 +8,28 @@ from typing import Any
 
 from outlast.agent import Agent, check_model
 from outlast.errors import DefinitionError
+from outlast.lifespan import Lifespan, check_lifespan
 from outlast.protocol import AgentDescription, ToolDescription
 from outlast.tool import AnyTool
 
 
 class Registry:
-    """Agents by name, with the model that those without one use."""
+    """Agents by name, with the model that those without one use.
 
-    def __init__(self, agents: Iterable[Agent], default_model: str) -> None:
+    Attributes:
+        lifespan: What the worker enters before it serves, if the agents' module has one.
+    """
+
+    def __init__(
+        self, agents: Iterable[Agent], default_model: str, lifespan: Lifespan | None = None
+    ) -> None:
         """Collect the agents.
 
         Raises:
             DefinitionError: Two agents of one name, or a default model without its provider.
         """
         check_model(default_model, "the setting MODEL")
+        self.lifespan = lifespan
         self._default_model = default_model
         self._agents: dict[str, Agent] = {}
         for agent in agents:
@@ -82,14 +90,14 @@ class Registry:
 
 
 def load_registry(module: str, default_model: str) -> Registry:
-    """Import the list `agents` of a module.
+    """Import the list `agents` of a module, and its `lifespan` if it has one.
 
     Args:
         module: Such as `example_agents`; the setting `AGENTS`.
         default_model: The setting `MODEL`.
 
     Raises:
-        DefinitionError: The module or its list is not there, or an agent is declared wrongly.
+        DefinitionError: Module or list are not there, or something is declared wrongly.
     """
     try:
         imported = importlib.import_module(module)
@@ -108,7 +116,9 @@ def load_registry(module: str, default_model: str) -> Registry:
     wrong = [item for item in agents if not isinstance(item, Agent)]  # pyright: ignore[reportUnknownVariableType]
     if wrong:
         raise DefinitionError(f"AGENTS={module}: {wrong[0]!r} in the list `agents` is no Agent")
-    return Registry(agents, default_model)  # pyright: ignore[reportUnknownArgumentType]
+    given = getattr(imported, "lifespan", None)
+    lifespan = None if given is None else check_lifespan(given, f"AGENTS={module}")
+    return Registry(agents, default_model, lifespan)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _describe_tool(tool: AnyTool) -> ToolDescription:

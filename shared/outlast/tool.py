@@ -25,48 +25,15 @@ from outlast.tool_checks import (
     check_result,
     check_timeout,
 )
+from outlast.tool_context import ToolContext, is_tool_context
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 Effect = Literal["read", "idempotent"]
 Condition = Callable[..., bool]
-ProgressReport = Callable[[float, float | None, str | None], None]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-
-
-def _tell_nobody(_done: float, _total: float | None, _message: str | None) -> None:
-    """Take a report where nobody watches."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolContext:
-    """What a tool may know about the call it serves.
-
-    Attributes:
-        call_id: `{turn}.{index}`, ours and never the provider's.
-        idempotency_key: The same each time this very call is executed again. Hand it to whatever
-            must not happen twice.
-        context: What the caller of the run passed as `context`.
-    """
-
-    run_id: str
-    thread_id: str | None
-    tenant: str
-    agent: str
-    turn: int
-    call_id: str
-    idempotency_key: str
-    context: Mapping[str, Any]
-    metadata: Mapping[str, str]
-    on_progress: ProgressReport = field(default=_tell_nobody, repr=False, compare=False)
-
-    def report_progress(
-        self, done: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        """Tell whoever watches the run how far this call is. Nothing of it is kept."""
-        self.on_progress(done, total, message)
 
 
 class ToolArguments(BaseModel):
@@ -212,7 +179,7 @@ def _build(
     check_docstring(name, doc, inspect.signature(fn).parameters)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
     names = [parameter.name for parameter in parameters]
-    check_approval(name, names, needs_approval, approval_timeout, ToolContext)
+    check_approval(name, names, needs_approval, approval_timeout)
     is_async = inspect.iscoroutinefunction(fn)
     return Tool(
         fn=fn,
@@ -276,11 +243,11 @@ def _parameters(
                 f"tool {name}: parameter {parameter.name!r} has no type hint; "
                 f"write `{parameter.name}: {likely}`, or what it is"
             )
-        if ToolContext in typing.get_args(hints[parameter.name]):
+        if any(is_tool_context(part) for part in typing.get_args(hints[parameter.name])):
             raise DefinitionError(
                 f"tool {name}: its context is always there; write `{parameter.name}: ToolContext`"
             )
-        if hints[parameter.name] is ToolContext:
+        if is_tool_context(hints[parameter.name]):
             if context:
                 raise DefinitionError(
                     f"tool {name}: it takes its ToolContext twice; once is enough"

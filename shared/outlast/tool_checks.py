@@ -17,6 +17,7 @@ from pydantic_core import SchemaError
 
 from outlast.errors import DefinitionError
 from outlast.protocol import MAX_DELAY_S
+from outlast.tool_context import is_tool_context
 
 _NO_METHOD = (
     "a tool is a function, not a method; write it outside of the class, and take what belongs to "
@@ -192,13 +193,18 @@ def _parameters_of_condition(tool: str, condition: Any) -> Collection[inspect.Pa
     ):
         raise wrong
     try:
-        return inspect.signature(condition).parameters.values()
-    except ValueError:
+        return inspect.signature(condition, eval_str=True).parameters.values()
+    except NameError as error:
+        raise DefinitionError(
+            f"tool {tool}: needs_approval has the type hint {error.name!r}, which is not defined "
+            "where it is; import it at the top of the file, not under TYPE_CHECKING"
+        ) from error
+    except (AttributeError, SyntaxError, TypeError, ValueError):
         raise wrong from None
 
 
 def check_approval(
-    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any, context_type: type
+    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any
 ) -> None:
     """Refuse a condition that can't be asked about a call, and a timeout of nothing.
 
@@ -222,10 +228,8 @@ def check_approval(
     if isinstance(needs_approval, bool):
         return
     for parameter in _parameters_of_condition(tool, needs_approval):
-        is_context = parameter.annotation in (context_type, context_type.__name__)
-        if parameter.name not in parameters and not is_context:
+        if parameter.name not in parameters and not is_tool_context(parameter.annotation):
             raise DefinitionError(
                 f"tool {tool}: needs_approval asks for {parameter.name!r}, which is no parameter "
-                f"of the tool; name the tool's own, or one with the type hint "
-                f"{context_type.__name__}"
+                "of the tool; name the tool's own, or one with the type hint ToolContext"
             )

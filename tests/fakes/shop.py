@@ -7,17 +7,7 @@ from outlast import ToolContext
 
 
 def keyed(key: str) -> ToolContext:
-    return ToolContext(
-        run_id="r",
-        thread_id=None,
-        tenant="t",
-        agent="support",
-        turn=1,
-        call_id="1.0",
-        idempotency_key=key,
-        context={},
-        metadata={},
-    )
+    return ToolContext.for_test(idempotency_key=key)
 
 
 def find_in_process(order_id: str) -> tuple[str, int]:

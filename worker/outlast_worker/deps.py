@@ -36,3 +36,5 @@ class Parts:
     tools: ToolRunner
     inflight: Inflight
     live: LiveHub
+    resources: object = None
+    """What the agents' lifespan yields, while the worker serves."""

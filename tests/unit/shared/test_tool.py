@@ -879,15 +879,5 @@ def _by_a_guest(context: ToolContext) -> bool:
 def test_approval_depends_on_the_call(condition: Any, asked: bool):
     """A condition sees the arguments that it names, and the context if it asks for one."""
     made = tool(needs_approval=condition)(_pay)
-    context = ToolContext(
-        run_id="r",
-        thread_id=None,
-        tenant="t",
-        agent="a",
-        turn=1,
-        call_id="1.0",
-        idempotency_key="k",
-        context={"guest": True},
-        metadata={},
-    )
+    context = ToolContext.for_test(context={"guest": True})
     assert made.asks_first({"cents": 100}, context) is asked

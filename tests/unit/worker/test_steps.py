@@ -59,7 +59,9 @@ class Unwritable:
 
 
 def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
-    parts = SimpleNamespace(inflight=Inflight(), live=LiveHub(0), model=broken, tools=broken)
+    parts = SimpleNamespace(
+        inflight=Inflight(), live=LiveHub(0), model=broken, tools=broken, resources=None
+    )
     context = Context()
     agent = Agent(name="support", instructions="Help.")
     return context, RestateSteps(cast("Any", context), ORDER, agent, cast("Any", parts))

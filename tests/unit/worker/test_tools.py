@@ -53,19 +53,8 @@ def logged() -> Iterator[list[Any]]:
     structlog.configure(**before)
 
 
-def context(**changes: Any) -> ToolContext:
-    fields: dict[str, Any] = {
-        "run_id": "support.a",
-        "thread_id": "t",
-        "tenant": "acme",
-        "agent": "support",
-        "turn": 1,
-        "call_id": "1.0",
-        "idempotency_key": "support.a:1.0",
-        "context": {"company": "Acme"},
-        "metadata": {},
-    }
-    return ToolContext(**{**fields, **changes})
+def context() -> ToolContext:
+    return ToolContext.for_test(context={"company": "Acme"})
 
 
 async def execute(
@@ -217,7 +206,7 @@ async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exceptio
     assert record.output == f"The tool fail failed: {type(raised).__name__}: {raised}"
     [entry] = logged
     assert entry["event"] == "tool_failed"
-    assert (entry["tool"], entry["run_id"], entry["call_id"]) == ("fail", "support.a", "1.0")
+    assert (entry["tool"], entry["run_id"], entry["call_id"]) == ("fail", "test.run", "1.0")
     assert entry["exc_info"]
 
 
@@ -630,7 +619,7 @@ async def test_retries(runner: ToolRunner, logged: list[Any], retries: int) -> N
         raise ValueError(f"attempt {len(keys)}")
 
     record = await execute(runner, fail)
-    assert keys == ["support.a:1.0"] * (retries + 1)
+    assert keys == ["test.run:1.0"] * (retries + 1)
     assert record.output.endswith(f"ValueError: attempt {retries + 1}")
     assert [entry["attempt"] for entry in logged] == list(range(1, retries + 2))
 

@@ -53,17 +53,7 @@ async def test_a_blocking_tool_is_named(log: Log) -> None:
         log.blocked.wait(WAIT_S)  # blocks the loop's thread until the watchdog has noticed
         return "done"
 
-    context = ToolContext(
-        run_id="r",
-        thread_id=None,
-        tenant="t",
-        agent="a",
-        turn=1,
-        call_id="1.0",
-        idempotency_key="k",
-        context={},
-        metadata={},
-    )
+    context = ToolContext.for_test()
     call = PlannedCall(turn=1, call_id="1.0", name="render", arguments="{}", known=True)
     agent = Agent(name="a", instructions="…", tools=[render])
     runner = ToolRunner(threads=1)

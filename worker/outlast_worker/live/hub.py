@@ -24,7 +24,7 @@ from outlast.events import (
 )
 from outlast.live import Committed, LiveItem
 from outlast.logging import get_logger
-from outlast.tool import ProgressReport
+from outlast.tool_context import ProgressReport
 from outlast_worker.text import mended
 
 Kind = Literal["text", "reasoning"]

@@ -19,7 +19,7 @@ from outlast.events import AnyEvent
 from outlast.logging import get_logger
 from outlast.names import key_of, thread_service
 from outlast.protocol import Approval, Resolution, Run, Time
-from outlast.tool import ToolContext
+from outlast.tool_context import ToolContext
 from outlast_worker.deps import Parts
 from outlast_worker.engine.names import (
     ACCEPTED,
@@ -280,6 +280,7 @@ class RestateSteps:
             idempotency_key=f"{self._order.run_id}:{call.call_id}",
             context=self._order.context,
             metadata=self._order.metadata,
+            resources=self._parts.resources,
             on_progress=self._parts.live.reporter(self._key, self._order.run_id, call.call_id),
         )
 

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from outlast.agent import Agent
 from outlast.errors import ToolError
 from outlast.logging import get_logger
-from outlast.tool import AnyTool, ToolContext
+from outlast.tool import AnyTool
+from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.records import ApprovalCheck, ToolRecord
 from outlast_worker.engine.steps import PlannedCall
