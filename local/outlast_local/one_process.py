@@ -22,7 +22,7 @@ from outlast_app.closing import Closing
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
 from outlast_local.settings import INVALID_SETTINGS
-from outlast_worker.__main__ import make_parts
+from outlast_worker.__main__ import make_dependencies
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError, listening, serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings
@@ -80,7 +80,7 @@ async def _serve_both(
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve(make_parts(worker_settings, registry), stop))
+        group.create_task(serve(make_dependencies(worker_settings, registry), stop))
         group.create_task(
             hypercorn.asyncio.serve(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
                 create_app(app_settings, registry, closing),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly

@@ -18,7 +18,7 @@ from outlast.protocol import (
     Wire,
 )
 
-DIGEST = "durable-agents-digest"
+DIGEST = "outlast-digest"
 """Where a service's metadata holds the agent's digest."""
 
 # State that the app's listings read in Restate, without the worker.
@@ -27,14 +27,14 @@ RUN_KEY = "run"
 APPROVALS_KEY = "approvals"
 """A run's pending approvals, a list of `Approval`; not there when none is pending."""
 HEAD_KEY = "head"
-"""A thread's turn, line and page counts (`outlast_worker.services.thread_state.Head`)."""
+"""A thread's holder, line and page counts (`outlast_worker.services.thread_state.Head`)."""
 
 
 class RunOrder(Wire):
     """The input of a run's workflow.
 
-    `turn` says how the run comes to its turn on the thread: `granted` and `queued` were decided
-    by `Thread.submit`; a run that is to start later joins the queue itself (`join`).
+    `admission` says how the run comes to hold its thread: `granted` and `queued` were decided by
+    `Thread.submit`; a run that is to start later joins the line itself (`join`).
     """
 
     run_id: str
@@ -42,7 +42,7 @@ class RunOrder(Wire):
     agent: str
     input: list[InputMessage]
     thread_id: ThreadId | None = None
-    turn: Literal["none", "granted", "queued", "join"]
+    admission: Literal["none", "granted", "queued", "join"]
     on_busy: OnBusy = "enqueue"
     stream: bool
     context: dict[str, JsonValue]
@@ -57,7 +57,8 @@ class RunOrder(Wire):
 class SubmitAnswer(Wire):
     """`known`: this run was accepted before; `same_body` compares the two requests.
 
-    `run_id` is the run that made the thread busy (`rejected`) or that took the input (`steered`).
+    `granted`: the run holds its thread; `queued`: it waits in line. `run_id` is the run that holds
+    the thread (`rejected`) or that took the input (`steered`).
     """
 
     outcome: Literal["granted", "queued", "known", "rejected", "steered"]
@@ -140,7 +141,9 @@ class DecideOrder(Wire):
     at: Time
 
 
-class Fault(Wire):
+class FieldFault(Wire):
+    """What is wrong with one field of a request."""
+
     field: str
     message: str
 
@@ -150,7 +153,7 @@ class DecideAnswer(Wire):
 
     outcome: Literal["decided", "unknown", "ended", "conflict", "invalid"]
     resolution: Resolution | None = None
-    faults: list[Fault] = Field(default_factory=list[Fault])
+    faults: list[FieldFault] = Field(default_factory=list[FieldFault])
 
 
 class ThreadStatus(Wire):
@@ -176,7 +179,7 @@ class HistoryAnswer(Wire):
 
 
 class DeleteOrder(Wire):
-    """`dead` is a run that was killed, so that it can't give its turn back."""
+    """`dead` is a run that was killed, so that it can't release the thread."""
 
     dead: str | None = None
 

@@ -1,6 +1,6 @@
 """The error tree of both processes, split by who must act.
 
-    DurableAgentsError
+    OutlastError
     ├── DefinitionError          the author of an agent file, when it is imported
     ├── Problem                  an HTTP answer (RFC 9457)
     │   ├── CallerProblem        4xx: the caller
@@ -14,22 +14,22 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
-class DurableAgentsError(Exception):
+class OutlastError(Exception):
     """Base of every error that this project raises on purpose."""
 
 
-class DefinitionError(DurableAgentsError, ValueError):
+class DefinitionError(OutlastError, ValueError):
     """An agent or a tool is declared wrongly. The message says how to mend it."""
 
 
-class ToolError(DurableAgentsError):
+class ToolError(OutlastError):
     """A tool call that failed in a way that the model can act on.
 
     Raise it in a tool to choose the text that the model reads.
     """
 
 
-class Problem(DurableAgentsError):
+class Problem(OutlastError):
     """An error that is answered as `application/problem+json`.
 
     Attributes:
@@ -111,7 +111,7 @@ class RunNotPaused(CallerProblem):
 
 
 class ThreadBusy(CallerProblem):
-    slug, title, status = "thread-busy", "A run has the turn on this thread", 409
+    slug, title, status = "thread-busy", "A run holds this thread", 409
 
 
 class BodyTooLarge(CallerProblem):

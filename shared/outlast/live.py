@@ -29,4 +29,4 @@ REDIS_CONNECTIONS = 2**31 - 1
 
 def redis_stream(prefix: str, key: str) -> str:
     """Return the Redis Stream of a run's live events."""
-    return f"durable-agents:{prefix}live:{key}"
+    return f"outlast:{prefix}live:{key}"

@@ -132,7 +132,7 @@ class StartRun(Wire):
     thread_id: ThreadId | None = None
     on_busy: OnBusy | None = Field(
         default=None,
-        description="While another run has the turn on the thread: wait in line (`enqueue`, the "
+        description="While another run holds the thread: wait in line (`enqueue`, the "
         "default), start no run (`reject`), cancel that run and go next (`interrupt`), or hand "
         "the input to that run (`steer`).",
     )
@@ -355,8 +355,8 @@ class Thread(Wire):
 
     thread_id: str
     status: Literal["idle", "busy"]
-    run_id: str | None = Field(description="The run that has the turn.")
-    queued: list[str] = Field(description="Runs that wait for the turn, next one first.")
+    run_id: str | None = Field(description="The run that holds the thread.")
+    queued: list[str] = Field(description="Runs that wait for the thread, next one first.")
     message_count: int
     created_at: Time
     updated_at: Time

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode
 
-from outlast.errors import DurableAgentsError
+from outlast.errors import OutlastError
 
 S = TypeVar("S", bound=BaseSettings)
 T = TypeVar("T")
@@ -32,7 +32,7 @@ _VERDICTS: Mapping[str, str] = {
 }
 
 
-class InvalidSettings(DurableAgentsError):
+class InvalidSettings(OutlastError):
     """Settings that can't be used. The message has one line for each fault."""
 
 

@@ -69,7 +69,7 @@ def test_at_random(api: Api, stack: TestStack, model: ScriptedModel, key: str, s
 
     with ThreadPoolExecutor(8) as pool:
         started = [played for played in pool.map(play, plans) if played]
-    # A run that was killed keeps the turn until the next one comes; each costs a grace of 2 s.
+    # A run that was killed keeps the thread until the next one comes; each costs a grace of 2 s.
     model.script(f"{key} last;", [text("the last one")])
     last = api.start("tester", f"{key} last;", thread_id=thread_id)
     ended = wait_until(lambda: _if_ended(api, last), "the last run", deadline_s=90)

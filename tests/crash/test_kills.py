@@ -266,7 +266,7 @@ def test_restate_lost_after_it_accepted(
 def test_killed_holder_frees_the_thread(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:
-    """An operator kills the run that has the turn: it shows as failed, the others go on.
+    """An operator kills the run that holds the thread: it shows as failed, the others go on.
 
     What it had done stays in the conversation, with a result for each tool call.
     """

@@ -12,6 +12,15 @@ from typing import Any, Literal, cast
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import InputMessage, Resolution, Run, RunError, RunErrorType, Time, Usage
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    ModelCall,
+    Operation,
+    PinAgent,
+    PlannedCall,
+    RunTool,
+)
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ModelFault,
@@ -24,7 +33,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import ModelCall, Pending, PlannedCall
+from outlast_worker.engine.steps import Pending
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -158,7 +167,7 @@ class FakeSteps:
     sleeps: list[float] = field(default_factory=list[float])
     calls: list[ModelCall] = field(default_factory=list[ModelCall])
     planned: list[PlannedCall] = field(default_factory=list[PlannedCall])
-    left: list[tuple[list[StoredMessage], Time]] = field(
+    released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
     )
 
@@ -168,35 +177,40 @@ class FakeSteps:
         self._unraised = dict(self.raising)
         self._closed = False
 
-    async def take_turn(self) -> list[StoredMessage]:
-        self._enter("take_turn")
+    async def acquire_thread(self) -> list[StoredMessage]:
+        self._enter("acquire_thread")
         return list(self.history)
 
-    def pin(self) -> Pending[PinOutcome]:
-        return FakePending("pin")
+    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        self.released.append((list(items), at))
+        self._enter("release_thread")
 
-    def call_model(self, call: ModelCall) -> Pending[ModelOutcome]:
-        self.calls.append(call)
-        return FakePending(f"model {call.turn}.{call.attempt}")
+    def begin(self, operation: Operation[Any]) -> Pending[Any]:
+        match operation:
+            case PinAgent():
+                return FakePending("pin")
+            case AskModel(call):
+                self.calls.append(call)
+                return FakePending(f"model {call.turn}.{call.attempt}")
+            case CheckApproval(call):
+                return FakePending(f"check {call.call_id}")
+            case RunTool(call):
+                self.planned.append(call)
+                return FakePending(f"tool {call.call_id}")
+            case _:
+                raise AssertionError(f"the script knows no {type(operation).__name__}")
 
-    def check_approval(self, call: PlannedCall) -> Pending[ApprovalCheck]:
-        return FakePending(f"check {call.call_id}")
-
-    def call_tool(self, call: PlannedCall) -> Pending[ToolRecord]:
-        self.planned.append(call)
-        return FakePending(f"tool {call.call_id}")
-
-    def decision(self, call_id: str) -> Pending[Resolution]:
+    def expect_decision(self, call_id: str) -> Pending[Resolution]:
         return FakePending(f"decision {call_id}")
 
-    def message(self, index: int) -> Pending[SteeringMessage | None]:
+    def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         return FakePending(f"message {index}")
 
-    def timer(self, delay: timedelta) -> Pending[None]:
+    def start_timer(self, delay: timedelta) -> Pending[None]:
         self.sleeps.append(delay.total_seconds())
         return FakePending("sleep")
 
-    async def first(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
+    async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         by_name = {cast("FakePending", item).name: item for item in pending}
         for name in by_name:
             self._inbox += self._unsaid.pop(name, ())
@@ -207,7 +221,7 @@ class FakeSteps:
         self._enter(name)
         return [by_name[name]]
 
-    async def value(self, pending: Pending[Any]) -> Any:
+    async def result_of(self, pending: Pending[Any]) -> Any:
         kind, _, key = cast("FakePending", pending).name.partition(" ")
         match kind:
             case "pin":
@@ -225,8 +239,8 @@ class FakeSteps:
             case _:
                 return None
 
-    async def settle(self, resolution: Resolution) -> Resolution:
-        self._enter(f"settle {resolution.call_id}")
+    async def close_decision(self, resolution: Resolution) -> Resolution:
+        self._enter(f"close_decision {resolution.call_id}")
         return self.late.get(resolution.call_id, resolution)
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
@@ -250,10 +264,6 @@ class FakeSteps:
     def save(self, run: Run) -> None:
         self.saved.append(run)
         self._enter(f"save {run.status}")
-
-    def leave_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        self.left.append((list(items), at))
-        self._enter("leave_thread")
 
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")

@@ -1,7 +1,8 @@
 """The journal of the current version is as it was recorded: runs in flight replay against it.
 
-After a change of order, names or records: raise `JOURNAL_VERSION` in `worker/records.py`, unless
-old journals still replay (a new optional field, say). Then record anew: `RECORD_JOURNAL=1`.
+After a change of order, names or records: raise `JOURNAL_VERSION` in
+`outlast_worker/engine/records.py`, unless old journals still replay (a new optional field, say).
+Then record anew: `RECORD_JOURNAL=1`.
 """
 
 import json
@@ -24,7 +25,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.services.thread_state import Finish, Handed, Head, Join
+from outlast_worker.services.thread_state import Head, Join, Release, SteeredRequest
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -38,9 +39,9 @@ _RECORDS: dict[str, Any] = {
     "SteeringMessage": SteeringMessage,
     "StoredMessage": StoredMessage,
     "Head": Head,
-    "Handed": Handed,
+    "SteeredRequest": SteeredRequest,
     "Join": Join,
-    "Finish": Finish,
+    "Release": Release,
 }
 
 

@@ -3,7 +3,7 @@
 from fakes.api import Api, wait_until
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, text
-from outlast_worker.engine.run_state import MAX_RUN_BYTES
+from outlast_worker.engine.limits import MAX_RUN_BYTES
 
 _BIG = 255_000  # a result may have 256 KiB
 

@@ -118,7 +118,7 @@ def test_a_hundred_at_once(api: Api, stack: TestStack, model: ScriptedModel, key
 def test_queued_run_can_be_steered(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:
-    """What is said to a run that waits for its turn is in its first model call."""
+    """What is said to a run that waits for its thread is in its first model call."""
     model.script(f"{key} one", [call("hold", gate=key), text("ok")])
     model.script(f"{key} m2", [text("ok")])
     first = api.start("tester", f"{key} one", thread_id=thread_id)
@@ -219,7 +219,7 @@ def test_holder_that_was_killed(
 def test_messages_to_a_run_that_is_killed_in_line(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:
-    """What a run has taken is in the conversation, even if it never had the turn."""
+    """What a run has taken is in the conversation, even if it never held the thread."""
     holder = _hold(api, stack, model, key, thread_id)
     queued = api.start("tester", f"{key} queued", thread_id=thread_id)
     assert api.steer(queued, f"{key} said in vain").status_code == 202
@@ -234,7 +234,7 @@ def test_messages_to_a_run_that_is_killed_in_line(
 
 
 def test_steer_a_free_thread(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
-    """Where nobody has the turn, the input starts a run."""
+    """Where nobody holds the thread, the input starts a run."""
     model.script(key, [text("ok")])
     run = api.run("tester", key, thread_id=thread_id, on_busy="steer")
     assert (run["output"], run["steered"]) == ("ok", False)

@@ -136,7 +136,7 @@ def test_killed_run_leaves_its_thread(
 def test_thread_of_a_killed_run_can_be_deleted(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str, *, purged: bool
 ) -> None:
-    """No run has the turn, whatever the thread believes."""
+    """No run holds the thread, whatever the thread believes."""
     model.script(key, [call("hold", gate=key)])
     run_id = api.start("tester", key, thread_id=thread_id)
     stack.wait_for_effects(1, gate=key)
@@ -147,7 +147,9 @@ def test_thread_of_a_killed_run_can_be_deleted(
         wait_until(lambda: api.http.get(f"/runs/{run_id}").status_code == 404, "the run to be gone")
         assert api.http.get(f"/threads/{thread_id}").json()["status"] == "idle"
         # Nobody can tell a run that was purged from one that is not there yet.
-        wait_until(lambda: api.http.delete(f"/threads/{thread_id}").is_success, "the turn back")
+        wait_until(
+            lambda: api.http.delete(f"/threads/{thread_id}").is_success, "the thread to be released"
+        )
     else:
         assert api.http.delete(f"/threads/{thread_id}").status_code == 204
     assert api.http.get(f"/threads/{thread_id}").status_code == 404
@@ -196,7 +198,8 @@ def test_repeated_request_for_a_purged_run(
     wait_until(lambda: api.http.get(f"/runs/{run_id}").status_code == 404, "the run to be gone")
     api.post("tester", key, headers, thread_id=thread_id)
     wait_until(
-        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle", "the turn back"
+        lambda: api.http.get(f"/threads/{thread_id}").json()["status"] == "idle",
+        "the thread to be released",
     )
     assert api.run("tester", f"{key} next", thread_id=thread_id)["output"] == "next"
     stack.open_gate(key)

@@ -103,7 +103,7 @@ def lines(*kinds: type[BaseSettings]) -> list[str]:
         (
             WorkerSettings,
             "WORKER_URL",
-            "http://worker:9081/v3",
+            "http://worker:9081/v4",
             "WORKER_URL must be the worker's address without the /v… of a journal version",
         ),
         (

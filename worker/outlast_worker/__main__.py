@@ -14,7 +14,7 @@ from outlast.live import REDIS_CONNECTIONS
 from outlast.logging import configure_logging
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
-from outlast_worker.deps import Parts
+from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
@@ -39,20 +39,20 @@ def main() -> int:
         if arguments.command == "register":
             asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
         else:
-            uvloop.run(_serve(make_parts(settings, registry)))
+            uvloop.run(_serve(make_dependencies(settings, registry)))
     except (DefinitionError, InvalidSettings, ListenError, RegistrationError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-async def _serve(parts: Parts) -> None:
-    await serve(parts, stop_on_signals())
+async def _serve(dependencies: Dependencies) -> None:
+    await serve(dependencies, stop_on_signals())
 
 
-def make_parts(settings: WorkerSettings, registry: Registry) -> Parts:
-    """Make the process's long-lived parts."""
-    return Parts(
+def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependencies:
+    """Make the process's long-lived dependencies."""
+    return Dependencies(
         settings=settings,
         registry=registry,
         model=LitellmClient(settings.providers, settings.model_timeout_s),

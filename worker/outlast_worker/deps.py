@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from outlast.registry import Registry
+from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelOutcome
-from outlast_worker.engine.steps import ModelCall
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveAnswer, LiveHub
 from outlast_worker.settings import WorkerSettings
@@ -27,8 +27,8 @@ class ModelClient(Protocol):
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The process's long-lived parts, made once in `main`."""
+class Dependencies:
+    """Made once, in `main`."""
 
     settings: WorkerSettings
     registry: Registry

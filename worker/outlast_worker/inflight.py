@@ -1,15 +1,23 @@
-"""Steps in flight in this process, by run, so that a cancellation can break them off."""
+"""Steps in flight in this process, by run: whatever happens to one, it ends with a value.
+
+Restate would repeat a step that raises, with all its siblings in flight.
+"""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
+
+from outlast.logging import get_logger
+from outlast_worker.engine.operations import Operation
 
 T = TypeVar("T")
 
 # The cancellation itself reaches a run within 50 ms, unless Restate has closed the run's input
 # because a step took long. Only then does a step's value have to wake the run up.
 _GRACE_S = 0.5
+_logger = get_logger()
 
 
 class Inflight:
@@ -20,15 +28,16 @@ class Inflight:
         self._aborted: set[asyncio.Task[object]] = set()
 
     async def run(
-        self, run_id: str, action: Callable[[], Awaitable[T]], aborted: Callable[[], T]
+        self, run_id: str, operation: Operation[T], execute: Callable[[], Awaitable[T]]
     ) -> T:
-        """Run a step; return what `aborted` makes if it is broken off meanwhile."""
+        """Execute a step; return what the operation ends with if it is cut."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a step runs in a task")
+        _logger.debug("step_executed", step=operation.step)
         self._steps[run_id].add(task)
         try:
-            return await action()
+            return await execute()
         except asyncio.CancelledError:
             if task not in self._aborted:
                 raise
@@ -36,12 +45,15 @@ class Inflight:
             self._forget(run_id, task)
             task.uncancel()
             await asyncio.sleep(_GRACE_S)
-            return aborted()
+            return operation.cancelled(datetime.now(UTC))
+        except Exception as error:  # a fault of ours: raised, it would be repeated for ever
+            _logger.exception("step_failed", step=operation.step)
+            return operation.crashed(error, datetime.now(UTC))
         finally:
             self._forget(run_id, task)
 
     def abort(self, run_id: str) -> None:
-        """Break a run's steps off; each ends with its `aborted` value."""
+        """Break a run's steps off; each ends as cancelled."""
         for task in self._steps.get(run_id, ()):
             self._aborted.add(task)
             task.cancel()

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from outlast.contract import DIGEST
-from outlast.errors import DurableAgentsError
+from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.names import service_of, thread_service, thread_watch_service
 from outlast.registry import Registry
@@ -26,7 +26,7 @@ _VERSION = re.compile(r"/v(\d+)/?$")
 _logger = get_logger()
 
 
-class RegistrationError(DurableAgentsError):
+class RegistrationError(OutlastError):
     """The worker could not be registered. The message says what to do."""
 
 

@@ -15,11 +15,11 @@ import hypercorn.config
 import restate
 from restate.server import install_shutdown_hook
 
-from outlast.errors import DurableAgentsError
+from outlast.errors import OutlastError
 from outlast.live import STREAMS_PATH
 from outlast.logging import get_logger
 from outlast_worker.asgi import Receive, Scope, Send, answer, ending_after_input
-from outlast_worker.deps import Parts
+from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.live.http import LiveStreams
 from outlast_worker.models.litellm import load_litellm
@@ -32,21 +32,21 @@ _THREADS = 256
 _logger = get_logger()
 
 
-class ListenError(DurableAgentsError):
+class ListenError(OutlastError):
     """Nobody can listen at this address. The message says what to change."""
 
 
 class WorkerApp:
     """The outer ASGI app: the SDK's own has no lifespan and ignores the URL's prefix."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
         self._restate = restate.app(
-            build_services(parts),
+            build_services(dependencies),
             protocol="bidi",
-            identity_keys=parts.settings.all_identity_keys() or None,
+            identity_keys=dependencies.settings.all_identity_keys() or None,
         )
-        self._streams = LiveStreams(parts.live, parts.settings.stream_key())
+        self._streams = LiveStreams(dependencies.live, dependencies.settings.stream_key())
         self._background: set[asyncio.Task[None]] = set()
         self._watchdog: LoopWatchdog | None = None
 
@@ -83,15 +83,15 @@ class WorkerApp:
         await receive()
         if self._watchdog:
             self._watchdog.stop()
-        await self._parts.live.close()
-        self._parts.tools.close()
+        await self._dependencies.live.close()
+        self._dependencies.tools.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
         # Tools may block some of these threads for long; model calls need one, too.
         loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="default"))
-        self._watchdog = LoopWatchdog(loop, self._parts.settings.loop_blocked_after_s)
+        self._watchdog = LoopWatchdog(loop, self._dependencies.settings.loop_blocked_after_s)
         self._watchdog.start()
         loading = asyncio.create_task(self._load_models())
         self._background.add(loading)
@@ -137,7 +137,7 @@ def listening(host: str, port: int, prefix: str) -> hypercorn.config.Config:
     return config
 
 
-async def serve(parts: Parts, stop: asyncio.Event) -> None:
+async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
     """Serve until told to stop, then give steps in flight a little time.
 
     The process ends at the latest after that time, whatever still runs in it: to Restate this is
@@ -146,7 +146,7 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
     Raises:
         ListenError: With the setting to change.
     """
-    settings = parts.settings
+    settings = dependencies.settings
     config = listening(settings.host, settings.port, "WORKER")
     config.graceful_timeout = _NEVER_S
     config.h2_max_concurrent_streams = _MAX_STREAMS
@@ -160,10 +160,10 @@ async def serve(parts: Parts, stop: asyncio.Event) -> None:
         "worker_starts",
         address=f"{settings.host}:{settings.port}",
         journal_version=JOURNAL_VERSION,
-        agents=parts.registry.names(),
-        digest=parts.registry.digest(),
+        agents=dependencies.registry.names(),
+        digest=dependencies.registry.digest(),
     )
-    app = WorkerApp(parts)
+    app = WorkerApp(dependencies)
     ending = asyncio.create_task(_end(stop, app, settings.shutdown_timeout_s))
     asgi: Any = app  # hypercorn types it more narrowly
     await hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete

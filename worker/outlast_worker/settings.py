@@ -77,7 +77,7 @@ class WorkerSettings(SharedSettings):
     loop_blocked_after_s: Seconds = 0.5
     """An async tool that holds up the event loop for longer is logged."""
     suspend_after_s: Seconds = 5
-    """A run that waits (for its time, its turn, a person) for longer leaves the worker."""
+    """A run that waits (for its time, its thread, a person) for longer leaves the worker."""
     inactivity_timeout_s: float | None = Field(default=None, ge=0)
     """After this long without progress Restate suspends a run: by default longer than any of the
     agent's steps can take; 0, for tests, replays the run after every step."""

@@ -1,7 +1,7 @@
 """Texts from elsewhere that JSON can't hold."""
 
 
-def mended(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     """Join characters that came in halves, and replace lone halves.
 
     They are UTF-16 surrogates: Python holds them, and JSON can't be written of them.

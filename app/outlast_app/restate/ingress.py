@@ -272,7 +272,7 @@ class Ingress:
 
     async def tend_thread(self, tenant: str, thread_id: str) -> None:
         """Tell a thread that the run that has its turn was killed: it takes the turn back soon."""
-        await self._read(self._thread_path(tenant, thread_id, "tend"))
+        await self._read(self._thread_path(tenant, thread_id, "check_holder"))
 
     async def delete_thread(self, tenant: str, thread_id: str, dead: str | None) -> DeleteAnswer:
         """Delete a conversation, unless a run has the turn that is not known to be dead."""

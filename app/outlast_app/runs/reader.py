@@ -75,7 +75,7 @@ def make_order(
         agent=agent.name,
         input=messages,
         thread_id=request.thread_id,
-        turn=("join" if request.after_s else "queued") if request.thread_id else "none",
+        admission=("join" if request.after_s else "queued") if request.thread_id else "none",
         on_busy=request.on_busy or "enqueue",
         stream=stream if request.stream is None else request.stream,
         context=request.context,

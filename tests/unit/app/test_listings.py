@@ -15,7 +15,7 @@ from outlast_app.runs.listings import (
     states_query,
     threads_query,
 )
-from outlast_worker.services.thread_state import Head, Holder
+from outlast_worker.services.thread_state import Head, ThreadRun
 
 AT = datetime(2026, 11, 23, 11, 45, 21, 52633, tzinfo=UTC)
 HOSTILE = ["'", "''", "' OR '1'='1", "'; DROP TABLE state; --", "\\'", "a\nb", "%", "${x}", "{y}"]
@@ -81,6 +81,6 @@ def test_where_a_run_says_its_thread_and_status(thread_id: str | None) -> None:
 
 def test_where_a_thread_says_its_time() -> None:
     """The first `created_at` of a thread's state is the thread's."""
-    holder = Holder(run_id="r", agent="a", tenant="t", invocation_id="inv_1", body_hash="h")
+    holder = ThreadRun(run_id="r", agent="a", tenant="t", invocation_id="inv_1", body_hash="h")
     head = Head(holder=holder, queue=[holder], created_at=AT, updated_at=datetime.now(UTC))
     assert head.model_dump_json().split('"created_at":"')[1].startswith(AT.isoformat()[:26])

@@ -6,6 +6,7 @@ from typing import Any
 
 from fakes import ScriptedModel, Step
 from fakes.steps import NOON
+from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import (
     ModelFault,
     ModelOutcome,
@@ -14,7 +15,6 @@ from outlast_worker.engine.records import (
     PinnedTool,
     StoredMessage,
 )
-from outlast_worker.engine.steps import ModelCall
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.models.litellm import LitellmClient
 from outlast_worker.settings import Provider

@@ -156,7 +156,7 @@ async def test_cancelled_twice_while_it_waits() -> None:
     """A second cancellation leaves no request open."""
     steps = script(
         decisions={"1.0": decided("1.0")},
-        raising={"decision 1.0": Cancelled(), "settle 1.0": Cancelled()},
+        raising={"decision 1.0": Cancelled(), "close_decision 1.0": Cancelled()},
     )
     run = await play(steps)
     assert run.status == "cancelled"

@@ -4,17 +4,23 @@ import asyncio
 
 import pytest
 
+from fakes.steps import result
+from outlast_worker.engine.operations import PlannedCall, RunTool
+from outlast_worker.engine.records import UNFINISHED, ToolRecord
 from outlast_worker.inflight import Inflight
 
+CALL = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+PAY = RunTool(CALL)
 
-async def never() -> str:
+
+async def never() -> ToolRecord:
     await asyncio.Event().wait()
-    return "never"
+    raise AssertionError("nobody sets it")
 
 
-async def start(inflight: Inflight) -> asyncio.Task[str]:
+async def start(inflight: Inflight) -> asyncio.Task[ToolRecord]:
     """Start a step that does not end by itself, and return when it runs."""
-    step = asyncio.create_task(inflight.run("run", never, lambda: "aborted"))
+    step = asyncio.create_task(inflight.run("run", PAY, never))
     await asyncio.sleep(0)
     return step
 
@@ -22,10 +28,10 @@ async def start(inflight: Inflight) -> asyncio.Task[str]:
 async def test_result():
     """A step that is left alone gives its own result."""
 
-    async def action() -> str:
-        return "result"
+    async def pay() -> ToolRecord:
+        return result("paid")
 
-    assert await Inflight().run("run", action, lambda: "aborted") == "result"
+    assert await Inflight().run("run", PAY, pay) == result("paid")
 
 
 async def test_abort_again_and_again():
@@ -36,7 +42,7 @@ async def test_abort_again_and_again():
         inflight.abort("run")
         await asyncio.sleep(0.02)
     inflight.drop("run")
-    assert await step == "aborted"
+    assert (await step).output == UNFINISHED
 
 
 async def test_drop():

@@ -33,7 +33,7 @@ def order(**changes: Any) -> RunOrder:
         "agent": "support",
         "input": [InputMessage(role="user", content="Where is my order?")],
         "thread_id": None,
-        "turn": "none",
+        "admission": "none",
         "stream": False,
         "context": {},
         "metadata": {"ticket": "7"},
@@ -47,7 +47,7 @@ def order(**changes: Any) -> RunOrder:
 
 
 def on_thread(**changes: Any) -> RunOrder:
-    return order(**{"thread_id": "t-1", "turn": "granted", **changes})
+    return order(**{"thread_id": "t-1", "admission": "granted", **changes})
 
 
 async def play(steps: FakeSteps, ordered: RunOrder | None = None) -> Run:
@@ -110,11 +110,11 @@ async def test_order_of_steps() -> None:
     [
         (order(), ["pin"]),
         (order(after_s=5), ["save waiting", "run.queued", "sleep", "pin"]),
-        (on_thread(), ["take_turn", "pin"]),
-        (on_thread(turn="queued"), ["save queued", "run.queued", "take_turn", "pin"]),
+        (on_thread(), ["acquire_thread", "pin"]),
+        (on_thread(admission="queued"), ["save queued", "run.queued", "acquire_thread", "pin"]),
         (
-            on_thread(turn="join", after_s=5),
-            ["save waiting", "run.queued", "sleep", "save queued", "take_turn", "pin"],
+            on_thread(admission="join", after_s=5),
+            ["save waiting", "run.queued", "sleep", "save queued", "acquire_thread", "pin"],
         ),
     ],
     ids=["alone", "delayed", "granted", "queued", "delayed on a thread"],
@@ -264,7 +264,7 @@ async def test_what_a_provider_wants_back_is_not_shown() -> None:
     run = await play(steps, on_thread())
     assert "secret thoughts" not in run.model_dump_json()
     assert not any(b"secret thoughts" in ANY_EVENT.dump_json(event) for event in steps.events)
-    [(items, _)] = steps.left
+    [(items, _)] = steps.released
     assert items[-1].opaque == opaque
 
 
@@ -468,7 +468,7 @@ async def test_a_definition_that_does_not_fit() -> None:
     assert [event.type for event in steps.events] == ["run.started", "run.failed"]
 
 
-STEPS = ["sleep", "take_turn", "pin", "model 1.1", "tool 1.0", "tool 1.1", "model 2.1"]
+STEPS = ["sleep", "acquire_thread", "pin", "model 1.1", "tool 1.0", "tool 1.1", "model 2.1"]
 
 
 def tool_script(**more: Any) -> FakeSteps:
@@ -483,11 +483,11 @@ def tool_script(**more: Any) -> FakeSteps:
 async def test_a_step_that_the_engine_refuses(step: str) -> None:
     """A step refused for good ends the run as failed, whichever it is, and frees the thread."""
     steps = tool_script(raising={step: StepFailed("too large", 500)})
-    run = await play(steps, on_thread(turn="join", after_s=1))
+    run = await play(steps, on_thread(admission="join", after_s=1))
     assert run.status == "failed"
     assert run.error == RunError(type="internal", message="too large", retryable=False)
     assert steps.events[-1].type == "run.failed"
-    assert len(steps.left) == 1
+    assert len(steps.released) == 1
     assert_valid_for_a_model(run)
 
 
@@ -502,14 +502,14 @@ async def test_cancelled_at(step: str, again: bool) -> None:
     if again:
         cancelled["cancelled_at"] = Cancelled()
     steps = tool_script(raising=cancelled, cancel_asked_at=after(500))
-    run = await play(steps, on_thread(turn="join", after_s=1))
+    run = await play(steps, on_thread(admission="join", after_s=1))
     assert (run.status, run.error, run.output) == ("cancelled", None, None)
     assert [event.type for event in steps.events][-1] == "run.cancelled"
     assert [event.seq for event in steps.events] == list(range(1, len(steps.events) + 1))
     assert steps.saved[-1].status == "cancelled"
     assert steps.saved[-1].waiting_for is None
-    assert len(steps.left) == 1
-    assert steps.log[-1] == "leave_thread"
+    assert len(steps.released) == 1
+    assert steps.log[-1] == "release_thread"
     if not again:
         assert run.ended_at == after(500)
     assert_valid_for_a_model(run)
@@ -539,22 +539,22 @@ async def test_the_thread_gets_what_was_added() -> None:
     """The thread gets back exactly the run's own messages, once, and last of all."""
     steps = tool_script(history=[remembered("user", "Hi."), remembered("assistant", "Hello.")])
     run = await play(steps, on_thread())
-    [(items, at)] = steps.left
+    [(items, at)] = steps.released
     assert [item.public() for item in items] == run.messages
     assert items[0].content == "Where is my order?"
     assert at == run.ended_at
-    assert steps.log[-2:] == ["save completed", "leave_thread"]
+    assert steps.log[-2:] == ["save completed", "release_thread"]
 
 
-@pytest.mark.parametrize("step", ["sleep", "take_turn"])
+@pytest.mark.parametrize("step", ["sleep", "acquire_thread"])
 @pytest.mark.parametrize(
     "error", [Cancelled(), StepFailed("refused", 500)], ids=["cancel", "refusal"]
 )
 async def test_a_run_that_never_had_the_turn(step: str, error: Exception) -> None:
-    """A run that ends before its turn adds nothing, and still leaves the line."""
+    """A run that ends before it holds its thread adds nothing, and still leaves the line."""
     steps = tool_script(raising={step: error})
-    run = await play(steps, on_thread(turn="join", after_s=1))
-    assert steps.left == [([], run.ended_at)]
+    run = await play(steps, on_thread(admission="join", after_s=1))
+    assert steps.released == [([], run.ended_at)]
     assert run.messages == []
 
 
@@ -562,8 +562,8 @@ async def test_without_a_thread() -> None:
     """A run without a thread asks for no turn and gives none back."""
     steps = tool_script()
     await play(steps)
-    assert "take_turn" not in steps.log
-    assert steps.left == []
+    assert "acquire_thread" not in steps.log
+    assert steps.released == []
 
 
 # Replay.
@@ -585,7 +585,7 @@ async def test_replay(raising: dict[str, Exception]) -> None:
         return tool_script(raising=raising, history=[remembered("user", "Hi.")])
 
     first, second = script(), script()
-    runs = [await play(steps, on_thread(turn="join", after_s=1)) for steps in (first, second)]
+    runs = [await play(steps, on_thread(admission="join", after_s=1)) for steps in (first, second)]
     assert runs[0].model_dump_json() == runs[1].model_dump_json()
     assert first.log == second.log
     assert _bytes(first) == _bytes(second)
@@ -595,7 +595,7 @@ def _bytes(steps: FakeSteps) -> list[bytes]:
     return [
         *(ANY_EVENT.dump_json(event) for event in steps.events),
         *(saved.model_dump_json().encode() for saved in steps.saved),
-        *(item.model_dump_json().encode() for items, _ in steps.left for item in items),
+        *(item.model_dump_json().encode() for items, _ in steps.released for item in items),
     ]
 
 

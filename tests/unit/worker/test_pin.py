@@ -31,7 +31,7 @@ def pinned(agent: Agent, context: dict[str, Any] | None = None) -> PinOutcome:
         tenant="default",
         agent="support",
         input=[InputMessage(role="user", content="?")],
-        turn="none",
+        admission="none",
         stream=False,
         context=context or {},
         metadata={},

@@ -17,7 +17,7 @@ ORDER = RunOrder(
     agent="support",
     input=[InputMessage(role="user", content="Refund it.")],
     thread_id="t",
-    turn="granted",
+    admission="granted",
     stream=False,
     context={},
     metadata={},

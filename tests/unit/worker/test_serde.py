@@ -15,7 +15,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
 )
 from outlast_worker.services.serde import JsonSerde
-from outlast_worker.services.thread_state import Finish
+from outlast_worker.services.thread_state import Release
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = RunError(type="internal", message="…", retryable=False)
@@ -45,7 +45,7 @@ OPAQUE = Opaque(provider="p", fields=NULLS, call_ids=[None, ""], call_fields=[{}
                 opaque=OPAQUE,
             ),
         ),
-        (Finish, Finish(run_id="r", items=[], at=None)),
+        (Release, Release(run_id="r", items=[], at=None)),
         (Run, Run(run_id="r", agent="a", status="running", usage=Usage(cost_usd=None))),
         (Message, Message(**MESSAGE, tool_calls=[CALL])),
         (

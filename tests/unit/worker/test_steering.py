@@ -132,7 +132,7 @@ async def test_no_partial_answer_after_the_model() -> None:
     assert "partial 1" not in steps.log
 
 
-async def test_cancelled_again_while_it_winds_up() -> None:
+async def test_cancelled_again_while_it_finishes() -> None:
     """Whatever cuts the end, it is made up for: what was said and promised is kept."""
     steps = FakeSteps(
         raising={
@@ -162,7 +162,7 @@ async def test_too_much_is_said() -> None:
 
 
 async def test_too_much_is_said_to_a_run_that_is_cancelled() -> None:
-    """It ends as cancelled all the same: winding up never fails for its size."""
+    """It ends as cancelled all the same: finishing never fails for its size."""
     said = [steering("x" * 9_000_000, index) for index in range(3)]
     steps = FakeSteps(raising={"model 1.1": Cancelled()}, last_words=said)
     run = await play(steps)

@@ -10,8 +10,14 @@ from fakes.steps import NOON, pin
 from outlast import Agent
 from outlast.contract import RunOrder
 from outlast.protocol import Limits
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    ModelCall,
+    PlannedCall,
+    RunTool,
+)
 from outlast_worker.engine.records import ApprovalCheck, ModelFault, ToolRecord
-from outlast_worker.engine.steps import ModelCall, PlannedCall
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.services.run_steps import RestateSteps
@@ -21,7 +27,7 @@ ORDER = RunOrder(
     tenant="default",
     agent="support",
     input=[],
-    turn="none",
+    admission="none",
     stream=False,
     context={},
     metadata={},
@@ -59,12 +65,12 @@ class Unwritable:
 
 
 def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
-    parts = SimpleNamespace(
+    dependencies = SimpleNamespace(
         inflight=Inflight(), live=LiveHub(0), model=broken, tools=broken, resources=None
     )
     context = Context()
     agent = Agent(name="support", instructions="Help.")
-    return context, RestateSteps(cast("Any", context), ORDER, agent, cast("Any", parts))
+    return context, RestateSteps(cast("Any", context), ORDER, agent, cast("Any", dependencies))
 
 
 @pytest.mark.parametrize("kind", ["model", "tool", "check"])
@@ -74,11 +80,12 @@ async def test_a_fault_of_our_own(kind: str) -> None:
     call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
     match kind:
         case "model":
-            steps.call_model(ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False))
+            call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+            steps.begin(AskModel(call))
         case "tool":
-            steps.call_tool(call)
+            steps.begin(RunTool(call))
         case _:
-            steps.check_approval(call)
+            steps.begin(CheckApproval(call))
     with capture_logs() as logs:
         record = await context.closure()
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["step_failed"]
@@ -96,7 +103,8 @@ async def test_a_fault_of_our_own(kind: str) -> None:
 async def test_a_record_that_can_not_be_written() -> None:
     """It is replaced by one that can: the tool is not run again."""
     context, steps = steps_with(Unwritable())
-    steps.call_tool(PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True))
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    steps.begin(RunTool(call))
     record = await context.closure()
     assert record.is_error
     assert "It may have run" in record.output

@@ -1,4 +1,4 @@
-"""What a thread holds: the turn, the line, and pages of messages."""
+"""What a thread keeps: its holder, the line, and pages of messages."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import pytest
 
 from fakes.steps import NOON, after
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.services.thread_state import PAGE_BYTES, Head, Holder, append, pages_with
+from outlast_worker.services.thread_state import PAGE_BYTES, Head, ThreadRun, append, pages_with
 
 EMPTY = Head(created_at=NOON, updated_at=NOON)
 
 
-def run(name: str) -> Holder:
-    return Holder(run_id=name, agent="a", tenant="t", invocation_id=f"inv_{name}", body_hash="h")
+def run(name: str) -> ThreadRun:
+    return ThreadRun(run_id=name, agent="a", tenant="t", invocation_id=f"inv_{name}", body_hash="h")
 
 
 def line_of(head: Head) -> list[str]:
     here = [head.holder, *head.queue] if head.holder else head.queue
-    return [holder.run_id for holder in here]
+    return [waiting.run_id for waiting in here]
 
 
 def message(number: int, chars: int = 10) -> StoredMessage:
@@ -26,19 +26,19 @@ def message(number: int, chars: int = 10) -> StoredMessage:
     )
 
 
-# The turn and the line.
+# The holder and the line.
 
 
 def test_order_of_acceptance() -> None:
-    """The first run gets the turn, the others follow in the order in which they came."""
+    """The first run holds the thread, the others follow in the order in which they came."""
     head = EMPTY.enter(run("a")).enter(run("b")).enter(run("c"))
     assert line_of(head) == ["a", "b", "c"]
-    assert [head.has_turn(name) for name in "abc"] == [True, False, False]
-    head = head.pass_turn(after(5))
+    assert [head.is_held_by(name) for name in "abc"] == [True, False, False]
+    head = head.pass_on(after(5))
     assert line_of(head) == ["b", "c"]
     assert head.updated_at == after(5)
-    assert line_of(head.pass_turn(None).pass_turn(None)) == []
-    assert head.pass_turn(None).updated_at == after(5)
+    assert line_of(head.pass_on(None).pass_on(None)) == []
+    assert head.pass_on(None).updated_at == after(5)
 
 
 def test_leaving_the_line() -> None:
@@ -49,11 +49,11 @@ def test_leaving_the_line() -> None:
 
 
 def test_find() -> None:
-    """A run is found where it has the turn and where it waits."""
+    """A run is found where it holds the thread and where it waits."""
     head = EMPTY.enter(run("a")).enter(run("b"))
     assert [bool(head.find(name)) for name in "abc"] == [True, True, False]
     assert EMPTY.find("a") is None
-    assert not EMPTY.has_turn("")
+    assert not EMPTY.is_held_by("")
 
 
 # Pages.

@@ -19,8 +19,8 @@ from fakes.steps import NOON
 from outlast import Agent, Tool, ToolContext, ToolError, tool
 from outlast.contract import DecideOrder
 from outlast.protocol import Approval, Decision
+from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import ToolRecord
-from outlast_worker.engine.steps import PlannedCall
 from outlast_worker.services.decisions import _check
 from outlast_worker.tools.runner import MAX_RESULT_BYTES, ToolRunner, total_timeout_s
 

@@ -12,24 +12,24 @@ class Inbox:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._index = 0
-        self._next = steps.message(0)
+        self._next = steps.expect_message(0)
         self._heard: list[SteeringMessage] = []
         self._closed = False
 
     async def wait(self, *wanted: Pending[Any]) -> list[Pending[Any]]:
         """Wait until some of these are done, and hear messages meanwhile."""
         while True:
-            done = await self._steps.first([*wanted, self._next])
+            done = await self._steps.wait_for_any([*wanted, self._next])
             following = self._next
             if following in done:
-                await self._hear(await self._steps.value(following))
+                self._hear(await self._steps.result_of(following))
             if found := [pending for pending in done if pending is not following]:
                 return found
 
     async def take(self) -> list[SteeringMessage]:
         """Return what was heard since the last time; if anything was, look for more."""
         while self._heard and (message := await self._steps.next_message(self._index)):
-            await self._hear(message)
+            self._hear(message)
         heard, self._heard = self._heard, []
         return heard
 
@@ -40,12 +40,12 @@ class Inbox:
         if not self._heard:
             message = await self._steps.close_inbox(self._index)
             self._closed = message is None
-            await self._hear(message)
+            self._hear(message)
         return self._closed
 
-    async def _hear(self, message: SteeringMessage | None) -> None:
+    def _hear(self, message: SteeringMessage | None) -> None:
         if message is None:
             return
         self._heard.append(message)
         self._index += 1
-        self._next = self._steps.message(self._index)
+        self._next = self._steps.expect_message(self._index)

@@ -7,8 +7,8 @@ from outlast import contract
 
 # handlers of an agent's workflow
 RUN = "run"
-GRANT = "grant"
-CANCEL_RUN = "cancel"
+ADMIT = "admit"
+CANCEL = "cancel"
 STEER = "steer"
 SAME = "same"
 SALVAGE = "salvage"
@@ -16,26 +16,29 @@ SALVAGE = "salvage"
 # handlers of the thread object and its watch
 JOIN = "join"
 CONVERSATION = "conversation"
-FINISH = "finish"
+RELEASE = "release"
+CHECK_HOLDER = "check_holder"
 WATCH = "watch"
 
 # state of a run
 RUN_KEY = contract.RUN_KEY
 APPROVALS_KEY = contract.APPROVALS_KEY
-TAKEN_KEY = "taken"
-INPUT_KEY = "input"
+MESSAGES_TAKEN_KEY = "messages_taken"
+ORDER_KEY = "order"
 EVENT_KEY_PREFIX = "e:"
 
 # state of a thread
 HEAD_KEY = contract.HEAD_KEY
-HANDED_KEY = "handed"
+STEERED_REQUESTS_KEY = "steered_requests"
 
 # promises of a run
 ACCEPTED = "accepted"
-TURN = "turn"
-CANCEL = "cancel"
+ADMISSION = "admission"
+CANCELLED_AT = "cancelled_at"
 
-# steps of handlers beside the run
+# steps
+PIN = "pin"
+ABORT = "abort"
 CHECK_ARGUMENTS = "check arguments"
 
 _STEP_NAME_CHARS = 80
@@ -49,6 +52,16 @@ def event_key(seq: int) -> str:
 def page_key(index: int) -> str:
     """Return the state key of a page of a conversation."""
     return f"page:{index}"
+
+
+def model_step(turn: int) -> str:
+    """Return the name of a turn's model call."""
+    return f"model {turn}"
+
+
+def partial_answer_step(turn: int) -> str:
+    """Return the name of the step that reads what a model had said when it was broken off."""
+    return f"partial {turn}"
 
 
 def tool_step(tool: str) -> str:

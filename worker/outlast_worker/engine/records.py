@@ -3,14 +3,13 @@
 Raise `JOURNAL_VERSION` when a record's meaning, or the order or the names of steps, changes.
 """
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import Message, RunError, Time, Usage
 
-JOURNAL_VERSION = 3
+JOURNAL_VERSION = 4
 
 
 class Record(BaseModel):
@@ -44,11 +43,23 @@ class Pin(Record):
 
 
 class PinFailure(Record):
-    """The worker's definition does not fit the run."""
+    """There is no definition for the run, or it does not fit."""
 
     kind: Literal["failure"] = "failure"
     at: Time
     error: RunError
+
+    @classmethod
+    def cancelled(cls, at: Time) -> "PinFailure":
+        """Return what a pin ends with that a cancellation broke off."""
+        message = "The run was cancelled before it began."
+        return cls(at=at, error=RunError(type="internal", message=message, retryable=True))
+
+    @classmethod
+    def crashed(cls, error: Exception, at: Time) -> "PinFailure":
+        """Return what a pin ends with by a fault of ours."""
+        fault = _fault_of_ours("The worker could not read the agent's definition", error)
+        return cls(at=at, error=fault)
 
 
 PinOutcome = Annotated[Pin | PinFailure, Field(discriminator="kind")]
@@ -93,6 +104,18 @@ class ModelFault(Record):
     started_at: Time
     ended_at: Time
 
+    @classmethod
+    def cancelled(cls, at: Time) -> "ModelFault":
+        """Return what a call ends with that a cancellation broke off."""
+        error = RunError(type="internal", message="The model call was broken off.", retryable=True)
+        return cls(error=error, retry_after_s=1, started_at=at, ended_at=at)
+
+    @classmethod
+    def crashed(cls, error: Exception, at: Time) -> "ModelFault":
+        """Return what a call ends with that no fault of a provider's explains."""
+        fault = _fault_of_ours("The model call failed in the worker", error)
+        return cls(error=fault, retry_after_s=None, started_at=at, ended_at=at)
+
 
 ModelOutcome = Annotated[ModelRecord | ModelFault, Field(discriminator="kind")]
 
@@ -104,6 +127,12 @@ class ApprovalCheck(Record):
     at: Time
 
 
+UNFINISHED = (
+    "The run was stopped before this call finished. It may have run, in whole or in part; a plain "
+    "function may still be running."
+)
+
+
 class ToolRecord(Record):
     """What came of a tool call: a result, or an error text that the model can act on."""
 
@@ -112,49 +141,21 @@ class ToolRecord(Record):
     started_at: Time
     ended_at: Time
 
+    @classmethod
+    def cancelled(cls, at: Time) -> "ToolRecord":
+        """Return what a call ends with that a cancellation broke off."""
+        return cls(output=UNFINISHED, is_error=True, started_at=at, ended_at=at)
+
+    @classmethod
+    def crashed(cls, error: Exception, at: Time) -> "ToolRecord":
+        """Return what a call ends with whose record can't be made or kept."""
+        text = f"The call failed in the worker: {type(error).__name__}. It may have run."
+        return cls(output=text, is_error=True, started_at=at, ended_at=at)
+
     @property
     def duration_ms(self) -> int:
         """How long the call took, retries included."""
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
-
-
-STOPPED = (
-    "The run was stopped before this call finished. It may have run, in whole or in part; a plain "
-    "function may still be running."
-)
-
-
-def aborted_call() -> ModelFault:
-    """Return what a model call ends with that a cancellation broke off."""
-    at = datetime.now(UTC)
-    error = RunError(type="internal", message="The model call was broken off.", retryable=True)
-    return ModelFault(error=error, retry_after_s=1, started_at=at, ended_at=at)
-
-
-def broken_call(error: Exception) -> ModelFault:
-    """Return what a model call ends with that no fault of a provider's explains."""
-    at = datetime.now(UTC)
-    message = f"The model call failed in the worker: {type(error).__name__}. Its log says more."
-    fault = RunError(type="internal", message=message, retryable=False)
-    return ModelFault(error=fault, retry_after_s=None, started_at=at, ended_at=at)
-
-
-def broken_tool(error: Exception) -> ToolRecord:
-    """Return what a tool call ends with whose record can't be made or kept."""
-    at = datetime.now(UTC)
-    text = f"The call failed in the worker: {type(error).__name__}. It may have run."
-    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at)
-
-
-def stopped_call() -> ToolRecord:
-    """Return what a tool call ends with that a cancellation broke off."""
-    at = datetime.now(UTC)
-    return ToolRecord(output=STOPPED, is_error=True, started_at=at, ended_at=at)
-
-
-def unchecked_call() -> ApprovalCheck:
-    """Return what a check ends with that a cancellation broke off: nothing runs any more."""
-    return ApprovalCheck(needed=True, at=datetime.now(UTC))
 
 
 class StoredMessage(Message):
@@ -165,3 +166,8 @@ class StoredMessage(Message):
     def public(self) -> Message:
         """Return the message as clients see it."""
         return Message(**{name: getattr(self, name) for name in Message.model_fields})
+
+
+def _fault_of_ours(what: str, error: Exception) -> RunError:
+    message = f"{what}: {type(error).__name__}. Its log says more."
+    return RunError(type="internal", message=message, retryable=False)

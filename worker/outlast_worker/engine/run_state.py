@@ -2,32 +2,33 @@
 
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import to_json
-
 from outlast.contract import RunOrder
 from outlast.events import AnyEvent, terminal_event
-from outlast.protocol import Content, Run, RunStatus, Time
+from outlast.protocol import Content, Run, RunError, RunStatus, Time
+from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Steps
 
-# A run's messages are one journal entry when it returns, and the request of `Thread.finish`.
-# Restate caps those at 32 MiB and handles them within as much memory.
-MAX_RUN_BYTES = 16 * 1024 * 1024
-# What comes with the contents: names, arguments, what only the provider understands.
-_LEEWAY_BYTES = 4 * 1024 * 1024
+
+class RunFailed(Exception):
+    """The run can't go on."""
+
+    def __init__(self, error: RunError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
-class Progress:
-    """One run so far. Its time is that of the last step."""
+class RunState:
+    """One run so far. Its time is that of its latest step."""
 
     def __init__(self, steps: Steps, order: RunOrder) -> None:
         self._steps = steps
         self._order = order
         self._seq = 0
-        self._bytes = 0
-        self._total_bytes = 0
         self.now = order.created_at
+        self.size = RunSize()
+        self.history: list[StoredMessage] = []
+        """What was said on the thread before."""
         self.messages: list[StoredMessage] = []
         self.run = Run(
             run_id=order.run_id,
@@ -38,7 +39,7 @@ class Progress:
             created_at=order.created_at,
         )
 
-    def reach(self, at: Time) -> None:
+    def advance_clock(self, at: Time) -> None:
         """Note that something ended at this time; steps side by side end in any order."""
         self.now = max(self.now, at)
 
@@ -46,7 +47,7 @@ class Progress:
         """Change the run, to be seen with the next save."""
         self.run = self.run.model_copy(update=changes)
 
-    def become(self, status: RunStatus, **changes: Any) -> None:
+    def set_status(self, status: RunStatus, **changes: Any) -> None:
         """Change the status, for everybody to see."""
         self.change(status=status, **changes)
         self.save()
@@ -60,7 +61,7 @@ class Progress:
         self._seq += 1
         self._steps.emit(kind(run_id=self._order.run_id, seq=self._seq, **fields))
 
-    def say(
+    def add_message(
         self, role: str, content: Content, *, message_id: str | None = None, **fields: Any
     ) -> StoredMessage:
         """Add a message to the conversation."""
@@ -74,25 +75,11 @@ class Progress:
                 **fields,
             }
         )
-        if role == "assistant":  # others were counted by `fits` as they came
-            self._bytes += len(to_json(content))
-        self._total_bytes += len(to_json(message))
+        if role != "tool":  # results side by side are counted as they come, before their messages
+            self.size.count_content(content)
+        self.size.count(message)
         self.messages.append(message)
         return message
-
-    @property
-    def is_full(self) -> bool:
-        """Whether all that was said, with the calls' arguments, may soon not be journaled."""
-        return self._total_bytes > MAX_RUN_BYTES + _LEEWAY_BYTES
-
-    def fits(self, content: Content) -> bool:
-        """Count what is added; False if the run could no longer be journaled as a whole with it."""
-        self._bytes += len(to_json(content))
-        return self._bytes <= MAX_RUN_BYTES
-
-    def weigh(self, *parts: BaseModel) -> None:
-        """Count what the run holds beside its messages."""
-        self._total_bytes += sum(len(to_json(part)) for part in parts)
 
     def end(self) -> Run:
         """Commit the end. Nothing here is awaited, so no second cancellation can cut it."""
@@ -101,6 +88,6 @@ class Progress:
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
         if self._order.thread_id:
-            # The thread takes nothing from a run that never had the turn: that leaves the line.
-            self._steps.leave_thread(self.messages, self.now)
+            # The thread takes nothing from a run that never held it: that one leaves the line.
+            self._steps.release_thread(self.messages, self.now)
         return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})

@@ -28,7 +28,7 @@ def salvage_messages(
 ) -> list[StoredMessage]:
     """Return what a killed run has said, and steering messages that it never read.
 
-    A run that never had the turn has said nothing, but it may have taken messages.
+    A run that never held its thread has said nothing, but it may have taken messages.
     """
     said = _conversation(order, run, events)
     read = {message.id for message in said}

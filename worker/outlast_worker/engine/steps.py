@@ -1,21 +1,14 @@
-"""What the loop may do to the world: the `Steps` protocol, and what goes in and comes out."""
+"""What the loop may do to the world: the `Steps` protocol."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Resolution, Run, Time
-from outlast_worker.engine.records import (
-    ApprovalCheck,
-    ModelOutcome,
-    Pin,
-    PinOutcome,
-    StoredMessage,
-    ToolRecord,
-)
+from outlast_worker.engine.operations import Operation
+from outlast_worker.engine.records import StoredMessage
 
 T = TypeVar("T")
 
@@ -36,29 +29,6 @@ class StepFailed(Exception):
         self.status = status
 
 
-@dataclass(frozen=True)
-class ModelCall:
-    """One attempt at one turn's model call; `malformed` answers came before it."""
-
-    turn: int
-    attempt: int
-    pin: Pin
-    messages: Sequence[StoredMessage]
-    stream: bool
-    malformed: int = 0
-
-
-@dataclass(frozen=True)
-class PlannedCall:
-    """One tool call of a turn, with the arguments as the model wrote them."""
-
-    turn: int
-    call_id: str
-    name: str
-    arguments: str
-    known: bool
-
-
 class Pending(Generic[T]):
     """Something that was begun and is not waited for yet. Compared by identity."""
 
@@ -66,47 +36,39 @@ class Pending(Generic[T]):
 class Steps(Protocol):
     """An await may raise `Cancelled` or `StepFailed`; what is begun goes on until waited for."""
 
-    async def take_turn(self) -> list[StoredMessage]:
-        """Wait for the turn on the thread, and return the conversation so far."""
+    async def acquire_thread(self) -> list[StoredMessage]:
+        """Wait until the run holds its thread, and return the conversation so far."""
         ...
 
-    def pin(self) -> Pending[PinOutcome]:
-        """Fix the agent's definition for this run."""
+    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        """Hold the thread no longer, with what the run adds to the conversation."""
         ...
 
-    def call_model(self, call: ModelCall) -> Pending[ModelOutcome]:
-        """Call the model once."""
+    def begin(self, operation: Operation[T]) -> Pending[T]:
+        """Begin a step."""
         ...
 
-    def check_approval(self, call: PlannedCall) -> Pending[ApprovalCheck]:
-        """Find out whether a person must approve a call."""
-        ...
-
-    def call_tool(self, call: PlannedCall) -> Pending[ToolRecord]:
-        """Run a tool call."""
-        ...
-
-    def decision(self, call_id: str) -> Pending[Resolution]:
+    def expect_decision(self, call_id: str) -> Pending[Resolution]:
         """Begin to wait for a person's decision on a call."""
         ...
 
-    def message(self, index: int) -> Pending[SteeringMessage | None]:
+    def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
         ...
 
-    def timer(self, delay: timedelta) -> Pending[None]:
+    def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a durable wait."""
         ...
 
-    async def first(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
+    async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         """Wait until some of these are done, and return those."""
         ...
 
-    async def value(self, pending: Pending[T]) -> T:
+    async def result_of(self, pending: Pending[T]) -> T:
         """Return what came of something that is done."""
         ...
 
-    async def settle(self, resolution: Resolution) -> Resolution:
+    async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
         ...
 
@@ -122,18 +84,14 @@ class Steps(Protocol):
         """Return the text that a model call which was broken off had streamed."""
         ...
 
+    async def cancelled_at(self) -> Time | None:
+        """Return when somebody asked for the cancellation, if it is known."""
+        ...
+
     def emit(self, event: AnyEvent) -> None:
         """Commit an event."""
         ...
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks."""
-        ...
-
-    def leave_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        """Give the turn back, with what the run adds to the conversation."""
-        ...
-
-    async def cancelled_at(self) -> Time | None:
-        """Return when somebody asked for the cancellation, if it is known."""
         ...

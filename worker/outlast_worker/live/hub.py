@@ -25,7 +25,7 @@ from outlast.events import (
 from outlast.live import Committed, LiveItem
 from outlast.logging import get_logger
 from outlast.tool_context import ProgressReport
-from outlast_worker.text import mended
+from outlast_worker.text import repair_surrogates
 
 Kind = Literal["text", "reasoning"]
 
@@ -282,7 +282,7 @@ def _without_half_characters(text: str) -> tuple[str, str]:
     """Mend characters that a stream split into UTF-16 halves; keep back a half at the end."""
     half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
     whole = text[: len(text) - len(half)]
-    return whole if whole.isascii() else mended(whole), half
+    return whole if whole.isascii() else repair_surrogates(whole), half
 
 
 def _progress(
@@ -291,5 +291,5 @@ def _progress(
     """Check what a tool says, which may be anything."""
     if not math.isfinite(done) or not math.isfinite(total or 0):
         raise ValueError(f"{done} of {total} is no amount")
-    shown = None if message is None else mended(str(message))
+    shown = None if message is None else repair_surrogates(str(message))
     return ToolCallProgress(run_id=run_id, call_id=call_id, done=done, total=total, message=shown)

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from outlast.logging import get_logger
 from outlast.protocol import RunError, Time, Usage
+from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import (
     ModelFault,
     ModelOutcome,
@@ -23,12 +24,11 @@ from outlast_worker.engine.records import (
     Opaque,
     RequestedCall,
 )
-from outlast_worker.engine.steps import ModelCall
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.chat_format import provider_of, wire_messages, wire_tools
 from outlast_worker.models.faults import Fault, classify, malformed
 from outlast_worker.settings import Provider, ProviderKey
-from outlast_worker.text import mended
+from outlast_worker.text import repair_surrogates
 
 _logger = get_logger()
 
@@ -270,7 +270,7 @@ def _mended(value: Any) -> Any:
     """Mend all texts in a value."""
     match value:
         case str():
-            return mended(value)
+            return repair_surrogates(value)
         case dict():
             items = cast("dict[str, Any]", value).items()
             return {_mended(name): _mended(item) for name, item in items}

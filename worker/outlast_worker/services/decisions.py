@@ -14,7 +14,7 @@ from outlast.agent import Agent
 from outlast.contract import (
     DecideAnswer,
     DecideOrder,
-    Fault,
+    FieldFault,
     SteerAnswer,
     SteeringMessage,
     SteerOrder,
@@ -22,19 +22,19 @@ from outlast.contract import (
 from outlast.protocol import Approval, Resolution, Run
 from outlast_worker.engine.names import (
     CHECK_ARGUMENTS,
+    MESSAGES_TAKEN_KEY,
     RUN_KEY,
-    TAKEN_KEY,
     decision_promise,
     inbox_promise,
 )
 from outlast_worker.services.serde import JsonSerde
-from outlast_worker.text import mended
+from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.runner import call_safely, text_of
 
 _RUN = JsonSerde[Run](Run)
 _NUMBER = JsonSerde[int](int)
 _RESOLUTION = JsonSerde[Resolution](Resolution)
-_FAULTS = JsonSerde[list[Fault]](list[Fault])
+_FAULTS = JsonSerde[list[FieldFault]](list[FieldFault])
 _STEERING = JsonSerde[SteeringMessage | None](SteeringMessage | None)
 
 
@@ -92,7 +92,7 @@ async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAn
     if ended and not order.key:
         return SteerAnswer(outcome="ended")
     # A request that may be a repeated one is looked for among all messages.
-    index = 0 if order.key else await ctx.get(TAKEN_KEY, serde=_NUMBER) or 0
+    index = 0 if order.key else await ctx.get(MESSAGES_TAKEN_KEY, serde=_NUMBER) or 0
     while True:
         name = inbox_promise(index)
         message = SteeringMessage(
@@ -146,7 +146,7 @@ def _compare(order: DecideOrder, counts: Resolution) -> DecideAnswer:
     return DecideAnswer(outcome="decided" if same else "conflict", resolution=counts)
 
 
-async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[Fault]:
+async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFault]:
     """Check arguments that a person put in place of the model's, as the model's are checked."""
     tool = next((tool for tool in agent.tools if tool.name == approval.name), None)
     if tool is None:
@@ -160,6 +160,6 @@ async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[F
     return []
 
 
-def _fault(message: str, *place: object) -> Fault:
+def _fault(message: str, *place: object) -> FieldFault:
     field = ".".join(["body", "arguments", *map(str, place)])
-    return Fault(field=field, message=mended(message))
+    return FieldFault(field=field, message=repair_surrogates(message))

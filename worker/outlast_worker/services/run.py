@@ -32,20 +32,21 @@ from outlast.contract import (
 from outlast.logging import get_logger
 from outlast.names import key_of, service_of
 from outlast.protocol import Run, Time
-from outlast_worker.deps import Parts
+from outlast_worker.deps import Dependencies
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.names import (
+    ABORT,
     ACCEPTED,
+    ADMISSION,
+    ADMIT,
     CANCEL,
-    CANCEL_RUN,
-    GRANT,
-    INPUT_KEY,
+    CANCELLED_AT,
+    ORDER_KEY,
     RUN,
     RUN_KEY,
     SALVAGE,
     SAME,
     STEER,
-    TURN,
 )
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import messages_so_far, salvage_messages
@@ -86,22 +87,22 @@ _STEERED = JsonSerde[SteerAnswer](SteerAnswer)
 _NOTHING = JsonSerde[None](None)
 
 
-def build_services(parts: Parts) -> list[Workflow | VirtualObject | Service]:
+def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject | Service]:
     """Make all services of this worker."""
-    prefix = parts.settings.service_prefix
-    agents = [build_agent(agent, parts) for agent in parts.registry]
+    prefix = dependencies.settings.service_prefix
+    agents = [build_agent(agent, dependencies) for agent in dependencies.registry]
     return [*agents, build_thread(prefix), build_thread_watch(prefix)]
 
 
-def build_agent(agent: Agent, parts: Parts) -> Workflow:
+def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
     """Make the workflow that runs one agent."""
-    settings = parts.settings
+    settings = dependencies.settings
     workflow = Workflow(
         service_of(agent.name, settings.service_prefix),
         description=agent.description or f"The agent {agent.name}.",
-        metadata={DIGEST: parts.registry.agent_digest(agent)},
-        inactivity_timeout=_inactivity_timeout(agent, parts),
-        abort_timeout=_longest_step(agent, parts) + _MARGIN,
+        metadata={DIGEST: dependencies.registry.agent_digest(agent)},
+        inactivity_timeout=_inactivity_timeout(agent, dependencies),
+        abort_timeout=_longest_step(agent, dependencies) + _MARGIN,
         journal_retention=NO_JOURNAL,
         idempotency_retention=NO_JOURNAL,
         state_preload=False,
@@ -121,30 +122,30 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
         key = key_of(order.tenant, order.run_id)
         with (
             structlog.contextvars.bound_contextvars(**_log_context(ctx, order)),
-            parts.live.running(key, order.run_id),
+            dependencies.live.running(key, order.run_id),
         ):
             _logger.info("run_started")
-            steps = RestateSteps(ctx, order, agent, parts)
+            steps = RestateSteps(ctx, order, agent, dependencies)
             steps.accept()
             ended = await AgentLoop(steps, order).run()
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
             return ended
 
-    @workflow.handler(GRANT, output_serde=_NOTHING, ingress_private=True, **write)
-    async def grant(ctx: WorkflowSharedContext) -> None:
-        """Give the run its turn on the thread."""
-        await resolve_once(ctx, TURN, "granted", _TEXT)
+    @workflow.handler(ADMIT, output_serde=_NOTHING, ingress_private=True, **write)
+    async def admit(ctx: WorkflowSharedContext) -> None:
+        """Tell the run that it holds its thread now."""
+        await resolve_once(ctx, ADMISSION, "granted", _TEXT)
 
     async def abort(run_id: str) -> None:
-        parts.inflight.abort(run_id)
+        dependencies.inflight.abort(run_id)
 
-    @workflow.handler(CANCEL_RUN, input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
+    @workflow.handler(CANCEL, input_serde=_CANCEL_ORDER, output_serde=_NOTHING, **write)
     async def cancel(ctx: WorkflowSharedContext, order: CancelOrder) -> None:
         """Cancel the run, and leave word when that was asked for."""
-        # A second cancellation would cut the run while it winds up after the first.
-        if await resolve_once(ctx, CANCEL, order.at, _TIME):
+        # A second cancellation would cut the run while it finishes after the first.
+        if await resolve_once(ctx, CANCELLED_AT, order.at, _TIME):
             ctx.cancel_invocation(order.invocation_id)
-        await ctx.run_typed("abort", abort, RunOptions(serde=_NOTHING), order.run_id)
+        await ctx.run_typed(ABORT, abort, RunOptions(serde=_NOTHING), order.run_id)
 
     @workflow.handler(input_serde=_DECIDE_ORDER, output_serde=_DECIDED, **write)
     async def decide(ctx: WorkflowSharedContext, order: DecideOrder) -> DecideAnswer:
@@ -159,7 +160,7 @@ def build_agent(agent: Agent, parts: Parts) -> Workflow:
     @workflow.handler(SALVAGE, output_serde=_MESSAGES, ingress_private=True, **write)
     async def salvage(ctx: WorkflowSharedContext) -> list[StoredMessage]:
         """Return what a killed run would have added to its thread."""
-        order = await ctx.get(INPUT_KEY, serde=_ORDER)
+        order = await ctx.get(ORDER_KEY, serde=_ORDER)
         run = await ctx.get(RUN_KEY, serde=_RUN)
         if order is None or run is None:
             return []
@@ -181,7 +182,7 @@ def _add_questions(workflow: Workflow) -> None:
             return None
         if not question.killed:
             run = await with_decisions(ctx, run)
-        order = await ctx.get(INPUT_KEY, serde=_ORDER) if question.messages else None
+        order = await ctx.get(ORDER_KEY, serde=_ORDER) if question.messages else None
         if order is None:
             return run
         said = messages_so_far(order, run, await read_events(ctx))
@@ -217,18 +218,18 @@ def _add_questions(workflow: Workflow) -> None:
         return SameAnswer(answer="same" if body_hash == question.body_hash else "different")
 
 
-def _inactivity_timeout(agent: Agent, parts: Parts) -> timedelta:
+def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return when Restate closes a run's input: after any step, so that it hears of a cancel."""
-    configured_s = parts.settings.inactivity_timeout_s
+    configured_s = dependencies.settings.inactivity_timeout_s
     if configured_s is not None:
         return timedelta(seconds=configured_s)
-    return _longest_step(agent, parts) + _MARGIN
+    return _longest_step(agent, dependencies) + _MARGIN
 
 
-def _longest_step(agent: Agent, parts: Parts) -> timedelta:
+def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
     tools_s = [total_timeout_s(tool) for tool in agent.tools]
-    return timedelta(seconds=max([parts.settings.model_timeout_s, *tools_s]))
+    return timedelta(seconds=max([dependencies.settings.model_timeout_s, *tools_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

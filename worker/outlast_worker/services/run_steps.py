@@ -4,11 +4,12 @@ Names of steps come from constants and journaled data only, since a replay compa
 Closures return values and never raise: a failed one would repeat its siblings in flight.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
@@ -16,68 +17,60 @@ from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowCon
 from outlast.agent import Agent
 from outlast.contract import RunOrder, SteeringMessage, SubmitAnswer
 from outlast.events import AnyEvent
-from outlast.logging import get_logger
 from outlast.names import key_of, thread_service
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast.tool_context import ToolContext
-from outlast_worker.deps import Parts
+from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import (
     ACCEPTED,
+    ADMISSION,
     APPROVALS_KEY,
-    CANCEL,
+    CANCELLED_AT,
     CONVERSATION,
-    FINISH,
-    INPUT_KEY,
     JOIN,
+    MESSAGES_TAKEN_KEY,
+    ORDER_KEY,
+    RELEASE,
     RUN_KEY,
-    TAKEN_KEY,
-    TURN,
-    check_step,
     decision_promise,
     event_key,
     inbox_promise,
-    tool_step,
+    partial_answer_step,
 )
-from outlast_worker.engine.records import (
-    ApprovalCheck,
-    ModelOutcome,
-    PinOutcome,
-    StoredMessage,
-    ToolRecord,
-    aborted_call,
-    broken_call,
-    broken_tool,
-    stopped_call,
-    unchecked_call,
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    Operation,
+    PinAgent,
+    PlannedCall,
+    RunTool,
 )
-from outlast_worker.engine.steps import Cancelled, ModelCall, Pending, PlannedCall, StepFailed
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.pin import pin_agent
 from outlast_worker.services.serde import JsonSerde
 from outlast_worker.services.suspend import suspending_after
-from outlast_worker.services.thread_state import Finish, Join
+from outlast_worker.services.thread_state import Join, Release
 
 T = TypeVar("T")
 
-_logger = get_logger()
-
 _EVENT = JsonSerde[AnyEvent](AnyEvent)
 _RUN = JsonSerde[Run](Run)
-_INPUT = JsonSerde[RunOrder](RunOrder)
+_ORDER = JsonSerde[RunOrder](RunOrder)
 _TEXT = JsonSerde[str](str)
 _TIME = JsonSerde[Time](Time)
-_PIN = JsonSerde[PinOutcome](PinOutcome)
-_MODEL = JsonSerde[ModelOutcome](ModelOutcome)
-_TOOL = JsonSerde[ToolRecord](ToolRecord)
 _MESSAGES = JsonSerde[list[StoredMessage]](list[StoredMessage])
 _JOIN = JsonSerde[Join](Join)
 _ANSWER = JsonSerde[SubmitAnswer](SubmitAnswer)
-_FINISH = JsonSerde[Finish](Finish)
-_CHECK = JsonSerde[ApprovalCheck](ApprovalCheck)
+_RELEASE = JsonSerde[Release](Release)
 _APPROVALS = JsonSerde[list[Approval]](list[Approval])
 _RESOLUTION = JsonSerde[Resolution](Resolution)
 _STEERING = JsonSerde[SteeringMessage | None](SteeringMessage | None)
 _NUMBER = JsonSerde[int](int)
+_RECORDS: dict[type[Operation[Any]], JsonSerde[Any]] = {
+    kind: JsonSerde(kind.record) for kind in (PinAgent, AskModel, CheckApproval, RunTool)
+}
 
 
 def is_own_cancellation(error: TerminalError) -> bool:
@@ -87,113 +80,91 @@ def is_own_cancellation(error: TerminalError) -> bool:
 
 @dataclass(eq=False)
 class _Begun(Pending[T]):
-    """A future of Restate; `works` if a closure in this process completes it."""
+    """A future of Restate; `in_process` if a closure in this process completes it."""
 
     future: RestateDurableFuture[T]
-    works: bool = False
-
-
-@dataclass(frozen=True)
-class _Ends(Generic[T]):
-    """What an action ends with that a cancellation broke off, or that failed by a fault of ours."""
-
-    aborted: Callable[[], T]
-    broken: Callable[[Exception], T]
+    in_process: bool = False
 
 
 class RestateSteps:
     """The `Steps` of one attempt at one run."""
 
-    def __init__(self, ctx: WorkflowContext, order: RunOrder, agent: Agent, parts: Parts) -> None:
+    def __init__(
+        self, ctx: WorkflowContext, order: RunOrder, agent: Agent, dependencies: Dependencies
+    ) -> None:
         self._ctx = ctx
         self._order = order
         self._agent = agent
-        self._parts = parts
+        self._dependencies = dependencies
         self._key = key_of(order.tenant, order.run_id)
-        self._shown_approvals: list[Approval] = []
+        self._saved_approvals: list[Approval] = []
 
     def accept(self) -> None:
         """Record the request, so that a repeated one can be told from a different one."""
         # Not awaited: nobody else resolves this promise.
         self._ctx.promise(ACCEPTED, serde=_TEXT).resolve(self._order.body_hash)
-        self._ctx.set(INPUT_KEY, self._order, serde=_INPUT)
+        self._ctx.set(ORDER_KEY, self._order, serde=_ORDER)
 
-    async def take_turn(self) -> list[StoredMessage]:
-        """Wait for the turn on the thread, and return the conversation so far."""
-        turn = self._order.turn
-        if turn == "join":
-            turn = await self._join()
-        if turn == "queued":
+    async def acquire_thread(self) -> list[StoredMessage]:
+        """Wait until the run holds its thread, and return the conversation so far."""
+        admission = self._order.admission
+        if admission == "join":
+            admission = await self._join()
+        if admission == "queued":
             with self._suspending():
-                await self._wait(self._ctx.promise(TURN, serde=_TEXT).value())
+                await self._wait(self._ctx.promise(ADMISSION, serde=_TEXT).value())
         history = self._ctx.generic_call(self._thread, CONVERSATION, b"", key=self._thread_key)
         return _MESSAGES.deserialize(await self._wait(history)) or []
 
-    def pin(self) -> Pending[PinOutcome]:
-        """Fix the agent's definition for this run."""
+    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        """Hold the thread no longer. A one-way send: a second cancellation does not cut it."""
+        release = Release(run_id=self._order.run_id, items=list(items), at=at)
+        self._ctx.generic_send(
+            self._thread, RELEASE, _RELEASE.serialize(release), key=self._thread_key
+        )
 
-        async def read() -> PinOutcome:
-            return pin_agent(self._parts.registry, self._agent, self._order, self._parts.settings)
+    def begin(self, operation: Operation[T]) -> Pending[T]:
+        """Begin a step, which a cancellation breaks off."""
+        serde = _RECORDS[type(operation)]
 
-        return _Begun(self._ctx.run_typed("pin", read, RunOptions(serde=_PIN)), works=True)
+        async def execute() -> T:
+            record = await self._execute(operation)
+            serde.serialize(record)  # one that can't be written is a fault like any other
+            return record
 
-    def call_model(self, call: ModelCall) -> Pending[ModelOutcome]:
-        """Call the model once."""
+        async def closure() -> T:
+            return await self._dependencies.inflight.run(self._order.run_id, operation, execute)
 
-        def begin() -> LiveAnswer:
-            return self._parts.live.begin(self._key, self._order.run_id, call.turn)
+        future = self._ctx.run_typed(operation.step, closure, RunOptions(serde=serde))
+        return _Begun(future, in_process=True)
 
-        async def complete() -> ModelOutcome:
-            return await self._parts.model.complete(call, begin)
-
-        ends = _Ends[ModelOutcome](aborted_call, broken_call)
-        return self._closure(f"model {call.turn}", complete, ends, _MODEL)
-
-    def check_approval(self, call: PlannedCall) -> Pending[ApprovalCheck]:
-        """Find out whether a person must approve a call."""
-
-        async def check() -> ApprovalCheck:
-            return await self._parts.tools.check(self._agent, call, self._context(call))
-
-        ends = _Ends(unchecked_call, lambda _: unchecked_call())
-        return self._closure(check_step(call.name), check, ends, _CHECK)
-
-    def call_tool(self, call: PlannedCall) -> Pending[ToolRecord]:
-        """Run a tool call."""
-
-        async def execute() -> ToolRecord:
-            return await self._parts.tools.execute(self._agent, call, self._context(call))
-
-        ends = _Ends(stopped_call, broken_tool)
-        return self._closure(tool_step(call.name), execute, ends, _TOOL)
-
-    def decision(self, call_id: str) -> Pending[Resolution]:
+    def expect_decision(self, call_id: str) -> Pending[Resolution]:
         """Begin to wait for a person's decision on a call."""
         return _Begun(self._ctx.promise(decision_promise(call_id), serde=_RESOLUTION).value())
 
-    def message(self, index: int) -> Pending[SteeringMessage | None]:
+    def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
         if index:
-            self._ctx.set(TAKEN_KEY, index, serde=_NUMBER)
+            self._ctx.set(MESSAGES_TAKEN_KEY, index, serde=_NUMBER)
         return _Begun(self._ctx.promise(inbox_promise(index), serde=_STEERING).value())
 
-    def timer(self, delay: timedelta) -> Pending[None]:
+    def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a durable wait."""
         return _Begun(self._ctx.sleep(delay))
 
-    async def first(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
+    async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         """Wait until some of these are done, and return those."""
         begun = {item.future: item for item in pending if isinstance(item, _Begun)}
-        works = any(item.works for item in begun.values())
-        with nullcontext() if works else self._suspending():
+        in_process = any(item.in_process for item in begun.values())
+        with nullcontext() if in_process else self._suspending():
             done, _ = await self._wait(restate.wait_completed(*begun))
         return [begun[future] for future in done]
 
-    async def value(self, pending: Pending[T]) -> T:
+    async def result_of(self, pending: Pending[T]) -> T:
         """Return what came of something that is done."""
         return await self._wait(cast("_Begun[T]", pending).future)
 
-    async def settle(self, resolution: Resolution) -> Resolution:
+    async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
         name = decision_promise(resolution.call_id)
         return await self._resolve(name, resolution, _RESOLUTION) or resolution
@@ -210,43 +181,36 @@ class RestateSteps:
         """Return the text that a model call which was broken off had streamed."""
 
         async def read() -> str:
-            return self._parts.live.partial_answer(self._key, turn)
+            return self._dependencies.live.partial_answer(self._key, turn)
 
-        name = f"partial {turn}"
+        name = partial_answer_step(turn)
         return await self._wait(self._ctx.run_typed(name, read, RunOptions(serde=_TEXT)))
+
+    async def cancelled_at(self) -> Time | None:
+        """Return when somebody asked for the cancellation, if it came by our handler."""
+        return await self._wait(self._ctx.promise(CANCELLED_AT, serde=_TIME).peek())
 
     def emit(self, event: AnyEvent) -> None:
         """Commit an event."""
         self._ctx.set(event_key(event.seq), event, serde=_EVENT)
-        self._parts.live.committed(self._key, event)
+        self._dependencies.live.committed(self._key, event)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks."""
         self._ctx.set(RUN_KEY, run, serde=_RUN)
         waiting = [] if run.ended else [a for a in run.approvals if a.resolution is None]
-        if waiting == self._shown_approvals:
+        if waiting == self._saved_approvals:
             return
         # A key of its own, so that what waits can be found among all runs.
         if waiting:
             self._ctx.set(APPROVALS_KEY, waiting, serde=_APPROVALS)
         else:
             self._ctx.clear(APPROVALS_KEY)
-        self._shown_approvals = waiting
-
-    def leave_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        """Give the turn back, by a one-way send: a second cancellation does not cut it."""
-        finish = Finish(run_id=self._order.run_id, items=list(items), at=at)
-        self._ctx.generic_send(
-            self._thread, FINISH, _FINISH.serialize(finish), key=self._thread_key
-        )
-
-    async def cancelled_at(self) -> Time | None:
-        """Return when somebody asked for the cancellation, if it came by our handler."""
-        return await self._wait(self._ctx.promise(CANCEL, serde=_TIME).peek())
+        self._saved_approvals = waiting
 
     @property
     def _thread(self) -> str:
-        return thread_service(self._parts.settings.service_prefix)
+        return thread_service(self._dependencies.settings.service_prefix)
 
     @property
     def _thread_key(self) -> str:
@@ -269,7 +233,28 @@ class RestateSteps:
         answer = _ANSWER.deserialize(await self._wait(call))
         return answer.outcome if answer else "queued"
 
+    async def _execute(self, operation: Operation[Any]) -> Any:
+        """Do what an operation says, in this process: the one place where steps have effects."""
+        dependencies = self._dependencies
+        match operation:
+            case PinAgent():
+                return pin_agent(
+                    dependencies.registry, self._agent, self._order, dependencies.settings
+                )
+            case AskModel(call):
+                return await dependencies.model.complete(call, partial(self._preview, call.turn))
+            case CheckApproval(call):
+                return await dependencies.tools.check(self._agent, call, self._context(call))
+            case RunTool(call):
+                return await dependencies.tools.execute(self._agent, call, self._context(call))
+            case _:
+                raise TypeError(f"nobody executes {type(operation).__name__}")
+
+    def _preview(self, turn: int) -> LiveAnswer:
+        return self._dependencies.live.begin(self._key, self._order.run_id, turn)
+
     def _context(self, call: PlannedCall) -> ToolContext:
+        live = self._dependencies.live
         return ToolContext(
             run_id=self._order.run_id,
             thread_id=self._order.thread_id,
@@ -280,31 +265,9 @@ class RestateSteps:
             idempotency_key=f"{self._order.run_id}:{call.call_id}",
             context=self._order.context,
             metadata=self._order.metadata,
-            resources=self._parts.resources,
-            on_progress=self._parts.live.reporter(self._key, self._order.run_id, call.call_id),
+            resources=self._dependencies.resources,
+            on_progress=live.reporter(self._key, self._order.run_id, call.call_id),
         )
-
-    def _closure(
-        self,
-        name: str,
-        action: Callable[[], Awaitable[T]],
-        ends: "_Ends[T]",
-        serde: JsonSerde[T],
-    ) -> Pending[T]:
-        """Journal an action that a cancellation breaks off."""
-
-        async def abortable() -> T:
-            _logger.debug("step_executed", step=name)
-            try:
-                value = await self._parts.inflight.run(self._order.run_id, action, ends.aborted)
-                serde.serialize(value)
-            except Exception as error:
-                # Restate would repeat it for ever, with all that it does.
-                _logger.exception("step_failed", step=name)
-                return ends.broken(error)
-            return value
-
-        return _Begun(self._ctx.run_typed(name, abortable, RunOptions(serde=serde)), works=True)
 
     async def _resolve(self, name: str, value: T, serde: JsonSerde[T]) -> T | None:
         """Resolve a promise; if somebody else was first, return what it holds."""
@@ -318,7 +281,7 @@ class RestateSteps:
         return None
 
     def _suspending(self) -> AbstractContextManager[None]:
-        return suspending_after(self._ctx, self._parts.settings.suspend_after_s)
+        return suspending_after(self._ctx, self._dependencies.settings.suspend_after_s)
 
     async def _wait(self, awaitable: Awaitable[T]) -> T:
         with self._cancellable():
@@ -333,5 +296,5 @@ class RestateSteps:
             if not is_own_cancellation(error):
                 raise StepFailed(error.message, error.status_code) from error
             # The closures would go on to the end, since only the wait for them was cut.
-            self._parts.inflight.drop(self._order.run_id)
+            self._dependencies.inflight.drop(self._order.run_id)
             raise Cancelled from error

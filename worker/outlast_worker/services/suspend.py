@@ -1,4 +1,4 @@
-"""Lets go of a run that only waits: for its time, for its turn, for a person.
+"""Lets go of a run that only waits: for its time, for its thread, for a person.
 
 Restate itself suspends a run after the inactivity timeout, but it also closes the input of a
 run whose step takes longer than that, which then hears of a cancellation only when the step

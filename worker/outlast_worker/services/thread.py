@@ -35,17 +35,18 @@ from outlast.contract import (
 from outlast.names import key_of, service_of, thread_service, thread_watch_service
 from outlast.protocol import Run, Time
 from outlast_worker.engine.names import (
-    CANCEL_RUN,
+    ADMIT,
+    CANCEL,
+    CHECK_HOLDER,
     CONVERSATION,
-    FINISH,
-    GRANT,
-    HANDED_KEY,
     HEAD_KEY,
     JOIN,
+    RELEASE,
     RUN,
     SALVAGE,
     SAME,
     STEER,
+    STEERED_REQUESTS_KEY,
     WATCH,
     page_key,
 )
@@ -54,11 +55,11 @@ from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLI
 from outlast_worker.services.serde import JsonSerde
 from outlast_worker.services.thread_state import (
     MAX_BYTES,
-    Finish,
-    Handed,
     Head,
-    Holder,
     Join,
+    Release,
+    SteeredRequest,
+    ThreadRun,
     append,
     pages_with,
     remember,
@@ -72,16 +73,16 @@ class Watch(Record):
     """Wait for a holder to end."""
 
     thread_key: str
-    holder: Holder
+    holder: ThreadRun
 
 
 _HEAD = JsonSerde[Head](Head)
-_HANDED = JsonSerde[list[Handed]](list[Handed])
+_STEERED_REQUESTS = JsonSerde[list[SteeredRequest]](list[SteeredRequest])
 _PAGE = JsonSerde[list[StoredMessage]](list[StoredMessage])
 _ORDER = JsonSerde[RunOrder](RunOrder)
 _SUBMITTED = JsonSerde[SubmitAnswer](SubmitAnswer)
 _JOIN = JsonSerde[Join](Join)
-_FINISH = JsonSerde[Finish](Finish)
+_RELEASE = JsonSerde[Release](Release)
 _WATCH = JsonSerde[Watch](Watch)
 _STATUS = JsonSerde[ThreadStatus | None](ThreadStatus | None)
 _QUESTION = JsonSerde[HistoryQuestion](HistoryQuestion)
@@ -90,7 +91,7 @@ _DELETED = JsonSerde[DeleteAnswer](DeleteAnswer)
 _SAME_QUESTION = JsonSerde[SameQuestion](SameQuestion)
 _SAME_ANSWER = JsonSerde[SameAnswer](SameAnswer)
 _DELETE = JsonSerde[DeleteOrder](DeleteOrder)
-_CANCEL = JsonSerde[CancelOrder](CancelOrder)
+_CANCEL_ORDER = JsonSerde[CancelOrder](CancelOrder)
 _STEER_ORDER = JsonSerde[SteerOrder](SteerOrder)
 _STEERED = JsonSerde[SteerAnswer](SteerAnswer)
 _RUN = JsonSerde[Run](Run)
@@ -101,7 +102,7 @@ def build_thread(prefix: str) -> VirtualObject:
     """Make the object that holds threads."""
     thread = VirtualObject(
         thread_service(prefix),
-        description="Conversations: who has the turn, who waits, what was said.",
+        description="Conversations: who holds them, who waits, what was said.",
         journal_retention=NO_JOURNAL,
         idempotency_retention=NO_JOURNAL,
         state_preload=False,
@@ -110,28 +111,28 @@ def build_thread(prefix: str) -> VirtualObject:
 
     @thread.handler(input_serde=_ORDER, output_serde=_SUBMITTED)
     async def submit(ctx: ObjectContext, order: RunOrder) -> SubmitAnswer:
-        """Accept a run: it gets the turn or waits in line, unless it is not to wait."""
+        """Accept a run: it holds the thread or waits in line, unless it is not to wait."""
         head = await _head(ctx)
-        if (known := await _known(ctx, prefix, head, order)) is not None:
-            if head and head.has_turn(order.run_id):
+        if (known := await _find_earlier(ctx, prefix, head, order)) is not None:
+            if head and head.is_held_by(order.run_id):
                 _watch(ctx, prefix, head)
             return known
-        if head and head.holder and (answer := await _if_busy(ctx, prefix, head, order)):
+        if head and head.holder and (answer := await _answer_busy(ctx, prefix, head, order)):
             return answer
         outcome = "queued" if head and head.holder else "granted"
-        run = await _send_run(ctx, prefix, order.model_copy(update={"turn": outcome}))
+        run = await _send_run(ctx, prefix, order.model_copy(update={"admission": outcome}))
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
         _enter(ctx, prefix, head, run, order.created_at)
         return SubmitAnswer(outcome=outcome)
 
     @thread.handler(JOIN, input_serde=_JOIN, output_serde=_SUBMITTED)
     async def join(ctx: ObjectContext, joining: Join) -> SubmitAnswer:
-        """Let a delayed run, which is there already, get in line."""
+        """Let a delayed run, which is there already, join the line."""
         head = await _head(ctx) or Head(created_at=joining.at, updated_at=joining.at)
         if not head.find(joining.run_id):
-            run = Holder(**joining.model_dump(exclude={"at"}))
+            run = ThreadRun(**joining.model_dump(exclude={"at"}))
             head = _enter(ctx, prefix, head, run, joining.at)
-        return SubmitAnswer(outcome="granted" if head.has_turn(joining.run_id) else "queued")
+        return SubmitAnswer(outcome="granted" if head.is_held_by(joining.run_id) else "queued")
 
     _add_ends(thread, prefix)
     _add_questions(thread)
@@ -141,36 +142,36 @@ def build_thread(prefix: str) -> VirtualObject:
 def _add_ends(thread: VirtualObject, prefix: str) -> None:
     """Add the handlers by which a run, or the conversation, comes to its end."""
 
-    @thread.handler(FINISH, input_serde=_FINISH, output_serde=_NOTHING)
-    async def finish(ctx: ObjectContext, done: Finish) -> None:
-        """Take back the turn and pass it on; a no-op for a run that is not here."""
+    @thread.handler(RELEASE, input_serde=_RELEASE, output_serde=_NOTHING)
+    async def release(ctx: ObjectContext, released: Release) -> None:
+        """Take the thread from a run and pass it on; a no-op for a run that is not here."""
         head = await _head(ctx)
-        if head is None or head.find(done.run_id) is None:
+        if head is None or head.find(released.run_id) is None:
             return
-        if head.has_turn(done.run_id):
-            await _take_back(ctx, prefix, head, done)
+        if head.is_held_by(released.run_id):
+            await _pass_on(ctx, prefix, head, released)
         else:
-            ctx.set(HEAD_KEY, head.leave_line(done.run_id), serde=_HEAD)
+            ctx.set(HEAD_KEY, head.leave_line(released.run_id), serde=_HEAD)
 
-    @thread.handler(output_serde=_NOTHING)
-    async def tend(ctx: ObjectContext) -> None:
+    @thread.handler(CHECK_HOLDER, output_serde=_NOTHING)
+    async def check_holder(ctx: ObjectContext) -> None:
         """Have the holder watched: somebody saw that it is dead."""
         if head := await _head(ctx):
             _watch(ctx, prefix, head)
 
     @thread.handler(input_serde=_DELETE, output_serde=_DELETED)
     async def delete(ctx: ObjectContext, order: DeleteOrder) -> DeleteAnswer:
-        """Forget the conversation, unless a run has the turn."""
+        """Forget the conversation, unless a run holds it."""
         head = await _head(ctx)
         if head is None:
             return DeleteAnswer(outcome="unknown")
         if head.holder and (head.queue or head.holder.run_id != order.dead):
             _watch(ctx, prefix, head)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
-        handed = await ctx.get(HANDED_KEY, serde=_HANDED)
+        steered = await ctx.get(STEERED_REQUESTS_KEY, serde=_STEERED_REQUESTS)
         ctx.clear_all()
-        if handed:  # an Idempotency-Key means the same run for longer than the conversation lasts
-            ctx.set(HANDED_KEY, handed, serde=_HANDED)
+        if steered:  # an Idempotency-Key means the same run for longer than the conversation lasts
+            ctx.set(STEERED_REQUESTS_KEY, steered, serde=_STEERED_REQUESTS)
         return DeleteAnswer(outcome="deleted")
 
 
@@ -179,7 +180,7 @@ def _add_questions(thread: VirtualObject) -> None:
 
     @thread.handler(CONVERSATION, kind="shared", output_serde=_PAGE)
     async def conversation(ctx: ObjectSharedContext) -> list[StoredMessage]:
-        """Return all that was said, for the run that has the turn."""
+        """Return all that was said, for the run that holds the thread."""
         head = await _head(ctx)
         if head and head.total_bytes > MAX_BYTES:
             raise TerminalError(
@@ -208,11 +209,11 @@ def _add_questions(thread: VirtualObject) -> None:
 
     @thread.handler(kind="shared", output_serde=_STATUS, invocation_retry_policy=READ_POLICY)
     async def status(ctx: ObjectSharedContext) -> ThreadStatus | None:
-        """Return who has the turn and who waits."""
+        """Return who holds the thread and who waits."""
         head = await _head(ctx)
         return head and ThreadStatus(
             run_id=head.holder.run_id if head.holder else None,
-            queued=[holder.run_id for holder in head.queue],
+            queued=[run.run_id for run in head.queue],
             message_count=head.message_count,
             created_at=head.created_at,
             updated_at=head.updated_at,
@@ -223,7 +224,7 @@ def build_thread_watch(prefix: str) -> Service:
     """Make the service that notices holders that were killed: those clean nothing up."""
     watcher = Service(
         thread_watch_service(prefix),
-        description="Waits for a run that has the turn while others wait.",
+        description="Waits for a run that holds a thread while others wait.",
         journal_retention=NO_JOURNAL,
         # A watch that was killed can be sent again, under the same key.
         idempotency_retention=NO_JOURNAL,
@@ -233,7 +234,7 @@ def build_thread_watch(prefix: str) -> Service:
 
     @watcher.handler(WATCH, input_serde=_WATCH, output_serde=_NOTHING)
     async def watch(ctx: Context, watch: Watch) -> None:
-        """Wait for the holder to end, however it ends, and give its turn back for it."""
+        """Wait for the holder to end, however it ends, and release the thread for it."""
         holder = watch.holder
         items: list[StoredMessage] = []
         try:
@@ -246,15 +247,15 @@ def build_thread_watch(prefix: str) -> Service:
             await ctx.sleep(WATCH_GRACE)
             service, key = _address(prefix, holder)
             items = _PAGE.deserialize(await ctx.generic_call(service, SALVAGE, b"", key=key)) or []
-        finish = Finish(run_id=holder.run_id, items=items, at=None)
+        release = Release(run_id=holder.run_id, items=items, at=None)
         ctx.generic_send(
-            thread_service(prefix), FINISH, _FINISH.serialize(finish), key=watch.thread_key
+            thread_service(prefix), RELEASE, _RELEASE.serialize(release), key=watch.thread_key
         )
 
     return watcher
 
 
-async def _known(
+async def _find_earlier(
     ctx: ObjectContext, prefix: str, head: Head | None, order: RunOrder
 ) -> SubmitAnswer | None:
     """Return the answer for a run that was accepted before, or None for a new one."""
@@ -263,10 +264,10 @@ async def _known(
         return SubmitAnswer(outcome="known", same_body=here.body_hash == order.body_hash)
     if not order.repeatable:
         return None
-    for handed in await ctx.get(HANDED_KEY, serde=_HANDED) or []:
-        if handed.request_id == order.run_id:
-            same = handed.body_hash == order.body_hash
-            return SubmitAnswer(outcome="steered", same_body=same, run_id=handed.run_id)
+    for earlier in await ctx.get(STEERED_REQUESTS_KEY, serde=_STEERED_REQUESTS) or []:
+        if earlier.request_id == order.run_id:
+            same = earlier.body_hash == order.body_hash
+            return SubmitAnswer(outcome="steered", same_body=same, run_id=earlier.run_id)
     service, key = service_of(order.agent, prefix), key_of(order.tenant, order.run_id)
     question = _SAME_QUESTION.serialize(SameQuestion(body_hash=order.body_hash, wait_s=0))
     known = _SAME_ANSWER.deserialize(await ctx.generic_call(service, SAME, question, key=key))
@@ -275,7 +276,7 @@ async def _known(
     return SubmitAnswer(outcome="known", same_body=known.answer == "same")
 
 
-async def _if_busy(
+async def _answer_busy(
     ctx: ObjectContext, prefix: str, head: Head, order: RunOrder
 ) -> SubmitAnswer | None:
     """Return the answer for a run that is not to wait for the holder, or None if it is."""
@@ -299,19 +300,21 @@ async def _if_busy(
         return None
     _watch(ctx, prefix, head)
     if order.repeatable:
-        handed = Handed(request_id=order.run_id, run_id=holder.run_id, body_hash=order.body_hash)
-        earlier = await ctx.get(HANDED_KEY, serde=_HANDED) or []
-        ctx.set(HANDED_KEY, remember(earlier, handed), serde=_HANDED)
+        request = SteeredRequest(
+            request_id=order.run_id, run_id=holder.run_id, body_hash=order.body_hash
+        )
+        earlier = await ctx.get(STEERED_REQUESTS_KEY, serde=_STEERED_REQUESTS) or []
+        ctx.set(STEERED_REQUESTS_KEY, remember(earlier, request), serde=_STEERED_REQUESTS)
     same_body = answer.outcome == "accepted"
     return SubmitAnswer(outcome="steered", same_body=same_body, run_id=holder.run_id)
 
 
-async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> Holder:
+async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> ThreadRun:
     """Start the run's workflow, with the caller's trace."""
     service, key = service_of(order.agent, prefix), key_of(order.tenant, order.run_id)
     trace = {k: v for k, v in ctx.request().headers.items() if k == "traceparent"}
     sent = ctx.generic_send(service, RUN, _ORDER.serialize(order), key=key, headers=trace)
-    return Holder(
+    return ThreadRun(
         run_id=order.run_id,
         agent=order.agent,
         tenant=order.tenant,
@@ -321,7 +324,7 @@ async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> Holder:
     )
 
 
-def _enter(ctx: ObjectContext, prefix: str, head: Head, run: Holder, at: Time) -> Head:
+def _enter(ctx: ObjectContext, prefix: str, head: Head, run: ThreadRun, at: Time) -> Head:
     if holder := head.holder:
         _watch(ctx, prefix, head)
         if run.interrupts:
@@ -331,24 +334,24 @@ def _enter(ctx: ObjectContext, prefix: str, head: Head, run: Holder, at: Time) -
     return head
 
 
-async def _take_back(ctx: ObjectContext, prefix: str, head: Head, done: Finish) -> None:
+async def _pass_on(ctx: ObjectContext, prefix: str, head: Head, released: Release) -> None:
     open_page = head.open_page
     page = [] if open_page is None else await _pages(ctx, [open_page])
-    head, written = append(head, page, done.items)
-    head = head.pass_turn(done.at)
+    head, written = append(head, page, released.items)
+    head = head.pass_on(released.at)
     for index, messages in written.items():
         ctx.set(page_key(index), messages, serde=_PAGE)
     ctx.set(HEAD_KEY, head, serde=_HEAD)
     # Last: the next run reads what was written.
     if head.holder:
         service, key = _address(prefix, head.holder)
-        ctx.generic_send(service, GRANT, b"", key=key)
+        ctx.generic_send(service, ADMIT, b"", key=key)
         if head.queue:
             _watch(ctx, prefix, head)
 
 
 def _watch(ctx: ObjectContext, prefix: str, head: Head) -> None:
-    """Have the holder watched: if it is killed, somebody must give its turn back.
+    """Have the holder watched: if it is killed, somebody must release the thread.
 
     Restate takes it once for as long as a watch goes on, and again if that was killed, too.
     """
@@ -359,13 +362,13 @@ def _watch(ctx: ObjectContext, prefix: str, head: Head) -> None:
     ctx.generic_send(service, WATCH, watch, idempotency_key=only)
 
 
-def _cancel(ctx: ObjectContext, prefix: str, run: Holder, at: Time) -> None:
+def _cancel(ctx: ObjectContext, prefix: str, run: ThreadRun, at: Time) -> None:
     order = CancelOrder(run_id=run.run_id, invocation_id=run.invocation_id, at=at)
     service, key = _address(prefix, run)
-    ctx.generic_send(service, CANCEL_RUN, _CANCEL.serialize(order), key=key)
+    ctx.generic_send(service, CANCEL, _CANCEL_ORDER.serialize(order), key=key)
 
 
-def _address(prefix: str, run: Holder) -> tuple[str, str]:
+def _address(prefix: str, run: ThreadRun) -> tuple[str, str]:
     return service_of(run.agent, prefix), key_of(run.tenant, run.run_id)
 
 

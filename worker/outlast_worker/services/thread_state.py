@@ -16,8 +16,8 @@ _REMEMBERED = 100
 MAX_BYTES = 12 * 1024 * 1024
 
 
-class Holder(Record):
-    """A run that has the turn or waits for it."""
+class ThreadRun(Record):
+    """A run that holds the thread, or waits in line for it."""
 
     run_id: str
     agent: str
@@ -27,27 +27,27 @@ class Holder(Record):
     interrupts: bool = False
 
 
-class Join(Holder):
-    """A delayed run that gets in line."""
+class Join(ThreadRun):
+    """A delayed run that joins the line."""
 
     at: Time
 
 
-class Handed(Record):
-    """A request whose input went to a run that had the turn."""
+class SteeredRequest(Record):
+    """A request whose input went to the run that held the thread."""
 
     request_id: str
     run_id: str
     body_hash: str
 
 
-def remember(earlier: Sequence[Handed], handed: Handed) -> list[Handed]:
+def remember(earlier: Sequence[SteeredRequest], request: SteeredRequest) -> list[SteeredRequest]:
     """Keep, for a while, where a request's input went: the request may be repeated."""
-    return [*earlier, handed][-_REMEMBERED:]
+    return [*earlier, request][-_REMEMBERED:]
 
 
-class Finish(Record):
-    """A run gives the turn back, or leaves the line, with what it adds to the conversation."""
+class Release(Record):
+    """A run holds the thread no longer, or leaves the line, with what it adds to it."""
 
     run_id: str
     items: list[StoredMessage]
@@ -55,10 +55,10 @@ class Finish(Record):
 
 
 class Head(Record):
-    """The one key that counts: the turn, the line, and which pages there are."""
+    """The one key that counts: the holder, the line, and which pages there are."""
 
-    holder: Holder | None = None
-    queue: list[Holder] = Field(default_factory=list[Holder])
+    holder: ThreadRun | None = None
+    queue: list[ThreadRun] = Field(default_factory=list[ThreadRun])
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
     total_bytes: int = 0
@@ -76,17 +76,17 @@ class Head(Record):
         full = not self.page_counts or self.last_page_bytes >= PAGE_BYTES
         return None if full else len(self.page_counts) - 1
 
-    def find(self, run_id: str) -> Holder | None:
-        """Return the run if it has the turn or waits."""
+    def find(self, run_id: str) -> ThreadRun | None:
+        """Return the run if it holds the thread or waits."""
         here = [self.holder, *self.queue] if self.holder else self.queue
-        return next((holder for holder in here if holder.run_id == run_id), None)
+        return next((run for run in here if run.run_id == run_id), None)
 
-    def has_turn(self, run_id: str) -> bool:
-        """Tell whether this run has the turn."""
+    def is_held_by(self, run_id: str) -> bool:
+        """Tell whether this run holds the thread."""
         return self.holder is not None and self.holder.run_id == run_id
 
-    def enter(self, run: Holder) -> "Head":
-        """Give a run the turn, or a place in line: one that interrupts goes before the others."""
+    def enter(self, run: ThreadRun) -> "Head":
+        """Give a run the thread, or a place in line: one that interrupts goes before the others."""
         if self.holder is None:
             return self.model_copy(update={"holder": run})
         if not run.interrupts:
@@ -101,8 +101,8 @@ class Head(Record):
             update={"queue": [waiting for waiting in self.queue if waiting.run_id != run_id]}
         )
 
-    def pass_turn(self, at: Time | None) -> "Head":
-        """Give the turn to the next in line."""
+    def pass_on(self, at: Time | None) -> "Head":
+        """Give the thread to the next in line."""
         following, line = (self.queue[0], self.queue[1:]) if self.queue else (None, [])
         return self.model_copy(
             update={

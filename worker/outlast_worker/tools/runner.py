@@ -19,8 +19,8 @@ from outlast.logging import get_logger
 from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
+from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, ToolRecord
-from outlast_worker.engine.steps import PlannedCall
 
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
@@ -123,7 +123,7 @@ class ToolRunner:
             return await self._in_thread(tool, tool.fn, **arguments)
         # The task's name tells the watchdog which tool holds up the loop.
         task = asyncio.create_task(_call_async(tool, arguments), name=tool_step(tool.name))
-        task.add_done_callback(_look_at)
+        task.add_done_callback(_retrieve_exception)
         try:
             await asyncio.wait([task], timeout=tool.timeout.total_seconds())
         finally:
@@ -169,7 +169,7 @@ async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
         raise _as_exception(error) from error
 
 
-def _look_at(task: asyncio.Task[Any]) -> None:
+def _retrieve_exception(task: asyncio.Task[Any]) -> None:
     """Keep asyncio from reporting the error of a call that is not waited for any more."""
     if not task.cancelled():
         task.exception()

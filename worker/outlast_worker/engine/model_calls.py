@@ -1,0 +1,118 @@
+"""A run's model calls: each is tried again while that may help, and its answer is added."""
+
+from datetime import timedelta
+from itertools import count
+
+from outlast.contract import RunOrder
+from outlast.events import MessageCompleted
+from outlast.protocol import Engine, Time, ToolCall, Usage
+from outlast_worker.engine.inbox import Inbox
+from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
+from outlast_worker.engine.records import ModelFault, ModelRecord, Pin, StoredMessage
+from outlast_worker.engine.run_state import RunFailed, RunState
+from outlast_worker.engine.steps import Steps
+from outlast_worker.engine.tool_calls import read_arguments
+
+
+class ModelCalls:
+    """Asks the model, turn by turn."""
+
+    def __init__(self, steps: Steps, state: RunState, inbox: Inbox, order: RunOrder) -> None:
+        self._steps = steps
+        self._state = state
+        self._inbox = inbox
+        self._order = order
+        self._call_in_flight: ModelCall | None = None
+
+    async def ask(self, pin: Pin, turn: int) -> ModelRecord:
+        """Call the model until it answers, for as long as retrying may help.
+
+        Raises:
+            RunFailed: Retrying can't help, or no longer.
+        """
+        began: Time | None = None
+        malformed = 0
+        for attempt in count(1):
+            call = ModelCall(
+                turn=turn,
+                attempt=attempt,
+                pin=pin,
+                messages=[*self._state.history, *self._state.messages],
+                stream=self._order.stream,
+                malformed=malformed,
+            )
+            self._call_in_flight = call
+            asked = self._steps.begin(AskModel(call))
+            await self._inbox.wait(asked)
+            outcome = await self._steps.result_of(asked)
+            self._state.advance_clock(outcome.ended_at)
+            if isinstance(outcome, ModelRecord):
+                self._call_in_flight = None
+                self._state.change(engine=None)
+                return outcome
+            began = began or outcome.started_at
+            malformed += outcome.error.type == "model-malformed"
+            await self._wait_to_retry(call, outcome, began)
+        raise AssertionError("unreachable")
+
+    def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
+        """Add an answer to the conversation and return the tool calls it asks for."""
+        known = {tool.name for tool in pin.tools}
+        planned = [
+            PlannedCall(turn, f"{turn}.{index}", call.name, call.arguments, call.name in known)
+            for index, call in enumerate(answer.calls)
+        ]
+        shown = [
+            ToolCall(call_id=plan.call_id, name=plan.name, arguments=read_arguments(plan.arguments))
+            for plan in planned
+        ]
+        message = self._state.add_message(
+            "assistant",
+            answer.text,
+            tool_calls=shown or None,
+            agent=self._order.agent,
+            opaque=answer.opaque,
+        )
+        self._complete(turn, message, answer.usage, answer.model, answer.finish_reason)
+        return planned
+
+    async def keep_partial_answer(self) -> None:
+        """Keep what a model had said when it was broken off."""
+        call = self._call_in_flight
+        if call is None:
+            return
+        text = await self._steps.partial_answer(call.turn)
+        self._call_in_flight = None
+        if not text:
+            return
+        message = self._state.add_message("assistant", text, agent=self._order.agent)
+        # Nobody knows what a call costs that was broken off.
+        usage = Usage(model_calls=1, cost_usd=None)
+        self._complete(call.turn, message, usage, call.pin.model, "cancelled")
+
+    async def _wait_to_retry(self, call: ModelCall, fault: ModelFault, began: Time) -> None:
+        if fault.retry_after_s is None:
+            raise RunFailed(fault.error)
+        delay = timedelta(seconds=fault.retry_after_s)
+        if fault.ended_at - began + delay > timedelta(seconds=call.pin.model_retry_for_s):
+            raise RunFailed(fault.error)
+        failure = f"{fault.error.type}: {fault.error.message}"
+        next_at = fault.ended_at + delay
+        self._state.change(
+            engine=Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
+        )
+        self._state.save()
+        await self._inbox.wait(self._steps.start_timer(delay))
+
+    def _complete(
+        self, turn: int, message: StoredMessage, usage: Usage, model: str, finish_reason: str
+    ) -> None:
+        self._state.change(usage=self._state.run.usage + usage)
+        self._state.emit(
+            MessageCompleted,
+            turn=turn,
+            message=message.public(),
+            usage=usage,
+            model=model,
+            finish_reason=finish_reason,
+        )

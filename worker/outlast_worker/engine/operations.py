@@ -1,0 +1,151 @@
+"""What a run does to the world in journaled steps, as data.
+
+Each kind knows the name of its step, what is journaled of it, and what that is when the step is
+cut. A new kind is declared here and executed in `services/run_steps.py`; nothing else changes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from outlast.protocol import Time
+from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
+from outlast_worker.engine.records import (
+    ApprovalCheck,
+    ModelFault,
+    ModelOutcome,
+    Pin,
+    PinFailure,
+    PinOutcome,
+    StoredMessage,
+    ToolRecord,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One attempt at one turn's model call; `malformed` answers came before it."""
+
+    turn: int
+    attempt: int
+    pin: Pin
+    messages: Sequence[StoredMessage]
+    stream: bool
+    malformed: int = 0
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """One tool call of a turn, with the arguments as the model wrote them."""
+
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
+    known: bool
+
+
+class Operation(ABC, Generic[T]):
+    """One step. Its name follows from constants and journaled data: a replay compares it."""
+
+    record: ClassVar[Any]
+    """The type of what is journaled, `T`."""
+
+    @property
+    @abstractmethod
+    def step(self) -> str:
+        """The step's name."""
+
+    @abstractmethod
+    def cancelled(self, at: Time) -> T:
+        """Return what the step ends with when a cancellation breaks it off."""
+
+    @abstractmethod
+    def crashed(self, error: Exception, at: Time) -> T:
+        """Return what the step ends with by a fault of ours."""
+
+
+@dataclass(frozen=True)
+class PinAgent(Operation[PinOutcome]):
+    """Fix the agent's definition for this run."""
+
+    record: ClassVar[Any] = PinOutcome
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return PIN
+
+    def cancelled(self, at: Time) -> PinOutcome:
+        """Return a pin that was never made."""
+        return PinFailure.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> PinOutcome:
+        """Return what fails the run."""
+        return PinFailure.crashed(error, at)
+
+
+@dataclass(frozen=True)
+class AskModel(Operation[ModelOutcome]):
+    """Call the model once."""
+
+    call: ModelCall
+    record: ClassVar[Any] = ModelOutcome
+
+    @property
+    def step(self) -> str:
+        """The step's name: attempts of a turn share it."""
+        return model_step(self.call.turn)
+
+    def cancelled(self, at: Time) -> ModelOutcome:
+        """Return a call without an answer."""
+        return ModelFault.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> ModelOutcome:
+        """Return what fails the run."""
+        return ModelFault.crashed(error, at)
+
+
+@dataclass(frozen=True)
+class CheckApproval(Operation[ApprovalCheck]):
+    """Find out whether a person must approve a call."""
+
+    call: PlannedCall
+    record: ClassVar[Any] = ApprovalCheck
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return check_step(self.call.name)
+
+    def cancelled(self, at: Time) -> ApprovalCheck:
+        """Ask a person: nothing runs unasked, nor any more."""
+        return ApprovalCheck(needed=True, at=at)
+
+    def crashed(self, error: Exception, at: Time) -> ApprovalCheck:  # noqa: ARG002  # the log has it
+        """Ask a person: what can't be checked does not run unasked."""
+        return ApprovalCheck(needed=True, at=at)
+
+
+@dataclass(frozen=True)
+class RunTool(Operation[ToolRecord]):
+    """Run a tool call."""
+
+    call: PlannedCall
+    record: ClassVar[Any] = ToolRecord
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return tool_step(self.call.name)
+
+    def cancelled(self, at: Time) -> ToolRecord:
+        """Return a result that says that the call may have run."""
+        return ToolRecord.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> ToolRecord:
+        """Return a result that says that the call may have run."""
+        return ToolRecord.crashed(error, at)
