@@ -18,7 +18,8 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
-from outlast_worker.models.litellm import LitellmClient
+from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError, serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings
@@ -37,10 +38,7 @@ def main() -> int:
             handler.addFilter(restate.RestateLoggingFilter())
         registry = settings.load_registry()
         if arguments.command == "register":
-            allow_removed: bool = arguments.allow_removed
-            asyncio.run(
-                register(settings, registry, arguments.timeout, allow_removed=allow_removed)
-            )
+            asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
         else:
             uvloop.run(_serve(make_dependencies(settings, registry)))
     except (DefinitionError, InvalidSettings, ListenError, RegistrationError) as error:
@@ -55,10 +53,11 @@ async def _serve(dependencies: Dependencies) -> None:
 
 def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependencies:
     """Make the process's long-lived dependencies."""
+    timeout_s = settings.model_timeout_s
     return Dependencies(
         settings=settings,
         registry=registry,
-        model=LitellmClient(settings.providers, settings.model_timeout_s),
+        model=FailoverClient([LitellmApi(timeout_s)], settings.providers, timeout_s),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
         live=LiveHub(settings.live_interval_s, _relay(settings)),
@@ -85,11 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     registering.add_argument(
         "--timeout", type=float, default=60, help="how long to wait for both sides, in seconds"
-    )
-    registering.add_argument(
-        "--allow-removed",
-        action="store_true",
-        help="warn, instead of refusing, when an agent is gone whose runs have not ended",
     )
     return parser
 

@@ -22,7 +22,6 @@ from outlast_worker.asgi import Receive, Scope, Send, answer, ending_after_input
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.live.http import LiveStreams
-from outlast_worker.models.litellm import load_litellm
 from outlast_worker.services.run import build_services
 from outlast_worker.watchdog import LoopWatchdog
 
@@ -98,8 +97,8 @@ class WorkerApp:
         loading.add_done_callback(self._background.discard)
 
     async def _load_models(self) -> None:
-        """Load litellm beside the first requests, not before them."""
-        await asyncio.to_thread(load_litellm)
+        """Load the model client beside the first requests, not before them."""
+        await self._dependencies.model.load()
         _logger.info("models_loaded")
 
 

@@ -1,36 +1,29 @@
 """What a failed model call means: who must act, and whether trying again can help.
 
-litellm renames and remaps providers' errors (a 529 becomes a 500, its own bugs become an
-APIConnectionError), so the provider's own answer, further down the chain of exceptions, counts
-before litellm's type. What is not known here is not retried.
+A client tells what it saw, as `Symptoms`, whatever library it is made of. What is not known here
+is not retried.
 """
 
-import json
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from socket import gaierror
-from typing import Any, cast
+from typing import Literal
 
 from outlast.protocol import RunError, RunErrorType
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.chat_format import provider_of
 
 MALFORMED_ATTEMPTS = 3
 _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
 _MAX_RETRY_AFTER_S = 24 * 3600.0
 
-_RETRYABLE = frozenset({408, 409, 425})
-_TIMEOUTS = frozenset({"Timeout", "APITimeoutError", "ReadTimeout", "ConnectTimeout"})
-_GARBLED = frozenset({"tool_use_failed"})
-_TRANSPORT_MODULES = frozenset(
-    {"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "ssl"}
-)
-_PREFIXES = re.compile(r"^(?:litellm\.)?(?:\w+Error: |\w+(?:Exception|Error) - )+")
-_UNREADABLE = re.compile(r"Empty or invalid response|not a list|Invalid response object")
+_PASSING = frozenset({408, 409, 425})
+_MALFORMED_CODES = frozenset({"tool_use_failed"})
 _NO_KEY = re.compile(
     r"Missing credentials|Missing \w+ API [Kk]ey|api_key client option must be set"
 )
@@ -38,144 +31,140 @@ _NO_QUOTA = re.compile(r"exceeded your current quota|check your plan and billing
 _TOO_LONG = re.compile(r"Request too large|maximum context length|prompt is too long")
 _FILTERED = re.compile(r"content_filter|content management policy|content_policy")
 
+Sign = Literal[
+    "timeout",
+    "disconnected",
+    "key-missing",
+    "key-refused",
+    "too-long",
+    "filtered",
+    "malformed",
+    "client-bug",
+]
+"""What a client knows by itself, without the provider's words."""
+
 
 @dataclass(frozen=True)
-class Fault:
-    """A failed call. `key_bound`: another API key may do better."""
+class Symptoms:
+    """What a client saw of a call that failed.
+
+    Attributes:
+        text: In the provider's words, whole: it may hold secrets, which are masked later.
+        sign: What the client itself knows of it.
+        status: Of the provider's answer, if there was one.
+        code: The provider's name for the error.
+        retry_after_s: When the provider wants to be asked again.
+        exception: The name of what was raised, told where nothing else explains it.
+    """
+
+    text: str
+    sign: Sign | None = None
+    status: int | None = None
+    code: str = ""
+    retry_after_s: float | None = None
+    exception: str = ""
+
+
+class CallFailed(Exception):
+    """An attempt gave no answer."""
+
+    def __init__(self, symptoms: Symptoms) -> None:
+        super().__init__(symptoms.text)
+        self.symptoms = symptoms
+
+    @classmethod
+    def malformed(cls, text: str) -> "CallFailed":
+        """Make the failure of an answer that is not whole, or can't be read."""
+        return cls(Symptoms(text, "malformed"))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is to be told of a failed call, and done. `key_bound`: another key may do better."""
 
     error: RunError
     retry_after_s: float | None
     key_bound: bool = False
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What an exception and its causes tell."""
-
-    text: str
-    status: int | None
-    code: str
-    names: frozenset[str]
-    retry_after_s: float | None
-
-
-def classify(error: BaseException, attempt: int, malformed_before: int = 0) -> Fault:
-    """Say what an exception from litellm means.
-
-    Args:
-        error: As it was raised.
-        attempt: Counted from 1, for the delay before the next one.
-        malformed_before: How many of the answers before this one could not be read.
-    """
-    chain = list(_chain(error))
-    seen = _Seen(
-        text=_detail(chain[0]),
-        status=_status(chain),
-        code=next((code for link in chain if (code := _code(link))), ""),
-        names=frozenset(type(link).__name__ for link in chain),
-        retry_after_s=next(
-            (after for link in chain if (after := _retry_after_s(link)) is not None), None
-        ),
-    )
-    if any(isinstance(link, TimeoutError) for link in chain) or seen.names & _TIMEOUTS:
-        return _unavailable("The model did not answer in time.", seen, attempt)
-    if _is_broken_line(chain):
-        return _unavailable(seen.text, seen, attempt)
-    if (final := _final_fault(seen)) is not None:
+def diagnose(symptoms: Symptoms, call: ModelCall) -> Diagnosis:
+    """Say what a failed call means, and what is to be done."""
+    text, status, attempt = symptoms.text, symptoms.status or 0, call.attempt
+    if symptoms.sign == "timeout":
+        return _passing("The model did not answer in time.", symptoms, attempt)
+    if symptoms.sign == "disconnected":
+        return _passing(text, symptoms, attempt)
+    if (final := _final_diagnosis(symptoms, call.pin.model)) is not None:
         return final
-    if _is_unreadable(chain) or seen.code in _GARBLED:
-        return malformed(seen.text, malformed_before)
-    if seen.status == 429:
-        return replace(_unavailable(seen.text, seen, attempt), key_bound=True)
-    # litellm gives its own bugs a 500 too: without an answer, only a broken line is retried.
-    answered = "APIConnectionError" not in seen.names or any(_is_transport(link) for link in chain)
-    if answered and (seen.status in _RETRYABLE or (seen.status or 0) >= 500):
-        return _unavailable(seen.text, seen, attempt)
-    if seen.status is not None and 400 <= seen.status < 500:
-        return _final("model-rejected", seen.text)
-    return _final("internal", f"{type(error).__name__}: {seen.text}")
+    if symptoms.sign == "malformed" or symptoms.code in _MALFORMED_CODES:
+        return _malformed(text, call.malformed)
+    if status == 429:
+        return replace(_passing(text, symptoms, attempt), key_bound=True)
+    if symptoms.sign != "client-bug" and (status in _PASSING or status >= 500):
+        return _passing(text, symptoms, attempt)
+    if 400 <= status < 500:
+        return _final("model-rejected", text)
+    return _final("internal", f"{symptoms.exception}: {text}")
 
 
-def _final_fault(seen: _Seen) -> Fault | None:
-    """Return the fault that no second try can mend, if it is one."""
-    if (
-        _NO_KEY.search(seen.text)
-        or seen.status in (401, 403)
-        or "AuthenticationError" in seen.names
-    ):
-        return _final("model-auth", seen.text, key_bound=True)
-    if seen.code == "insufficient_quota" or _NO_QUOTA.search(seen.text):
-        return _final("model-unavailable", seen.text, key_bound=True)
-    too_long = "ContextWindowExceededError" in seen.names or seen.status == 413
-    if too_long or _TOO_LONG.search(seen.text):
-        return _final("context-too-long", seen.text)
-    filtered = "ContentPolicyViolationError" in seen.names
-    if filtered or (seen.status == 400 and _FILTERED.search(f"{seen.code} {seen.text}")):
-        return _final("content-policy", seen.text)
-    if seen.status == 404:
-        return _final("model-not-found", seen.text)
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read `retry-after-ms` and `retry-after` (seconds or a date)."""
+    after = headers.get("retry-after")
+    if (delay_ms := _number(headers.get("retry-after-ms"))) is not None:
+        return delay_ms / 1000
+    delay_s = _number(after)
+    return _seconds_until(after) if delay_s is None and after else delay_s
+
+
+def _final_diagnosis(symptoms: Symptoms, model: str) -> Diagnosis | None:
+    """Return what no second try can mend, if it is that."""
+    text, status, sign = symptoms.text, symptoms.status, symptoms.sign
+    if sign == "key-missing":
+        return _final("model-auth", text)
+    if sign == "key-refused" or status in (401, 403) or _NO_KEY.search(text):
+        return _final("model-auth", _refused_key(model), key_bound=True)
+    if symptoms.code == "insufficient_quota" or _NO_QUOTA.search(text):
+        return _final("model-unavailable", text, key_bound=True)
+    if sign == "too-long" or status == 413 or _TOO_LONG.search(text):
+        return _final("context-too-long", text)
+    if sign == "filtered" or (status == 400 and _FILTERED.search(f"{symptoms.code} {text}")):
+        return _final("content-policy", text)
+    if status == 404:
+        return _final("model-not-found", text)
     return None
 
 
-def malformed(text: str, before: int) -> Fault:
-    """Return the fault of an answer that can't be read: tried again, but not for ever."""
+def _refused_key(model: str) -> str:
+    """Return our own words: a provider's may quote the key."""
+    provider = provider_of(model)
+    return (
+        f"The provider {provider} refused the API key for {model}. Check "
+        f"{provider.upper()}_API_KEY, or the keys of {provider!r} in WORKER_PROVIDERS, for the "
+        "worker, and restart it."
+    )
+
+
+def _malformed(text: str, before: int) -> Diagnosis:
+    """Return what an answer means that can't be read: tried again, but not for ever."""
     attempt = before + 1
     retry = attempt < MALFORMED_ATTEMPTS
     error = RunError(type="model-malformed", message=text, retryable=True)
-    return Fault(error, _delay_s(attempt) if retry else None)
+    return Diagnosis(error, _delay_s(attempt) if retry else None)
 
 
-def _unavailable(text: str, seen: _Seen, attempt: int) -> Fault:
-    delay = _delay_s(attempt) if seen.retry_after_s is None else seen.retry_after_s
-    return Fault(RunError(type="model-unavailable", message=text, retryable=True), delay)
+def _passing(text: str, symptoms: Symptoms, attempt: int) -> Diagnosis:
+    given = symptoms.retry_after_s
+    error = RunError(type="model-unavailable", message=text, retryable=True)
+    return Diagnosis(error, _delay_s(attempt) if given is None else given)
 
 
-def _final(kind: RunErrorType, text: str, *, key_bound: bool = False) -> Fault:
-    return Fault(RunError(type=kind, message=text, retryable=False), None, key_bound)
+def _final(kind: RunErrorType, text: str, *, key_bound: bool = False) -> Diagnosis:
+    return Diagnosis(RunError(type=kind, message=text, retryable=False), None, key_bound)
 
 
 def _delay_s(attempt: int) -> float:
     delay = min(_FIRST_DELAY_S * 2 ** (attempt - 1), _MAX_DELAY_S)
     return round(delay * random.uniform(0.8, 1.2), 3)  # noqa: S311  # jitter, not a secret
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Go through an exception and all that it came from, litellm's wrappers included."""
-    seen: set[int] = set()
-    queue: list[BaseException | None] = [getattr(error, "original_exception", None), error]
-    while queue:
-        link = queue.pop(0)
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        queue += [getattr(link, "original_exception", None), link.__cause__, link.__context__]
-
-
-def _status(chain: Sequence[BaseException]) -> int | None:
-    """Return the provider's own status if there was an answer, else what litellm made of it."""
-    for link in chain:
-        if type(link).__name__ == "HTTPStatusError":
-            answer: Any = getattr(link, "response", None)
-            return int(answer.status_code)
-    for link in chain:
-        status = getattr(link, "status_code", None)
-        if isinstance(status, int):
-            return status
-    return None
-
-
-def _retry_after_s(error: BaseException) -> float | None:
-    """Read `retry-after-ms` and `retry-after` (seconds or a date)."""
-    kept: Any = getattr(error, "litellm_response_headers", None)
-    headers: Mapping[str, str] = (
-        kept or getattr(getattr(error, "response", None), "headers", None) or {}
-    )
-    milliseconds, after = headers.get("retry-after-ms"), headers.get("retry-after")
-    if (delay_s := _number(milliseconds)) is not None:
-        return delay_s / 1000
-    delay_s = _number(after)
-    return _seconds_until(after) if delay_s is None and after else delay_s
 
 
 def _number(text: str | None) -> float | None:
@@ -195,34 +184,3 @@ def _seconds_until(date: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return min(max(0.0, delay_s), _MAX_RETRY_AFTER_S)
-
-
-def _is_unreadable(chain: Sequence[BaseException]) -> bool:
-    """Tell whether there was an answer, and it was no JSON or no model's answer."""
-    if any(isinstance(link, json.JSONDecodeError) for link in chain):
-        return not any(type(link).__name__ == "HTTPStatusError" for link in chain)
-    return _UNREADABLE.search(" ".join(str(link) for link in chain)) is not None
-
-
-def _is_broken_line(chain: Sequence[BaseException]) -> bool:
-    """Tell whether there was no answer; litellm takes a 403 in a port's number for a status."""
-    answered = any(type(link).__name__ == "HTTPStatusError" for link in chain)
-    return not answered and any(isinstance(link, ConnectionError | gaierror) for link in chain)
-
-
-def _is_transport(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return True
-    return type(error).__module__.partition(".")[0] in _TRANSPORT_MODULES
-
-
-def _code(error: BaseException) -> str:
-    body: Any = getattr(error, "body", None)
-    in_body = cast("dict[str, Any]", body).get("code") if isinstance(body, dict) else None
-    return str(in_body or getattr(error, "code", None) or "")
-
-
-def _detail(error: BaseException) -> str:
-    """Return the error's text without litellm's stack of prefixes, whole: it may hold secrets."""
-    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    return _PREFIXES.sub("", text).split("\nTraceback (most recent call last)")[0]

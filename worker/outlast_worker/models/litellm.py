@@ -1,36 +1,23 @@
-"""Models through litellm: the only module that imports it.
+"""Providers through litellm: the only module that imports it.
 
 litellm takes seconds to import, so it is loaded in the background once the worker serves. It
-never retries here (Restate does, durably), and what it returns becomes a record of our own.
+never retries here (Restate does, durably), and what it returns becomes an answer of our own.
 """
 
 import asyncio
 import functools
-import json
 import os
-import random
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any, cast
 
-from outlast.logging import get_logger
-from outlast.protocol import RunError, Time, Usage
+from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.engine.records import (
-    ModelFault,
-    ModelOutcome,
-    ModelRecord,
-    Opaque,
-    RequestedCall,
-)
 from outlast_worker.live.hub import LiveAnswer
+from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.chat_format import provider_of, wire_messages, wire_tools
-from outlast_worker.models.faults import Fault, classify, malformed
-from outlast_worker.settings import Provider, ProviderKey
-from outlast_worker.text import repair_surrogates
-
-_logger = get_logger()
+from outlast_worker.models.faults import CallFailed, Symptoms
+from outlast_worker.models.keys import Access
+from outlast_worker.models.litellm_errors import symptoms_of
 
 # What only the provider understands, by litellm's names.
 _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fields")
@@ -38,17 +25,6 @@ _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fie
 _UNVERIFIABLE_STREAMS = ("gemini", "vertex_ai", "vertex_ai_beta")
 # litellm drops streamed calls without an id, which some servers don't give.
 _NO_ID = "no id"
-# After these the last call may be cut short, so none of them counts.
-_CUT_SHORT = ("length", "content_filter")
-
-
-_SHOWN_CHARS = 500
-_SECRET = re.compile(r"_(KEY|TOKEN|SECRET|PASSWORD)$")
-_SHORTEST_SECRET = 8
-
-
-class MalformedAnswer(Exception):
-    """The provider's answer is not whole, or can't be read."""
 
 
 @functools.cache
@@ -62,122 +38,83 @@ def load_litellm() -> Any:
     return litellm
 
 
-class LitellmClient:
-    """The `ModelClient` for every provider that litellm knows."""
+class LitellmApi:
+    """The `ProviderApi` for every provider that litellm knows."""
 
-    def __init__(self, providers: Mapping[str, Provider], timeout_s: float) -> None:
-        self._providers = providers
+    def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
 
-    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
-        """Call the model once, with each of the provider's keys if need be."""
-        started_at = datetime.now(UTC)
+    def serves(self, provider: str) -> bool:  # noqa: ARG002  # the protocol's
+        """Serve all that nobody else does."""
+        return True
+
+    async def load(self) -> None:
+        """Import litellm on a thread, once."""
         if not load_litellm.cache_info().currsize:
             await asyncio.to_thread(load_litellm)
-        litellm = load_litellm()
-        provider = self._providers.get(provider_of(call.pin.model), Provider())
-        if missing := _missing_variables(litellm, call.pin.model, provider):
-            return _no_key(call.pin.model, missing, started_at)
-        faults: list[Fault] = []
-        # One time for all keys: no step may take longer than Restate waits for it.
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        for key in _in_random_order(provider.keys) or [None]:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._attempt(litellm, call, provider, key, started_at, preview)
-            except MalformedAnswer as error:
-                faults.append(malformed(str(error), call.malformed))
-            except Exception as error:  # noqa: BLE001  # litellm raises bare ValueErrors too; all are classified
-                faults.append(classify(error, call.attempt, call.malformed))
-            self._log(call, faults[-1], key)
-            if not faults[-1].key_bound:
-                break
-        return self._fault(call, faults, started_at)
 
-    async def _attempt(
-        self,
-        litellm: Any,
-        call: ModelCall,
-        provider: Provider,
-        key: ProviderKey | None,
-        started_at: Time,
-        preview: Callable[[], LiveAnswer],
-    ) -> ModelRecord:
-        options: dict[str, Any] = {**call.pin.model_options}
-        if call.pin.tools:
-            options["tools"] = wire_tools(call.pin)
-        stream = call.stream and provider_of(call.pin.model) not in _UNVERIFIABLE_STREAMS
-        if stream:
-            options |= {"stream": True, "stream_options": {"include_usage": True}}
-        if provider.base_url:
-            # Servers of one's own often take no key, but litellm insists on some text.
-            options |= {"api_base": provider.base_url, "api_key": "none"}
-        if key:
-            options["api_key"] = key.key.get_secret_value()
-        if provider.headers:
-            headers = provider.headers.items()
-            options["extra_headers"] = {name: value.get_secret_value() for name, value in headers}
+    async def ask(
+        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
+    ) -> Answer:
+        """Ask the provider once.
+
+        Raises:
+            CallFailed: With what litellm made of it.
+        """
+        try:
+            await self.load()
+            return await self._ask(load_litellm(), call, access, preview)
+        except CallFailed:
+            raise
+        except Exception as error:  # litellm raises bare ValueErrors too; all are read
+            raise CallFailed(symptoms_of(error)) from error
+
+    async def _ask(
+        self, litellm: Any, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
+    ) -> Answer:
+        model = call.pin.model
+        if missing := _missing_variables(litellm, model, access):
+            text = (
+                f"There is no API key for {model}. Set {' or '.join(missing)}, or keys in "
+                "WORKER_PROVIDERS, for the worker, and restart it."
+            )
+            raise CallFailed(Symptoms(text, "key-missing"))
+        stream = call.stream and provider_of(model) not in _UNVERIFIABLE_STREAMS
         shown = preview() if stream else None
         response = await litellm.acompletion(
-            model=call.pin.model,
+            model=model,
             messages=wire_messages(call.pin, call.messages),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,
-            **options,
+            **_options(call, access, stream=stream),
         )
         if shown:
             response = await _collect(litellm, response, shown)
-        return _record(litellm, call, response, started_at)
+        return _answer(litellm, model, response)
 
-    def _fault(self, call: ModelCall, faults: Sequence[Fault], started_at: Time) -> ModelFault:
-        # With one key at its limit and another one refused, waiting still helps.
-        fault = next((fault for fault in faults if fault.retry_after_s is not None), faults[-1])
-        error = fault.error
-        if error.type == "model-auth":
-            error = _auth_error(call.pin.model)
-        return ModelFault(
-            error=error.model_copy(update={"message": self._shown(error.message)}),
-            retry_after_s=fault.retry_after_s,
-            started_at=started_at,
-            ended_at=datetime.now(UTC),
-        )
 
-    def _shown(self, text: str) -> str:
-        """Return what clients may see of what a provider says: it may quote keys."""
-        text = _mended(text)
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text[:_SHOWN_CHARS]
-
-    def _secrets(self) -> set[str]:
-        found: set[str] = set()
-        for provider in self._providers.values():
-            found |= {key.key.get_secret_value() for key in provider.keys}
-            for header in provider.headers.values():
-                value = header.get_secret_value()
-                found |= {value, *_guessed(value.split()[-1:])}  # `Bearer …`
-        found |= _guessed(value for name, value in os.environ.items() if _SECRET.search(name))
-        return found - {""}
-
-    def _log(self, call: ModelCall, fault: Fault, key: ProviderKey | None) -> None:
-        _logger.warning(
-            "model_call_failed",
-            model=call.pin.model,
-            turn=call.turn,
-            attempt=call.attempt,
-            key=key.name if key else None,
-            error=fault.error.type,
-            retry_after_s=fault.retry_after_s,
-        )
+def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {**call.pin.model_options}
+    if call.pin.tools:
+        options["tools"] = wire_tools(call.pin)
+    if stream:
+        options |= {"stream": True, "stream_options": {"include_usage": True}}
+    if access.base_url:
+        options["api_base"] = access.base_url
+    if access.api_key:
+        options["api_key"] = access.api_key
+    if access.headers:
+        options["extra_headers"] = dict(access.headers)
+    return options
 
 
 async def _collect(litellm: Any, stream: Any, shown: LiveAnswer) -> Any:
     """Read a stream to its end, show it as it comes, and build the whole answer of it.
 
     Raises:
-        MalformedAnswer: It ended without the provider's final event. litellm itself then claims
-            that the model stopped.
+        CallFailed: It ended without the provider's final event. litellm itself then claims that
+            the model stopped.
     """
     chunks: list[Any] = []
     try:
@@ -189,7 +126,7 @@ async def _collect(litellm: Any, stream: Any, shown: LiveAnswer) -> Any:
     finally:
         shown.end()
     if not stream.received_finish_reason:
-        raise MalformedAnswer("The model's stream broke off before its end.")
+        raise CallFailed.malformed("The model's stream broke off before its end.")
     for choice in (choice for chunk in chunks for choice in chunk.choices):
         pieces: list[Any] = choice.delta.tool_calls or []
         for piece in pieces:
@@ -198,63 +135,37 @@ async def _collect(litellm: Any, stream: Any, shown: LiveAnswer) -> Any:
     return litellm.stream_chunk_builder(chunks)
 
 
-def _record(litellm: Any, call: ModelCall, response: Any, started_at: Time) -> ModelRecord:
-    """Make our own record of an answer.
+def _answer(litellm: Any, model: str, response: Any) -> Answer:
+    """Take over a whole answer.
 
     Raises:
-        MalformedAnswer: It has no choice or no finish reason, or its tool calls are cut.
+        CallFailed: It has no choice.
     """
     if not response or not response.choices:
-        raise MalformedAnswer("The model's answer has no choice.")
+        raise CallFailed.malformed("The model's answer has no choice.")
     choice = response.choices[0]
-    text = _mended(choice.message.content or "")
-    finish_reason = _mended(str(choice.finish_reason or ""))
-    if not finish_reason:
-        raise MalformedAnswer("The model's answer has no finish reason.")
-    raw_calls: list[Any] = list(choice.message.tool_calls or [])
-    calls = [
-        RequestedCall(
-            name=_mended(raw.function.name or ""), arguments=_mended(raw.function.arguments or "")
-        )
-        for raw in raw_calls
-    ]
-    if finish_reason == "tool_calls" and not (calls or text):
-        raise MalformedAnswer("The model's answer asks for tools and names none.")
-    if finish_reason in _CUT_SHORT:
-        raw_calls, calls = [], []
-    elif finish_reason == "stop" and not all(_is_json(requested.arguments) for requested in calls):
-        raise MalformedAnswer("The model's answer breaks off in a tool call's arguments.")
-    return ModelRecord(
-        text=text,
-        calls=calls,
-        finish_reason=finish_reason,
-        usage=_usage(litellm, call.pin.model, response),
-        model=_mended(str(response.model or call.pin.model)),
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-        opaque=_opaque(call.pin.model, choice.message, raw_calls),
+    message = choice.message
+    said = message.model_dump(exclude_none=True)
+    raw_calls: list[Any] = message.tool_calls or []
+    return Answer(
+        text=message.content or "",
+        calls=[_call(raw) for raw in raw_calls],
+        finish_reason=str(choice.finish_reason or ""),
+        model=str(response.model or ""),
+        usage=_usage(litellm, model, response),
+        fields={name: kept for name in _OPAQUE_FIELDS if (kept := _filled(said.get(name)))},
     )
 
 
-def _opaque(model: str, message: Any, raw_calls: Iterable[Any]) -> Opaque | None:
-    """Keep what must go back to the provider: reasoning, signatures, its own call ids."""
-    said = _mended(message.model_dump(exclude_none=True))
-    fields = {name: kept for name in _OPAQUE_FIELDS if (kept := _filled(said.get(name)))}
-    calls: list[dict[str, Any]] = [
-        _mended(call.model_dump(exclude_none=True)) for call in raw_calls
-    ]
-    if not fields and not calls:
-        return None
-    return Opaque(
-        provider=provider_of(model),
-        fields=fields,
-        call_ids=[None if call.get("id") == _NO_ID else call.get("id") for call in calls],
-        call_fields=[
-            {"provider_specific_fields": kept}
-            if (kept := _filled(call.get("provider_specific_fields")))
-            else {}
-            for call in calls
-        ],
+def _call(raw: Any) -> AnsweredCall:
+    said = raw.model_dump(exclude_none=True)
+    call_id = said.get("id")
+    kept = _filled(said.get("provider_specific_fields"))
+    return AnsweredCall(
+        name=raw.function.name or "",
+        arguments=raw.function.arguments or "",
+        call_id=None if call_id == _NO_ID else call_id,
+        fields={"provider_specific_fields": kept} if kept else {},
     )
 
 
@@ -264,20 +175,6 @@ def _filled(value: Any) -> Any:
         items = cast("dict[str, Any]", value).items()
         return {name: item for name, item in items if item is not None}
     return value
-
-
-def _mended(value: Any) -> Any:
-    """Mend all texts in a value."""
-    match value:
-        case str():
-            return repair_surrogates(value)
-        case dict():
-            items = cast("dict[str, Any]", value).items()
-            return {_mended(name): _mended(item) for name, item in items}
-        case list():
-            return [_mended(item) for item in cast("list[Any]", value)]
-        case _:
-            return value
 
 
 def _usage(litellm: Any, model: str, response: Any) -> Usage:
@@ -303,54 +200,9 @@ def _cost_usd(litellm: Any, model: str, response: Any) -> float | None:
         return None
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text or "{}")
-    except ValueError:
-        return False
-    return True
-
-
-def _in_random_order(keys: Sequence[ProviderKey]) -> list[ProviderKey]:
-    """Shuffle keys so that the heavier ones tend to come first."""
-    # An exponential variate with the weight as its rate: the smallest is drawn by weight.
-    return sorted(keys, key=lambda key: random.expovariate(key.weight))
-
-
-def _missing_variables(litellm: Any, model: str, provider: Provider) -> list[str]:
+def _missing_variables(litellm: Any, model: str, access: Access) -> list[str]:
     """Return the environment variables that would have to be set to call this model."""
-    if provider.keys or provider.base_url:
+    if access.api_key:
         return []
     found = litellm.validate_environment(model)
     return [] if found["keys_in_environment"] else list(found["missing_keys"])
-
-
-def _guessed(values: Iterable[str]) -> set[str]:
-    """Return what may be a secret; a short word may be anything."""
-    return {value for value in values if len(value) >= _SHORTEST_SECRET}
-
-
-def _no_key(model: str, missing: Sequence[str], started_at: Time) -> ModelFault:
-    return ModelFault(
-        error=RunError(
-            type="model-auth",
-            message=f"There is no API key for {model}. Set {' or '.join(missing)}, or keys in "
-            "WORKER_PROVIDERS, for the worker, and restart it.",
-            retryable=False,
-        ),
-        retry_after_s=None,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-    )
-
-
-def _auth_error(model: str) -> RunError:
-    """Return our own words: a provider's may quote the key."""
-    provider = provider_of(model)
-    return RunError(
-        type="model-auth",
-        message=f"The provider {provider} refused the API key for {model}. Check "
-        f"{provider.upper()}_API_KEY, or the keys of {provider!r} in WORKER_PROVIDERS, for the "
-        "worker, and restart it.",
-        retryable=False,
-    )

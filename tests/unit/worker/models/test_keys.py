@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from fakes import Single, attempts, fault, text
 from outlast_local.demo_model.openai_wire import error
 from outlast_worker.engine.records import ModelRecord
-from outlast_worker.models.litellm import _in_random_order
-from outlast_worker.settings import Provider, ProviderKey
-from unit.worker.asking import Asker
+from outlast_worker.models.keys import accesses
+from outlast_worker.settings import Provider
+from unit.worker.models.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -145,11 +145,9 @@ async def test_a_working_key_is_not_logged(ask: Asker) -> None:
 
 def test_weights() -> None:
     """A key that weighs three times as much comes first three times as often."""
-    keys = [
-        ProviderKey.model_validate({"name": name, "key": "k", "weight": weight})
-        for name, weight in (("heavy", 3), ("light", 1))
-    ]
+    keys = [{"name": "heavy", "key": "k", "weight": 3}, {"name": "light", "key": "k"}]
+    provider = Provider.model_validate({"keys": keys})
     random.seed(7)
-    first = Counter(_in_random_order(keys)[0].name for _ in range(4000))
-    assert 0.72 < first["heavy"] / 4000 < 0.78
-    assert len(_in_random_order(keys)) == 2
+    drawn = [[access.key_name for access in accesses(provider)] for _ in range(4000)]
+    assert {frozenset(order) for order in drawn} == {frozenset({"heavy", "light"})}
+    assert 0.72 < Counter(first for first, _ in drawn)["heavy"] / 4000 < 0.78

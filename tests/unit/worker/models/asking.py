@@ -16,7 +16,8 @@ from outlast_worker.engine.records import (
     StoredMessage,
 )
 from outlast_worker.live.hub import LiveHub
-from outlast_worker.models.litellm import LitellmClient
+from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.settings import Provider
 
 _KEYS = itertools.count(1)
@@ -55,7 +56,9 @@ class Asker:
         if step is not None:
             self.server.script(self.key, [step])
         provider = Provider(base_url=self.server.url) if provider is None else provider
-        client = LitellmClient({model.partition("/")[0]: provider}, timeout_s)
+        client = FailoverClient(
+            [LitellmApi(timeout_s)], {model.partition("/")[0]: provider}, timeout_s
+        )
         pin = Pin(
             at=NOON,
             digest="",

@@ -6,7 +6,7 @@ import pytest
 
 from fakes import ScriptedModel
 from outlast_worker.models.litellm import load_litellm
-from unit.worker.asking import Asker
+from unit.worker.models.asking import Asker
 
 _PROVIDER_VARIABLES = (
     "OPENAI_API_KEY",

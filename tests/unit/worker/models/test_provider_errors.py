@@ -13,13 +13,13 @@ from outlast_local.demo_model.openai_wire import error, event
 from outlast_worker.engine.records import ModelFault
 from outlast_worker.models.faults import MALFORMED_ATTEMPTS
 from outlast_worker.settings import Provider
-from unit.worker.asking import Asker
+from unit.worker.models.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
 RECORDED: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures" / "provider-errors.json").read_text()
+    (Path(__file__).parents[3] / "fixtures" / "provider-errors.json").read_text()
 )
 MEANINGS = {
     "openai_429_rate_limit": "model-unavailable",

@@ -1,0 +1,129 @@
+"""What every `ProviderApi` gets from the client: it is chosen, timed, and its faults are told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from fakes.steps import pin
+from outlast.protocol import Usage
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
+from outlast_worker.live.hub import LiveAnswer
+from outlast_worker.models.answers import Answer
+from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.faults import CallFailed, Symptoms
+from outlast_worker.models.keys import Access
+from outlast_worker.settings import Provider
+
+HELLO = Answer("Hi.", [], "stop", "x", Usage(model_calls=1))
+TWO_KEYS = Provider.model_validate(
+    {"keys": [{"name": "a", "key": "secret-a"}, {"name": "b", "key": "secret-b"}]}
+)
+
+
+async def answer(_: Access) -> Answer:
+    return HELLO
+
+
+@dataclass
+class Api:
+    """A `ProviderApi` of its own."""
+
+    provider: str | None = None
+    answer: Callable[[Access], Awaitable[Answer]] = answer
+    asked: list[Access] = field(default_factory=list[Access])
+    loaded: bool = False
+
+    def serves(self, provider: str) -> bool:
+        return self.provider in (None, provider)
+
+    async def load(self) -> None:
+        self.loaded = True
+
+    async def ask(
+        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
+    ) -> Answer:
+        self.asked.append(access)
+        return await self.answer(access)
+
+
+def no_preview() -> LiveAnswer:
+    raise AssertionError("nothing is streamed here")
+
+
+async def complete(
+    *apis: Api, provider: Provider | None = None, timeout_s: float = 20
+) -> ModelOutcome:
+    call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+    providers = {"openai": provider or Provider()}
+    return await FailoverClient(apis, providers, timeout_s).complete(call, no_preview)
+
+
+async def test_the_first_that_serves() -> None:
+    """A provider is called by the first API that serves it, and by no other."""
+    elsewhere, own, general = Api("anthropic"), Api("openai"), Api()
+    outcome = await complete(elsewhere, own, general)
+    assert isinstance(outcome, ModelRecord)
+    assert (len(elsewhere.asked), len(own.asked), len(general.asked)) == (0, 1, 0)
+
+
+async def test_all_are_loaded() -> None:
+    """Whatever takes long is got ready before the first call."""
+    apis = Api("openai"), Api()
+    await FailoverClient(apis, {}, 1).load()
+    assert all(api.loaded for api in apis)
+
+
+async def test_one_deadline_for_all_keys() -> None:
+    """The second key has the time that the first one left, not a time of its own."""
+
+    async def limited_then_silent(_: Access) -> Answer:
+        if len(api.asked) == 1:
+            await asyncio.sleep(0.8)
+            raise CallFailed(Symptoms("slow down", status=429, retry_after_s=5))
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    api = Api(answer=limited_then_silent)
+    begun = asyncio.get_running_loop().time()
+    outcome = await complete(api, provider=TWO_KEYS, timeout_s=1)
+    assert asyncio.get_running_loop().time() - begun < 1.7
+    assert isinstance(outcome, ModelFault)
+    assert outcome.error.type == "model-unavailable"
+    assert [access.key_name for access in api.asked] in (["a", "b"], ["b", "a"])
+
+
+async def test_a_malformed_answer() -> None:
+    """An answer that is not whole is a fault, and no other key is tried for it."""
+
+    async def cut(_: Access) -> Answer:
+        return Answer("Hi", [], "", "x", Usage(model_calls=1))
+
+    api = Api(answer=cut)
+    outcome = await complete(api, provider=TWO_KEYS)
+    assert isinstance(outcome, ModelFault)
+    assert outcome.error.type == "model-malformed"
+    assert len(api.asked) == 1
+
+
+async def test_what_an_api_says_is_masked() -> None:
+    """No API has to think of secrets: what it tells is shown without them."""
+
+    async def quote(access: Access) -> Answer:
+        raise CallFailed(Symptoms(f"{access.api_key} is wrong", status=400))
+
+    outcome = await complete(Api(answer=quote), provider=TWO_KEYS)
+    assert isinstance(outcome, ModelFault)
+    assert outcome.error.message == "*** is wrong"
+
+
+async def test_a_bug_of_an_api() -> None:
+    """What an API does not classify is not taken for the provider's fault."""
+
+    async def stumble(_: Access) -> Answer:
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError):
+        await complete(Api(answer=stumble))

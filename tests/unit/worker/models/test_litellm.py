@@ -1,0 +1,94 @@
+"""What is litellm's own: formats of other providers, prices, its slow import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fakes import fault, raw, text
+from outlast_worker.engine.records import ModelFault, ModelRecord
+from outlast_worker.settings import Provider
+from unit.worker.models.asking import Asker
+
+# pydantic warns of things inside litellm; raised there, they would end a stream as faults.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+
+
+GEMINI = {
+    "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Hi."}]}, "finishReason": "STOP"}
+    ],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+}
+
+
+@both_ways
+async def test_gemini(ask: Asker, stream: bool) -> None:
+    """Gemini is never streamed: litellm hides whether its streams were whole."""
+    path = ask.server.play(f"/gemini/{stream}", fault(200, GEMINI))
+    provider = Provider(base_url=f"{ask.server.origin}{path}")
+    outcome = await ask(model="gemini/gemini-2.5-flash", stream=stream, provider=provider)
+    assert isinstance(outcome, ModelRecord), outcome
+    assert (outcome.text, outcome.finish_reason, outcome.usage.input_tokens) == ("Hi.", "stop", 3)
+    [request] = ask.server.requests(path)
+    assert request.path.endswith(":generateContent")
+    ask.server.forget(path)
+
+
+ANTHROPIC = {
+    "message_start": {
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-sonnet-4-5",
+            "content": [],
+            "stop_reason": None,
+            "usage": {"input_tokens": 10, "output_tokens": 1},
+        }
+    },
+    "content_block_start": {"index": 0, "content_block": {"type": "text", "text": ""}},
+    "content_block_delta": {"index": 0, "delta": {"type": "text_delta", "text": "Hi."}},
+    "content_block_stop": {"index": 0},
+    "message_delta": {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
+    "message_stop": {},
+}
+
+
+@pytest.mark.parametrize("sent", range(1, len(ANTHROPIC) + 1))
+async def test_anthropic_stream(ask: Asker, sent: int) -> None:
+    """A stream of Anthropic's is whole once its stop reason came, and malformed before that."""
+    events = list(ANTHROPIC.items())[:sent]
+    body = "".join(
+        f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n" for name, data in events
+    )
+    path = ask.server.play(f"/anthropic/{sent}", raw(body.encode()))
+    outcome = await ask(
+        model="anthropic/claude-sonnet-4-5",
+        stream=True,
+        provider=Provider(base_url=f"{ask.server.origin}{path}"),
+    )
+    if "message_delta" in dict(events):
+        assert isinstance(outcome, ModelRecord), outcome
+        assert (outcome.text, outcome.finish_reason) == ("Hi.", "stop")
+        assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (10, 5)
+    else:
+        assert isinstance(outcome, ModelFault)
+        assert outcome.error.type == "model-malformed"
+    ask.server.forget(path)
+
+
+@both_ways
+async def test_unknown_price(ask: Asker, stream: bool) -> None:
+    """A model without a known price costs an unknown amount, and not nothing."""
+    got = await ask.answer(text("Hi."), model="openai/no-such-model", stream=stream)
+    assert got.usage.cost_usd is None
+    assert got.usage.model_calls == 1
+
+
+def test_only_the_model_module_imports_litellm() -> None:
+    """Importing the rest of the worker stays quick: litellm is loaded beside the first requests."""
+    code = "import sys, outlast_worker.server; sys.exit('litellm' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

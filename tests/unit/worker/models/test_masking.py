@@ -1,0 +1,43 @@
+"""No secret shows in what a provider says."""
+
+import pytest
+
+from outlast_worker.models.masking import mask
+from outlast_worker.settings import Provider
+
+PROVIDERS = {
+    "openai": Provider.model_validate(
+        {
+            "headers": {"x-team": "header-1", "authorization": "Bearer token-of-team"},
+            "keys": [{"name": "a", "key": "sk-1"}, {"name": "b", "key": "sk-12"}],
+        }
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("key sk-1!", "key ***!"),
+        ("one key begins with another: sk-12", "one key begins with another: ***"),
+        ("header-1 and token-of-team", "*** and ***"),
+        ("half \ud83d", "half \ufffd"),
+        ("x" * 501, "x" * 500),
+    ],
+)
+def test_mask(said: str, shown: str) -> None:
+    """Keys and headers are masked whole, wherever they stand, before the text is cut."""
+    assert mask(said, PROVIDERS) == shown
+
+
+@pytest.mark.parametrize("name", ["ANY_API_KEY", "WATSONX_APIKEY", "HF_TOKEN", "DB_PASSWORD"])
+def test_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is what a variable of the environment holds that is called as secrets are."""
+    monkeypatch.setenv(name, "hidden-value")
+    assert mask("it is hidden-value", {}) == "it is ***"
+
+
+def test_a_short_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short value of such a variable may be any word, and stays."""
+    monkeypatch.setenv("ANY_API_KEY", "none")
+    assert mask("none is there", {}) == "none is there"

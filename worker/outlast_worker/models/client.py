@@ -1,0 +1,129 @@
+"""Calls models: what is the same whichever library speaks to the provider.
+
+    ModelClient       what a run asks
+    FailoverClient    the worker's own: keys, one deadline for all of them, faults, the log
+    ProviderApi       how providers are spoken to: one attempt, with one key
+
+A further way to speak to providers is one more `ProviderApi`; nothing here changes for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from outlast.logging import get_logger
+from outlast.protocol import Time
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.engine.records import ModelFault, ModelOutcome
+from outlast_worker.live.hub import LiveAnswer
+from outlast_worker.models.answers import Answer, record_of
+from outlast_worker.models.chat_format import provider_of
+from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
+from outlast_worker.models.keys import Access, accesses
+from outlast_worker.models.masking import mask
+from outlast_worker.settings import Provider
+
+_logger = get_logger()
+
+
+class ModelClient(Protocol):
+    """Calls models. A cancelled task aborts the provider's request."""
+
+    async def load(self) -> None:
+        """Get ready what takes long; called in the background once the worker serves."""
+        ...
+
+    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
+        """Call the model once and return its whole answer, or why there is none.
+
+        Args:
+            call: What to ask.
+            preview: Begins to show a streamed answer as it comes, again for each attempt.
+        """
+        ...
+
+
+class ProviderApi(Protocol):
+    """One way to speak to providers."""
+
+    def serves(self, provider: str) -> bool:
+        """Tell whether the models of a provider are called this way."""
+        ...
+
+    async def load(self) -> None:
+        """Get ready what takes long."""
+        ...
+
+    async def ask(
+        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
+    ) -> Answer:
+        """Ask the provider once, without any retry.
+
+        Raises:
+            CallFailed: With what was seen.
+        """
+        ...
+
+
+class FailoverClient:
+    """The `ModelClient` that tries a provider's keys, over the first API that serves it."""
+
+    def __init__(
+        self, apis: Sequence[ProviderApi], providers: Mapping[str, Provider], timeout_s: float
+    ) -> None:
+        self._apis = apis
+        self._providers = providers
+        self._timeout_s = timeout_s
+
+    async def load(self) -> None:
+        """Get all APIs ready."""
+        for api in self._apis:
+            await api.load()
+
+    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
+        """Call the model once, with each of the provider's keys if need be."""
+        started_at = datetime.now(UTC)
+        name = provider_of(call.pin.model)
+        api = next(api for api in self._apis if api.serves(name))
+        diagnoses: list[Diagnosis] = []
+        # One time for all keys: no step may take longer than Restate waits for it.
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        for access in accesses(self._providers.get(name, Provider())):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    answer = await api.ask(call, access, preview)
+                return record_of(call, answer, started_at)
+            except TimeoutError:
+                symptoms = Symptoms("", "timeout")
+            except CallFailed as error:
+                symptoms = error.symptoms
+            diagnoses.append(diagnose(symptoms, call))
+            _log(call, access, diagnoses[-1])
+            if not diagnoses[-1].key_bound:
+                break
+        return self._fault(diagnoses, started_at)
+
+    def _fault(self, diagnoses: Sequence[Diagnosis], started_at: Time) -> ModelFault:
+        # With one key at its limit and another one refused, waiting still helps.
+        diagnosis = next((each for each in diagnoses if each.retry_after_s is not None), None)
+        diagnosis = diagnosis or diagnoses[-1]
+        error = diagnosis.error
+        return ModelFault(
+            error=error.model_copy(update={"message": mask(error.message, self._providers)}),
+            retry_after_s=diagnosis.retry_after_s,
+            started_at=started_at,
+            ended_at=datetime.now(UTC),
+        )
+
+
+def _log(call: ModelCall, access: Access, diagnosis: Diagnosis) -> None:
+    _logger.warning(
+        "model_call_failed",
+        model=call.pin.model,
+        turn=call.turn,
+        attempt=call.attempt,
+        key=access.key_name,
+        error=diagnosis.error.type,
+        retry_after_s=diagnosis.retry_after_s,
+    )
