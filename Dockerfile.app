@@ -1,30 +1,32 @@
 # The app: the HTTP front, and the command line. Holds neither the worker nor what only it needs.
+# An image with your agents is made from it: docs/production.md.
 ARG PYTHON=python:3.12-slim
 
-FROM ${PYTHON} AS build
-WORKDIR /build
-COPY requirements/uv.txt .
-RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes --requirement uv.txt
-ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
-COPY requirements/app.txt .
-RUN --mount=type=cache,target=/root/.cache/uv \
-    uv venv --quiet /venv \
-    && uv pip sync --quiet --python /venv/bin/python --require-hashes --no-build --compile-bytecode app.txt
+FROM ${PYTHON} AS base
+ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+RUN useradd --system --uid 10001 --no-create-home outlast
+RUN --mount=type=bind,source=requirements/uv.txt,target=/mnt/uv.txt \
+    pip install --quiet --no-cache-dir --root-user-action=ignore \
+    --disable-pip-version-check --require-hashes --requirement /mnt/uv.txt
 WORKDIR /srv
-COPY pyproject.toml README.md LICENSE ./
+
+FROM base AS wheels
 COPY shared/ shared/
 COPY app/ app/
 COPY cli/ cli/
-# Puts the command `agents` there; uv builds it itself.
-RUN uv pip install --quiet --python /venv/bin/python --offline --no-deps --editable . \
-    && python -m compileall -q .
+RUN set -e; for member in shared shared/agents app cli; do \
+      uv build --quiet --wheel --offline --no-sources --out-dir /wheels "$member"; \
+    done
 
-FROM ${PYTHON}
-RUN useradd --system --uid 10001 --no-create-home agents
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-WORKDIR /srv
-COPY --from=build /venv /venv
-COPY --from=build /srv /srv
-USER agents
+FROM base
+RUN --mount=type=bind,source=requirements/app.txt,target=/mnt/app.txt \
+    --mount=type=cache,target=/root/.cache/uv \
+    uv venv --quiet /venv \
+    && uv pip sync --quiet --require-hashes --no-build /mnt/app.txt
+ENV UV_NO_CACHE=1
+RUN --mount=type=bind,from=wheels,source=/wheels,target=/mnt \
+    uv pip install --quiet --no-index --no-deps /mnt/*.whl
+USER outlast
 EXPOSE 8070
 CMD ["python", "-m", "outlast_app"]

@@ -81,21 +81,18 @@ PROVIDER_KEY = docker compose config worker \
 .PHONY: up
 up: ## start Restate, worker and app; without a provider key, with a demo model
 	@if ! $(PROVIDER_KEY) >/dev/null; then \
-	  export COMPOSE_PROFILES=demo MODEL=openai/demo; \
-	  export WORKER_PROVIDERS='{"openai":{"base_url":"http://demo-model:8089/v1"}}'; \
+	  export COMPOSE_PROFILES=demo; \
 	  echo "There is no provider key, so the demo model answers: a stand-in, no real model."; \
 	fi; \
 	docker compose up --build --wait --remove-orphans; \
 	app=http://$$(docker compose port app 8070); \
-	read -r agent models < <(docker compose exec -T app python -c 'from outlast_app.settings import AppSettings; \
-	  agents = AppSettings().load_registry(); \
-	  print(agents.names()[0], *sorted({agents.model_of(agent) for agent in agents}))'); \
+	agent=$$(docker compose exec -T app python -c 'from outlast_app.settings import AppSettings as Settings; \
+	  print(Settings().load_registry().names()[0])'); \
 	echo; \
-	echo "The app is at $$app (its API at $$app/docs), Restate's UI at http://$$(docker compose port restate 9070)."; \
-	echo "The model is $$models. Try:"; \
+	echo "The app is at $$app (its API at $$app/docs), Restate's UI at http://$$(docker compose port restate 9070). Try:"; \
 	echo; \
-	echo "  curl $$app/agents/$$agent/runs -H 'content-type: application/json' \\"; \
-	echo "    -d '{\"input\": \"My desk lamp arrived broken. Please refund order A-1001.\"}'"
+	echo "  curl $$app/agents/$$agent/runs -H 'content-type: application/json' -d '{\"input\": \"Where is my order A-1003?\"}'"; \
+	echo "  docker compose exec app outlast chat $$agent"
 
 .PHONY: down
 down: ## stop the containers; the data stays (docker compose down --volumes deletes it)

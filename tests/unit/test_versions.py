@@ -52,6 +52,14 @@ def test_images_have_one_python_that_the_project_supports():
     assert int(low) <= minor < int(high)
 
 
+def test_both_images_share_their_first_layers():
+    stages = {
+        re.search(r"FROM \S+ AS base\n.*?(?=\nFROM)", path.read_text(), re.DOTALL)[0]  # pyright: ignore[reportOptionalSubscript]
+        for path in ROOT.glob("Dockerfile.*")
+    }
+    assert len(stages) == 1
+
+
 def test_the_locked_uv_builds_the_project_itself():
     locked = re.search(r"^uv==0\.(\d+)\.", (ROOT / "requirements/uv.txt").read_text(), re.MULTILINE)
     assert locked
