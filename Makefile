@@ -117,6 +117,16 @@ test-e2e: setup-test ## try the containers on a real engine: start, kill, restar
 
 ##@ Maintain
 
+PACKAGES = shared app worker cli local
+
+.PHONY: build
+build: .venv/.uv ## fill dist/ with the packages' wheels; the same sources make the same files
+	@rm -f dist/*.whl
+	@for package in $(PACKAGES); do \
+	  $(UV) build --wheel --offline --quiet --python $(PY) --out-dir dist $$package; \
+	done
+	@ls dist/*.whl
+
 # Ours are installed from the workspace, never from an index: no lock names them.
 OURS = outlast outlast-app outlast-cli outlast-local outlast-worker example-agents
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

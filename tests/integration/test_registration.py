@@ -39,10 +39,10 @@ def api(fresh: TestStack) -> Iterator[Api]:
 
 
 def _register(
-    stack: TestStack, settings: Mapping[str, str] | None = None
+    stack: TestStack, settings: Mapping[str, str] | None = None, *options: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "outlast_worker", "register", "--timeout", "5"],
+        [sys.executable, "-m", "outlast_worker", "register", "--timeout", "5", *options],
         env={**stack.environment, **(settings or {})},
         cwd=stack.directory,
         capture_output=True,
@@ -142,6 +142,28 @@ def test_agent_with_runs_is_not_taken_away(api: Api, fresh: TestStack, key: str)
     # Now only what the worker really serves is wrong.
     assert "serves other agents" in _register(fresh, without).stderr
     assert _register(fresh).returncode == 0
+
+
+def test_an_agent_that_is_taken_away_all_the_same(api: Api, fresh: TestStack, key: str) -> None:
+    """Its runs stay, with a warning that says what to do, and end when it is back."""
+    others = {"AGENTS": "example_agents", "LOG_JSON": "true"}
+    run_id = api.start("tester", key, after_s=3600)
+    fresh.worker.kill()
+    worker = fresh.process("outlast_worker", others)
+    worker.start()
+    try:
+        wait_until(lambda: _is_up(_health(fresh)), "the worker with other agents")
+        warned = _register(fresh, others, "--allow-removed")
+        assert warned.returncode == 0, warned.stderr
+        assert '"agent":"tester","runs":1,' in warned.stderr
+        assert "bring the agent back until they have ended" in warned.stderr
+        assert not _served(fresh)
+    finally:
+        worker.terminate()
+        fresh.start_worker()
+        assert _register(fresh).returncode == 0
+    assert api.cancel(run_id).status_code == 202
+    assert api.result(run_id)["status"] == "cancelled"
 
 
 def test_other_journal_versions_are_refused(fresh: TestStack) -> None:

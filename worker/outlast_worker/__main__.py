@@ -38,7 +38,10 @@ def main() -> int:
             handler.addFilter(restate.RestateLoggingFilter())
         registry = settings.load_registry()
         if arguments.command == "register":
-            asyncio.run(register(settings, registry, timeout_s=arguments.timeout))
+            allow_removed: bool = arguments.allow_removed
+            asyncio.run(
+                register(settings, registry, arguments.timeout, allow_removed=allow_removed)
+            )
         else:
             uvloop.run(_serve(make_dependencies(settings, registry)))
     except (DefinitionError, InvalidSettings, ListenError, RegistrationError) as error:
@@ -84,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     registering.add_argument(
         "--timeout", type=float, default=60, help="how long to wait for both sides, in seconds"
+    )
+    registering.add_argument(
+        "--allow-removed",
+        action="store_true",
+        help="warn, instead of refusing, when an agent is gone whose runs have not ended",
     )
     return parser
 

@@ -34,8 +34,20 @@ class _NotYet(Exception):
     """Something that is waited for is not there."""
 
 
-async def register(settings: WorkerSettings, registry: Registry, timeout_s: float) -> None:
+async def register(
+    settings: WorkerSettings,
+    registry: Registry,
+    timeout_s: float,
+    *,
+    allow_removed: bool = False,
+) -> None:
     """Make Restate send runs to this worker, with the agents as they are declared here.
+
+    Args:
+        settings: Where both sides are.
+        registry: What the worker serves.
+        timeout_s: How long to wait for both sides.
+        allow_removed: Whether to warn, instead of refusing, when an agent is gone that has runs.
 
     Raises:
         RegistrationError: With what to do.
@@ -47,7 +59,7 @@ async def register(settings: WorkerSettings, registry: Registry, timeout_s: floa
     }
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(settings.restate_admin_url, timeout=timeout) as admin:
-        registration = _Registration(admin, settings, url, expected)
+        registration = _Registration(admin, settings, url, expected, allow_removed=allow_removed)
         try:
             async with asyncio.timeout(timeout_s):
                 await registration.run()
@@ -63,11 +75,14 @@ class _Registration:
         settings: WorkerSettings,
         url: str,
         expected: Mapping[str, str],
+        *,
+        allow_removed: bool,
     ) -> None:
         self._admin = admin
         self._settings = settings
         self._url = url
         self._expected = expected
+        self._allow_removed = allow_removed
         self._services = [
             *expected,
             thread_service(settings.service_prefix),
@@ -172,12 +187,24 @@ class _Registration:
             removed = {service["name"] for service in deployment["services"]} - set(self._services)
             for service in sorted(removed):
                 if running := await self._count(f"target_service_name = '{service}'"):
-                    raise RegistrationError(
-                        f"{running} runs of {service} have not ended, and this worker does not "
-                        "have it any more: they could not go on, nor be cancelled, and their "
-                        "threads would wait for them. Keep the agent until they have ended, or "
-                        "cancel them; then run this again."
-                    )
+                    self._take_away(service, running)
+
+    def _take_away(self, service: str, running: int) -> None:
+        if self._allow_removed:
+            _logger.warning(
+                "agent_removed_with_runs",
+                agent=service.removeprefix(self._settings.service_prefix),
+                runs=running,
+                effect="they can't go on, nor be cancelled, and their threads wait for them",
+                fix="bring the agent back until they have ended, or cancel them then",
+            )
+            return
+        raise RegistrationError(
+            f"{running} runs of {service} have not ended, and this worker does not "
+            "have it any more: they could not go on, nor be cancelled, and their "
+            "threads would wait for them. Keep the agent until they have ended, or "
+            "cancel them; then run this again. Or leave them as they are: --allow-removed."
+        )
 
     async def _newer_deployments(self) -> list[tuple[str, str]]:
         ours = set(self._services)
