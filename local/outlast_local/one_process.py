@@ -23,6 +23,7 @@ from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
 from outlast_local.settings import INVALID_SETTINGS
 from outlast_worker.__main__ import make_dependencies
+from outlast_worker.lifespan import LifespanError
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError, listening, serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings
@@ -50,7 +51,7 @@ def main() -> int:
     status = 0
     try:
         uvloop.run(_serve_both(app_settings, worker_settings, registry))
-    except* (ListenError, RegistrationError) as group:
+    except* (DefinitionError, LifespanError, ListenError, RegistrationError) as group:
         status = _fail("".join(f"{error}\n" for error in group.exceptions))
     return status
 

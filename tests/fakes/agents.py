@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from example_agents.support import agent as support
+from fakes.till import agent as till
+from fakes.till import lifespan
 from outlast import Agent, Limits, ToolContext, tool
 
 
@@ -182,4 +184,5 @@ tester = Agent(
 greeter = Agent(name="greeter", instructions="You greet for {{company}}.")
 short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limits(max_turns=2))
 
-agents: list[Agent] = [tester, greeter, short, support]
+agents: list[Agent] = [tester, greeter, short, support, till]
+__all__ = ["agents", "lifespan"]

@@ -16,6 +16,7 @@ from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
+from outlast_worker.lifespan import LifespanError
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
 from outlast_worker.models.client import FailoverClient
@@ -44,7 +45,13 @@ def main() -> int:
             )
         else:
             uvloop.run(_serve(make_dependencies(settings, registry)))
-    except (DefinitionError, InvalidSettings, ListenError, RegistrationError) as error:
+    except (
+        DefinitionError,
+        InvalidSettings,
+        LifespanError,
+        ListenError,
+        RegistrationError,
+    ) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import hypercorn.asyncio
@@ -21,13 +23,17 @@ from outlast.logging import get_logger
 from outlast_worker.asgi import Receive, Scope, Send, answer, ending_after_input
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
+from outlast_worker.lifespan import LifespanHolder
 from outlast_worker.live.http import LiveStreams
 from outlast_worker.services.run import build_services
+from outlast_worker.settings import WorkerSettings
 from outlast_worker.watchdog import LoopWatchdog
 
 _MAX_STREAMS = 10_000
 _NEVER_S = 3600.0
 _THREADS = 256
+# What a step may take to end that is cancelled.
+_UNWINDING_S = 2.5
 _logger = get_logger()
 
 
@@ -47,7 +53,6 @@ class WorkerApp:
         )
         self._streams = LiveStreams(dependencies.live, dependencies.settings.stream_key())
         self._background: set[asyncio.Task[None]] = set()
-        self._watchdog: LoopWatchdog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the process's lifespan."""
@@ -77,24 +82,14 @@ class WorkerApp:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        if self._watchdog:
-            self._watchdog.stop()
-        await self._dependencies.live.close()
-        self._dependencies.tools.close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        # Tools may block some of these threads for long; model calls need one, too.
-        loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="default"))
-        self._watchdog = LoopWatchdog(loop, self._dependencies.settings.loop_blocked_after_s)
-        self._watchdog.start()
         loading = asyncio.create_task(self._load_models())
         self._background.add(loading)
         loading.add_done_callback(self._background.discard)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._dependencies.live.close()
+        self._dependencies.tools.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _load_models(self) -> None:
         """Load the model client beside the first requests, not before them."""
@@ -139,10 +134,12 @@ def listening(host: str, port: int, prefix: str) -> hypercorn.config.Config:
 async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
     """Serve until told to stop, then give steps in flight a little time.
 
-    The process ends at the latest after that time, whatever still runs in it: to Restate this is
-    one more crash.
+    What still runs after that time is cut off: to Restate this is one more crash. Then the
+    agents' lifespan is left, in as much time again.
 
     Raises:
+        DefinitionError: The lifespan is not an async context manager.
+        LifespanError: It failed.
         ListenError: With the setting to change.
     """
     settings = dependencies.settings
@@ -162,19 +159,64 @@ async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
         agents=dependencies.registry.names(),
         digest=dependencies.registry.digest(),
     )
-    app = WorkerApp(dependencies)
-    ending = asyncio.create_task(_end(stop, app, settings.shutdown_timeout_s))
-    asgi: Any = app  # hypercorn types it more narrowly
-    await hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-    ending.cancel()
+    grace_s = settings.shutdown_timeout_s
+    watchdog = _prepare_loop(settings)
+    lifespan = LifespanHolder(dependencies.registry.lifespan, stop)
+    try:
+        resources = await lifespan.enter()
+        if not stop.is_set():
+            grace_s = await _serve(replace(dependencies, resources=resources), config, stop)
+    finally:
+        watchdog.stop()
+        await lifespan.leave(settings.shutdown_timeout_s)
+    if grace_s <= 0:
+        _end_process()
+    _end_process_in(grace_s)
     _logger.info("worker_stopped")
 
 
-async def _end(stop: asyncio.Event, app: WorkerApp, delay_s: float) -> None:
-    await stop.wait()
-    app.end_streams()
-    # A thread, since sync tools that still run would hold up the end of the interpreter.
-    timer = threading.Timer(delay_s, _end_process)
+def _prepare_loop(settings: WorkerSettings) -> LoopWatchdog:
+    loop = asyncio.get_running_loop()
+    # Tools may block some of these threads for long; model calls need one, too.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="default"))
+    watchdog = LoopWatchdog(loop, settings.loop_blocked_after_s)
+    watchdog.start()
+    return watchdog
+
+
+async def _serve(
+    dependencies: Dependencies, config: hypercorn.config.Config, stop: asyncio.Event
+) -> float:
+    """Serve until told to stop; return what is left of the steps' grace, in seconds."""
+    grace_s = dependencies.settings.shutdown_timeout_s
+    app = WorkerApp(dependencies)
+    asgi: Any = app  # hypercorn types it more narrowly
+    serving = asyncio.create_task(
+        hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    )
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopped = time.monotonic()
+        if not serving.done():
+            app.end_streams()
+            _end_process_in(2 * grace_s + _UNWINDING_S)
+            await asyncio.wait([serving], timeout=grace_s)
+        if not serving.done():
+            return 0
+        await serving  # raises what it failed with
+        return max(0.0, grace_s - (time.monotonic() - stopped))
+    finally:
+        stopping.cancel()
+        # To Restate this is one more crash. Only then are the tools' resources taken away, so
+        # that no step records that they were.
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+def _end_process_in(seconds: float) -> None:
+    # A thread, since a tool may hold up the loop, and sync ones that still run the interpreter.
+    timer = threading.Timer(seconds, _end_process)
     timer.daemon = True
     timer.start()
 

@@ -86,7 +86,8 @@ class WorkerSettings(SharedSettings):
     journal_retention_s: float = Field(default=0, ge=0)
     """How long Restate's UI shows the journal of a run after its end."""
     shutdown_timeout_s: Seconds = 5
-    """How long SIGTERM waits for steps in flight; Restate repeats those that did not end."""
+    """How long SIGTERM waits for steps in flight; Restate repeats those that did not end. Then the
+    agents' lifespan has as long to be left."""
 
     def all_identity_keys(self) -> list[str]:
         """Return Restate's public keys, those in the file included."""
