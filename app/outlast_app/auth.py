@@ -7,17 +7,18 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from outlast_app.deps import AppParts
+from outlast_app.deps import Dependencies
 
 # Only describes the scheme in the OpenAPI document: the keyring decides.
 _bearer = HTTPBearer(auto_error=False, description="A key of `APP_KEYS`, if there are any.")
 
 
 def _find_tenant(request: Request) -> str:
-    return AppParts.of(request).keyring.tenant(request.headers.get("authorization"))
+    return Dependencies.of(request).keyring.tenant(request.headers.get("authorization"))
 
 
-def _tenant(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> str:
+# Not a plain `def`: FastAPI calls those in a thread of their own.
+async def _tenant(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> str:
     return _find_tenant(request)
 
 

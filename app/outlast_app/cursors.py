@@ -4,14 +4,10 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Self
-
-from fastapi import Query
+from typing import Literal, Self
 
 from outlast.errors import InvalidRequest
 
-Limit = Annotated[int, Query(ge=1, le=100)]
-CursorText = Annotated[str | None, Query(description="The `next_cursor` of the page before.")]
 Listing = Literal["runs", "threads", "approvals"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +32,7 @@ class Cursor:
         """Read what a client sends.
 
         Raises:
-            InvalidRequest: It is no `next_cursor` of this listing.
+            InvalidRequest: It is not a `next_cursor` of this listing.
         """
         if text is None:
             return None
@@ -59,7 +55,7 @@ def position(text: str | None) -> int:
     """Read the cursor of a listing that only grows at its end: a number.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is something else.
     """
     if text is None:
         return 0

@@ -1,36 +1,47 @@
 """What every request shares."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from outlast.registry import Registry
 from outlast_app.closing import Closing
 from outlast_app.keyring import Keyring
-from outlast_app.live.source import LiveSource
-from outlast_app.restate.admin import Admin
-from outlast_app.restate.ingress import Ingress
+from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
+from outlast_app.runs.readiness import ReadinessCheck
+from outlast_app.runs.start import RunStarter
 from outlast_app.settings import AppSettings
 
 
 @dataclass(frozen=True)
-class AppParts:
-    """The process's long-lived parts, made when it starts."""
+class Dependencies:
+    """What the process keeps for as long as it lives: all that a route, of any interface, calls."""
 
     settings: AppSettings
     registry: Registry
     keyring: Keyring
-    ingress: Ingress
-    admin: Admin
     closing: Closing
+    starter: RunStarter
     reader: RunReader
-    live: LiveSource
+    events: RunEvents
+    runs: RunActions
+    threads: ThreadActions
     listings: Listings
+    readiness: ReadinessCheck
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Return the parts of the app that serves this request."""
-        return request.app.state.parts
+        """Return those of the app that serves this request."""
+        return request.app.state.dependencies
+
+
+# Not a plain `def`: FastAPI calls those in a thread of their own.
+async def _dependencies(request: Request) -> Dependencies:
+    return Dependencies.of(request)
+
+
+Deps = Annotated[Dependencies, Depends(_dependencies)]

@@ -14,17 +14,22 @@ from outlast.logging import get_logger
 from outlast.registry import Registry
 from outlast_app.body_limit import BodyLimit
 from outlast_app.closing import Closing
-from outlast_app.deps import AppParts
+from outlast_app.deps import Dependencies
 from outlast_app.errors import add_error_handlers
 from outlast_app.keyring import Keyring
 from outlast_app.live.redis import SILENCE_S, RedisStreams
-from outlast_app.live.source import LiveSource, WorkerStreams
+from outlast_app.live.source import LiveSource
+from outlast_app.live.worker import WorkerStreams
 from outlast_app.openapi import add_openapi
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.routes import agents, approvals, health, runs, steering, threads
+from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
+from outlast_app.runs.readiness import ReadinessCheck
+from outlast_app.runs.start import RunStarter
 from outlast_app.settings import AppSettings
 
 _DESCRIPTION = "Durable agents: runs that survive crashes. See `/agents` for who is there."
@@ -81,16 +86,19 @@ async def _lifespan(
     ):
         ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix, closing)
         admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
-        app.state.parts = AppParts(
+        reader = RunReader(ingress, admin)
+        app.state.dependencies = Dependencies(
             settings=settings,
             registry=registry,
             keyring=Keyring(settings.keys),
-            ingress=ingress,
-            admin=admin,
             closing=closing,
-            reader=RunReader(ingress, admin),
-            live=live,
-            listings=Listings(admin, settings.service_prefix),
+            starter=RunStarter(registry, ingress, reader, live),
+            reader=reader,
+            events=RunEvents(ingress, reader, live),
+            runs=RunActions(ingress, admin, reader),
+            threads=ThreadActions(ingress, reader),
+            listings=Listings(admin),
+            readiness=ReadinessCheck(registry, ingress, admin),
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield

@@ -25,7 +25,7 @@ def parse_prefer(lines: Sequence[str] | None, default_wait_s: float) -> Preferen
     A longer wait than a day is taken as a day, and `applied` says so.
 
     Raises:
-        InvalidRequest: `wait` is no number of seconds.
+        InvalidRequest: `wait` is not a number of seconds.
     """
     wait_s, applied = default_wait_s, None
     for part in ",".join(lines or ()).split(","):

@@ -1,12 +1,12 @@
 """The app's settings, from the environment and `.env`."""
 
-import ipaddress
 import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from outlast.hosts import is_loopback
 from outlast.settings import HttpAddress, SharedSettings
 from outlast.settings_errors import FromJson
 
@@ -55,7 +55,7 @@ class AppSettings(SharedSettings):
             if not _TENANT.fullmatch(tenant):
                 # Without the name: where tenant and key were swapped, it is the key.
                 raise ValueError(
-                    f"APP_KEYS: name {number} is no tenant name; "
+                    f"APP_KEYS: name {number} is not a tenant name; "
                     "use letters, digits, . _ and -, at most 64 of them"
                 )
         own = [key.get_secret_value() for keys in self.keys.values() for key in keys]
@@ -65,16 +65,9 @@ class AppSettings(SharedSettings):
             )
         if len(set(own)) < len(own):
             raise ValueError("APP_KEYS: a key is there twice; it can't stand for two tenants")
-        if not own and not self.allow_no_keys and not _is_loopback(self.host):
+        if not own and not self.allow_no_keys and not is_loopback(self.host):
             raise ValueError(
                 f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "
                 "Set APP_KEYS, or APP_ALLOW_NO_KEYS=true if something else guards the app"
             )
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from outlast.events import AnyEvent
+from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Decision,
     InputMessage,
@@ -52,6 +53,16 @@ class RunOrder(Wire):
     created_at: Time
     body_hash: str
     repeatable: bool
+
+    @property
+    def ref(self) -> RunRef:
+        """Which run this is."""
+        return RunRef(self.tenant, self.run_id)
+
+    @property
+    def thread(self) -> ThreadRef | None:
+        """The thread that the run is on."""
+        return ThreadRef(self.tenant, self.thread_id) if self.thread_id else None
 
 
 class SubmitAnswer(Wire):

@@ -36,11 +36,13 @@ class Problem(OutlastError):
         slug: The stable short name that clients match on (`type` in the answer).
         title: The same for every answer of this type.
         status: The HTTP status.
+        retry_after_s: For what may soon be over; sent as `Retry-After`.
     """
 
     slug: ClassVar[str]
     title: ClassVar[str]
     status: ClassVar[int]
+    retry_after_s: ClassVar[int | None] = None
 
     def __init__(
         self,
@@ -53,12 +55,14 @@ class Problem(OutlastError):
 
         Args:
             detail: For a person, this occurrence.
-            headers: Sent with the answer, such as `Retry-After`.
+            headers: Sent with the answer, such as `Location`.
             extra: Further members of the problem document.
         """
         super().__init__(detail)
         self.detail = detail
         self.headers = dict(headers or {})
+        if self.retry_after_s is not None:
+            self.headers.setdefault("Retry-After", str(self.retry_after_s))
         self.extra = dict(extra or {})
 
 
@@ -151,18 +155,22 @@ class BadGateway(OperatorProblem):
 
 class RestateUnavailable(OperatorProblem):
     slug, title, status = "restate-unavailable", "Restate can't be reached", 503
+    retry_after_s = 1
 
 
 class AdminUnavailable(OperatorProblem):
     slug, title, status = "admin-unavailable", "Restate's admin API does not answer", 503
+    retry_after_s = 1
 
 
 class WorkerUnavailable(OperatorProblem):
     slug, title, status = "worker-unavailable", "The worker does not answer", 503
+    retry_after_s = 1
 
 
 class NotRegistered(OperatorProblem):
     slug, title, status = "not-registered", "The worker is not registered", 503
+    retry_after_s = 1
 
 
 def problem_types() -> list[type[Problem]]:

@@ -7,14 +7,76 @@ import base64
 import hashlib
 import re
 import secrets
+from dataclasses import dataclass
+from typing import Self
+
+from outlast.errors import UnknownRun
 
 AGENT_NAME = r"[a-z][a-z0-9_-]{0,62}"
 THREAD_ID = r"[A-Za-z0-9._:-]{1,128}"
 DEFAULT_TENANT = "default"
 
-_RUN_ID = re.compile(rf"({AGENT_NAME})\.[a-z2-7]{{26}}")
+_RUN_ID = re.compile(rf"{AGENT_NAME}\.[a-z2-7]{{26}}")
 _AGENT_NAME = re.compile(AGENT_NAME)
 _ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """A run of a tenant. Made by `parse` where a client names it, and trusted from there on."""
+
+    tenant: str
+    run_id: str
+
+    @classmethod
+    def parse(cls, tenant: str, run_id: str) -> Self:
+        """Read what a client sends.
+
+        Raises:
+            UnknownRun: It is not a run id, so that there can't be such a run.
+        """
+        if not _RUN_ID.fullmatch(run_id):
+            raise UnknownRun(
+                f"{run_id!r} is not a run id; those look like support.<26 characters>."
+            )
+        return cls(tenant, run_id)
+
+    @classmethod
+    def from_key(cls, key: str) -> Self | None:
+        """Read a Restate key; None for one that is not a run's, as somebody may make by hand."""
+        tenant, _, run_id = key.partition("/")
+        return cls(tenant, run_id) if _RUN_ID.fullmatch(run_id) else None
+
+    @property
+    def agent(self) -> str:
+        """The agent that the run is of."""
+        return self.run_id.partition(".")[0]
+
+    @property
+    def key(self) -> str:
+        """The run's Restate key."""
+        return key_of(self.tenant, self.run_id)
+
+    def service(self, prefix: str) -> str:
+        """Return the Restate service that holds the run."""
+        return service_of(self.agent, prefix)
+
+
+@dataclass(frozen=True)
+class ThreadRef:
+    """A conversation of a tenant."""
+
+    tenant: str
+    thread_id: str
+
+    @property
+    def key(self) -> str:
+        """The thread's Restate key."""
+        return key_of(self.tenant, self.thread_id)
+
+    def service(self, prefix: str) -> str:
+        """Return the Restate service that holds the thread."""
+        return thread_service(prefix)
 
 
 def is_agent_name(name: str) -> bool:
@@ -33,12 +95,6 @@ def derived_run_id(agent: str, *parts: str) -> str:
         len(part.encode()).to_bytes(4, "big") + part.encode() for part in (agent, *parts)
     )
     return f"{agent}.{_encode(hashlib.sha256(framed).digest()[:_ID_BYTES])}"
-
-
-def agent_of(run_id: str) -> str | None:
-    """Return the agent that a run id names, or None if it is not a run id."""
-    match = _RUN_ID.fullmatch(run_id)
-    return match[1] if match else None
 
 
 def service_of(agent: str, prefix: str) -> str:

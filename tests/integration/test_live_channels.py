@@ -16,9 +16,11 @@ from fakes.redis_server import RedisServer
 from fakes.steps import NOON
 from outlast.events import MessageCompleted, RunStarted
 from outlast.live import redis_stream
+from outlast.names import RunRef
 from outlast.protocol import Message, Usage
 from outlast_app.live.redis import RedisStreams
-from outlast_app.live.source import LiveSource, Tail, WorkerStreams, tail_of
+from outlast_app.live.source import LiveSource, Tail, tail_of
+from outlast_app.live.worker import WorkerStreams
 from outlast_app.main import live_source
 from outlast_app.settings import AppSettings
 from outlast_local.ports import free_ports
@@ -27,7 +29,8 @@ from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
 
 RUN = "tester.aaaaaaaaaaaaaaaaaaaaaaaaaa"
-KEY = f"default/{RUN}"
+REF = RunRef("default", RUN)
+KEY = REF.key
 DEADLINE_S = 10
 
 
@@ -78,7 +81,7 @@ class Channel:
     @asynccontextmanager
     async def reader(self) -> AsyncGenerator[Reader]:
         """Listen, and return when news would be heard."""
-        async with tail_of(self.source, "default", RUN) as tail:
+        async with tail_of(self.source, REF) as tail:
             reader = Reader(tail)
             async with asyncio.timeout(DEADLINE_S):
                 while not tail.connected:
@@ -297,7 +300,9 @@ async def test_more_readers_than_the_pool_of_redis(tmp_path: Path):
             AsyncExitStack() as stack,
         ):
             runs = [f"tester.{index:026}" for index in range(130)]
-            tails = [await stack.enter_async_context(tail_of(source, "t", run)) for run in runs]
+            tails = [
+                await stack.enter_async_context(tail_of(source, RunRef("t", run))) for run in runs
+            ]
             async with asyncio.timeout(DEADLINE_S * 3):
                 await asyncio.gather(*(tail.next(DEADLINE_S) for tail in tails))
             assert [tail.connected for tail in tails] == [True] * 130

@@ -16,7 +16,7 @@ from outlast.events import (
 )
 from outlast.live import Committed, LiveItem, redis_stream
 from outlast.logging import get_logger
-from outlast.names import key_of
+from outlast.names import RunRef
 from outlast_app.live.source import LiveBatches, items_of
 
 _BLOCK_MS = 15_000
@@ -33,9 +33,9 @@ class RedisStreams:
         self._redis = redis
         self._prefix = prefix
 
-    async def listen(self, tenant: str, run_id: str) -> LiveBatches:
+    async def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run."""
-        stream = redis_stream(self._prefix, key_of(tenant, run_id))
+        stream = redis_stream(self._prefix, ref.key)
         while True:
             try:
                 last, items = _read(await self._redis.xrange(stream))

@@ -7,19 +7,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
-from urllib.parse import quote
 
-import aiohttp
 from pydantic import ValidationError
 
-from outlast.live import LIVE_ITEM, STREAMS_PATH, Committed, LiveItem
+from outlast.live import LIVE_ITEM, Committed, LiveItem
 from outlast.logging import get_logger
-from outlast.names import key_of
+from outlast.names import RunRef
 
-_RECONNECT_S = (0.1, 1.0)
-_CONNECT_S = 2
-# The worker says something at least every 15 s.
-_SILENCE_S = 40
 _logger = get_logger()
 
 LiveBatches = AsyncGenerator[list[LiveItem] | None]
@@ -28,7 +22,7 @@ LiveBatches = AsyncGenerator[list[LiveItem] | None]
 class LiveSource(Protocol):
     """Where live events come from."""
 
-    def listen(self, tenant: str, run_id: str) -> LiveBatches:
+    def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run, which may begin later; None while nothing can come.
 
         After each new connection a snapshot of the answer that is being streamed comes first.
@@ -84,47 +78,11 @@ def items_of(lines: Iterable[bytes]) -> list[LiveItem]:
 
 
 @asynccontextmanager
-async def tail_of(source: LiveSource, tenant: str, run_id: str) -> AsyncGenerator[Tail]:
+async def tail_of(source: LiveSource, ref: RunRef) -> AsyncGenerator[Tail]:
     """Listen to a run."""
-    async with aclosing(source.listen(tenant, run_id)) as batches:
+    async with aclosing(source.listen(ref)) as batches:
         tail = Tail(batches)
         try:
             yield tail
         finally:
             await tail.close()
-
-
-class WorkerStreams:
-    """Live events straight from the worker that executes the run: for one worker."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str, secret: str | None) -> None:
-        self._session = session
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-
-    async def listen(self, tenant: str, run_id: str) -> LiveBatches:
-        """Yield what comes from a run."""
-        url = f"{self._url}{STREAMS_PATH}/{quote(key_of(tenant, run_id), safe='')}"
-        delay_s = _RECONNECT_S[0]
-        while True:
-            try:
-                async with aclosing(self._read(url)) as batches:
-                    async for items in batches:
-                        delay_s = _RECONNECT_S[0]
-                        yield items
-            except (aiohttp.ClientError, TimeoutError) as error:
-                _logger.debug("live_channel_lost", reason=repr(error))
-            yield None
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, _RECONNECT_S[1])
-
-    async def _read(self, url: str) -> AsyncGenerator[list[LiveItem]]:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
-        async with self._session.get(url, headers=self._headers, timeout=timeout) as response:
-            if response.status != 200:
-                _logger.warning("live_channel_refused", status=response.status)
-                return
-            rest = b""
-            async for data in response.content.iter_any():
-                *lines, rest = (rest + data).split(b"\n")
-                yield items_of(lines)

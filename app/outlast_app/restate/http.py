@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from outlast.errors import BadGateway, BodyTooLarge, NotRegistered, RestateUnavailable
 
-RETRY_AFTER = {"Retry-After": "1"}
+T = TypeVar("T")
+
 _NEWS_DELAYS_S = (0.05, 0.1, 0.2, 0.4)
 _JSON = {"Content-Type": "application/json"}
 
@@ -33,6 +34,44 @@ class Answer:
     def names_no_service(self) -> bool:
         """Whether the ingress does not know the service that was called."""
         return self.status == 404 and "make sure to register" in self.text
+
+    @property
+    def is_of_lost_restate(self) -> bool:
+        """Whether the ingress says that it can't answer now."""
+        return self.source == "ingress" and self.status >= 500
+
+    def read(self, kind: TypeAdapter[T]) -> T:
+        """Read the body; an empty one is null.
+
+        Raises:
+            BadGateway: It is something else.
+        """
+        try:
+            return kind.validate_json(self.body or b"null")
+        except ValidationError as error:
+            raise BadGateway("Restate answered what can't be read.") from error
+
+    def expect(self, status: int) -> None:
+        """Turn any other status than this one into a problem.
+
+        Raises:
+            NotRegistered: Restate does not know the service.
+            RestateUnavailable: Restate can't answer now.
+            BadGateway: Anything else.
+        """
+        if self.status == status:
+            return
+        if self.names_no_service:
+            raise NotRegistered(
+                "Restate does not know this agent's service: it is not registered, or no longer. "
+                "Run `make register` (or `python -m outlast_worker register`) with a worker that "
+                "has the agent, and try again."
+            )
+        if self.status == 413:
+            raise BodyTooLarge("Restate takes requests of up to 32 MiB.")
+        if self.is_of_lost_restate:
+            raise unavailable()
+        raise BadGateway(f"Restate answered {self.status}: {self.text}")
 
 
 class Lost(Exception):
@@ -70,7 +109,7 @@ class IngressHttp:
 
         Raises:
             RestateUnavailable: No connection: nothing was sent.
-            Lost: The connection broke, or what came over it is no HTTP.
+            Lost: The connection broke, or what came over it is not HTTP.
             TimeoutError: No answer in time.
         """
         try:
@@ -88,27 +127,9 @@ class IngressHttp:
         except aiohttp.ClientError as error:
             raise Lost from error
 
-    def check(self, answer: Answer, expected: int) -> None:
-        """Turn any other status than the expected one into a problem."""
-        if answer.status == expected:
-            return
-        if answer.names_no_service:
-            raise NotRegistered(
-                "Restate does not know this agent's service: it is not registered, or no longer. "
-                "Run `make register` (or `python -m outlast_worker register`) with a worker that "
-                "has the agent, and try again.",
-                headers=RETRY_AFTER,
-            )
-        if answer.status == 413:
-            raise BodyTooLarge("Restate takes requests of up to 32 MiB.")
-        if answer.source == "ingress" and answer.status >= 500:
-            raise unavailable()
-        raise BadGateway(f"Restate answered {answer.status}: {answer.text}")
-
 
 def unavailable() -> RestateUnavailable:
     """Return the problem of a request to which Restate does not answer."""
     return RestateUnavailable(
-        "Restate does not answer. What it has accepted goes on when it is back; ask again then.",
-        headers=RETRY_AFTER,
+        "Restate does not answer. What it has accepted goes on when it is back; ask again then."
     )

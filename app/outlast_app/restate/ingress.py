@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from outlast.contract import (
     CancelOrder,
@@ -33,16 +33,20 @@ from outlast.contract import (
     SubmitAnswer,
     ThreadStatus,
 )
-from outlast.errors import (
-    BadGateway,
-    RestateUnavailable,
-    WorkerUnavailable,
-)
-from outlast.names import agent_of, key_of, service_of, thread_service
+from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
+from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
 from outlast_app.closing import Closing
-from outlast_app.restate.http import RETRY_AFTER, Answer, IngressHttp, Lost, unavailable
-from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
+from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable
+from outlast_app.restate.outcomes import (
+    Broken,
+    Ended,
+    Outcome,
+    Pending,
+    Repeated,
+    Submission,
+    Unknown,
+)
 
 T = TypeVar("T")
 
@@ -71,13 +75,7 @@ _DECIDED = TypeAdapter(DecideAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
-
-
-def _parse(adapter: TypeAdapter[T], body: bytes) -> T:
-    try:
-        return adapter.validate_json(body)
-    except ValidationError as error:
-        raise BadGateway("Restate answered what can't be read.") from error
+_NOTHING = TypeAdapter[None](None)
 
 
 def maybe_accepted(run_id: str) -> RestateUnavailable:
@@ -85,7 +83,7 @@ def maybe_accepted(run_id: str) -> RestateUnavailable:
     return RestateUnavailable(
         f"Restate was lost or did not answer in time. The run may have been accepted: ask for "
         f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
-        headers={**RETRY_AFTER, "Location": f"/runs/{run_id}"},
+        headers={"Location": f"/runs/{run_id}"},
         extra={"run_id": run_id},
     )
 
@@ -96,6 +94,7 @@ class Ingress:
     def __init__(
         self, session: aiohttp.ClientSession, url: str, prefix: str, closing: Closing
     ) -> None:
+        self.url = url
         self._http = IngressHttp(session, url)
         self._prefix = prefix
         self._closing = closing
@@ -117,7 +116,7 @@ class Ingress:
             RestateUnavailable: Restate is not there, or was lost before it was known whether it
                 had accepted the run.
         """
-        path = self._run_path("call", order.tenant, order.run_id, "run")
+        path = self._path("call", order.ref, "run")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         try:
@@ -126,28 +125,29 @@ class Ingress:
         except TimeoutError:
             return Pending()
         except Lost:
-            return await self.wait(order.tenant, order.run_id, deadline - loop.time())
+            return await self.wait(order.ref, deadline - loop.time())
         if answer.status == 409 and "already invoked" in answer.text:
             return Repeated()
-        return self._outcome(answer)
+        return _outcome(answer)
 
     async def start(self, order: RunOrder, trace: Mapping[str, str]) -> Pending | Repeated:
         """Start a run; return when Restate has accepted it."""
-        path = self._run_path("send", order.tenant, order.run_id, "run")
+        path = self._path("send", order.ref, "run")
         try:
             async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
                 answer = await self._place(path, order, trace)
         except (Lost, TimeoutError):
             raise maybe_accepted(order.run_id) from None
-        self._http.check(answer, 202)
+        answer.expect(202)
         return Repeated() if b"PreviouslyAccepted" in answer.body else Pending()
 
     async def submit(
-        self, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+        self, thread: ThreadRef, order: RunOrder, wait_s: float, trace: Mapping[str, str]
     ) -> SubmitAnswer | Pending:
-        """Start a run on its thread, which decides whose turn it is.
+        """Start a run on its thread, which admits one at a time.
 
         Args:
+            thread: The order's own.
             order: The run to start.
             wait_s: How long to wait for the decision; 0 for as long as accepting takes.
             trace: Headers that go along.
@@ -159,148 +159,163 @@ class Ingress:
         Raises:
             RestateUnavailable: Restate is not there, or can't tell whether it has the run.
         """
-        path = self._thread_path(order.tenant, order.thread_id or "", "submit")
         # The body counts, so that another one under the same key is compared with it, and does
         # not get its answer. `Admin.submission` finds a run by the first part.
         key = f"{order.run_id}:{order.body_hash}"
+        path = self._path("call", thread, "submit")
         try:
             async with self._closing.timeout(wait_s or _SUBMIT_TIMEOUT_S):
                 answer = await self._place(path, order, {**trace, "Idempotency-Key": key})
         except (Lost, TimeoutError):
-            return await self._undecided(order, key)
-        self._http.check(answer, 200)
-        submitted = _parse(_SUBMITTED, answer.body)
+            submission = self._path("invocation", thread, f"submit/{key}/output")
+            return await self._undecided(order, submission)
+        answer.expect(200)
+        submitted = answer.read(_SUBMITTED)
         if submitted.outcome in ("granted", "queued", "known"):
             await self._arrival(order)
         return submitted
 
-    async def wait_for_submission(self, invocation_id: str, wait_s: float) -> bool:
+    async def wait_for_submission(self, submission: Submission, wait_s: float) -> bool:
         """Wait until a thread has decided on a run; False when the time is over before."""
+        path = f"/restate/attach/{submission.invocation_id}"
         try:
             async with self._closing.timeout(wait_s):
-                await self._http.request("GET", f"/restate/attach/{invocation_id}", None)
+                await self._http.request("GET", path, None)
         except TimeoutError:
             return False
         except (Lost, RestateUnavailable):
             await asyncio.sleep(_RECONNECT_DELAY_S)
         return True
 
-    async def wait(self, tenant: str, run_id: str, wait_s: float) -> Outcome:
+    async def wait(self, ref: RunRef, wait_s: float) -> Outcome:
         """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
-        path = self._workflow_path(tenant, run_id, "attach")
+        path = self._path("workflow", ref, "attach")
         try:
             async with self._closing.timeout(wait_s):
                 while True:
                     try:
-                        return self._outcome(await self._http.request("GET", path, None))
+                        return _outcome(await self._http.request("GET", path, None))
                     except (Lost, RestateUnavailable):
                         await asyncio.sleep(_RECONNECT_DELAY_S)
         except TimeoutError:
             return Pending()
 
-    async def outcome(self, tenant: str, run_id: str) -> Outcome:
+    async def outcome(self, ref: RunRef) -> Outcome:
         """Return how a run ended, if it has. Needs no worker."""
-        path = self._workflow_path(tenant, run_id, "output")
+        path = self._path("workflow", ref, "output")
         try:
-            return self._outcome(await self._http.request("GET", path, _ACCEPT_TIMEOUT_S))
+            return _outcome(await self._http.request("GET", path, _ACCEPT_TIMEOUT_S))
         except (Lost, TimeoutError):
             raise unavailable() from None
 
     async def same(self, order: RunOrder, wait_s: float) -> SameAnswer:
         """Compare a repeated request with the one that started the run."""
-        path = self._run_path("call", order.tenant, order.run_id, "same")
         question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
-        return _parse(_SAME, await self._read(path, question, wait_s + READ_TIMEOUT_S))
+        return await self._call(order.ref, "same", _SAME, question, wait_s + READ_TIMEOUT_S)
 
     async def status(
-        self, tenant: str, run_id: str, *, messages: bool = False, killed: bool = False
+        self, ref: RunRef, *, messages: bool = False, killed: bool = False
     ) -> Run | None:
         """Return the run as the worker's handler sees it; None before it has begun."""
-        path = self._run_path("call", tenant, run_id, "status")
         question = StatusQuestion(messages=messages, killed=killed)
-        return _parse(_MAYBE_RUN, await self._read(path, question) or b"null")
+        return await self._call(ref, "status", _MAYBE_RUN, question)
 
-    async def events(self, tenant: str, run_id: str, after: int) -> EventPage:
+    async def events(self, ref: RunRef, after: int) -> EventPage:
         """Return the run's committed events after a number."""
-        path = self._run_path("call", tenant, run_id, "events")
-        return _parse(_PAGE, await self._read(path, EventsQuestion(after=after)))
+        return await self._call(ref, "events", _PAGE, EventsQuestion(after=after))
 
-    async def cancel(self, tenant: str, run_id: str) -> None:
+    async def cancel(self, ref: RunRef) -> None:
         """Ask for the run's cancellation; it is carried out as soon as a worker is there.
 
         Raises:
             WorkerUnavailable: The run waits for its thread, and there is nothing to cancel yet.
         """
-        if isinstance(await self.outcome(tenant, run_id), Unknown):
+        if isinstance(await self.outcome(ref), Unknown):
             raise WorkerUnavailable(
                 "The run is accepted, but no worker has taken it yet, so it can't be cancelled. "
-                "Cancel it again when a worker is back.",
-                headers=RETRY_AFTER,
+                "Cancel it again when a worker is back."
             )
-        path = self._run_path("send", tenant, run_id, "cancel")
         order = CancelOrder(
-            run_id=run_id,
-            invocation_id=await self._invocation_id(tenant, run_id),
-            at=datetime.now(UTC),
+            run_id=ref.run_id, invocation_id=await self._invocation_id(ref), at=datetime.now(UTC)
         )
+        path = self._path("send", ref, "cancel")
         try:
-            self._http.check(await self._http.send(path, order, _ACCEPT_TIMEOUT_S, {}), 202)
+            answer = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, {})
         except (Lost, TimeoutError):
             raise unavailable() from None
+        answer.expect(202)
 
-    async def decide(self, tenant: str, run_id: str, order: DecideOrder) -> DecideAnswer:
+    async def decide(self, ref: RunRef, order: DecideOrder) -> DecideAnswer:
         """Hand over a person's decision on a tool call."""
-        path = self._run_path("call", tenant, run_id, "decide")
-        return _parse(_DECIDED, await self._read(path, order, _ACCEPT_TIMEOUT_S))
+        return await self._call(ref, "decide", _DECIDED, order, _ACCEPT_TIMEOUT_S)
 
-    async def steer(self, tenant: str, order: SteerOrder) -> SteerAnswer:
+    async def steer(self, ref: RunRef, order: SteerOrder) -> SteerAnswer:
         """Hand over a message to a run that is going on."""
-        path = self._run_path("call", tenant, order.run_id, "steer")
-        return _parse(_STEERED, await self._read(path, order, _ACCEPT_TIMEOUT_S))
+        return await self._call(ref, "steer", _STEERED, order, _ACCEPT_TIMEOUT_S)
 
-    async def thread_status(self, tenant: str, thread_id: str) -> ThreadStatus | None:
-        """Return who has the turn on a thread; None if there is no such thread."""
-        path = self._thread_path(tenant, thread_id, "status")
-        return _parse(_STATUS, await self._read(path) or b"null")
+    async def thread_status(self, thread: ThreadRef) -> ThreadStatus | None:
+        """Return who holds a thread; None if there is no such thread."""
+        return await self._call(thread, "status", _STATUS)
 
-    async def thread_history(
-        self, tenant: str, thread_id: str, question: HistoryQuestion
-    ) -> HistoryAnswer:
+    async def thread_history(self, thread: ThreadRef, question: HistoryQuestion) -> HistoryAnswer:
         """Return a part of a conversation."""
-        path = self._thread_path(tenant, thread_id, "history")
-        return _parse(_HISTORY, await self._read(path, question))
+        return await self._call(thread, "history", _HISTORY, question)
 
-    async def tend_thread(self, tenant: str, thread_id: str) -> None:
-        """Tell a thread that the run that has its turn was killed: it takes the turn back soon."""
-        await self._read(self._thread_path(tenant, thread_id, "check_holder"))
+    async def check_holder(self, thread: ThreadRef) -> None:
+        """Tell a thread that the run that holds it was killed: it goes on without it soon."""
+        await self._call(thread, "check_holder", _NOTHING)
 
-    async def delete_thread(self, tenant: str, thread_id: str, dead: str | None) -> DeleteAnswer:
-        """Delete a conversation, unless a run has the turn that is not known to be dead."""
-        path = self._thread_path(tenant, thread_id, "delete")
-        return _parse(_DELETED, await self._read(path, DeleteOrder(dead=dead)))
+    async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
+        """Delete a conversation, unless a run holds it that is not known to be dead."""
+        return await self._call(thread, "delete", _DELETED, DeleteOrder(dead=dead))
 
-    async def _invocation_id(self, tenant: str, run_id: str) -> str:
-        agent = agent_of(run_id) or ""
-        body = {
-            "target": "workflow",
-            "workflowName": service_of(agent, self._prefix),
-            "workflowKey": key_of(tenant, run_id),
-        }
+    async def _call(
+        self,
+        target: RunRef | ThreadRef,
+        handler: str,
+        kind: TypeAdapter[T],
+        question: BaseModel | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> T:
+        """Call a handler of the worker that answers at once.
+
+        Raises:
+            WorkerUnavailable: No answer in time: the worker is down or busy.
+        """
+        path = self._path("call", target, handler)
         try:
-            answer = await self._http.request(
-                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body
-            )
-        except (Lost, TimeoutError):
+            answer = await self._http.send(path, question, timeout_s, {})
+        except TimeoutError:
+            raise WorkerUnavailable(
+                "The worker did not answer in time. What was accepted goes on when it is back; "
+                "ask again then."
+            ) from None
+        except Lost:
             raise unavailable() from None
-        self._http.check(answer, 200)
-        return _parse(_INVOCATION, answer.body).invocationId
+        answer.expect(200)
+        return answer.read(kind)
 
-    async def _undecided(self, order: RunOrder, key: str) -> SubmitAnswer | Pending:
-        """Find out what became of a submit that was not answered."""
-        thread = self._thread_path(order.tenant, order.thread_id or "", "submit", verb="invocation")
+    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
+        """Send an order, whose answer may take any time.
+
+        Raises:
+            RestateUnavailable: Nothing was started, unless it names the run.
+        """
         try:
-            submit = await self._http.request("GET", f"{thread}/{key}/output", READ_TIMEOUT_S)
-            run = await self.outcome(order.tenant, order.run_id)
+            answer = await self._http.send(path, order, None, headers)
+        except RestateUnavailable:
+            raise RestateUnavailable(
+                "Restate does not answer; nothing was started. Try again."
+            ) from None
+        if answer.is_of_lost_restate:
+            raise maybe_accepted(order.run_id)
+        return answer
+
+    async def _undecided(self, order: RunOrder, submission: str) -> SubmitAnswer | Pending:
+        """Find out what became of a submit that was not answered, by the address of its end."""
+        try:
+            submit = await self._http.request("GET", submission, READ_TIMEOUT_S)
+            run = await self.outcome(order.ref)
         except (Lost, RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
         if not isinstance(run, Unknown):
@@ -321,71 +336,40 @@ class Ingress:
         delay_s = _ARRIVAL_POLL_S
         try:
             async with asyncio.timeout(_ACCEPT_TIMEOUT_S):
-                while isinstance(await self.outcome(order.tenant, order.run_id), Unknown):
+                while isinstance(await self.outcome(order.ref), Unknown):
                     await asyncio.sleep(delay_s)
                     delay_s *= 2
         except (RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
 
-    def _outcome(self, answer: Answer) -> Outcome:
-        if answer.status == 200:
-            return Ended(_parse(_RUN, answer.body))
-        if answer.status == 404 and _NOT_FOUND.search(answer.text):
-            return Unknown()
-        if answer.source == "invocation":
-            return Broken(killed=answer.status == 409, reason=answer.text)
-        if answer.status == _NOT_READY:
-            return Pending()
-        self._http.check(answer, 200)
-        raise BadGateway(f"Restate answered {answer.status}.")
-
-    async def _read(
-        self, path: str, question: BaseModel | None = None, timeout_s: float = READ_TIMEOUT_S
-    ) -> bytes:
-        """Call a handler of the worker that only looks.
-
-        Raises:
-            WorkerUnavailable: No answer in time: the worker is down or busy.
-        """
+    async def _invocation_id(self, ref: RunRef) -> str:
+        body = {
+            "target": "workflow",
+            "workflowName": ref.service(self._prefix),
+            "workflowKey": ref.key,
+        }
         try:
-            answer = await self._http.send(path, question, timeout_s, {})
-        except TimeoutError:
-            raise WorkerUnavailable(
-                "The worker did not answer in time. What was accepted goes on when it is back; "
-                "ask again then.",
-                headers=RETRY_AFTER,
-            ) from None
-        except Lost:
+            answer = await self._http.request(
+                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body
+            )
+        except (Lost, TimeoutError):
             raise unavailable() from None
-        self._http.check(answer, 200)
-        return answer.body
+        answer.expect(200)
+        return answer.read(_INVOCATION).invocationId
 
-    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
-        """Send an order, whose answer may take any time.
+    def _path(self, verb: str, target: RunRef | ThreadRef, rest: str) -> str:
+        service, key = quote(target.service(self._prefix), safe=""), quote(target.key, safe="")
+        return f"/restate/{verb}/{service}/{key}/{rest}"
 
-        Raises:
-            RestateUnavailable: Nothing was started, unless it names the run.
-        """
-        try:
-            answer = await self._http.send(path, order, None, headers)
-        except RestateUnavailable:
-            raise RestateUnavailable(
-                "Restate does not answer; nothing was started. Try again.", headers=RETRY_AFTER
-            ) from None
-        if answer.source == "ingress" and answer.status >= 500:
-            raise maybe_accepted(order.run_id)
-        return answer
 
-    def _run_path(self, verb: str, tenant: str, run_id: str, handler: str) -> str:
-        service = service_of(agent_of(run_id) or "", self._prefix)
-        key = quote(key_of(tenant, run_id), safe="")
-        return f"/restate/{verb}/{quote(service, safe='')}/{key}/{handler}"
-
-    def _workflow_path(self, tenant: str, run_id: str, verb: str) -> str:
-        service = service_of(agent_of(run_id) or "", self._prefix)
-        key = quote(key_of(tenant, run_id), safe="")
-        return f"/restate/workflow/{quote(service, safe='')}/{key}/{verb}"
-
-    def _thread_path(self, tenant: str, thread_id: str, handler: str, verb: str = "call") -> str:
-        service = quote(thread_service(self._prefix), safe="")
-        return f"/restate/{verb}/{service}/{quote(key_of(tenant, thread_id), safe='')}/{handler}"
+def _outcome(answer: Answer) -> Outcome:
+    if answer.status == 200:
+        return Ended(answer.read(_RUN))
+    if answer.status == 404 and _NOT_FOUND.search(answer.text):
+        return Unknown()
+    if answer.source == "invocation":
+        return Broken(killed=answer.status == 409, reason=answer.text)
+    if answer.status == _NOT_READY:
+        return Pending()
+    answer.expect(200)
+    raise BadGateway(f"Restate answered {answer.status}.")

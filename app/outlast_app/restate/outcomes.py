@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from outlast.protocol import Run
+from outlast.protocol import Run, Time
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,19 @@ class Unknown:
 @dataclass(frozen=True)
 class Repeated:
     """A run of this id was accepted before."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A run that Restate has accepted and its thread has not seen yet.
+
+    `invocation_id` is Restate's, of the handler that is to see it.
+    """
+
+    invocation_id: str
+    thread_id: str
+    body_hash: str
+    created_at: Time
 
 
 Outcome = Ended | Broken | Pending | Unknown

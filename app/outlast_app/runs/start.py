@@ -15,205 +15,206 @@ from outlast.errors import (
     UnknownRun,
     WorkerUnavailable,
 )
+from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
-from outlast_app.deps import AppParts
-from outlast_app.live.source import tail_of
-from outlast_app.restate.ingress import maybe_accepted
+from outlast.registry import Registry
+from outlast_app.live.source import LiveSource, tail_of
+from outlast_app.restate.ingress import Ingress, maybe_accepted
 from outlast_app.restate.outcomes import Broken, Ended, Pending, Repeated, Unknown
-from outlast_app.runs.reader import new_run
+from outlast_app.runs.reader import RunReader
+from outlast_app.runs.views import accepted_run
 
 _SAME_WAIT_S = 2.0
 _PARKED_POLL_S = (0.05, 1.0)
 
 
-async def start(parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
-    """Start a run; return it when it has ended, or as it is when the time is over."""
-    with _naming(order.run_id, BadGateway):
-        if order.thread_id and not order.after_s:
-            return await _start_on_thread(parts, order, wait_s, trace)
-        return await _start_alone(parts, order, wait_s, trace)
+class RunStarter:
+    """Starts runs, and waits for them."""
 
+    def __init__(
+        self, registry: Registry, ingress: Ingress, reader: RunReader, live: LiveSource
+    ) -> None:
+        self._registry = registry
+        self._ingress = ingress
+        self._reader = reader
+        self._live = live
 
-async def await_end(
-    parts: AppParts, tenant: str, run: Run, wait_s: float, *, queued: bool = False
-) -> Run:
-    """Wait for the end of an accepted run; return it as it is if it takes longer.
+    async def start(self, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
+        """Start a run; return it when it has ended, or as it is when the time is over."""
+        with _name_run_in_problems(order.ref, BadGateway):
+            if order.thread and not order.after_s:
+                return await self._start_on_thread(order.thread, order, wait_s, trace)
+            return await self._start_alone(order, wait_s, trace)
 
-    It does when the time is over, when the run waits for a person, or is queued behind one that
-    does.
-    """
-    if run.ended or wait_s <= 0 or run.waiting_for == "approval":
-        return run
-    ending = asyncio.create_task(parts.reader.wait(tenant, run.run_id, wait_s))
-    waits = {ending}
-    if queued or run.status == "queued" or _may_ask(parts, run):
-        waits |= {asyncio.create_task(_until_parked(parts, tenant, run))}
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits - {ending} if ending.done() else waits:
-            wait.cancel()
-        await asyncio.wait(waits)
-    if not ending.cancelled():
-        match ending.result():
-            case Ended(ended):
-                return ended
-            case Unknown():
-                raise UnknownRun(f"The run {run.run_id} was purged while it was waited for.")
-            case _:
-                pass
-    return await parts.reader.read(tenant, run.run_id)
+    async def await_end(self, ref: RunRef, run: Run, wait_s: float, *, queued: bool = False) -> Run:
+        """Wait for the end of an accepted run; return it as it is if it takes longer.
 
-
-async def _until_parked(parts: AppParts, tenant: str, run: Run) -> None:
-    """Return when the run waits for a person, or is queued behind one that does."""
-    delay_s = _PARKED_POLL_S[0]
-    async with tail_of(parts.live, tenant, run.run_id) as tail:
-        while not await _is_parked(parts, tenant, run):
-            news = await tail.committed(delay_s)
-            delay_s = _PARKED_POLL_S[0] if news else min(delay_s * 2, _PARKED_POLL_S[1])
-
-
-async def _is_parked(parts: AppParts, tenant: str, run: Run) -> bool:
-    with suppress(OperatorProblem):  # asked again
-        seen = await parts.ingress.status(tenant, run.run_id)
-        if seen and seen.status != "queued":
-            return seen.waiting_for == "approval"
-        if run.thread_id and (thread := await parts.ingress.thread_status(tenant, run.thread_id)):
-            holder = thread.run_id and await parts.ingress.status(tenant, thread.run_id)
-            return bool(holder) and holder.waiting_for == "approval"
-    return False
-
-
-def _may_ask(parts: AppParts, run: Run) -> bool:
-    agent = parts.registry.get(run.agent)
-    return agent is not None and any(tool.needs_approval for tool in agent.tools)
-
-
-async def _start_on_thread(
-    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-) -> Run:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
-    order = await _unless_dead(parts, order)
-    with _naming(order.run_id, WorkerUnavailable):
-        answer = await parts.ingress.submit(order, wait_s, trace)
-    with _naming(order.run_id):
-        if isinstance(answer, Pending):
-            return await _undecided(parts, order)
-        if not answer.same_body:
-            raise _conflict()
-        run = await _submitted(parts, order, answer)
-        queued = answer.outcome == "queued"
-        left_s = deadline - loop.time()
-        run = await await_end(parts, order.tenant, run, left_s, queued=queued)
-    return run.model_copy(update={"steered": answer.outcome == "steered"})
-
-
-async def _unless_dead(parts: AppParts, order: RunOrder) -> RunOrder:
-    """Let a run get in line behind one that was killed, which can take no message.
-
-    Its thread learns of the death only when somebody waits.
-    """
-    if order.on_busy not in ("reject", "steer"):
-        return order
-    with suppress(WorkerUnavailable):  # then nobody can say who has the turn
-        thread = await parts.ingress.thread_status(order.tenant, order.thread_id or "")
-        if thread and thread.run_id and await parts.reader.is_dead(order.tenant, thread.run_id):
-            return order.model_copy(update={"on_busy": "enqueue"})
-    return order
-
-
-async def _undecided(parts: AppParts, order: RunOrder) -> Run:
-    """Return a run that its thread has not seen yet, if it will be one in any case."""
-    await _check_first(parts, order)
-    if order.on_busy in ("enqueue", "interrupt"):
-        return new_run(order)
-    raise WorkerUnavailable(
-        f"The worker does not answer. Whether the thread is busy is decided when it is back: ask "
-        f"for /runs/{order.run_id} then.",
-        headers={"Retry-After": "1"},
-    )
-
-
-async def _submitted(parts: AppParts, order: RunOrder, answer: SubmitAnswer) -> Run:
-    match answer.outcome:
-        case "granted" | "queued":
-            return new_run(order)
-        case "known":
-            return await parts.reader.read(order.tenant, order.run_id)
-        case "steered":
-            return await _read_taker(parts, order.tenant, answer.run_id or "")
-        case "rejected":
-            raise ThreadBusy(
-                f"The run {answer.run_id} has the turn on {order.thread_id}. No run was started.",
-                extra={"run_id": answer.run_id},
-            )
-
-
-async def _read_taker(parts: AppParts, tenant: str, run_id: str) -> Run:
-    """Return the run that took the input."""
-    try:
-        return await parts.reader.read(tenant, run_id)
-    except UnknownRun:
-        raise RunEnded(f"The run {run_id} took the input, and was purged since.") from None
-
-
-async def _start_alone(
-    parts: AppParts, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-) -> Run:
-    run = new_run(order)
-    if not wait_s or _may_ask(parts, run):
-        accepted = await parts.ingress.start(order, trace)
-        with _naming(order.run_id):
-            if isinstance(accepted, Repeated):
-                await _check_same(parts, order)
-                run = await parts.reader.read(order.tenant, order.run_id)
-            return await await_end(parts, order.tenant, run, wait_s)
-    outcome = await parts.ingress.start_and_wait(order, wait_s, trace)
-    match outcome:
-        case Ended(run):
+        It does when the time is over, when the run waits for a person, or is queued behind one
+        that does.
+        """
+        if run.ended or wait_s <= 0 or run.waiting_for == "approval":
             return run
-        case Repeated():
-            with _naming(order.run_id):
-                await _check_same(parts, order)
-                run = await parts.reader.read(order.tenant, order.run_id)
-                return await await_end(parts, order.tenant, run, wait_s)
-        case Unknown():
-            raise RestateUnavailable(
-                "Restate was lost before it had accepted the run; nothing was started. Try again.",
-                headers={"Retry-After": "1"},
-            )
-        case Broken() | Pending():
-            with _naming(order.run_id):
-                return await parts.reader.read(order.tenant, order.run_id)
+        ending = asyncio.create_task(self._reader.wait(ref, wait_s))
+        waits = {ending}
+        if queued or run.status == "queued" or self._may_ask(ref):
+            waits |= {asyncio.create_task(self._until_parked(ref, run.thread_id))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits - {ending} if ending.done() else waits:
+                wait.cancel()
+            await asyncio.wait(waits)
+        if not ending.cancelled():
+            match ending.result():
+                case Ended(ended):
+                    return ended
+                case Unknown():
+                    raise UnknownRun(f"The run {ref.run_id} was purged while it was waited for.")
+                case _:
+                    pass
+        return await self._reader.read(ref)
+
+    async def _until_parked(self, ref: RunRef, thread_id: str | None) -> None:
+        """Return when the run waits for a person, or is queued behind one that does."""
+        delay_s = _PARKED_POLL_S[0]
+        async with tail_of(self._live, ref) as tail:
+            while not await self._is_parked(ref, thread_id):
+                news = await tail.committed(delay_s)
+                delay_s = _PARKED_POLL_S[0] if news else min(delay_s * 2, _PARKED_POLL_S[1])
+
+    async def _is_parked(self, ref: RunRef, thread_id: str | None) -> bool:
+        with suppress(OperatorProblem):  # asked again
+            seen = await self._ingress.status(ref)
+            if seen and seen.status != "queued":
+                return seen.waiting_for == "approval"
+            if not thread_id:
+                return False
+            thread = await self._ingress.thread_status(ThreadRef(ref.tenant, thread_id))
+            if thread and thread.run_id:
+                holder = await self._ingress.status(RunRef(ref.tenant, thread.run_id))
+                return holder is not None and holder.waiting_for == "approval"
+        return False
+
+    def _may_ask(self, ref: RunRef) -> bool:
+        agent = self._registry.get(ref.agent)
+        return agent is not None and any(tool.needs_approval for tool in agent.tools)
+
+    async def _start_on_thread(
+        self, thread: ThreadRef, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+    ) -> Run:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        if order.on_busy in ("reject", "steer") and await self._is_held_by_dead(thread):
+            # It can take no message, and its thread learns of the death only when somebody waits.
+            order = order.model_copy(update={"on_busy": "enqueue"})
+        with _name_run_in_problems(order.ref, WorkerUnavailable):
+            answer = await self._ingress.submit(thread, order, wait_s, trace)
+        with _name_run_in_problems(order.ref):
+            if isinstance(answer, Pending):
+                return await self._read_undecided(order)
+            if not answer.same_body:
+                raise _conflict()
+            ref, run = await self._read_submitted(order, answer)
+            queued = answer.outcome == "queued"
+            run = await self.await_end(ref, run, deadline - loop.time(), queued=queued)
+        return run.model_copy(update={"steered": answer.outcome == "steered"})
+
+    async def _is_held_by_dead(self, thread: ThreadRef) -> bool:
+        with suppress(WorkerUnavailable):  # then nobody can say who holds it
+            status = await self._ingress.thread_status(thread)
+            if status and status.run_id:
+                return await self._reader.is_dead(RunRef(thread.tenant, status.run_id))
+        return False
+
+    async def _read_undecided(self, order: RunOrder) -> Run:
+        """Return a run that its thread has not seen yet, if it will be one in any case."""
+        await self._check_first(order)
+        if order.on_busy in ("enqueue", "interrupt"):
+            return _accepted(order)
+        raise WorkerUnavailable(
+            "The worker does not answer. Whether the thread is busy is decided when it is back: "
+            f"ask for /runs/{order.run_id} then."
+        )
+
+    async def _read_submitted(self, order: RunOrder, answer: SubmitAnswer) -> tuple[RunRef, Run]:
+        """Return the run that the answer is about: the order's own, or the one that it joins."""
+        match answer.outcome:
+            case "granted" | "queued":
+                return order.ref, _accepted(order)
+            case "known":
+                return order.ref, await self._reader.read(order.ref)
+            case "steered":
+                taker = RunRef(order.tenant, answer.run_id or "")
+                try:
+                    return taker, await self._reader.read(taker)
+                except UnknownRun:
+                    raise RunEnded(
+                        f"The run {taker.run_id} took the input, and was purged since."
+                    ) from None
+            case "rejected":
+                raise ThreadBusy(
+                    f"The run {answer.run_id} holds the thread {order.thread_id}. "
+                    "No run was started.",
+                    extra={"run_id": answer.run_id},
+                )
+
+    async def _start_alone(self, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
+        if not wait_s or self._may_ask(order.ref):
+            accepted = await self._ingress.start(order, trace)
+            if isinstance(accepted, Repeated):
+                return await self._await_repeated(order, wait_s)
+            with _name_run_in_problems(order.ref):
+                return await self.await_end(order.ref, _accepted(order), wait_s)
+        match await self._ingress.start_and_wait(order, wait_s, trace):
+            case Ended(run):
+                return run
+            case Repeated():
+                return await self._await_repeated(order, wait_s)
+            case Unknown():
+                raise RestateUnavailable(
+                    "Restate was lost before it had accepted the run; nothing was started. "
+                    "Try again."
+                )
+            case Broken() | Pending():
+                with _name_run_in_problems(order.ref):
+                    return await self._reader.read(order.ref)
+
+    async def _await_repeated(self, order: RunOrder, wait_s: float) -> Run:
+        """Wait for the run that the same request has started before."""
+        with _name_run_in_problems(order.ref):
+            if (await self._ingress.same(order, _SAME_WAIT_S)).answer == "different":
+                raise _conflict()
+            run = await self._reader.read(order.ref)
+            return await self.await_end(order.ref, run, wait_s)
+
+    async def _check_first(self, order: RunOrder) -> None:
+        """Compare a request that its thread has not seen with the first one of the same key."""
+        if not order.repeatable:
+            return
+        first = await self._reader.submission(order.ref)
+        if first and first.body_hash != order.body_hash:
+            raise _conflict()
 
 
 @contextmanager
-def _naming(run_id: str, kind: type[OperatorProblem] = OperatorProblem) -> Generator[None]:
+def _name_run_in_problems(
+    ref: RunRef, kind: type[OperatorProblem] = OperatorProblem
+) -> Generator[None]:
     """Name the run in a problem that comes up after Restate may have accepted it."""
     try:
         yield
     except UnknownRun:
-        raise maybe_accepted(run_id) from None
+        raise maybe_accepted(ref.run_id) from None
     except kind as problem:
-        problem.headers["Location"] = f"/runs/{run_id}"
-        problem.extra["run_id"] = run_id
+        problem.headers["Location"] = f"/runs/{ref.run_id}"
+        problem.extra["run_id"] = ref.run_id
         raise
 
 
-async def _check_first(parts: AppParts, order: RunOrder) -> None:
-    """Compare a request that its thread has not seen with the first one of the same key."""
-    if not order.repeatable:
-        return
-    first = await parts.reader.submission(order.tenant, order.run_id)
-    if first and first.body_hash != order.body_hash:
-        raise _conflict()
-
-
-async def _check_same(parts: AppParts, order: RunOrder) -> None:
-    if (await parts.ingress.same(order, _SAME_WAIT_S)).answer == "different":
-        raise _conflict()
+def _accepted(order: RunOrder) -> Run:
+    return accepted_run(
+        order.ref, order.created_at, thread_id=order.thread_id, metadata=order.metadata
+    )
 
 
 def _conflict() -> IdempotencyConflict:

@@ -5,13 +5,17 @@ import re
 import pytest
 
 from outlast import names
+from outlast.errors import UnknownRun
+from outlast.names import RunRef, ThreadRef
 
 
 @pytest.mark.parametrize("agent", ["a", "support", "a-1_b", "z" * 63])
 def test_round_trip(agent: str) -> None:
     """A run id says which agent it is of."""
-    assert names.agent_of(names.new_run_id(agent)) == agent
-    assert names.agent_of(names.derived_run_id(agent, "key")) == agent
+    for run_id in (names.new_run_id(agent), names.derived_run_id(agent, "key")):
+        ref = RunRef.parse("acme", run_id)
+        assert (ref.tenant, ref.run_id, ref.agent) == ("acme", run_id, agent)
+        assert RunRef.from_key(ref.key) == ref
 
 
 def test_run_ids_differ() -> None:
@@ -39,8 +43,10 @@ def test_run_ids_differ() -> None:
     ],
 )
 def test_what_is_no_run_id(text: str) -> None:
-    """Anything else names no agent: it could end up in a query or an address."""
-    assert names.agent_of(text) is None
+    """Anything else is refused: it could end up in a query or an address."""
+    with pytest.raises(UnknownRun, match="not a run id"):
+        RunRef.parse("acme", text)
+    assert RunRef.from_key(f"acme/{text}") is None
 
 
 def test_derived_run_ids() -> None:
@@ -81,3 +87,10 @@ def test_services(prefix: str) -> None:
     ]
     assert services == [f"{prefix}support", f"{prefix}Thread", f"{prefix}ThreadWatch"]
     assert not names.is_agent_name("Thread")
+
+
+def test_where_runs_and_threads_are() -> None:
+    """Each finds its service and key, under its tenant."""
+    run, thread = RunRef("acme", "support.x"), ThreadRef("acme", "t-1")
+    assert (run.service("team-"), run.key) == ("team-support", "acme/support.x")
+    assert (thread.service("team-"), thread.key) == ("team-Thread", "acme/t-1")

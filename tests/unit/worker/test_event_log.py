@@ -7,8 +7,9 @@ import pytest
 
 from outlast.contract import EventPage
 from outlast.events import AnyEvent, TurnStarted
+from outlast.names import RunRef
 from outlast.protocol import Run
-from outlast_app.sse import _CommittedLog
+from outlast_app.runs.follow import _CommittedLog
 from outlast_worker.engine.names import event_key
 from outlast_worker.services import event_log
 from outlast_worker.services.event_log import read_events, read_page
@@ -45,12 +46,12 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     pages: list[EventPage] = []
 
     class Ingress:
-        async def events(self, _tenant: str, _run_id: str, after: int) -> EventPage:
+        async def events(self, _ref: RunRef, after: int) -> EventPage:
             pages.append(await read_page(context, after, RUN))
             return pages[-1]
 
     ingress: Any = Ingress()
-    log = _CommittedLog(ingress, ingress, "t", "r", 3)
+    log = _CommittedLog(ingress, ingress, RunRef("t", "r"), 3)
     events: list[AnyEvent] = [event async for event in log.read()]
     assert [event.seq for event in events] == list(range(4, 101))
     assert log.ended

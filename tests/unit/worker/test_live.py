@@ -8,7 +8,6 @@ import pytest
 
 from outlast.events import ToolCallProgress
 from outlast.live import LIVE_ITEM
-from outlast_app.live.source import items_of
 from outlast_worker.live.hub import LiveHub
 
 
@@ -39,10 +38,3 @@ async def test_progress_with_half_a_character() -> None:
         async with aclosing(hub.watch("key", "run")) as watching:
             [progress] = await anext(watching)
     assert "caf\ufffd.txt" in LIVE_ITEM.dump_json(progress).decode()
-
-
-def test_lines_of_a_newer_worker() -> None:
-    """What the app does not know is skipped, and the stream goes on."""
-    known = ToolCallProgress(run_id="r", call_id="1.0", done=1)
-    lines = [b'{"type": "new", "run_id": "r"}', b"", LIVE_ITEM.dump_json(known), b"{"]
-    assert items_of(lines) == [known]

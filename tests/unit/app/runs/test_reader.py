@@ -6,11 +6,12 @@ import pytest
 
 import outlast_app.runs.reader
 from outlast.errors import UnknownRun, WorkerUnavailable
+from outlast.names import RunRef
 from outlast.protocol import Run
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Unknown
 from outlast_app.runs.reader import RunReader
 
-RUN_ID = "a." + "b" * 26
+REF = RunRef("t", "a." + "b" * 26)
 
 
 class OnItsWay:
@@ -20,24 +21,24 @@ class OnItsWay:
         self._looks = looks
         self._failures = failures
 
-    async def outcome(self, _tenant: str, _run_id: str) -> Outcome:
+    async def outcome(self, _ref: RunRef) -> Outcome:
         self._looks -= 1
         return Unknown() if self._looks >= 0 else Pending()
 
-    async def wait(self, tenant: str, run_id: str, _wait_s: float) -> Outcome:
-        if isinstance(await self.outcome(tenant, run_id), Unknown):
+    async def wait(self, ref: RunRef, _wait_s: float) -> Outcome:
+        if isinstance(await self.outcome(ref), Unknown):
             return Unknown()
-        return Ended(Run(run_id=RUN_ID, agent="a", status="completed"))
+        return Ended(Run(run_id=REF.run_id, agent="a", status="completed"))
 
-    async def submission(self, _tenant: str, _run_id: str) -> None:
+    async def submission(self, _ref: RunRef) -> None:
         self._failures -= 1
         if self._failures >= 0:
             raise WorkerUnavailable("neither answers")
 
-    async def status(self, _tenant: str, _run_id: str, **_options: Any) -> Run:
-        return Run(run_id=RUN_ID, agent="a", status="running")
+    async def status(self, _ref: RunRef, **_options: Any) -> Run:
+        return Run(run_id=REF.run_id, agent="a", status="running")
 
-    async def engine_state(self, _tenant: str, _run_id: str) -> None:
+    async def engine_row(self, _ref: RunRef) -> None:
         return None
 
 
@@ -48,23 +49,23 @@ def reader(looks: int, failures: int = 0) -> RunReader:
 
 async def test_it_is_there() -> None:
     """Nobody is told that an accepted run is unknown, or dead."""
-    assert (await reader(4).read("t", RUN_ID)).status == "running"
-    assert not await reader(4).is_dead("t", RUN_ID)
-    assert isinstance(await reader(4).wait("t", RUN_ID, 10), Ended)
+    assert (await reader(4).read(REF)).status == "running"
+    assert not await reader(4).is_dead(REF)
+    assert isinstance(await reader(4).wait(REF, 10), Ended)
 
 
 async def test_it_is_waited_for_while_nobody_answers() -> None:
     """A restart of everything does not end a wait."""
-    assert isinstance(await reader(4, failures=2).wait("t", RUN_ID, 10), Ended)
+    assert isinstance(await reader(4, failures=2).wait(REF, 10), Ended)
 
 
 async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not arrive is no run."""
     monkeypatch.setattr(outlast_app.runs.reader, "_ARRIVAL_TIMEOUT_S", 0.05)
     with pytest.raises(UnknownRun):
-        await reader(1_000_000).read("t", RUN_ID)
-    assert await reader(1_000_000).is_dead("t", RUN_ID)
-    assert isinstance(await reader(1_000_000).wait("t", RUN_ID, 10), Unknown)
+        await reader(1_000_000).read(REF)
+    assert await reader(1_000_000).is_dead(REF)
+    assert isinstance(await reader(1_000_000).wait(REF, 10), Unknown)
 
 
 async def test_it_was_killed() -> None:
@@ -72,14 +73,14 @@ async def test_it_was_killed() -> None:
     asked: list[dict[str, Any]] = []
 
     class Killed(OnItsWay):
-        async def outcome(self, _tenant: str, _run_id: str) -> Outcome:
+        async def outcome(self, _ref: RunRef) -> Outcome:
             return Broken(killed=True, reason="killed")
 
-        async def status(self, tenant: str, run_id: str, **options: Any) -> Run:
+        async def status(self, ref: RunRef, **options: Any) -> Run:
             asked.append(options)
-            return await super().status(tenant, run_id)
+            return await super().status(ref)
 
     there: Any = Killed(0)
-    run = await RunReader(there, there).read("t", RUN_ID)
+    run = await RunReader(there, there).read(REF)
     assert (run.status, run.error and run.error.type) == ("failed", "killed")
     assert asked == [{"messages": True, "killed": True}]

@@ -5,16 +5,20 @@ from datetime import UTC, datetime
 
 import pytest
 
+from outlast.names import RunRef
 from outlast.protocol import Run, RunError
 from outlast_app.cursors import Cursor
-from outlast_app.restate.admin import sql_text
-from outlast_app.runs.listings import (
-    RunFilter,
+from outlast_app.restate.queries import (
     approvals_query,
+    invocation_query,
     runs_query,
+    sql_text,
+    state_query,
     states_query,
+    submission_query,
     threads_query,
 )
+from outlast_app.run_filter import RunFilter
 from outlast_worker.services.thread_state import Head, ThreadRun
 
 AT = datetime(2026, 11, 23, 11, 45, 21, 52633, tzinfo=UTC)
@@ -39,7 +43,11 @@ def test_queries_keep_values_in_texts(value: str) -> None:
 
     def queries(value: str) -> list[str]:
         wanted = RunFilter(agent=value, thread_id=value, status="failed")
+        ref = RunRef(value, f"{value}.{value}")
         return [
+            invocation_query(value, ref),
+            submission_query(value, ref),
+            state_query(value, ref),
             runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
             threads_query("p", value, 21, Cursor("threads", AT, value)),
             approvals_query("p", value),

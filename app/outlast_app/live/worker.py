@@ -1,0 +1,55 @@
+"""Live events from where the worker serves them: for one worker."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from urllib.parse import quote
+
+import aiohttp
+
+from outlast.live import STREAMS_PATH, LiveItem
+from outlast.logging import get_logger
+from outlast.names import RunRef
+from outlast_app.live.source import LiveBatches, items_of
+
+_RECONNECT_S = (0.1, 1.0)
+_CONNECT_S = 2
+# The worker says something at least every 15 s.
+_SILENCE_S = 40
+_logger = get_logger()
+
+
+class WorkerStreams:
+    """Live events straight from the worker that executes the run: for one worker."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, secret: str | None) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    async def listen(self, ref: RunRef) -> LiveBatches:
+        """Yield what comes from a run."""
+        url = f"{self._url}{STREAMS_PATH}/{quote(ref.key, safe='')}"
+        delay_s = _RECONNECT_S[0]
+        while True:
+            try:
+                async with aclosing(self._read(url)) as batches:
+                    async for items in batches:
+                        delay_s = _RECONNECT_S[0]
+                        yield items
+            except (aiohttp.ClientError, TimeoutError) as error:
+                _logger.debug("live_channel_lost", reason=repr(error))
+            yield None
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, _RECONNECT_S[1])
+
+    async def _read(self, url: str) -> AsyncGenerator[list[LiveItem]]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+        async with self._session.get(url, headers=self._headers, timeout=timeout) as response:
+            if response.status != 200:
+                _logger.warning("live_channel_refused", status=response.status)
+                return
+            rest = b""
+            async for data in response.content.iter_any():
+                *lines, rest = (rest + data).split(b"\n")
+                yield items_of(lines)

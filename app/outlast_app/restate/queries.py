@@ -1,0 +1,179 @@
+"""The queries on Restate's tables. Values in them are written by `sql_text` and nothing else.
+
+Restate has no index, so a query reads a whole table: that of invocations, or that of states, which
+is the larger one. Only rows of states whose partition keys are known are found at once.
+"""
+
+from collections.abc import Mapping
+
+from outlast.contract import APPROVALS_KEY, HEAD_KEY, RUN_KEY
+from outlast.names import RunRef, key_of, service_of, thread_service
+from outlast.protocol import ENDED
+from outlast_app.cursors import Cursor
+from outlast_app.run_filter import RunFilter
+
+
+def sql_text(value: str) -> str:
+    """Write a value into a query: a text in DataFusion's SQL has no escapes but the quote's."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def invocation_query(prefix: str, ref: RunRef) -> str:
+    """Select a run's invocation."""
+    return f"""
+        SELECT id, status, retry_count, last_failure, next_retry_at, created_at
+        FROM sys_invocation
+        WHERE target_handler_name = 'run'
+            AND target_service_name = {sql_text(ref.service(prefix))}
+            AND target_service_key = {sql_text(ref.key)}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def submission_query(prefix: str, ref: RunRef) -> str:
+    """Select the first call by which a run was submitted to a thread; `Ingress.submit` names it."""
+    return f"""
+        SELECT id, target_service_key, idempotency_key, created_at
+        FROM sys_invocation
+        WHERE target_service_name = {sql_text(thread_service(prefix))}
+            AND starts_with(target_service_key, {sql_text(key_of(ref.tenant, ""))})
+            AND target_handler_name = 'submit'
+            AND starts_with(idempotency_key, {sql_text(f"{ref.run_id}:")})
+        ORDER BY created_at
+        LIMIT 1
+    """  # noqa: S608  # values are written by sql_text
+
+
+def state_query(prefix: str, ref: RunRef) -> str:
+    """Select what a run says of itself."""
+    return f"""
+        SELECT service_key, value_utf8
+        FROM state
+        WHERE service_name = {sql_text(ref.service(prefix))}
+            AND service_key = {sql_text(ref.key)} AND key = '{RUN_KEY}'
+    """  # noqa: S608  # values are written by sql_text
+
+
+def runs_query(
+    prefix: str, tenant: str, wanted: RunFilter, limit: int, after: Cursor | None
+) -> str:
+    """Select the engine's rows of a tenant's runs, newest first."""
+    conditions = [_is_run(prefix, tenant)]
+    if wanted.agent:
+        conditions.append(f"i.target_service_name = {sql_text(service_of(wanted.agent, prefix))}")
+    if wanted.thread_id:
+        ending = sql_text(f',"thread_id":"{wanted.thread_id}"')
+        conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
+    if wanted.status:
+        conditions.append(f"{_STATUS} = {sql_text(wanted.status)}")
+    needs_state = wanted.thread_id or wanted.status
+    found = f"""
+            SELECT {_ENGINE_COLUMNS}, i.target_service_key AS service_key,
+                   CAST(NULL AS VARCHAR) AS thread_key
+            FROM sys_invocation_status i
+            LEFT JOIN sys_invocation_state e ON e.id = i.id
+            {_WITH_STATE if needs_state else ""}
+            WHERE {" AND ".join(conditions)}
+    """  # noqa: S608  # values are written by sql_text
+    if wanted.status in (None, "queued"):
+        found += f"UNION ALL {_submissions_query(prefix, tenant, wanted)}"
+    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
+    return f"""
+        SELECT * FROM ({found})
+        WHERE {later}
+        ORDER BY created_at DESC, service_key DESC
+        LIMIT {limit}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:
+    """Select the runs that their threads have not seen yet; `Ingress.submit` names them so."""
+    thread = sql_text(key_of(tenant, wanted.thread_id or ""))
+    agent = sql_text(f"{wanted.agent}." if wanted.agent else "")
+    name = f"concat({sql_text(key_of(tenant, ''))}, split_part(i.idempotency_key, ':', 1))"
+    key = "i.target_service_key"
+    return f"""
+            SELECT {_ENGINE_COLUMNS}, {name} AS service_key, {key} AS thread_key
+            FROM sys_invocation_status i
+            LEFT JOIN sys_invocation_state e ON e.id = i.id
+            WHERE i.target_service_name = {sql_text(thread_service(prefix))}
+                AND i.target_handler_name = 'submit' AND i.status <> 'completed'
+                AND {f"{key} = {thread}" if wanted.thread_id else f"starts_with({key}, {thread})"}
+                AND starts_with(i.idempotency_key, {agent})
+                AND {name} NOT IN (
+                    SELECT {key} FROM sys_invocation_status i WHERE {_is_run(prefix, tenant)}
+                )
+    """  # noqa: S608  # values are written by sql_text
+
+
+def states_query(partition_keys: Mapping[str, int]) -> str:
+    """Select the states of some runs, by their keys."""
+    partitions = ", ".join(str(partition_key) for partition_key in partition_keys.values())
+    keys = ", ".join(sql_text(key) for key in partition_keys)
+    return f"""
+        SELECT service_key, value_utf8 FROM state
+        WHERE partition_key IN ({partitions}) AND service_key IN ({keys}) AND key = '{RUN_KEY}'
+    """  # noqa: S608  # values are written by sql_text
+
+
+def threads_query(prefix: str, tenant: str, limit: int, after: Cursor | None) -> str:
+    """Select a tenant's threads, newest first."""
+    service, tenants = sql_text(thread_service(prefix)), sql_text(key_of(tenant, ""))
+    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
+    return f"""
+        SELECT service_key, value_utf8
+        FROM (
+            SELECT service_key, value_utf8,
+                   TRY_CAST({_text_in("value_utf8", "created_at")} AS TIMESTAMP) AS created_at
+            FROM state
+            WHERE service_name = {service} AND key = '{HEAD_KEY}'
+                  AND starts_with(service_key, {tenants})
+        )
+        WHERE {later}
+        ORDER BY created_at DESC, service_key DESC
+        LIMIT {limit}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def approvals_query(prefix: str, tenant: str) -> str:
+    """Select a tenant's pending approvals; a killed run leaves its own behind."""
+    return f"""
+        SELECT i.partition_key, s.service_key, s.value_utf8
+        FROM sys_invocation_status i
+        JOIN state s ON {_SAME_KEY} AND s.key = '{APPROVALS_KEY}'
+        WHERE {_is_run(prefix, tenant)} AND i.status <> 'completed'
+    """  # noqa: S608  # values are written by sql_text
+
+
+def _is_run(prefix: str, tenant: str) -> str:
+    """Tell the tenant's runs from all other invocations, those of other prefixes among them."""
+    agent = f"substr(i.target_service_name, {len(prefix) + 1})"
+    beginning = f"concat({sql_text(key_of(tenant, ''))}, {agent}, '.')"
+    return (
+        f"i.target_handler_name = 'run' AND starts_with(i.target_service_name, {sql_text(prefix)})"
+        f" AND starts_with(i.target_service_key, {beginning})"
+    )
+
+
+def _comes_after(time: str, key: str, tenant: str, after: Cursor) -> str:
+    at = f"TIMESTAMP {sql_text(after.at.isoformat())}"
+    name = sql_text(key_of(tenant, after.name))
+    return f"({time} < {at} OR ({time} = {at} AND {key} < {name}))"
+
+
+def _text_in(json: str, field: str) -> str:
+    """Return the first text of this name in a JSON column."""
+    return f"split_part(split_part({json}, '\"{field}\":\"', 2), '\"', 1)"
+
+
+_ENGINE_COLUMNS = """i.partition_key, i.status, i.created_at, i.completion_failure,
+                   e.retry_count, e.last_failure, e.next_retry_at"""
+# The first fields of a state are names and never free text, so the first `status` is the run's.
+_SAID = _text_in("s.value_utf8", "status")
+_SAME_KEY = "s.service_name = i.target_service_name AND s.service_key = i.target_service_key"
+_WITH_STATE = f"LEFT JOIN state s ON {_SAME_KEY} AND s.key = '{RUN_KEY}'"
+_STATUS = f"""(CASE
+    WHEN i.completion_failure IS NOT NULL THEN 'failed'
+    WHEN {_SAID} IN ({", ".join(sql_text(status) for status in sorted(ENDED))}) THEN {_SAID}
+    WHEN i.status = 'paused' THEN 'paused'
+    ELSE coalesce({_SAID}, 'queued')
+END)"""

@@ -1,0 +1,93 @@
+"""What several calls take: who and what a request is about, and how it is asked for."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
+from outlast.protocol import RunStatus, ThreadId
+from outlast_app.auth import Tenant
+from outlast_app.run_filter import RunFilter
+
+AgentName = Annotated[str, Path(description="An agent of `GET /agents`.")]
+CallId = Annotated[
+    str,
+    Path(
+        pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$",
+        description="The tool call's `call_id`, such as `2.0`: turn and place within it.",
+    ),
+]
+
+Limit = Annotated[int, Query(ge=1, le=100, description="How many items a page has at most.")]
+CursorText = Annotated[
+    str | None,
+    Query(description="The `next_cursor` of the page before; without it, the first page."),
+]
+
+Prefer = Annotated[
+    list[str] | None,
+    Header(
+        description="`respond-async` for an answer at once, or `wait=N` to wait N seconds for the "
+        "run's end (`APP_WAIT_TIMEOUT_S` without it)."
+    ),
+]
+Accept = Annotated[
+    list[str] | None, Header(description="`text/event-stream` for the run's events.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=256,
+        description="Makes the request safe to repeat: the same key with the same body is the "
+        "same run, or message; with another body it is refused.",
+    ),
+]
+After = Annotated[
+    int | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
+]
+LastEventId = Annotated[
+    int | None,
+    Header(ge=0, description="The same as `after`, sent by clients that reconnect; it counts."),
+]
+
+
+async def _run(
+    run_id: Annotated[str, Path(max_length=128, description="The run's `run_id`.")], tenant: Tenant
+) -> RunRef:
+    return RunRef.parse(tenant, run_id)
+
+
+async def _thread(
+    thread_id: Annotated[
+        str, Path(pattern=f"^{THREAD_ID}$", description="The name that runs gave the thread.")
+    ],
+    tenant: Tenant,
+) -> ThreadRef:
+    return ThreadRef(tenant, thread_id)
+
+
+async def _filter(
+    # A name that no agent has now may have runs: those of an agent that was removed.
+    agent: Annotated[
+        str | None, Query(pattern=f"^{AGENT_NAME}$", description="Only runs of this agent.")
+    ] = None,
+    thread_id: Annotated[ThreadId | None, Query(description="Only runs on this thread.")] = None,
+    status: Annotated[
+        RunStatus | None, Query(description="Only runs that are in this status now.")
+    ] = None,
+) -> RunFilter:
+    return RunFilter(agent=agent, thread_id=thread_id, status=status)
+
+
+async def _trace(request: Request) -> Mapping[str, str]:
+    """Return the headers that go along with a start."""
+    traceparent = request.headers.get("traceparent")
+    return {"traceparent": traceparent} if traceparent else {}
+
+
+RunPath = Annotated[RunRef, Depends(_run)]
+ThreadPath = Annotated[ThreadRef, Depends(_thread)]
+Filter = Annotated[RunFilter, Depends(_filter)]
+Trace = Annotated[Mapping[str, str], Depends(_trace)]

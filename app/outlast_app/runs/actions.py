@@ -1,0 +1,213 @@
+"""What a caller may do to runs and threads that are there: one place for every interface."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder
+from outlast.errors import (
+    AdminUnavailable,
+    AlreadyDecided,
+    IdempotencyConflict,
+    InvalidRequest,
+    Problem,
+    RunEnded,
+    RunNotPaused,
+    ThreadBusy,
+    UnknownApproval,
+    UnknownThread,
+)
+from outlast.names import RunRef, ThreadRef
+from outlast.protocol import Decision, MessagePage, Resolution, Run, Steered, SteerRun, Thread
+from outlast_app.restate.admin import Admin
+from outlast_app.restate.ingress import Ingress
+from outlast_app.restate.outcomes import Broken
+from outlast_app.runs.orders import (
+    MAX_DECISION_BYTES,
+    MAX_MESSAGE_BYTES,
+    as_messages,
+    check_addition,
+    hash_of,
+)
+from outlast_app.runs.reader import RunReader
+from outlast_app.runs.views import is_broken
+
+
+class RunActions:
+    """What may be done to a run. Every method may raise `UnknownRun`."""
+
+    def __init__(self, ingress: Ingress, admin: Admin, reader: RunReader) -> None:
+        self._ingress = ingress
+        self._admin = admin
+        self._reader = reader
+
+    async def decide(self, ref: RunRef, call_id: str, decision: Decision) -> Resolution:
+        """Decide on a tool call that waits for a person; return the decision that counts.
+
+        Raises:
+            UnknownApproval: The call does not wait for anybody.
+            AlreadyDecided: Another decision counts.
+            RunEnded: Nothing waits any more.
+            InvalidRequest: The tool can't take the arguments.
+        """
+        check_addition(decision, MAX_DECISION_BYTES)
+        run = await self._reader.read(ref, messages=False)
+        if is_broken(run):
+            raise _nothing_waits(ref)
+        order = DecideOrder(call_id=call_id, decision=decision, at=datetime.now(UTC))
+        answer = await self._ingress.decide(ref, order)
+        if answer.resolution and answer.outcome == "decided":
+            return answer.resolution
+        raise _refusal(ref, call_id, answer)
+
+    async def steer(self, ref: RunRef, body: SteerRun, idempotency_key: str | None) -> Steered:
+        """Say something to a run, which reads it before its next model call.
+
+        Raises:
+            RunEnded: It reads no more.
+            IdempotencyConflict: The key was given with another message.
+        """
+        check_addition(body, MAX_MESSAGE_BYTES)
+        run = await self._reader.read(ref, messages=False)
+        if is_broken(run) or (run.ended and not idempotency_key):
+            raise _reads_no_more(ref)
+        order = SteerOrder(
+            run_id=ref.run_id,
+            input=as_messages(body.input),
+            at=datetime.now(UTC),
+            key=idempotency_key,
+            body_hash=hash_of(body),
+        )
+        answer = await self._ingress.steer(ref, order)
+        if answer.outcome == "different":
+            raise IdempotencyConflict(
+                "This Idempotency-Key belongs to another message. Use a new key for a new one."
+            )
+        if answer.message_id is None:
+            raise _reads_no_more(ref)
+        return Steered(message_id=answer.message_id)
+
+    async def cancel(self, ref: RunRef) -> Run:
+        """Cancel a run, wherever it is; return it as it was.
+
+        Raises:
+            RunEnded: It ended otherwise.
+        """
+        run = await self._reader.read(ref)
+        if run.ended and run.status != "cancelled":
+            raise RunEnded(
+                f"The run {ref.run_id} has ended as {run.status}; nothing is left to cancel."
+            )
+        if not run.ended:
+            await self._ingress.cancel(ref)
+        if run.status == "paused":
+            # It is resumed by a cancellation, but not by one that came before it was paused.
+            with suppress(AdminUnavailable, RunNotPaused):
+                await self._admin.resume(ref)
+        return run
+
+    async def resume(self, ref: RunRef) -> Run:
+        """Let a paused run try again; return it as it is then.
+
+        Raises:
+            RunNotPaused: It is something else.
+            AdminUnavailable: Nobody can resume it now.
+        """
+        run = await self._reader.read(ref, messages=False)
+        row = None if run.ended else await self._admin.engine_row(ref)
+        if row is None or not row.paused:
+            raise RunNotPaused(
+                f"The run {ref.run_id} is {run.status}; only a paused run can be resumed."
+            )
+        await self._admin.resume(ref)
+        return await self._reader.read(ref)
+
+
+class ThreadActions:
+    """What may be done to a thread. Every method may raise `UnknownThread`."""
+
+    def __init__(self, ingress: Ingress, reader: RunReader) -> None:
+        self._ingress = ingress
+        self._reader = reader
+
+    async def read(self, thread: ThreadRef) -> Thread:
+        """Return who holds the thread and who waits for it."""
+        status = await self._ingress.thread_status(thread)
+        if status is None:
+            raise _unknown(thread)
+        run_id = status.run_id
+        if run_id and await self._reader.is_dead(RunRef(thread.tenant, run_id)):
+            # Its thread learns of it when told.
+            await self._ingress.check_holder(thread)
+            run_id = None
+        return Thread(
+            thread_id=thread.thread_id,
+            status="busy" if run_id or status.queued else "idle",
+            run_id=run_id,
+            queued=status.queued,
+            message_count=status.message_count,
+            created_at=status.created_at,
+            updated_at=status.updated_at,
+        )
+
+    async def read_history(self, thread: ThreadRef, after: int, limit: int) -> MessagePage:
+        """Return what was said, oldest first, after so many messages."""
+        question = HistoryQuestion(after=after, limit=limit)
+        answer = await self._ingress.thread_history(thread, question)
+        if answer.items is None:
+            raise _unknown(thread)
+        reached = after + len(answer.items)
+        next_cursor = str(reached) if reached < answer.message_count else None
+        return MessagePage(items=answer.items, next_cursor=next_cursor)
+
+    async def delete(self, thread: ThreadRef) -> None:
+        """Forget the conversation.
+
+        Raises:
+            ThreadBusy: A run holds it.
+        """
+        answer = await self._ingress.delete_thread(thread, await self._killed_holder(thread))
+        if answer.outcome == "unknown":
+            raise _unknown(thread)
+        if answer.outcome == "busy":
+            raise ThreadBusy(
+                f"The run {answer.run_id} holds the thread. Wait for its end, or cancel it, first."
+            )
+
+    async def _killed_holder(self, thread: ThreadRef) -> str | None:
+        """Return the run that holds the thread if it is sure that it was killed."""
+        status = await self._ingress.thread_status(thread)
+        if status is None or status.run_id is None:
+            return None
+        outcome = await self._ingress.outcome(RunRef(thread.tenant, status.run_id))
+        return status.run_id if isinstance(outcome, Broken) else None
+
+
+def _refusal(ref: RunRef, call_id: str, answer: DecideAnswer) -> Problem:
+    if answer.resolution:
+        counts = answer.resolution
+        by = f" by {counts.by}" if counts.by else ""
+        return AlreadyDecided(
+            f"The call {call_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
+            extra={"resolution": counts.model_dump(mode="json")},
+        )
+    if answer.outcome == "invalid":
+        return InvalidRequest.at(*((fault.field, fault.message) for fault in answer.faults))
+    if answer.outcome == "ended":
+        return _nothing_waits(ref)
+    return UnknownApproval(f"The call {call_id} of {ref.run_id} does not wait for a decision.")
+
+
+def _nothing_waits(ref: RunRef) -> RunEnded:
+    return RunEnded(f"The run {ref.run_id} has ended; nothing waits any more.")
+
+
+def _reads_no_more(ref: RunRef) -> RunEnded:
+    return RunEnded(
+        f"The run {ref.run_id} has ended and reads no more. Start a new one, on the same thread."
+    )
+
+
+def _unknown(thread: ThreadRef) -> UnknownThread:
+    return UnknownThread(
+        f"There is no thread {thread.thread_id!r}. A thread is made by the first run that names it."
+    )

@@ -1,0 +1,124 @@
+"""How a request becomes the order that the worker carries out, or an addition to a run."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from outlast.agent import Agent
+from outlast.contract import RunOrder
+from outlast.errors import BodyTooLarge, InvalidRequest, UnknownAgent
+from outlast.names import derived_run_id, new_run_id
+from outlast.protocol import FilePart, ImagePart, InputMessage, StartRun, TextPart
+from outlast.registry import Registry
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_DECISION_BYTES = 256 * 1024
+# `gs:` is Google's storage, which its models read themselves.
+_IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
+_FILE_URL = re.compile(r"data:.", re.IGNORECASE)
+
+
+def find_agent(registry: Registry, name: str) -> Agent:
+    """Return the agent of this name.
+
+    Raises:
+        UnknownAgent: There is none; it says which there are.
+    """
+    agent = registry.get(name)
+    if agent is None:
+        names = ", ".join(registry.names())
+        raise UnknownAgent(f"There is no agent {name!r}. The agents are: {names}.")
+    return agent
+
+
+def make_order(
+    agent: Agent, request: StartRun, tenant: str, idempotency_key: str | None, *, stream: bool
+) -> RunOrder:
+    """Make the order that the worker carries out.
+
+    Raises:
+        InvalidRequest: The instructions need a name that the context lacks, or a message says
+            nothing.
+        BodyTooLarge: It may have to be added to a run that goes on.
+    """
+    missing = [name for name in agent.placeholders if name not in request.context]
+    if missing:
+        raise InvalidRequest(
+            f"The instructions of {agent.name} need {', '.join(missing)} in context.",
+            extra={
+                "errors": [
+                    {"field": f"body.context.{name}", "message": "required by the instructions"}
+                    for name in missing
+                ]
+            },
+        )
+    messages = as_messages(request.input)
+    if request.on_busy == "steer":
+        check_addition(request, MAX_MESSAGE_BYTES)
+    run_id = (
+        derived_run_id(agent.name, tenant, idempotency_key)
+        if idempotency_key
+        else new_run_id(agent.name)
+    )
+    return RunOrder(
+        run_id=run_id,
+        tenant=tenant,
+        agent=agent.name,
+        input=messages,
+        thread_id=request.thread_id,
+        admission=("join" if request.after_s else "queued") if request.thread_id else "none",
+        on_busy=request.on_busy or "enqueue",
+        stream=stream if request.stream is None else request.stream,
+        context=request.context,
+        metadata=request.metadata,
+        limits=request.limits,
+        after_s=request.after_s,
+        created_at=datetime.now(UTC),
+        body_hash=hash_of(request),
+        repeatable=idempotency_key is not None,
+    )
+
+
+def hash_of(body: BaseModel) -> str:
+    """Return what tells two bodies apart; the order of names in an object says nothing."""
+    given = body.model_dump(exclude_defaults=True)  # a field that is added later changes nothing
+    text = json.dumps(body.model_dump(mode="json", include=set(given)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def check_addition(body: BaseModel, max_bytes: int) -> None:
+    """Refuse what is too large to be added to a run that goes on.
+
+    Raises:
+        BodyTooLarge: Restate could not replay the run any more.
+    """
+    if len(body.model_dump_json().encode()) > max_bytes:
+        raise BodyTooLarge(f"A run that goes on takes up to {max_bytes} bytes at once. Send less.")
+
+
+def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
+    """Return an input as messages.
+
+    Raises:
+        InvalidRequest: A message says nothing, or has a file that no provider can read; each
+            refuses those in ways of its own.
+    """
+    messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
+    for message in messages:
+        content = message.content
+        parts = [TextPart(text=content)] if isinstance(content, str) else content
+        if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
+            raise InvalidRequest.at(
+                ("body.input", "a message says nothing; give each a text or a file")
+            )
+        for part in parts:
+            if isinstance(part, ImagePart) and not _IMAGE_URL.match(part.url):
+                raise InvalidRequest.at(
+                    ("body.input", "an image's url begins with https:, http: or data:image/")
+                )
+            if isinstance(part, FilePart) and not _FILE_URL.match(part.url):
+                raise InvalidRequest.at(("body.input", "a file's url begins with data:"))
+    return messages

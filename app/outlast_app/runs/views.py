@@ -1,0 +1,54 @@
+"""What is shown of a run by those who can't ask the run itself."""
+
+from collections.abc import Mapping
+
+from outlast.names import RunRef
+from outlast.protocol import Run, RunError, Time
+from outlast_app.restate.outcomes import Broken
+from outlast_app.restate.rows import EngineRow
+
+
+def accepted_run(
+    ref: RunRef,
+    created_at: Time | None,
+    *,
+    thread_id: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Run:
+    """Return a run that Restate has accepted and no worker has taken yet, as far as is known."""
+    return Run(
+        run_id=ref.run_id,
+        agent=ref.agent,
+        thread_id=thread_id,
+        status="queued",
+        metadata=dict(metadata or {}),
+        messages=[],
+        created_at=created_at,
+    )
+
+
+def broken_run(ref: RunRef, state: Run | None, broken: Broken) -> Run:
+    """Return a run that could not say how it ended, with what it had written before."""
+    known = state or Run(run_id=ref.run_id, agent=ref.agent, status="failed")
+    error = (
+        RunError(type="killed", message="The run was killed in Restate.", retryable=False)
+        if broken.killed
+        else RunError(type="internal", message=broken.reason, retryable=False)
+    )
+    return known.model_copy(
+        update={"status": "failed", "waiting_for": None, "engine": None, "error": error}
+    )
+
+
+def is_broken(run: Run) -> bool:
+    """Tell whether a run was ended from outside, so that its own state can't say so."""
+    return run.status == "failed" and run.ended_at is None
+
+
+def with_engine(run: Run, row: EngineRow | None) -> Run:
+    """Add what the engine knows to what the run says of itself: what holds it up at the model."""
+    if row is None or run.ended:
+        return run
+    status = "paused" if row.paused else run.status
+    at_model = run.engine if row.last_failure is None else None
+    return run.model_copy(update={"status": status, "engine": at_model or row.engine})

@@ -1,0 +1,32 @@
+"""What agents there are."""
+
+import pytest
+
+from fakes.front import Client, problem
+
+
+async def test_agents(client: Client) -> None:
+    """Agents are listed and described without Restate."""
+    listed = (await client.get("/agents")).json()
+    assert [item["name"] for item in listed["items"]] == ["support", "filled"]
+    assert listed["next_cursor"] is None
+    assert (await client.get("/agents/filled")).json() == listed["items"][1]
+    assert listed["items"][1]["context"] == ["company", "city"]
+
+
+async def test_pages_of_agents(client: Client) -> None:
+    """Agents are listed in pages, as everything is."""
+    first = (await client.get("/agents", params={"limit": 1})).json()
+    assert [item["name"] for item in first["items"]] == ["support"]
+    rest = (await client.get("/agents", params={"cursor": first["next_cursor"]})).json()
+    assert ([item["name"] for item in rest["items"]], rest["next_cursor"]) == (["filled"], None)
+    for wrong in ({"limit": 0}, {"cursor": "x"}):
+        problem(await client.get("/agents", params=wrong), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_unknown_agent(client: Client, method: str) -> None:
+    """An agent that is not there is a 404 that names those that are."""
+    path = "/agents/nobody" if method == "GET" else "/agents/nobody/runs"
+    response = await client.request(method, path, json={"input": "Hi."})
+    assert "support, filled" in problem(response, 404, "unknown-agent")["detail"]

@@ -1,0 +1,79 @@
+"""What paths, queries and headers must be."""
+
+import pytest
+
+from fakes.front import RUN_ID, Client, problem
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "nonsense",
+        "support.short",
+        "Support.aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "a'b.aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+)
+@pytest.mark.parametrize(
+    "call", ["GET ", "GET /result", "GET /events", "POST /cancel", "POST /resume"]
+)
+async def test_what_is_no_run_id(client: Client, run_id: str, call: str) -> None:
+    """What can't be a run is unknown without asking Restate."""
+    method, _, rest = call.partition(" ")
+    response = await client.request(method, f"/runs/{run_id}{rest}")
+    assert run_id in problem(response, 404, "unknown-run")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        (f"/runs/{RUN_ID}/events?after=-1", "query.after"),
+        (f"/runs/{RUN_ID}/events?after=x", "query.after"),
+        ("/threads/t/messages?limit=0", "query.limit"),
+        ("/threads/t/messages?limit=101", "query.limit"),
+        ("/threads/a%20b", "path.thread_id"),
+        ("/runs?agent=A%27b", "query.agent"),
+        ("/runs?thread_id=a%27b", "query.thread_id"),
+        ("/runs?thread_id=", "query.thread_id"),
+        ("/runs?status=ended", "query.status"),
+        ("/runs?limit=0", "query.limit"),
+        ("/runs?limit=101", "query.limit"),
+        ("/threads?limit=x", "query.limit"),
+        ("/approvals?limit=-1", "query.limit"),
+    ],
+)
+async def test_invalid_parameter(client: Client, path: str, field: str) -> None:
+    """A parameter that does not fit is named."""
+    document = problem(await client.get(path), 422, "invalid-request")
+    assert [fault["field"] for fault in document["errors"]] == [field]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "²", "", "9" * 30, "9" * 5000])
+@pytest.mark.parametrize("path", ["/threads/t/messages", "/runs", "/threads", "/approvals"])
+async def test_invalid_cursor(client: Client, cursor: str, path: str) -> None:
+    """A cursor is what the page before gave, and nothing else."""
+    response = await client.get(path, params={"cursor": cursor})
+    document = problem(response, 422, "invalid-request")
+    assert "next_cursor" in document["detail"]
+    assert [fault["field"] for fault in document["errors"]] == ["query.cursor"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"Prefer": "wait=soon"}, "wait=N"),
+        ({"Idempotency-Key": ""}, "idempotency-key"),
+        ({"Idempotency-Key": "x" * 257}, "idempotency-key"),
+    ],
+)
+async def test_invalid_header(client: Client, headers: dict[str, str], named: str) -> None:
+    """A header that does not fit is named."""
+    response = await client.post("/agents/support/runs", json={"input": "Hi."}, headers=headers)
+    assert named in problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1.5"])
+async def test_invalid_last_event_id(client: Client, value: str) -> None:
+    """A stream goes on after the number of an event."""
+    response = await client.get(f"/runs/{RUN_ID}/events", headers={"Last-Event-ID": value})
+    assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
