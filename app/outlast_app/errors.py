@@ -93,7 +93,7 @@ def _explain(fault: Mapping[str, Any], body: object) -> tuple[str, str]:
 
 
 def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> list[str | int]:
-    """Leave out what is no field of the body: pydantic names the types it has tried, too."""
+    """Leave out what is not a field of the body: pydantic names the types it has tried, too."""
     found: list[str | int] = []
     value = body
     for part in location:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 
 import aiohttp
 from fastapi import FastAPI
@@ -32,7 +33,16 @@ from outlast_app.runs.readiness import ReadinessCheck
 from outlast_app.runs.start import RunStarter
 from outlast_app.settings import AppSettings
 
-_DESCRIPTION = "Durable agents: runs that survive crashes. See `/agents` for who is there."
+_DESCRIPTION = """\
+Agents whose runs survive crashes. `GET /agents` says who is there, `POST /agents/{agent}/runs`
+starts one."""
+_TAGS = [
+    {"name": "agents", "description": "Who can be asked, and what each of them can do."},
+    {"name": "runs", "description": "One input to its final answer: start, watch, steer, end."},
+    {"name": "approvals", "description": "Tool calls that wait for a person."},
+    {"name": "threads", "description": "Conversations, which runs go on with."},
+    {"name": "health", "description": "For load balancers and supervisors; needs no key."},
+]
 _logger = get_logger()
 
 
@@ -41,8 +51,10 @@ def create_app(
 ) -> FastAPI:
     """Make the application; whoever serves it says by `closing` when it is about to end."""
     app = FastAPI(
-        title="Durable Agents",
+        title="Outlast",
+        version=version("outlast-app"),
         description=_DESCRIPTION,
+        openapi_tags=_TAGS,
         lifespan=partial(
             _lifespan, settings=settings, registry=registry, closing=closing or Closing()
         ),

@@ -79,8 +79,11 @@ def add_openapi(app: FastAPI) -> None:
                 title=app.title,
                 version=app.version,
                 description=f"{app.description}\n\n{_table()}",
+                tags=app.openapi_tags,
                 routes=app.routes,
             )
+            # Pydantic's own, which it describes in no other way.
+            app.openapi_schema["components"]["schemas"]["JsonValue"]["description"] = "Any JSON."
             for operations in app.openapi_schema["paths"].values():
                 for operation in operations.values():
                     _name_media_types(operation["responses"])
@@ -90,16 +93,16 @@ def add_openapi(app: FastAPI) -> None:
 
 
 def _described(kinds: Iterable[type[Problem]]) -> Responses:
-    by_status: dict[int | str, list[str]] = {}
+    by_status: dict[int | str, list[type[Problem]]] = {}
     for kind in kinds:
-        by_status.setdefault(kind.status, []).append(f"`{kind.slug}`: {kind.title}.")
+        by_status.setdefault(kind.status, []).append(kind)
     return {
         status: {
             "model": ProblemDocument,
-            "description": " ".join(lines),
-            **({"headers": _RETRY_AFTER} if status == 503 else {}),
+            "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
+            **({"headers": _RETRY_AFTER} if any(kind.retry_after_s for kind in same) else {}),
         }
-        for status, lines in by_status.items()
+        for status, same in by_status.items()
     }
 
 

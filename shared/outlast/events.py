@@ -8,101 +8,162 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from outlast.protocol import Message, Run, Time, Usage, Wire
+from outlast.protocol import Message, Public, Run, Time, Usage
 
 
-class Event(Wire):
+class Event(Public):
     """Base of every committed event."""
 
     run_id: str
+    """The run that it happened to."""
     seq: int
+    """The event's number in its run: 1, 2, 3, …; also the `id:` in a stream."""
 
 
 class RunQueued(Event):
+    """The run has to wait before it begins: in its thread's line, or for its time."""
+
     type: Literal["run.queued"] = "run.queued"
 
 
 class RunStarted(Event):
+    """The run begins: it holds its thread, and keeps its agent's definition of this moment."""
+
     type: Literal["run.started"] = "run.started"
 
 
 class TurnStarted(Event):
+    """A turn begins: the model is called next."""
+
     type: Literal["turn.started"] = "turn.started"
     turn: int
+    """The turn, counted from 1."""
 
 
 class MessageCompleted(Event):
+    """The model's answer is complete and recorded, or what it had said when the run was cancelled.
+
+    It takes the place of all live events of its turn.
+    """
+
     type: Literal["message.completed"] = "message.completed"
     turn: int
+    """The turn whose answer it is."""
     message: Message
+    """The answer, with the tool calls it asks for."""
     usage: Usage
+    """What this model call used."""
     model: str
+    """The model that answered."""
     finish_reason: str
+    """Why it stopped, in the provider's word; `cancelled` if it was broken off."""
 
 
 class ToolCallStarted(Event):
+    """A tool is about to be called: at once, or after a person has approved the call."""
+
     type: Literal["tool_call.started"] = "tool_call.started"
     turn: int
+    """The turn that asked for the call."""
     call_id: str
+    """Names the call within its run."""
     name: str
+    """The tool."""
     arguments: dict[str, JsonValue]
+    """What it is called with."""
 
 
 class ToolCallCompleted(Event):
-    """Comes in the order in which calls finished."""
+    """A call has its result. Comes in the order in which calls finish.
+
+    A call that nobody approved has one too, without ever having started.
+    """
 
     type: Literal["tool_call.completed"] = "tool_call.completed"
     call_id: str
+    """Names the call within its run."""
     name: str
+    """The tool."""
     is_error: bool
+    """Whether it failed, so that the output says why."""
     output: str
+    """What the model is told."""
     duration_ms: int
+    """How long the tool took."""
 
 
 class ApprovalRequested(Event):
+    """A call waits for a person. Decide at `POST /runs/{run_id}/approvals/{call_id}`."""
+
     type: Literal["approval.requested"] = "approval.requested"
     call_id: str
+    """Names the call within its run."""
     name: str
+    """The tool."""
     arguments: dict[str, JsonValue]
+    """What the model wants to pass."""
     reason: Literal["approval"] = "approval"
+    """Why a person is asked: the tool needs an approval."""
     expires_at: Time | None = None
+    """When it is given up and counts as rejected; null if it waits for as long as it takes."""
 
 
 class ApprovalResolved(Event):
-    """`arguments` are those that a person put in place of the model's."""
+    """A call waits for nobody any more: somebody decided, or nobody did in time."""
 
     type: Literal["approval.resolved"] = "approval.resolved"
     call_id: str
+    """Names the call within its run."""
     action: Literal["approve", "reject", "expired"]
+    """What was decided; `expired` if nobody did in time."""
     by: str | None = None
+    """Who decided, as far as the decision says."""
     at: Time
+    """When it was decided."""
     reason: str | None = None
+    """Why, in the words of whoever decided."""
     arguments: dict[str, JsonValue] | None = None
+    """Those that a person put in place of the model's; null if the model's were approved."""
 
 
 class SteerReceived(Event):
+    """The run has read what somebody said to it: the next model call has it."""
+
     type: Literal["steer.received"] = "steer.received"
     message: Message
+    """What was said."""
 
 
 class RunCompleted(Event):
+    """The run has ended with an answer. The last event."""
+
     type: Literal["run.completed"] = "run.completed"
     run: Run
+    """The run, without its messages."""
 
 
 class RunIncomplete(Event):
+    """The run has ended at a limit: see its `incomplete_reason`. The last event."""
+
     type: Literal["run.incomplete"] = "run.incomplete"
     run: Run
+    """The run, without its messages."""
 
 
 class RunFailed(Event):
+    """The run has failed, or was killed: see its `error`. The last event."""
+
     type: Literal["run.failed"] = "run.failed"
     run: Run
+    """The run, without its messages."""
 
 
 class RunCancelled(Event):
+    """The run was cancelled. The last event."""
+
     type: Literal["run.cancelled"] = "run.cancelled"
     run: Run
+    """The run, without its messages."""
 
 
 TerminalEvent = RunCompleted | RunIncomplete | RunFailed | RunCancelled
@@ -136,55 +197,79 @@ def terminal_event(run: Run, seq: int) -> TerminalEvent:
     )
 
 
-class LiveEvent(Wire):
+class LiveEvent(Public):
     """Base of every live event."""
 
     run_id: str
+    """The run that it comes from."""
 
 
 class MessageReset(LiveEvent):
-    """A model call begins: forget the text of this turn."""
+    """A model call begins, perhaps once more: forget the text of this turn."""
 
     type: Literal["message.reset"] = "message.reset"
     turn: int
+    """The turn that the call is for."""
     attempt: int
+    """Rises with each model call, also with those that repeat one."""
 
 
 class MessageDelta(LiveEvent):
-    """More of the text. `n` counts 0, 1, … within an attempt, over both kinds of delta."""
+    """More of the text of this turn."""
 
     type: Literal["message.delta"] = "message.delta"
     turn: int
+    """The turn that is being written."""
     attempt: int
+    """The model call that writes it, as in `message.reset`."""
     n: int
+    """Counts 0, 1, … within an attempt, over both kinds of delta, so that a gap shows."""
     text: str
+    """Append it to the text of this turn."""
 
 
 class ReasoningDelta(LiveEvent):
+    """More of what the model thinks before it answers, where its provider shows that."""
+
     type: Literal["reasoning.delta"] = "reasoning.delta"
     turn: int
+    """The turn that is being written."""
     attempt: int
+    """The model call that writes it, as in `message.reset`."""
     n: int
+    """Counts 0, 1, … within an attempt, over both kinds of delta, so that a gap shows."""
     text: str
+    """Append it to the reasoning of this turn."""
 
 
 class MessageSnapshot(LiveEvent):
-    """All of the turn's text so far. `n` is the number of the next delta."""
+    """All of the turn's text so far: for who comes late, or was slow."""
 
     type: Literal["message.snapshot"] = "message.snapshot"
     turn: int
+    """The turn that is being written."""
     attempt: int
+    """The model call that writes it, as in `message.reset`."""
     n: int
+    """The number of the next delta."""
     text: str
+    """Put it in place of the text of this turn."""
     reasoning: str
+    """Put it in place of the reasoning of this turn."""
 
 
 class ToolCallProgress(LiveEvent):
+    """A tool says how far it is."""
+
     type: Literal["tool_call.progress"] = "tool_call.progress"
     call_id: str
+    """Names the call within its run."""
     done: float
+    """How much of `total` is done."""
     total: float | None = None
+    """How much there is to do; null if the tool doesn't say."""
     message: str | None = None
+    """What the tool says of it."""
 
 
 AnyLiveEvent = Annotated[

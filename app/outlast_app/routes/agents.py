@@ -14,7 +14,7 @@ from outlast_app.runs.orders import find_agent
 router = APIRouter(tags=["agents"], route_class=KeyedRoute)
 
 
-@router.get("/agents", responses=problems(InvalidRequest))
+@router.get("/agents", response_description="A page of them.", responses=problems(InvalidRequest))
 async def list_agents(
     deps: Deps, _tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
 ) -> AgentPage:
@@ -27,7 +27,11 @@ async def list_agents(
     )
 
 
-@router.get("/agents/{agent}", responses=problems(UnknownAgent, InvalidRequest))
+@router.get(
+    "/agents/{agent}",
+    response_description="The agent.",
+    responses=problems(UnknownAgent, InvalidRequest),
+)
 async def get_agent(agent: AgentName, deps: Deps, _tenant: Tenant) -> AgentDescription:
     """Describe an agent: model, tools with their schemas, digest."""
     return deps.registry.describe(find_agent(deps.registry, agent))

@@ -31,7 +31,11 @@ _DECIDE_PROBLEMS = problems(
 )
 
 
-@router.get("/approvals", responses=problems(InvalidRequest, AdminUnavailable))
+@router.get(
+    "/approvals",
+    response_description="A page of them.",
+    responses=problems(InvalidRequest, AdminUnavailable),
+)
 async def list_approvals(
     deps: Deps, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
 ) -> ApprovalPage:
@@ -39,7 +43,11 @@ async def list_approvals(
     return await deps.listings.approvals(tenant, limit, Cursor.read(cursor, "approvals"))
 
 
-@router.post("/runs/{run_id}/approvals/{call_id}", responses=_DECIDE_PROBLEMS)
+@router.post(
+    "/runs/{run_id}/approvals/{call_id}",
+    response_description="The decision that counts.",
+    responses=_DECIDE_PROBLEMS,
+)
 async def decide(ref: RunPath, call_id: CallId, body: Decision, deps: Deps) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     return await deps.runs.decide(ref, call_id, body)

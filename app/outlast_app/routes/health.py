@@ -10,13 +10,17 @@ from outlast_app.openapi import problems_without_key
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", responses=problems_without_key())
+@router.get("/healthz", response_description="It is up.", responses=problems_without_key())
 async def healthz() -> Health:
     """Tell that the process is up."""
     return Health()
 
 
-@router.get("/readyz", responses=problems_without_key(RestateUnavailable, NotRegistered))
+@router.get(
+    "/readyz",
+    response_description="Runs can be started.",
+    responses=problems_without_key(RestateUnavailable, NotRegistered),
+)
 async def readyz(deps: Deps) -> Readiness:
     """Tell whether Restate answers and the worker is registered, and which agents differ."""
     return await deps.readiness.check()

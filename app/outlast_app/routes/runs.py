@@ -65,7 +65,10 @@ _STARTED: Responses = {
     ),
 }
 _RESULT: Responses = {
-    200: {"headers": headers(Location=_RUN_PATH, Preference_Applied=_APPLIED)},
+    200: {
+        "description": "The run, which has ended.",
+        "headers": headers(Location=_RUN_PATH, Preference_Applied=_APPLIED),
+    },
     **accepted(Location=_RUN_PATH, Preference_Applied=_APPLIED),
     **_RUN_PROBLEMS,
 }
@@ -104,7 +107,11 @@ async def start_run(
     return _answer(run, headers)
 
 
-@router.get("/runs", responses=problems(InvalidRequest, AdminUnavailable))
+@router.get(
+    "/runs",
+    response_description="A page of them.",
+    responses=problems(InvalidRequest, AdminUnavailable),
+)
 async def list_runs(
     deps: Deps, tenant: Tenant, wanted: Filter, limit: Limit = 20, cursor: CursorText = None
 ) -> RunPage:
@@ -112,7 +119,12 @@ async def list_runs(
     return await deps.listings.runs(tenant, wanted, limit, Cursor.read(cursor, "runs"))
 
 
-@router.get("/runs/{run_id}", response_model=Run, responses=_RUN_PROBLEMS)
+@router.get(
+    "/runs/{run_id}",
+    response_model=Run,
+    response_description="The run.",
+    responses=_RUN_PROBLEMS,
+)
 async def get_run(ref: RunPath, deps: Deps) -> Response:
     """Return the run as it is now."""
     return _answer(await deps.reader.read(ref), {}, status=200)

@@ -22,7 +22,12 @@ _PROBLEMS = problems(
 )
 
 
-@router.post("/runs/{run_id}/messages", status_code=202, responses=_PROBLEMS)
+@router.post(
+    "/runs/{run_id}/messages",
+    status_code=202,
+    response_description="The run has the message.",
+    responses=_PROBLEMS,
+)
 async def steer_run(
     ref: RunPath, body: SteerRun, deps: Deps, idempotency_key: IdempotencyKey = None
 ) -> Steered:

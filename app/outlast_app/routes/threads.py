@@ -16,7 +16,11 @@ _PROBLEMS = problems(UnknownThread, InvalidRequest, *BEHIND)
 _DELETE_PROBLEMS = problems(UnknownThread, ThreadBusy, InvalidRequest, *BEHIND)
 
 
-@router.get("/threads", responses=problems(InvalidRequest, AdminUnavailable))
+@router.get(
+    "/threads",
+    response_description="A page of them.",
+    responses=problems(InvalidRequest, AdminUnavailable),
+)
 async def list_threads(
     deps: Deps, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
 ) -> ThreadPage:
@@ -24,13 +28,17 @@ async def list_threads(
     return await deps.listings.threads(tenant, limit, Cursor.read(cursor, "threads"))
 
 
-@router.get("/threads/{thread_id}", responses=_PROBLEMS)
+@router.get("/threads/{thread_id}", response_description="The thread.", responses=_PROBLEMS)
 async def get_thread(thread: ThreadPath, deps: Deps) -> Thread:
     """Return who holds the thread and who waits for it."""
     return await deps.threads.read(thread)
 
 
-@router.get("/threads/{thread_id}/messages", responses=_PROBLEMS)
+@router.get(
+    "/threads/{thread_id}/messages",
+    response_description="A page of them.",
+    responses=_PROBLEMS,
+)
 async def list_messages(
     thread: ThreadPath, deps: Deps, limit: Limit = 20, cursor: CursorText = None
 ) -> MessagePage:
@@ -38,7 +46,12 @@ async def list_messages(
     return await deps.threads.read_history(thread, position(cursor), limit)
 
 
-@router.delete("/threads/{thread_id}", status_code=204, responses=_DELETE_PROBLEMS)
+@router.delete(
+    "/threads/{thread_id}",
+    status_code=204,
+    response_description="It is forgotten.",
+    responses=_DELETE_PROBLEMS,
+)
 async def delete_thread(thread: ThreadPath, deps: Deps) -> Response:
     """Forget the conversation, unless a run holds the thread."""
     await deps.threads.delete(thread)

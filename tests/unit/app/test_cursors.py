@@ -53,7 +53,7 @@ def test_no_cursor() -> None:
     ids=range(17),
 )
 def test_other_texts_are_refused(text: str) -> None:
-    """What is no cursor of this listing is a 422 that names the parameter."""
+    """What is not a cursor of this listing is a 422 that names the parameter."""
     with pytest.raises(InvalidRequest) as refused:
         Cursor.read(text, "runs")
     assert refused.value.extra["errors"][0]["field"] == "query.cursor"

@@ -40,7 +40,7 @@ def test_several_lines() -> None:
     "header", ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=1e9"]
 )
 def test_waits_of_no_number(header: str) -> None:
-    """A wait that is no number of seconds is refused, with what to write."""
+    """A wait that is not a number of seconds is refused, with what to write."""
     with pytest.raises(InvalidRequest, match="write wait=N"):
         parse_prefer([header], 120)
 

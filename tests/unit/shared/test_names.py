@@ -42,7 +42,7 @@ def test_run_ids_differ() -> None:
         ".aaaaaaaaaaaaaaaaaaaaaaaaaa",
     ],
 )
-def test_what_is_no_run_id(text: str) -> None:
+def test_what_is_not_a_run_id(text: str) -> None:
     """Anything else is refused: it could end up in a query or an address."""
     with pytest.raises(UnknownRun, match="not a run id"):
         RunRef.parse("acme", text)

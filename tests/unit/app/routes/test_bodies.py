@@ -49,7 +49,7 @@ async def test_invalid_body(client: Client, body: dict[str, Any], field: str) ->
     ids=range(14),
 )
 async def test_odd_body(client: Client, content: bytes) -> None:
-    """A body that is no JSON, or none that can be kept, is the caller's fault."""
+    """A body that is not JSON, or not JSON that can be kept, is the caller's fault."""
     headers = {"content-type": "application/json"}
     response = await client.post("/agents/support/runs", content=content, headers=headers)
     assert problem(response, 422, "invalid-request")["errors"]
@@ -73,7 +73,7 @@ async def test_body_that_is_not_called_json(client: Client, headers: dict[str, s
     ("content", "character"), [("{", 2), ('{"input": "ä", }', 16), ("nothing", 1)]
 )
 async def test_broken_json(client: Client, content: str, character: int) -> None:
-    """The place of the fault is told in characters, and is no field."""
+    """The place of the fault is told in characters, and is not a field."""
     headers = {"content-type": "application/json"}
     response = await client.post("/agents/support/runs", content=content, headers=headers)
     document = problem(response, 422, "invalid-request")

@@ -17,7 +17,7 @@ from fakes.front import RUN_ID, Client, problem
 @pytest.mark.parametrize(
     "call", ["GET ", "GET /result", "GET /events", "POST /cancel", "POST /resume"]
 )
-async def test_what_is_no_run_id(client: Client, run_id: str, call: str) -> None:
+async def test_what_is_not_a_run_id(client: Client, run_id: str, call: str) -> None:
     """What can't be a run is unknown without asking Restate."""
     method, _, rest = call.partition(" ")
     response = await client.request(method, f"/runs/{run_id}{rest}")

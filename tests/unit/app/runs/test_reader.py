@@ -60,7 +60,7 @@ async def test_it_is_waited_for_while_nobody_answers() -> None:
 
 
 async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not arrive is no run."""
+    """What does not arrive is not a run."""
     monkeypatch.setattr(outlast_app.runs.reader, "_ARRIVAL_TIMEOUT_S", 0.05)
     with pytest.raises(UnknownRun):
         await reader(1_000_000).read(REF)

@@ -1,0 +1,88 @@
+"""The models of the HTTP interface, which the worker also keeps in a run's state.
+
+What is said under a field is its description in the OpenAPI document. Times are UTC; `_s` and
+`_ms` are durations.
+"""
+
+from outlast.protocol.agents import AgentDescription, AgentPage, ToolDescription
+from outlast.protocol.approvals import Approval, ApprovalPage, PendingApproval, Resolution
+from outlast.protocol.health import Health, ProblemDocument, Readiness
+from outlast.protocol.messages import (
+    Content,
+    FilePart,
+    ImagePart,
+    Input,
+    InputMessage,
+    Message,
+    Part,
+    TextPart,
+    ToolCall,
+)
+from outlast.protocol.requests import (
+    MAX_DELAY_S,
+    Decision,
+    Limits,
+    OnBusy,
+    StartRun,
+    Steered,
+    SteerRun,
+)
+from outlast.protocol.runs import (
+    ENDED,
+    Engine,
+    IncompleteReason,
+    Run,
+    RunError,
+    RunErrorType,
+    RunPage,
+    RunStatus,
+    Usage,
+)
+from outlast.protocol.threads import MessagePage, Thread, ThreadPage
+from outlast.protocol.wire import Public, ThreadId, Time, Wire, check_json
+
+__all__ = [
+    "ENDED",
+    "MAX_DELAY_S",
+    "AgentDescription",
+    "AgentPage",
+    "Approval",
+    "ApprovalPage",
+    "Content",
+    "Decision",
+    "Engine",
+    "FilePart",
+    "Health",
+    "ImagePart",
+    "IncompleteReason",
+    "Input",
+    "InputMessage",
+    "Limits",
+    "Message",
+    "MessagePage",
+    "OnBusy",
+    "Part",
+    "PendingApproval",
+    "ProblemDocument",
+    "Public",
+    "Readiness",
+    "Resolution",
+    "Run",
+    "RunError",
+    "RunErrorType",
+    "RunPage",
+    "RunStatus",
+    "StartRun",
+    "SteerRun",
+    "Steered",
+    "TextPart",
+    "Thread",
+    "ThreadId",
+    "ThreadPage",
+    "Time",
+    "ToolCall",
+    "ToolDescription",
+    "Usage",
+    "Wire",
+    "check_json",
+]

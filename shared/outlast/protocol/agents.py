@@ -1,0 +1,60 @@
+"""What an agent is, as both processes know it."""
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from outlast.protocol.requests import Limits
+from outlast.protocol.wire import Public
+
+
+class ToolDescription(Public):
+    """A tool, as the model is told of it and as it is carried out."""
+
+    name: str
+    """What the model calls it."""
+    description: str
+    """What the model is told of it."""
+    parameters: dict[str, JsonValue]
+    """JSON Schema of its arguments."""
+    effect: str
+    """What may happen when a worker dies in the middle of a call. `read`: it may run again at any
+    time. `idempotent`: it runs again, with the same idempotency key."""
+    timeout_s: float
+    """How long one attempt may take."""
+    retries: int
+    """How often an attempt that fails is repeated."""
+    needs_approval: bool | Literal["sometimes"]
+    """Whether a person must approve a call; `sometimes`: it depends on the call."""
+    approval_timeout_s: float | None
+    """How long a call waits for a person; null for as long as it takes."""
+
+
+class AgentDescription(Public):
+    """An agent."""
+
+    name: str
+    """In addresses: `POST /agents/{agent}/runs`."""
+    description: str | None
+    """One line of its author's."""
+    model: str
+    """The model that it runs with, as `provider/model`."""
+    instructions: str
+    """Its system prompt; `{{name}}` is filled in from a run's `context`."""
+    context: list[str]
+    """The names that a run's `context` must have."""
+    limits: Limits
+    """Where its runs stop, unless they say so themselves."""
+    tools: list[ToolDescription]
+    """What it can call."""
+    digest: str
+    """A hash of all this, by which app and worker compare what they know."""
+
+
+class AgentPage(Public):
+    """A page of agents, in the order in which they are registered."""
+
+    items: list[AgentDescription]
+    """The agents."""
+    next_cursor: str | None = None
+    """Pass it as `cursor` for the next page; null at the end."""

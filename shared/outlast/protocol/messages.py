@@ -1,0 +1,95 @@
+"""What is said: by callers, by the model, by tools."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from outlast.protocol.approvals import Resolution
+from outlast.protocol.wire import Public, Time
+
+
+class TextPart(Public):
+    """A part of a message that is text."""
+
+    type: Literal["text"] = "text"
+    text: str
+    """The text itself."""
+
+
+class ImagePart(Public):
+    """A part of a message that is an image."""
+
+    type: Literal["image"] = "image"
+    url: str
+    """Where it is (`https:`, `http:`, for Google's models `gs:`), or the image itself as
+    `data:image/…`."""
+
+
+class FilePart(Public):
+    """A part of a message that is a document."""
+
+    type: Literal["file"] = "file"
+    url: str
+    """The document itself, as a `data:` URL."""
+    name: str | None = None
+    """What the model is told that the file is called."""
+
+
+Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
+Content = str | list[Part]
+
+
+class InputMessage(Public):
+    """A message as the caller sends it."""
+
+    role: Literal["user", "assistant"]
+    """Who says it; the last message must be a `user`'s."""
+    content: Content
+    """Text, or parts that may be images and documents."""
+
+
+def _end_with_the_user(value: str | list[InputMessage]) -> str | list[InputMessage]:
+    if isinstance(value, list) and value[-1].role != "user":
+        raise ValueError("the last message must have the role user")
+    return value
+
+
+Input = Annotated[
+    str | Annotated[list[InputMessage], Field(min_length=1)], AfterValidator(_end_with_the_user)
+]
+
+
+class ToolCall(Public):
+    """A call that the model asked for."""
+
+    call_id: str
+    """`{turn}.{index}`, such as `2.0`. Never the provider's id: those repeat, and can be empty."""
+    name: str
+    """The tool."""
+    arguments: dict[str, JsonValue]
+    """What the model passes."""
+
+
+class Message(Public):
+    """One message of a run or a thread."""
+
+    id: str
+    """Names the message within its run."""
+    role: Literal["user", "assistant", "tool"]
+    """Who says it; `tool` is the result of a call."""
+    content: Content
+    """Text, or parts that may be images and documents."""
+    tool_calls: list[ToolCall] | None = None
+    """What the model asked for beside its text; null if it asked for nothing."""
+    call_id: str | None = None
+    """Of a tool's message: the call whose result this is."""
+    is_error: bool | None = None
+    """Of a tool's message: whether the call failed, so that the text says why."""
+    approval: Resolution | None = None
+    """Of a tool's message: who decided on the call, if somebody had to."""
+    agent: str | None = None
+    """Of the model's message: the agent that speaks."""
+    run_id: str
+    """The run in which it was said."""
+    created_at: Time
+    """When it was said, or received."""

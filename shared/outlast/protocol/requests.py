@@ -1,0 +1,133 @@
+"""What clients send, and what they hear of it beside the run."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+
+from outlast.protocol.messages import Input
+from outlast.protocol.wire import Body, Public, ThreadId
+
+OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
+
+MAX_DELAY_S = 365 * 24 * 3600
+
+
+class Limits(Public):
+    """Where a run stops and ends as `incomplete`."""
+
+    max_turns: int | None = Field(default=None, ge=1, le=1000)
+    """How many turns it may take; null for as many as its agent allows."""
+
+
+class StartRun(Body):
+    """What starts a run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"input": "My desk lamp arrived broken. Please refund order A-1001."},
+                {
+                    "input": [
+                        {
+                            "role": "user",
+                            "content": [
+                                {"type": "text", "text": "What is wrong with this lamp?"},
+                                {"type": "image", "url": "https://example.org/lamp.jpg"},
+                            ],
+                        }
+                    ],
+                    "thread_id": "customer-7",
+                    "on_busy": "steer",
+                    "metadata": {"ticket": "4711"},
+                    "limits": {"max_turns": 5},
+                },
+            ]
+        }
+    )
+
+    input: Input
+    """What the agent is asked: a text, or messages of which the last one is a user's."""
+    thread_id: ThreadId | None = None
+    """The conversation that the run goes on with: a name of your choice, made at its first use and
+    shared by all agents. Without it nothing is remembered."""
+    on_busy: OnBusy | None = None
+    """While another run holds the thread: wait in line (`enqueue`, the default), start no run
+    (`reject`), cancel that run and go next (`interrupt`), or hand the input to that run
+    (`steer`)."""
+    stream: bool | None = None
+    """Whether the model is streamed, so that there are live events; by default unless the request
+    is a plain one, which waits for the end."""
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    """Values for the `{{…}}` of the instructions, and for tools."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """Kept with the run and shown with it; nothing else is done with it."""
+    limits: Limits = Limits()
+    """Where this run stops; what is left out is as its agent says."""
+    after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S)
+    """Start the run this late."""
+
+    # A field's check sees the fields above it, and only those that are valid.
+    @field_validator("on_busy")
+    @classmethod
+    def _needs_a_thread(cls, on_busy: OnBusy | None, others: ValidationInfo) -> OnBusy | None:
+        if on_busy and others.data.get("thread_id", "") is None:
+            raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
+        return on_busy
+
+    @field_validator("after_s")
+    @classmethod
+    def _is_not_decided_at_once(cls, after_s: float, others: ValidationInfo) -> float:
+        on_busy = others.data.get("on_busy")
+        if after_s and on_busy in ("reject", "steer"):
+            raise ValueError(f"on_busy {on_busy} is decided at once: leave out after_s")
+        return after_s
+
+
+class SteerRun(Body):
+    """What is said to a run that goes on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"input": "It is order A-1004, not A-1001."}]}
+    )
+
+    input: Input
+    """A text, or messages of which the last one is a user's."""
+
+
+class Steered(Public):
+    """The run has the message, and reads it before its next model call."""
+
+    message_id: str
+    """The `id` that the message has in the run."""
+
+
+class Decision(Body):
+    """What a person decides on a tool call."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"action": "approve", "by": "ana@example.org"},
+                {"action": "approve", "arguments": {"order_id": "A-1001", "cents": 2500}},
+                {"action": "reject", "reason": "The lamp is still under warranty."},
+            ]
+        }
+    )
+
+    action: Literal["approve", "reject"]
+    """Whether the call may run. The model is told of a rejection, and goes on."""
+    arguments: dict[str, JsonValue] | None = None
+    """Approve the call with these arguments instead of the model's."""
+    reason: str | None = None
+    """Why: for the model, and for the record."""
+    by: str | None = None
+    """Who decides: for the record."""
+
+    @field_validator("arguments")
+    @classmethod
+    def _goes_with_approve(
+        cls, arguments: dict[str, JsonValue] | None, others: ValidationInfo
+    ) -> dict[str, JsonValue] | None:
+        if arguments is not None and others.data.get("action") == "reject":
+            raise ValueError("arguments go with approve; a rejected call does not run")
+        return arguments

@@ -1,0 +1,141 @@
+"""What a run is, as everybody sees it."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from outlast.protocol.approvals import Approval
+from outlast.protocol.messages import Message
+from outlast.protocol.wire import Public, Time
+
+RunStatus = Literal[
+    "queued", "running", "waiting", "paused", "completed", "incomplete", "failed", "cancelled"
+]
+ENDED: frozenset[RunStatus] = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+IncompleteReason = Literal["max_turns", "output_length", "content_filter"]
+RunErrorType = Literal[
+    "model-auth",
+    "model-not-found",
+    "model-rejected",
+    "context-too-long",
+    "content-policy",
+    "model-unavailable",
+    "model-malformed",
+    "definition-missing",
+    "killed",
+    "internal",
+]
+
+
+class Usage(Public):
+    """What was used."""
+
+    input_tokens: int = 0
+    """Tokens that were sent to models."""
+    output_tokens: int = 0
+    """Tokens that models wrote."""
+    cached_tokens: int = 0
+    """Those of the tokens sent that the provider had cached."""
+    reasoning_tokens: int = 0
+    """Those of the tokens written that were reasoning."""
+    model_calls: int = 0
+    """Model calls that gave an answer, also one that was broken off."""
+    tool_calls: int = 0
+    """Tool calls that were carried out, also those that failed."""
+    cost_usd: float | None = 0.0
+    """What it cost in US dollars; null as soon as one price is unknown."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Add up two usages; an unknown cost stays unknown."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            model_calls=self.model_calls + other.model_calls,
+            tool_calls=self.tool_calls + other.tool_calls,
+            cost_usd=(self.cost_usd or 0) + (other.cost_usd or 0) if known else None,
+        )
+
+
+class RunError(Public):
+    """Why a run failed."""
+
+    type: RunErrorType
+    """A stable short name."""
+    message: str
+    """What went wrong and what to do, for a person."""
+    retryable: bool
+    """Whether the same request may well succeed later."""
+
+
+class Engine(Public):
+    """What holds up a run that has not ended: at Restate, or else at the model."""
+
+    attempts: int
+    """How many times it was tried."""
+    last_failure: str | None
+    """Why the last attempt failed; null if none did."""
+    next_retry_at: Time | None
+    """When it is tried again; null if no attempt is planned."""
+
+
+class Run(Public):
+    """One shape for a run, everywhere. Lists and events leave out `messages`."""
+
+    run_id: str
+    """Names the run: `<agent>.<26 characters>`, which nobody can guess."""
+    agent: str
+    """The agent that carries it out."""
+    thread_id: str | None = None
+    """The conversation that it is on, if any."""
+    status: RunStatus
+    """Where it stands. `queued`: accepted, or waiting for its thread · `running` · `waiting`: see
+    `waiting_for` · `paused`: Restate gave up trying, until it is resumed. It has ended when it is
+    `completed`, `incomplete` (see `incomplete_reason`), `failed` (see `error`) or `cancelled`."""
+    waiting_for: Literal["approval", "timer"] | None = None
+    """What a waiting run waits for: a person's decision, or its time (`after_s`)."""
+    turn: int = 0
+    """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
+    output: JsonValue = None
+    """The agent's answer; null before the end, and where there is none."""
+    messages: list[Message] | None = None
+    """What was said so far; null in lists and events, and where a run goes on and no worker
+    answers."""
+    usage: Usage = Usage()
+    """What was used so far."""
+    approvals: list[Approval] = Field(default_factory=list[Approval])
+    """Tool calls that wait, or waited, for a person."""
+    error: RunError | None = None
+    """Why it failed."""
+    incomplete_reason: IncompleteReason | None = None
+    """Which limit it reached: its number of turns, the length of an answer, or the provider's
+    filter."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """As given at the start."""
+    created_at: Time | None = None
+    """When it was asked for; null where nobody can say now."""
+    started_at: Time | None = None
+    """When it began: after its time had come, and it held its thread."""
+    ended_at: Time | None = None
+    """When it ended; null before, and for a run that was killed."""
+    engine: Engine | None = None
+    """What holds it up, while it goes on; null where that can't be asked."""
+    steered: bool = False
+    """This run took the input of the request; no new one was started."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen in this run."""
+        return self.status in ENDED
+
+
+class RunPage(Public):
+    """A page of runs, newest first."""
+
+    items: list[Run]
+    """The runs, without their messages."""
+    next_cursor: str | None = None
+    """Pass it as `cursor` for the next page; null at the end."""

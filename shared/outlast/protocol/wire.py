@@ -1,0 +1,63 @@
+"""What all models of the wire have in common."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic_core import from_json
+
+from outlast.names import THREAD_ID
+
+_ENVELOPES = 20
+
+
+def _as_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_as_utc)]
+ThreadId = Annotated[str, StringConstraints(pattern=f"^{THREAD_ID}$")]
+
+
+def check_json(value: Any) -> None:
+    """Refuse what Python reads as JSON and others don't; and what is nested too deeply to be kept.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a text has half a Unicode character, a lone surrogate") from error
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"not JSON: {error}") from error
+    # The value is kept inside of others, and read again by pydantic, which has a limit of depth.
+    from_json(b"[" * _ENVELOPES + text + b"]" * _ENVELOPES)
+
+
+class Wire(BaseModel):
+    """Base of everything that goes over the wire. Frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _describe_type(schema: dict[str, Any]) -> None:
+    kind = schema["properties"].get("type", {})
+    if "const" in kind:
+        kind["description"] = "Which kind of object this is."
+
+
+class Public(Wire):
+    """Base of what clients send and get: each field has its description under it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_describe_type)
+
+
+class Body(Public):
+    """Base of what clients send as a body: it must be JSON for everybody that it goes through."""
+
+    @model_validator(mode="after")
+    def _is_json(self) -> Self:
+        check_json(self.model_dump())
+        return self
