@@ -22,8 +22,8 @@ from outlast_app.closing import Closing
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
 from outlast_local.settings import INVALID_SETTINGS
-from outlast_worker.__main__ import make_dependencies
 from outlast_worker.lifespan import LifespanError
+from outlast_worker.main import make_dependencies
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError, listening, serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings

@@ -1,13 +1,29 @@
 """What every run of this process shares."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from restate import WorkflowContext
+
+from outlast.agent import Agent
+from outlast.contract import RunOrder
 from outlast.registry import Registry
+from outlast_worker.engine.steps import Steps
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.models.client import ModelClient
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.runner import ToolRunner
+
+
+class StepsFactory(Protocol):
+    """Makes the steps of one attempt at one run. A test may wrap what it makes."""
+
+    def __call__(
+        self, ctx: WorkflowContext, order: RunOrder, agent: Agent, dependencies: "Dependencies"
+    ) -> Steps:
+        """Make them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,5 +36,6 @@ class Dependencies:
     tools: ToolRunner
     inflight: Inflight
     live: LiveHub
+    make_steps: StepsFactory
     resources: object = None
     """What the agents' lifespan yields, while the worker serves."""

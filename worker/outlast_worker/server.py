@@ -25,7 +25,7 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.lifespan import LifespanHolder
 from outlast_worker.live.http import LiveStreams
-from outlast_worker.services.run import build_services
+from outlast_worker.services.all import build_services
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.watchdog import LoopWatchdog
 

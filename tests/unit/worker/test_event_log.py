@@ -10,8 +10,7 @@ from outlast.events import AnyEvent, TurnStarted
 from outlast.names import RunRef
 from outlast.protocol import Run
 from outlast_app.runs.follow import _CommittedLog
-from outlast_worker.engine.names import event_key
-from outlast_worker.services import event_log
+from outlast_worker.services import event_log, state
 from outlast_worker.services.event_log import read_events, read_page
 
 RUN = Run(run_id="r", agent="a", status="completed")
@@ -22,7 +21,7 @@ class Context:
 
     def __init__(self, count: int) -> None:
         each = (TurnStarted(run_id="r", seq=seq, turn=seq) for seq in range(1, count + 1))
-        self._state = {event_key(e.seq): e.model_dump_json().encode() for e in each}
+        self._state = {state.event(e.seq).key: e.model_dump_json().encode() for e in each}
 
     async def state_keys(self) -> list[str]:
         return ["run", *sorted(self._state)]

@@ -488,7 +488,7 @@ async def test_tool_that_does_not_let_itself_be_cancelled(
     runner: ToolRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left to itself, and not run a second time beside."""
-    monkeypatch.setattr(outlast_worker.tools.runner, "_WIND_UP_S", 0.01)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_STOP_GRACE_S", 0.01)
     released, runs = asyncio.Event(), list[int]()
 
     @tool(timeout=A_MOMENT, retries=1)
@@ -658,7 +658,7 @@ async def test_invalid_arguments_are_not_retried(runner: ToolRunner) -> None:
 def test_total_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest that a call can take is all its attempts, their ends, and the waits between."""
     monkeypatch.setattr(outlast_worker.tools.runner, "_FIRST_DELAY_S", 0.5)
-    monkeypatch.setattr(outlast_worker.tools.runner, "_WIND_UP_S", 2)
+    monkeypatch.setattr(outlast_worker.tools.runner, "_STOP_GRACE_S", 2)
 
     @tool(timeout=timedelta(seconds=10), retries=3)
     async def slow() -> str:

@@ -1,48 +1,29 @@
-"""What people say to a run that goes on: decisions on its tool calls, and messages.
+"""Decisions of people on a run's tool calls: durable promises that the run awaits.
 
-Both are durable promises that the run awaits. Whoever resolves one first counts, so an answer
-that it was taken is never wrong.
+Whoever resolves one first counts, so an answer that it was taken is never wrong.
 """
 
 import json
-from typing import Any
 
 from pydantic import ValidationError
-from restate import RunOptions, TerminalError, WorkflowSharedContext
+from restate import RunOptions, WorkflowSharedContext
 
 from outlast.agent import Agent
-from outlast.contract import (
-    DecideAnswer,
-    DecideOrder,
-    FieldFault,
-    SteerAnswer,
-    SteeringMessage,
-    SteerOrder,
-)
+from outlast.contract import DecideAnswer, DecideOrder, FieldFault
 from outlast.protocol import Approval, Resolution, Run
-from outlast_worker.engine.names import (
-    CHECK_ARGUMENTS,
-    MESSAGES_TAKEN_KEY,
-    RUN_KEY,
-    decision_promise,
-    inbox_promise,
-)
-from outlast_worker.services.serde import JsonSerde
+from outlast_worker.services import promises, state
+from outlast_worker.services.serde import serde_of
 from outlast_worker.text import repair_surrogates
-from outlast_worker.tools.runner import call_safely, text_of
+from outlast_worker.tools.author_code import call_safely, text_of
 
-_RUN = JsonSerde[Run](Run)
-_NUMBER = JsonSerde[int](int)
-_RESOLUTION = JsonSerde[Resolution](Resolution)
-_FAULTS = JsonSerde[list[FieldFault]](list[FieldFault])
-_STEERING = JsonSerde[SteeringMessage | None](SteeringMessage | None)
+_CHECK_ARGUMENTS = "check arguments"
 
 
 async def take_decision(
     ctx: WorkflowSharedContext, agent: Agent, order: DecideOrder
 ) -> DecideAnswer:
     """Decide on a call that waits; nothing is decided on one that is not shown to wait."""
-    run = await ctx.get(RUN_KEY, serde=_RUN)
+    run = await state.RUN.get(ctx)
     approval = _find(run, order.call_id)
     if run is None or approval is None:
         return DecideAnswer(outcome="unknown")
@@ -52,8 +33,8 @@ async def take_decision(
         return DecideAnswer(outcome="ended")
     decision = order.decision
     if decision.arguments is not None:
-        check = RunOptions(serde=_FAULTS)
-        if faults := await ctx.run_typed(CHECK_ARGUMENTS, _check, check, agent, approval, order):
+        check = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
+        if faults := await ctx.run_typed(_CHECK_ARGUMENTS, _check, check, agent, approval, order):
             return DecideAnswer(outcome="invalid", faults=faults)
     resolution = Resolution(
         call_id=order.call_id,
@@ -63,76 +44,26 @@ async def take_decision(
         reason=decision.reason,
         arguments=decision.arguments,
     )
-    name = decision_promise(order.call_id)
-    if await resolve_once(ctx, name, resolution, _RESOLUTION):
+    promise = promises.decision(order.call_id)
+    if await promise.resolve_once(ctx, resolution):
         return DecideAnswer(outcome="decided", resolution=resolution)
-    earlier = await ctx.promise(name, serde=_RESOLUTION).peek()
+    earlier = await promise.peek(ctx)
     return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
 
 
-async def with_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
+async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
     """Add decisions that were taken and that the run has not got round to yet."""
     approvals: list[Approval] = []
     for approval in run.approvals:
         if approval.resolution is None and not run.ended:
-            promise = ctx.promise(decision_promise(approval.call_id), serde=_RESOLUTION)
-            approvals.append(approval.model_copy(update={"resolution": await promise.peek()}))
+            resolution = await promises.decision(approval.call_id).peek(ctx)
+            approvals.append(approval.model_copy(update={"resolution": resolution}))
         else:
             approvals.append(approval)
     if approvals == run.approvals:
         return run
     going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
     return run.model_copy(update=going_on)
-
-
-async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
-    """Put a message into the first free place of the run's inbox, unless that is closed."""
-    run = await ctx.get(RUN_KEY, serde=_RUN)
-    ended = run is not None and run.ended
-    if ended and not order.key:
-        return SteerAnswer(outcome="ended")
-    # A request that may be a repeated one is looked for among all messages.
-    index = 0 if order.key else await ctx.get(MESSAGES_TAKEN_KEY, serde=_NUMBER) or 0
-    while True:
-        name = inbox_promise(index)
-        message = SteeringMessage(
-            message_id=f"{order.run_id}:in.{index}", **order.model_dump(exclude={"run_id"})
-        )
-        if not ended and await resolve_once(ctx, name, message, _STEERING):
-            return SteerAnswer(outcome="accepted", message_id=message.message_id)
-        earlier = await ctx.promise(name, serde=_STEERING).peek()
-        if earlier is None:
-            return SteerAnswer(outcome="ended")
-        if order.key and earlier.key == order.key:
-            outcome = "accepted" if earlier.body_hash == order.body_hash else "different"
-            return SteerAnswer(outcome=outcome, message_id=earlier.message_id)
-        index += 1
-
-
-async def last_messages(ctx: WorkflowSharedContext) -> list[SteeringMessage]:
-    """Return the messages that were taken for a run, read or not, and take no more of them."""
-    taken: list[SteeringMessage] = []
-    while True:
-        name = inbox_promise(len(taken))
-        if await resolve_once(ctx, name, None, _STEERING):
-            return taken
-        message = await ctx.promise(name, serde=_STEERING).peek()
-        if message is None:
-            return taken
-        taken.append(message)
-
-
-async def resolve_once(
-    ctx: WorkflowSharedContext, name: str, value: Any, serde: JsonSerde[Any]
-) -> bool:
-    """Resolve a promise; False if it was resolved already."""
-    try:
-        await ctx.promise(name, serde=serde).resolve(value)
-    except TerminalError as error:
-        if error.status_code != 409:
-            raise
-        return False
-    return True
 
 
 def _find(run: Run | None, call_id: str) -> Approval | None:

@@ -9,7 +9,7 @@ from restate.serde import BytesSerde
 from outlast.contract import EventPage
 from outlast.events import AnyEvent
 from outlast.protocol import Run
-from outlast_worker.engine.names import EVENT_KEY_PREFIX, event_key
+from outlast_worker.services import state
 
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 _BYTES = BytesSerde()
@@ -38,7 +38,7 @@ async def read_page(ctx: WorkflowSharedContext, after: int, run: Run | None) -> 
 
 
 async def _seqs(ctx: WorkflowSharedContext, after: int) -> list[int]:
-    prefix = EVENT_KEY_PREFIX
+    prefix = state.EVENT_PREFIX
     keys = await ctx.state_keys()
     seqs = [int(key.removeprefix(prefix)) for key in keys if key.startswith(prefix)]
     return sorted(seq for seq in seqs if seq > after)
@@ -50,7 +50,9 @@ async def _events(
     """Yield events and their sizes."""
     for begin in range(0, len(seqs), _AT_ONCE):
         # Asked for together and awaited one by one: `gather` looks at all of them for each.
-        asked = [ctx.get(event_key(seq), serde=_BYTES) for seq in seqs[begin : begin + _AT_ONCE]]
+        asked = [
+            ctx.get(state.event(seq).key, serde=_BYTES) for seq in seqs[begin : begin + _AT_ONCE]
+        ]
         for future in asked:
             if found := await future:
                 yield _EVENT.validate_json(found), len(found)

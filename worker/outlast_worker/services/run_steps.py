@@ -1,7 +1,6 @@
-"""The loop's steps on Restate: one method for each journaled side effect.
+"""The loop's steps on Restate: what is journaled, and what is done for it in this process.
 
 Names of steps come from constants and journaled data only, since a replay compares them.
-Closures return values and never raise: a failed one would repeat its siblings in flight.
 """
 
 from collections.abc import Awaitable, Generator, Sequence
@@ -15,28 +14,13 @@ import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
 
 from outlast.agent import Agent
-from outlast.contract import RunOrder, SteeringMessage, SubmitAnswer
+from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import AnyEvent
-from outlast.names import key_of, thread_service
+from outlast.names import key_of
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast.tool_context import ToolContext
 from outlast_worker.deps import Dependencies
-from outlast_worker.engine.names import (
-    ACCEPTED,
-    ADMISSION,
-    APPROVALS_KEY,
-    CANCELLED_AT,
-    CONVERSATION,
-    JOIN,
-    MESSAGES_TAKEN_KEY,
-    ORDER_KEY,
-    RELEASE,
-    RUN_KEY,
-    decision_promise,
-    event_key,
-    inbox_promise,
-    partial_answer_step,
-)
+from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
@@ -49,33 +33,14 @@ from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.pin import pin_agent
-from outlast_worker.services.serde import JsonSerde
+from outlast_worker.services import calls, promises, state
+from outlast_worker.services.cancellation import is_own_cancellation
+from outlast_worker.services.promises import Promise
+from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after
 from outlast_worker.services.thread_state import Join, Release
 
 T = TypeVar("T")
-
-_EVENT = JsonSerde[AnyEvent](AnyEvent)
-_RUN = JsonSerde[Run](Run)
-_ORDER = JsonSerde[RunOrder](RunOrder)
-_TEXT = JsonSerde[str](str)
-_TIME = JsonSerde[Time](Time)
-_MESSAGES = JsonSerde[list[StoredMessage]](list[StoredMessage])
-_JOIN = JsonSerde[Join](Join)
-_ANSWER = JsonSerde[SubmitAnswer](SubmitAnswer)
-_RELEASE = JsonSerde[Release](Release)
-_APPROVALS = JsonSerde[list[Approval]](list[Approval])
-_RESOLUTION = JsonSerde[Resolution](Resolution)
-_STEERING = JsonSerde[SteeringMessage | None](SteeringMessage | None)
-_NUMBER = JsonSerde[int](int)
-_RECORDS: dict[type[Operation[Any]], JsonSerde[Any]] = {
-    kind: JsonSerde(kind.record) for kind in (PinAgent, AskModel, CheckApproval, RunTool)
-}
-
-
-def is_own_cancellation(error: TerminalError) -> bool:
-    """Tell a cancellation of this invocation from other conflicts, such as a killed callee."""
-    return error.status_code == 409 and error.message == "cancelled"
 
 
 @dataclass(eq=False)
@@ -99,12 +64,6 @@ class RestateSteps:
         self._key = key_of(order.tenant, order.run_id)
         self._saved_approvals: list[Approval] = []
 
-    def accept(self) -> None:
-        """Record the request, so that a repeated one can be told from a different one."""
-        # Not awaited: nobody else resolves this promise.
-        self._ctx.promise(ACCEPTED, serde=_TEXT).resolve(self._order.body_hash)
-        self._ctx.set(ORDER_KEY, self._order, serde=_ORDER)
-
     async def acquire_thread(self) -> list[StoredMessage]:
         """Wait until the run holds its thread, and return the conversation so far."""
         admission = self._order.admission
@@ -112,20 +71,17 @@ class RestateSteps:
             admission = await self._join()
         if admission == "queued":
             with self._suspending():
-                await self._wait(self._ctx.promise(ADMISSION, serde=_TEXT).value())
-        history = self._ctx.generic_call(self._thread, CONVERSATION, b"", key=self._thread_key)
-        return _MESSAGES.deserialize(await self._wait(history)) or []
+                await self._wait(promises.ADMISSION.value(self._ctx))
+        return await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
 
     def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer. A one-way send: a second cancellation does not cut it."""
         release = Release(run_id=self._order.run_id, items=list(items), at=at)
-        self._ctx.generic_send(
-            self._thread, RELEASE, _RELEASE.serialize(release), key=self._thread_key
-        )
+        calls.RELEASE.send(self._ctx, self._thread, release)
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
-        serde = _RECORDS[type(operation)]
+        serde: JsonSerde[T] = serde_of(operation.record)
 
         async def execute() -> T:
             record = await self._execute(operation)
@@ -140,13 +96,13 @@ class RestateSteps:
 
     def expect_decision(self, call_id: str) -> Pending[Resolution]:
         """Begin to wait for a person's decision on a call."""
-        return _Begun(self._ctx.promise(decision_promise(call_id), serde=_RESOLUTION).value())
+        return _Begun(promises.decision(call_id).value(self._ctx))
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
         if index:
-            self._ctx.set(MESSAGES_TAKEN_KEY, index, serde=_NUMBER)
-        return _Begun(self._ctx.promise(inbox_promise(index), serde=_STEERING).value())
+            state.MESSAGES_TAKEN.set(self._ctx, index)
+        return _Begun(promises.inbox(index).value(self._ctx))
 
     def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a durable wait."""
@@ -166,16 +122,16 @@ class RestateSteps:
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
-        name = decision_promise(resolution.call_id)
-        return await self._resolve(name, resolution, _RESOLUTION) or resolution
+        promise = promises.decision(resolution.call_id)
+        return await self._resolve(promise, resolution) or resolution
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         """Take no message of this number; return the one that came first, if there is one."""
-        return await self._resolve(inbox_promise(index), None, _STEERING)
+        return await self._resolve(promises.inbox(index), None)
 
     async def next_message(self, index: int) -> SteeringMessage | None:
         """Return the steering message of this number if it is there already."""
-        return await self._wait(self._ctx.promise(inbox_promise(index), serde=_STEERING).peek())
+        return await self._wait(promises.inbox(index).peek(self._ctx))
 
     async def partial_answer(self, turn: int) -> str:
         """Return the text that a model call which was broken off had streamed."""
@@ -183,41 +139,38 @@ class RestateSteps:
         async def read() -> str:
             return self._dependencies.live.partial_answer(self._key, turn)
 
-        name = partial_answer_step(turn)
-        return await self._wait(self._ctx.run_typed(name, read, RunOptions(serde=_TEXT)))
+        options = RunOptions[str](serde=serde_of(str))
+        return await self._wait(self._ctx.run_typed(partial_answer_step(turn), read, options))
 
     async def cancelled_at(self) -> Time | None:
         """Return when somebody asked for the cancellation, if it came by our handler."""
-        return await self._wait(self._ctx.promise(CANCELLED_AT, serde=_TIME).peek())
+        return await self._wait(promises.CANCELLED_AT.peek(self._ctx))
 
     def emit(self, event: AnyEvent) -> None:
         """Commit an event."""
-        self._ctx.set(event_key(event.seq), event, serde=_EVENT)
+        state.event(event.seq).set(self._ctx, event)
         self._dependencies.live.committed(self._key, event)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks."""
-        self._ctx.set(RUN_KEY, run, serde=_RUN)
+        state.RUN.set(self._ctx, run)
         waiting = [] if run.ended else [a for a in run.approvals if a.resolution is None]
         if waiting == self._saved_approvals:
             return
         # A key of its own, so that what waits can be found among all runs.
         if waiting:
-            self._ctx.set(APPROVALS_KEY, waiting, serde=_APPROVALS)
+            state.APPROVALS.set(self._ctx, waiting)
         else:
-            self._ctx.clear(APPROVALS_KEY)
+            state.APPROVALS.clear(self._ctx)
         self._saved_approvals = waiting
 
     @property
-    def _thread(self) -> str:
-        return thread_service(self._dependencies.settings.service_prefix)
-
-    @property
-    def _thread_key(self) -> str:
-        return key_of(self._order.tenant, self._order.thread_id or "")
+    def _thread(self) -> calls.Target:
+        key = key_of(self._order.tenant, self._order.thread_id or "")
+        return calls.thread_target(self._dependencies.settings.service_prefix, key)
 
     async def _join(self) -> str:
-        """Get in line on the thread: a delayed run does so when its delay is over."""
+        """Join the line on the thread: a delayed run does so when its delay is over."""
         join = Join(
             run_id=self._order.run_id,
             agent=self._order.agent,
@@ -227,11 +180,8 @@ class RestateSteps:
             at=self._order.created_at,
             interrupts=self._order.on_busy == "interrupt",
         )
-        call = self._ctx.generic_call(
-            self._thread, JOIN, _JOIN.serialize(join), key=self._thread_key
-        )
-        answer = _ANSWER.deserialize(await self._wait(call))
-        return answer.outcome if answer else "queued"
+        answer = await self._wait(calls.JOIN.call(self._ctx, self._thread, join))
+        return answer.outcome
 
     async def _execute(self, operation: Operation[Any]) -> Any:
         """Do what an operation says, in this process: the one place where steps have effects."""
@@ -269,16 +219,11 @@ class RestateSteps:
             on_progress=live.reporter(self._key, self._order.run_id, call.call_id),
         )
 
-    async def _resolve(self, name: str, value: T, serde: JsonSerde[T]) -> T | None:
+    async def _resolve(self, promise: Promise[T], value: T) -> T | None:
         """Resolve a promise; if somebody else was first, return what it holds."""
-        promise = self._ctx.promise(name, serde=serde)
-        try:
-            await self._wait(promise.resolve(value))
-        except StepFailed as failed:
-            if failed.status != 409:
-                raise
-            return await self._wait(promise.peek())
-        return None
+        if await self._wait(promise.resolve_once(self._ctx, value)):
+            return None
+        return await self._wait(promise.peek(self._ctx))
 
     def _suspending(self) -> AbstractContextManager[None]:
         return suspending_after(self._ctx, self._dependencies.settings.suspend_after_s)

@@ -1,11 +1,15 @@
 """The one serde of this project: JSON through pydantic, for any type."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 from restate.serde import Serde
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class JsonSerde(Serde[T], Generic[T]):
@@ -20,4 +24,36 @@ class JsonSerde(Serde[T], Generic[T]):
 
     def deserialize(self, buf: bytes) -> T | None:
         """Return the value, or None where nothing was sent or kept."""
-        return self._adapter.validate_json(buf) if buf else None
+        return self.parse(buf) if buf else None
+
+    def parse(self, buf: bytes) -> T:
+        """Return the value, which must be there."""
+        return self._adapter.validate_json(buf)
+
+
+@functools.cache
+def serde_of(annotation: Any) -> JsonSerde[Any]:
+    """Return the serde of a type."""
+    return JsonSerde(annotation)
+
+
+def json_handler(
+    decorator: Callable[..., Callable[[F], F]], name: str | None = None, **options: Any
+) -> Callable[[F], F]:
+    """Declare a handler that takes and gives JSON of the types in its signature.
+
+    Args:
+        decorator: Of the service, such as `workflow.handler`.
+        name: As others call it; by default the function's.
+        **options: What the decorator takes, too.
+    """
+
+    def declare(function: F) -> F:
+        signature = inspect.signature(function)
+        _, *taken = signature.parameters.values()  # the context comes first
+        serdes = {"output_serde": serde_of(signature.return_annotation)}
+        if taken:
+            serdes["input_serde"] = serde_of(taken[0].annotation)
+        return decorator(name, **serdes, **options)(function)
+
+    return declare

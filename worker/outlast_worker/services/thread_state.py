@@ -54,6 +54,13 @@ class Release(Record):
     at: Time | None
 
 
+class Watch(Record):
+    """Wait for a holder to end."""
+
+    thread_key: str
+    holder: ThreadRun
+
+
 class Head(Record):
     """The one key that counts: the holder, the line, and which pages there are."""
 

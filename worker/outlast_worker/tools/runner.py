@@ -4,7 +4,6 @@ Whatever happens, a record comes back: a result, or a text from which the model 
 """
 
 import asyncio
-import concurrent.futures
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,15 +20,13 @@ from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, ToolRecord
+from outlast_worker.tools.author_code import as_exception, await_safely, call_safely, text_of
 
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
 # How long a cancelled call may take to end; from then on it is left to itself.
-_WIND_UP_S = 2.0
+_STOP_GRACE_S = 2.0
 _SHOWN_ARGUMENTS_CHARS = 500
-
-# A future refuses the first, and takes the second for its own cancellation.
-_NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
 
 _logger = get_logger()
 T = TypeVar("T")
@@ -75,7 +72,7 @@ class ToolRunner:
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
-                needed = await self._in_thread(tool, tool.asks_first, arguments, context)
+                needed = await self._run_in_thread(tool, tool.asks_first, arguments, context)
         except _TimedOut:
             needed = True
         except Exception:  # an author's condition may raise anything
@@ -97,15 +94,15 @@ class ToolRunner:
             return _error(_failed(tool, context, 0, error), started_at)
         if tool.context_parameter:
             arguments[tool.context_parameter] = context
-        return await self._retrying(tool, arguments, context, started_at)
+        return await self._try_repeatedly(tool, arguments, context, started_at)
 
-    async def _retrying(
+    async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, started_at: datetime
     ) -> ToolRecord:
         text = ""
         for attempt in range(tool.retries + 1):
             try:
-                return _result(tool, await self._once(tool, arguments), started_at)
+                return _result(tool, await self._try(tool, arguments), started_at)
             except ToolError as error:
                 text = text_of(error)
             except _TimedOut as late:
@@ -118,11 +115,11 @@ class ToolRunner:
                 await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
         return _error(text, started_at)
 
-    async def _once(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
+    async def _try(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
         if not tool.is_async:
-            return await self._in_thread(tool, tool.fn, **arguments)
+            return await self._run_in_thread(tool, tool.fn, **arguments)
         # The task's name tells the watchdog which tool holds up the loop.
-        task = asyncio.create_task(_call_async(tool, arguments), name=tool_step(tool.name))
+        task = asyncio.create_task(await_safely(tool.fn, **arguments), name=tool_step(tool.name))
         task.add_done_callback(_retrieve_exception)
         try:
             await asyncio.wait([task], timeout=tool.timeout.total_seconds())
@@ -130,16 +127,16 @@ class ToolRunner:
             late = not task.done()
             if late:
                 task.cancel()
-                await asyncio.wait([task], timeout=_WIND_UP_S)
+                await asyncio.wait([task], timeout=_STOP_GRACE_S)
         if late:
             raise _TimedOut(tool, runs_on=not task.done())
         try:
             return task.result()
         except asyncio.CancelledError as error:
             # The tool cancelled itself, or awaited what was cancelled; this call was not.
-            raise _as_exception(error) from error
+            raise as_exception(error) from error
 
-    async def _in_thread(
+    async def _run_in_thread(
         self, tool: AnyTool, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> T:
         variables = contextvars.copy_context()
@@ -160,41 +157,16 @@ class ToolRunner:
             raise
 
 
-async def _call_async(tool: AnyTool, arguments: dict[str, Any]) -> Any:
-    try:
-        return await tool.fn(**arguments)
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
-        raise _as_exception(error) from error
-
-
 def _retrieve_exception(task: asyncio.Task[Any]) -> None:
     """Keep asyncio from reporting the error of a call that is not waited for any more."""
     if not task.cancelled():
         task.exception()
 
 
-def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-    """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
-    try:
-        return fn(*args, **kwargs)
-    except _NOT_FOR_A_FUTURE as error:
-        raise _as_exception(error) from error
-    except Exception:
-        raise
-    except BaseException as error:  # as above
-        raise _as_exception(error) from error
-
-
-def _as_exception(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"{type(error).__name__}: {text_of(error)}")
-
-
 def total_timeout_s(tool: AnyTool) -> float:
     """Return how long a call can take at most, its retries included."""
     delays = sum(_FIRST_DELAY_S * 2**attempt for attempt in range(tool.retries))
-    return (tool.timeout.total_seconds() + _WIND_UP_S) * (tool.retries + 1) + delays
+    return (tool.timeout.total_seconds() + _STOP_GRACE_S) * (tool.retries + 1) + delays
 
 
 def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
@@ -243,11 +215,3 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
         exc_info=error,
     )
     return f"The tool {tool.name} failed: {type(error).__name__}: {text_of(error)}"
-
-
-def text_of(error: BaseException) -> str:
-    """Return an exception's text."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  # an author's exception may be broken, too
-        return "(its text can't be read)"

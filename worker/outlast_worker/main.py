@@ -1,0 +1,48 @@
+"""Puts the worker together, and serves it."""
+
+from redis.asyncio import Redis
+
+from outlast.live import REDIS_CONNECTIONS
+from outlast.registry import Registry
+from outlast_worker.deps import Dependencies
+from outlast_worker.inflight import Inflight
+from outlast_worker.live.hub import LiveHub
+from outlast_worker.live.redis import RedisRelay
+from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.litellm import LitellmApi
+from outlast_worker.server import serve, stop_on_signals
+from outlast_worker.services.run_steps import RestateSteps
+from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.runner import ToolRunner
+
+_REDIS_TIMEOUT_S = 5
+
+
+async def serve_worker(settings: WorkerSettings, registry: Registry) -> None:
+    """Serve until a signal says to stop."""
+    await serve(make_dependencies(settings, registry), stop_on_signals())
+
+
+def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependencies:
+    """Make what lives as long as the process."""
+    timeout_s = settings.model_timeout_s
+    return Dependencies(
+        settings=settings,
+        registry=registry,
+        model=FailoverClient([LitellmApi(timeout_s)], settings.providers, timeout_s),
+        tools=ToolRunner(settings.tool_threads),
+        inflight=Inflight(),
+        live=LiveHub(settings.live_interval_s, _make_relay(settings)),
+        make_steps=RestateSteps,
+    )
+
+
+def _make_relay(settings: WorkerSettings) -> RedisRelay | None:
+    if settings.redis_url is None:
+        return None
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        settings.redis_url.get_secret_value(),
+        socket_timeout=_REDIS_TIMEOUT_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
+    return RedisRelay(redis, settings.service_prefix)

@@ -1,0 +1,104 @@
+"""Calls between our own handlers: by name, with what each takes and gives.
+
+A handler's signature says the same; `tests/unit/worker/services/test_calls.py` compares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from restate import Context, SendHandle
+
+from outlast.contract import (
+    CancelOrder,
+    RunOrder,
+    SameAnswer,
+    SameQuestion,
+    SteerAnswer,
+    SteerOrder,
+    SubmitAnswer,
+)
+from outlast.names import key_of, service_of, thread_service, thread_watch_service
+from outlast.protocol import Run
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.services.serde import JsonSerde, serde_of
+from outlast_worker.services.thread_state import Join, Release, ThreadRun, Watch
+
+I = TypeVar("I")  # noqa: E741  # as in the SDK
+O = TypeVar("O")  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose handler is called."""
+
+    service: str
+    key: str | None = None
+
+
+def run_target(prefix: str, run: RunOrder | ThreadRun) -> Target:
+    """Return a run's workflow."""
+    return Target(service_of(run.agent, prefix), key_of(run.tenant, run.run_id))
+
+
+def thread_target(prefix: str, key: str) -> Target:
+    """Return a thread, by its key."""
+    return Target(thread_service(prefix), key)
+
+
+def thread_watch_target(prefix: str) -> Target:
+    """Return the service that watches over threads."""
+    return Target(thread_watch_service(prefix))
+
+
+class Call(Generic[I, O]):
+    """One handler as others call it. It takes None if it has no input."""
+
+    def __init__(self, name: str, takes: Any, gives: Any) -> None:
+        self.name = name
+        self.takes = takes
+        self.gives = gives
+        self._gives: JsonSerde[O] = serde_of(gives)
+
+    async def call(self, ctx: Context, target: Target, value: I) -> O:
+        """Call it and wait for its answer."""
+        body = self._body(value)
+        answer = await ctx.generic_call(target.service, self.name, body, key=target.key)
+        return self._gives.parse(answer)
+
+    def send(
+        self,
+        ctx: Context,
+        target: Target,
+        value: I,
+        *,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> SendHandle:
+        """Have it called, one-way."""
+        return ctx.generic_send(
+            target.service,
+            self.name,
+            self._body(value),
+            key=target.key,
+            idempotency_key=idempotency_key,
+            headers=dict(headers) if headers else None,
+        )
+
+    def _body(self, value: I) -> bytes:
+        return b"" if self.takes is None else serde_of(self.takes).serialize(value)
+
+
+# of a run's workflow
+RUN = Call[RunOrder, Run]("run", RunOrder, Run)
+ADMIT = Call[None, None]("admit", None, None)
+CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)
+STEER = Call[SteerOrder, SteerAnswer]("steer", SteerOrder, SteerAnswer)
+SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
+SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
+
+# of a thread and its watch
+JOIN = Call[Join, SubmitAnswer]("join", Join, SubmitAnswer)
+CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[StoredMessage])
+RELEASE = Call[Release, None]("release", Release, None)
+WATCH = Call[Watch, None]("watch", Watch, None)

@@ -1,0 +1,67 @@
+"""A run's durable promises, with what each of them holds. Whoever resolves one first counts."""
+
+from collections.abc import Awaitable
+from typing import Any, Generic, TypeVar
+
+from restate import (
+    RestateDurableFuture,
+    TerminalError,
+    WorkflowContext,
+    WorkflowSharedContext,
+)
+
+from outlast.contract import SteeringMessage
+from outlast.protocol import Resolution, Time
+from outlast_worker.services.cancellation import is_own_cancellation
+from outlast_worker.services.serde import JsonSerde, serde_of
+
+T = TypeVar("T")
+_Context = WorkflowContext | WorkflowSharedContext
+
+
+class Promise(Generic[T]):
+    """One promise of a run, by name."""
+
+    def __init__(self, name: str, holds: Any) -> None:
+        self.name = name
+        self._serde: JsonSerde[T] = serde_of(holds)
+
+    def value(self, ctx: _Context) -> RestateDurableFuture[T]:
+        """Begin to wait for it."""
+        return ctx.promise(self.name, serde=self._serde).value()
+
+    def peek(self, ctx: _Context) -> Awaitable[T | None]:
+        """Return what it holds, None before it is resolved."""
+        return ctx.promise(self.name, serde=self._serde).peek()
+
+    def resolve(self, ctx: _Context, value: T) -> Awaitable[None]:
+        """Resolve it, where nobody else does."""
+        return ctx.promise(self.name, serde=self._serde).resolve(value)
+
+    async def resolve_once(self, ctx: _Context, value: T) -> bool:
+        """Resolve it; False if it was resolved already."""
+        try:
+            await self.resolve(ctx, value)
+        except TerminalError as error:
+            if error.status_code != 409 or is_own_cancellation(error):
+                raise
+            return False
+        return True
+
+
+ACCEPTED = Promise[str]("accepted", str)
+"""The hash of the request's body, by which a repeated request is told from another one."""
+ADMISSION = Promise[str]("admission", str)
+"""The run holds its thread."""
+CANCELLED_AT = Promise[Time]("cancelled_at", Time)
+"""When somebody asked for the run's cancellation."""
+
+
+def decision(call_id: str) -> Promise[Resolution]:
+    """Return the promise of a decision on a call."""
+    return Promise(f"decision:{call_id}", Resolution)
+
+
+def inbox(index: int) -> Promise[SteeringMessage | None]:
+    """Return the promise of a steering message; None closes the inbox."""
+    return Promise(f"in:{index}", SteeringMessage | None)

@@ -1,0 +1,61 @@
+"""What runs and threads keep in Restate: state, by key, with what each key holds."""
+
+from collections.abc import Awaitable
+from typing import Any, Generic, TypeVar
+
+from restate import ObjectContext, ObjectSharedContext
+
+from outlast import contract
+from outlast.contract import RunOrder
+from outlast.events import AnyEvent
+from outlast.protocol import Approval, Run
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.services.serde import JsonSerde, serde_of
+from outlast_worker.services.thread_state import Head, SteeredRequest
+
+T = TypeVar("T")
+_Context = ObjectContext | ObjectSharedContext
+
+
+class State(Generic[T]):
+    """One key."""
+
+    def __init__(self, key: str, holds: Any) -> None:
+        self.key = key
+        self._serde: JsonSerde[T] = serde_of(holds)
+
+    def get(self, ctx: _Context) -> Awaitable[T | None]:
+        """Read it; None if it is not there."""
+        return ctx.get(self.key, serde=self._serde)
+
+    def set(self, ctx: ObjectContext, value: T) -> None:
+        """Write it."""
+        ctx.set(self.key, value, serde=self._serde)
+
+    def clear(self, ctx: ObjectContext) -> None:
+        """Forget it."""
+        ctx.clear(self.key)
+
+
+# of a run
+RUN = State[Run](contract.RUN_KEY, Run)
+APPROVALS = State[list[Approval]](contract.APPROVALS_KEY, list[Approval])
+ORDER = State[RunOrder]("order", RunOrder)
+MESSAGES_TAKEN = State[int]("messages_taken", int)
+"""How many steering messages the run has heard."""
+EVENT_PREFIX = "e:"
+
+
+def event(seq: int) -> State[AnyEvent]:
+    """Return the key of a committed event."""
+    return State(f"{EVENT_PREFIX}{seq}", AnyEvent)
+
+
+# of a thread
+HEAD = State[Head](contract.HEAD_KEY, Head)
+STEERED_REQUESTS = State[list[SteeredRequest]]("steered_requests", list[SteeredRequest])
+
+
+def page(index: int) -> State[list[StoredMessage]]:
+    """Return the key of a page of the conversation."""
+    return State(f"page:{index}", list[StoredMessage])

@@ -1,0 +1,64 @@
+"""The service that notices holders of threads that were killed: those release nothing.
+
+It watches a holder only while somebody waits for the thread, or wants to know.
+"""
+
+from datetime import timedelta
+
+from restate import Context, ObjectContext, Service, TerminalError
+
+from outlast.names import thread_watch_service
+from outlast.protocol import Run
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.services import calls
+from outlast_worker.services.cancellation import is_own_cancellation
+from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
+from outlast_worker.services.serde import json_handler, serde_of
+from outlast_worker.services.thread_state import Head, Release, Watch
+
+# The holder's own `release` is on its way when its invocation ends: let it come first.
+_GRACE = timedelta(seconds=2)
+
+
+def watch_holder(ctx: ObjectContext, prefix: str, head: Head) -> None:
+    """Have the holder of this thread watched: if it is killed, somebody must release the thread.
+
+    Restate takes it once for as long as a watch goes on, and again if that was killed, too.
+    """
+    if head.holder is None:
+        return
+    watch = Watch(thread_key=ctx.key(), holder=head.holder)
+    target, only = calls.thread_watch_target(prefix), head.holder.invocation_id
+    calls.WATCH.send(ctx, target, watch, idempotency_key=only)
+
+
+def build_thread_watch(prefix: str) -> Service:
+    """Make the service."""
+    watcher = Service(
+        thread_watch_service(prefix),
+        description="Waits for a run that holds a thread while others wait.",
+        journal_retention=NO_JOURNAL,
+        # A watch that was killed can be sent again, under the same key.
+        idempotency_retention=NO_JOURNAL,
+        ingress_private=True,
+        invocation_retry_policy=WRITE_POLICY,
+    )
+
+    @json_handler(watcher.handler, calls.WATCH.name)
+    async def watch(ctx: Context, watch: Watch) -> None:
+        """Wait for the holder to end, however it ends, and release the thread for it."""
+        holder = watch.holder
+        items: list[StoredMessage] = []
+        try:
+            ended: Run = await ctx.attach_invocation(holder.invocation_id, serde=serde_of(Run))
+            items = [StoredMessage(**message.model_dump()) for message in ended.messages or []]
+            await ctx.sleep(_GRACE)
+        except TerminalError as error:
+            if is_own_cancellation(error):
+                raise  # this watch was cancelled, not the holder: a cancelled run returns
+            await ctx.sleep(_GRACE)
+            items = await calls.SALVAGE.call(ctx, calls.run_target(prefix, holder), None)
+        release = Release(run_id=holder.run_id, items=items, at=None)
+        calls.RELEASE.send(ctx, calls.thread_target(prefix, watch.thread_key), release)
+
+    return watcher

@@ -1,0 +1,46 @@
+"""Calls what an author wrote (tools, validators, conditions), which may raise anything."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# A future refuses the first, and takes the second for its own cancellation.
+_NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
+
+
+def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
+    try:
+        return fn(*args, **kwargs)
+    except _NOT_FOR_A_FUTURE as error:
+        raise as_exception(error) from error
+    except Exception:
+        raise
+    except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
+        raise as_exception(error) from error
+
+
+async def await_safely(fn: Callable[..., Awaitable[T]], /, **kwargs: Any) -> T:
+    """Call an async function of an author's, in a task of its own: a cancellation stays one."""
+    try:
+        return await fn(**kwargs)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # as above
+        raise as_exception(error) from error
+
+
+def as_exception(error: BaseException) -> RuntimeError:
+    """Return an error that ends nothing but the call it came from."""
+    return RuntimeError(f"{type(error).__name__}: {text_of(error)}")
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's text."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # an author's exception may be broken, too
+        return "(its text can't be read)"
