@@ -1,7 +1,7 @@
 """What every run of this process shares."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from restate import WorkflowContext
 
@@ -15,15 +15,8 @@ from outlast_worker.models.client import ModelClient
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.runner import ToolRunner
 
-
-class StepsFactory(Protocol):
-    """Makes the steps of one attempt at one run. A test may wrap what it makes."""
-
-    def __call__(
-        self, ctx: WorkflowContext, order: RunOrder, agent: Agent, dependencies: "Dependencies"
-    ) -> Steps:
-        """Make them."""
-        ...
+StepsFactory = Callable[[WorkflowContext, RunOrder, Agent, "Dependencies"], Steps]
+"""Makes the steps of one attempt at one run. A test may wrap what it makes."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON
+from fakes.orders import order
 from outlast import Agent, Limits, tool
-from outlast.contract import RunOrder
-from outlast.protocol import InputMessage
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
 from outlast_worker.pin import pin_agent
@@ -26,24 +24,9 @@ async def refund(cents: int) -> str:
 
 
 def pinned(agent: Agent, context: dict[str, Any] | None = None) -> PinOutcome:
-    order = RunOrder(
-        run_id="support.a",
-        tenant="default",
-        agent="support",
-        input=[InputMessage(role="user", content="?")],
-        admission="none",
-        stream=False,
-        context=context or {},
-        metadata={},
-        limits=Limits(),
-        after_s=0,
-        created_at=NOON,
-        body_hash="h",
-        repeatable=False,
-    )
     registry = Registry([agent], default_model="openai/default")
     settings = WorkerSettings(model_retry_for_s=7)
-    return pin_agent(registry, agent, order, settings)
+    return pin_agent(registry, agent, order(context=context or {}), settings)
 
 
 def test_pin() -> None:

@@ -6,10 +6,9 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from fakes.orders import order
 from fakes.steps import NOON, pin
 from outlast import Agent
-from outlast.contract import RunOrder
-from outlast.protocol import Limits
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
@@ -22,21 +21,7 @@ from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.services.run_steps import RestateSteps
 
-ORDER = RunOrder(
-    run_id="support.a",
-    tenant="default",
-    agent="support",
-    input=[],
-    admission="none",
-    stream=False,
-    context={},
-    metadata={},
-    limits=Limits(),
-    after_s=0,
-    created_at=NOON,
-    body_hash="h",
-    repeatable=False,
-)
+ORDER = order(run_id="support.a", input=[])
 
 
 class Context:

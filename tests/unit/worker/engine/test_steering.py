@@ -2,12 +2,13 @@
 
 import pytest
 
+from fakes.orders import order
 from fakes.steps import FakeSteps, answer, model_fault, result, steering
 from fakes.steps import pin as pinned
 from outlast.events import SteerReceived
 from outlast.protocol import InputMessage
 from outlast_worker.engine.steps import Cancelled
-from unit.worker.test_loop import order, play
+from unit.worker.engine.playing import play
 
 CALL = answer("", ("find", "{}"))
 

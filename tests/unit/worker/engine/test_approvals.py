@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from fakes.orders import order
 from fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
 from outlast.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
 from outlast_worker.engine.steps import Cancelled
-from unit.worker.test_loop import order, play
+from unit.worker.engine.playing import play
 
 ONE_CALL = answer("", ("refund", '{"cents": 100}'))
 PINNED = pin("?refund", "find")

@@ -4,28 +4,15 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON, FakeSteps, after, answer, result, steering
-from outlast.contract import RunOrder
+from fakes.orders import on_thread
+from fakes.steps import FakeSteps, after, answer, result, steering
 from outlast.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
-from outlast.protocol import InputMessage, Limits, Message, Run, ToolCall, Usage
+from outlast.protocol import InputMessage, Message, Run, ToolCall, Usage
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.salvage import salvage_messages
 
-ORDER = RunOrder(
-    run_id="support.a",
-    tenant="default",
-    agent="support",
-    input=[InputMessage(role="user", content="Refund it.")],
-    thread_id="t",
-    admission="granted",
-    stream=False,
-    context={},
-    metadata={},
-    limits=Limits(),
-    after_s=0,
-    created_at=NOON,
-    body_hash="h",
-    repeatable=False,
+ORDER = on_thread(
+    run_id="support.a", input=[InputMessage(role="user", content="Refund it.")], metadata={}
 )
 
 

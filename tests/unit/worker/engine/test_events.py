@@ -1,0 +1,104 @@
+"""A run's events: what they say, in which order, and the same ones again on replay."""
+
+import pytest
+
+from fakes.orders import RUN_ID, on_thread, order
+from fakes.steps import FakeSteps, after, answer, pin, result
+from outlast.events import ANY_EVENT, MessageCompleted
+from outlast.protocol import Usage
+from outlast_worker.engine.records import Opaque
+from outlast_worker.engine.steps import Cancelled, StepFailed
+from unit.worker.engine.playing import (
+    TWO_CALLS,
+    play,
+    remembered,
+    script_with_tools,
+)
+
+
+async def test_events_are_numbered_without_a_gap() -> None:
+    """Numbers go 1, 2, 3, … over a run with a wait, tools and several turns."""
+    steps = FakeSteps(
+        model=[TWO_CALLS, answer("", ("refund", "{}")), answer("Done.")],
+        tools={"1.0": result("a"), "1.1": result("b"), "2.0": result("c")},
+    )
+    await play(steps, order(after_s=1))
+    assert [event.seq for event in steps.events] == list(range(1, len(steps.events) + 1))
+    assert {event.run_id for event in steps.events} == {RUN_ID}
+
+
+async def test_message_event() -> None:
+    """The event of an answer has the message with its calls, its usage and what answered."""
+    usage = Usage(input_tokens=7, model_calls=1)
+    steps = FakeSteps(
+        model=[answer("Wait.", ("refund", '{"cents": 5}'), usage=usage), answer("Done.")],
+        tools={"1.0": result("{}")},
+    )
+    await play(steps)
+    event = next(event for event in steps.events if isinstance(event, MessageCompleted))
+    assert (event.turn, event.model, event.finish_reason) == (1, "x-2026", "tool_calls")
+    assert event.usage == usage
+    assert event.message.content == "Wait."
+    call = (event.message.tool_calls or [])[0]
+    assert (call.call_id, call.name, call.arguments) == ("1.0", "refund", {"cents": 5})
+
+
+async def test_the_last_event_is_the_run() -> None:
+    """The terminal event carries the run as it is kept, without its messages."""
+    steps = FakeSteps(model=[answer("Done.")])
+    run = await play(steps)
+    last = steps.events[-1]
+    assert last.type == "run.completed"
+    assert last.run == run.model_copy(update={"messages": None}) == steps.saved[-1]
+
+
+async def test_time_goes_on() -> None:
+    """What is told last is not dated before what was told earlier."""
+    steps = FakeSteps(
+        pinned=pin(max_turns=1),
+        model=[TWO_CALLS],
+        tools={"1.0": result("slow", at_s=8), "1.1": result("fast", at_s=3)},
+    )
+    run = await play(steps)
+    assert run.ended_at == after(8)
+
+
+async def test_what_a_provider_wants_back_is_not_shown() -> None:
+    """Reasoning and signatures go to the thread and to the model, not into events or the run."""
+    opaque = Opaque(provider="openai", fields={"reasoning_content": "secret thoughts"})
+    steps = FakeSteps(model=[answer("Done.").model_copy(update={"opaque": opaque})])
+    run = await play(steps, on_thread())
+    assert "secret thoughts" not in run.model_dump_json()
+    assert not any(b"secret thoughts" in ANY_EVENT.dump_json(event) for event in steps.events)
+    [(items, _)] = steps.released
+    assert items[-1].opaque == opaque
+
+
+@pytest.mark.parametrize(
+    "raising",
+    [
+        {},
+        {"tool 1.1": Cancelled()},
+        {"model 2.1": StepFailed("refused", 500)},
+    ],
+    ids=["whole", "cancelled", "refused"],
+)
+async def test_replay(raising: dict[str, Exception]) -> None:
+    """The same results of steps give the same events, saves and items, to the byte."""
+
+    def script() -> FakeSteps:
+        return script_with_tools(raising=raising, history=[remembered("user", "Hi.")])
+
+    first, second = script(), script()
+    runs = [await play(steps, on_thread(admission="join", after_s=1)) for steps in (first, second)]
+    assert runs[0].model_dump_json() == runs[1].model_dump_json()
+    assert first.log == second.log
+    assert _bytes(first) == _bytes(second)
+
+
+def _bytes(steps: FakeSteps) -> list[bytes]:
+    return [
+        *(ANY_EVENT.dump_json(event) for event in steps.events),
+        *(saved.model_dump_json().encode() for saved in steps.saved),
+        *(item.model_dump_json().encode() for items, _ in steps.released for item in items),
+    ]

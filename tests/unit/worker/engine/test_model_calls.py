@@ -1,0 +1,72 @@
+"""Model calls that fail: waited out, tried again, or the end of the run."""
+
+from fakes.steps import FakeSteps, after, answer, model_fault, pin, result
+from outlast.protocol import Engine, RunError, RunErrorType
+from unit.worker.engine.playing import (
+    play,
+)
+
+FAILURE = "model-unavailable: no answer"
+
+
+async def test_a_fault_is_waited_out() -> None:
+    """After a fault that may pass the run sleeps durably and asks again, as the next attempt."""
+    steps = FakeSteps(model=[model_fault(2.5), model_fault(4, at_s=6), answer("Done.", at_s=12)])
+    run = await play(steps)
+    assert (run.status, run.output) == ("completed", "Done.")
+    assert steps.sleeps == [2.5, 4.0]
+    assert [(call.turn, call.attempt) for call in steps.calls] == [(1, 1), (1, 2), (1, 3)]
+    assert run.usage.model_calls == 1
+    assert [event.type for event in steps.events].count("turn.started") == 1
+    said = [(shown.turn, shown.engine) for shown in steps.saved if shown.engine]
+    assert said == [
+        (1, Engine(attempts=1, last_failure=FAILURE, next_retry_at=after(4.5))),
+        (1, Engine(attempts=2, last_failure=FAILURE, next_retry_at=after(10))),
+    ]
+    assert run.engine is None
+
+
+async def test_malformed_answers_are_counted_alone() -> None:
+    """A provider that was away for a while does not use up the tries of an answer."""
+    kinds: list[RunErrorType] = ["model-unavailable", "model-malformed"] * 2
+    faults = [model_fault(1, kind=kind, at_s=2 * at) for at, kind in enumerate(kinds, start=1)]
+    steps = FakeSteps(model=[*faults, answer("Done.", at_s=20)])
+    assert (await play(steps)).status == "completed"
+    assert [call.malformed for call in steps.calls] == [0, 0, 1, 1, 2]
+
+
+async def test_the_budget_of_retries() -> None:
+    """When the next attempt would begin past the budget, the run fails with the last error."""
+    steps = FakeSteps(
+        pinned=pin(model_retry_for_s=10),
+        model=[model_fault(5, at_s=2), model_fault(5, kind="model-malformed", at_s=8)],
+    )
+    run = await play(steps)
+    assert steps.sleeps == [5.0]
+    assert run.status == "failed"
+    assert run.error == RunError(type="model-malformed", message="no answer", retryable=True)
+    assert steps.events[-1].type == "run.failed"
+
+
+async def test_the_budget_is_of_one_turn() -> None:
+    """Time that earlier turns took does not count for the retries of a later one."""
+    steps = FakeSteps(
+        pinned=pin(model_retry_for_s=10),
+        model=[
+            answer("", ("f", "{}"), at_s=2),
+            model_fault(5, at_s=1000),
+            answer("Done.", at_s=1010),
+        ],
+        tools={"1.0": result("{}", at_s=990)},
+    )
+    assert (await play(steps)).status == "completed"
+
+
+async def test_a_fault_that_stays() -> None:
+    """A fault that no retry can mend ends the run at once, with its error."""
+    steps = FakeSteps(model=[model_fault(None, kind="model-auth")])
+    run = await play(steps)
+    assert (run.status, run.turn) == ("failed", 1)
+    assert run.error == RunError(type="model-auth", message="no answer", retryable=False)
+    assert steps.sleeps == []
+    assert [m.content for m in run.messages or []] == ["Where is my order?"]

@@ -1,0 +1,86 @@
+"""What a run does in steps: their names, which runs in flight replay, and what a cut one is."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from fakes.steps import after, pin
+from outlast_worker.engine.names import partial_answer_step
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    ModelCall,
+    Operation,
+    PinAgent,
+    PlannedCall,
+    RunTool,
+)
+from outlast_worker.engine.records import (
+    ApprovalCheck,
+    ModelFault,
+    PinFailure,
+    ToolRecord,
+)
+
+MODEL_CALL = ModelCall(turn=3, attempt=2, pin=pin(), messages=[], stream=False)
+CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments="{}", known=True)
+LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments="{}", known=False)
+
+NAMES: list[tuple[Operation[Any], str]] = [
+    (PinAgent(), "pin"),
+    (AskModel(MODEL_CALL), "model 3"),
+    (CheckApproval(CALL), "check pay"),
+    (RunTool(CALL), "tool pay"),
+    (CheckApproval(LONG), "check " + "x" * 74),
+    (RunTool(LONG), "tool " + "x" * 75),
+]
+
+
+@pytest.mark.parametrize(("operation", "name"), NAMES)
+def test_names(operation: Operation[Any], name: str) -> None:
+    """A replay compares them: another name needs another journal version."""
+    assert operation.step == name
+
+
+def test_the_name_of_a_partial_answer() -> None:
+    """The one step that is read after a cancellation has a fixed name, too."""
+    assert partial_answer_step(3) == "partial 3"
+
+
+def test_every_operation_is_pinned() -> None:
+    """A new kind of step is named here, too."""
+    assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
+
+
+@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:4]])
+@pytest.mark.parametrize("cut", ["cancelled", "crashed"])
+def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
+    """It has the time at which it was cut, and can be read again as what the step gives."""
+    record = (
+        operation.cancelled(after(5))
+        if cut == "cancelled"
+        else operation.crashed(LookupError("a bug"), after(5))
+    )
+    adapter = TypeAdapter[Any](operation.record)
+    assert adapter.validate_json(adapter.dump_json(record)) == record
+    match record:
+        case PinFailure():
+            assert (record.at, record.error.type) == (after(5), "internal")
+        case ModelFault():
+            assert (record.started_at, record.ended_at) == (after(5), after(5))
+            assert (record.retry_after_s is None) == (cut == "crashed")
+        case ApprovalCheck():
+            assert (record.at, record.needed) == (after(5), True)
+        case _:
+            assert isinstance(record, ToolRecord)
+            assert (record.started_at, record.is_error) == (after(5), True)
+            assert "may have run" in record.output
+
+
+def test_a_crash_is_named() -> None:
+    """The error's kind is told, and not what it says: that may hold anything."""
+    fault = AskModel(MODEL_CALL).crashed(LookupError("a secret"), after(5))
+    assert isinstance(fault, ModelFault)
+    assert "LookupError" in fault.error.message
+    assert "secret" not in fault.error.message

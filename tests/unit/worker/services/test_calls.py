@@ -1,0 +1,70 @@
+"""What callers believe of a handler is what its signature says."""
+
+import inspect
+from typing import Any, cast
+
+import pytest
+import restate
+
+from outlast import Agent
+from outlast.contract import RunOrder
+from outlast.registry import Registry
+from outlast_worker.main import make_dependencies
+from outlast_worker.services import calls
+from outlast_worker.services.all import build_services
+from outlast_worker.services.calls import Call
+from outlast_worker.settings import WorkerSettings
+
+CALLS: dict[str, Call[Any, Any]] = {
+    name: call for name, call in vars(calls).items() if isinstance(call, Call)
+}
+
+
+@pytest.fixture(scope="module")
+def signatures() -> dict[str, tuple[Any, Any]]:
+    """What each handler takes and gives, by name."""
+    agent = Agent(name="support", instructions="Help.")
+    registry = Registry([agent], default_model="openai/x")
+    services = build_services(make_dependencies(WorkerSettings(), registry))
+    found: dict[str, tuple[Any, Any]] = {}
+    for service in services:
+        for name, handler in service.handlers.items():
+            signature = inspect.signature(handler.fn)
+            taken = [parameter.annotation for parameter in signature.parameters.values()][1:]
+            found[name] = (taken[0] if taken else None, signature.return_annotation)
+    return found
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_fits_its_handler(name: str, signatures: dict[str, tuple[Any, Any]]) -> None:
+    """It is there under this name, takes what is sent and gives what is read."""
+    call = CALLS[name]
+    assert signatures[call.name] == (call.takes, call.gives)
+
+
+def test_there_are_calls() -> None:
+    """The comparison above is of something."""
+    assert {"RUN", "JOIN", "RELEASE", "SALVAGE", "WATCH"} <= CALLS.keys()
+
+
+class Sending:
+    """Notes what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+
+    def generic_send(self, service: str, handler: str, arg: bytes, **options: Any) -> None:
+        self.sent.append((service, handler, arg, options["key"]))
+
+
+def test_who_is_called() -> None:
+    """A run is addressed by its agent and tenant, with the prefix of this stack."""
+    run = cast("RunOrder", _Run())
+    assert calls.run_target("p-", run) == calls.Target("p-support", "acme/support.a")
+    context = Sending()
+    calls.ADMIT.send(cast("restate.Context", context), calls.run_target("", run), None)
+    assert context.sent == [("support", "admit", b"", "acme/support.a")]
+
+
+class _Run:
+    agent, tenant, run_id = "support", "acme", "support.a"

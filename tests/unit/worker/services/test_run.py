@@ -1,0 +1,61 @@
+"""An agent's workflow: what it does before the loop, and whose steps it plays."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from fakes.orders import order
+from fakes.steps import FakeSteps, answer
+from outlast import Agent
+from outlast.protocol import Run
+from outlast.registry import Registry
+from outlast_worker.deps import StepsFactory
+from outlast_worker.main import make_dependencies
+from outlast_worker.services.run import build_agent
+from outlast_worker.settings import WorkerSettings
+
+
+class Context:
+    """Notes what is handed to Restate."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, str]] = []
+
+    def request(self) -> Any:
+        return SimpleNamespace(headers={})
+
+    def promise(self, name: str, serde: Any) -> "Context":
+        self.log.append(("promise", name))
+        return self
+
+    def resolve(self, value: str) -> None:
+        self.log.append(("resolve", value))
+
+    def set(self, key: str, _value: Any, serde: Any) -> None:
+        self.log.append(("set", key))
+
+
+async def run_with(make_steps: StepsFactory, context: Context) -> Run:
+    agent = Agent(name="support", instructions="Help.")
+    registry = Registry([agent], default_model="openai/x")
+    dependencies = replace(make_dependencies(WorkerSettings(), registry), make_steps=make_steps)
+    workflow: Any = build_agent(agent, dependencies).handlers["run"]
+    return await workflow.fn(context, order())
+
+
+async def test_steps_come_from_the_dependencies() -> None:
+    """A test may put its own steps, or a wrapper of the real ones, under a run."""
+    run = await run_with(lambda *_: FakeSteps(model=[answer("Done.")]), Context())
+    assert (run.status, run.output) == ("completed", "Done.")
+
+
+async def test_a_run_is_accepted_first() -> None:
+    """Before anything else a run says by which request it was started, and what it was."""
+    context, logged = Context(), list[tuple[str, str]]()
+
+    def make_steps(*_: Any) -> FakeSteps:
+        logged.extend(context.log)
+        return FakeSteps(model=[answer("Done.")])
+
+    await run_with(make_steps, context)
+    assert logged == [("promise", "accepted"), ("resolve", "h"), ("set", "order")]

@@ -1,0 +1,179 @@
+"""A tool call always gives a record: a result, or a text from which the model can go on."""
+
+from typing import Any
+
+import pytest
+
+from outlast import Agent, ToolContext, ToolError, tool
+from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.tools.runner import MAX_RESULT_BYTES, ToolRunner
+from unit.worker.tools.executing import context, execute
+
+
+async def test_result(runner: ToolRunner) -> None:
+    """Arguments arrive converted, and the result is JSON, with the time that the call took."""
+
+    @tool
+    async def add(first: int, second: int = 2) -> dict[str, int]:
+        """Add.
+
+        Args:
+            first: One.
+            second: Another one.
+        """
+        return {"sum": first + second}
+
+    record = await execute(runner, add, '{"first": 5}')
+    assert (record.output, record.is_error) == ('{"sum":7}', False)
+    assert record.duration_ms >= 0
+
+
+async def test_context(runner: ToolRunner) -> None:
+    """A tool that asks for the context gets it, whatever it calls the parameter."""
+    seen: list[ToolContext] = []
+
+    @tool
+    async def look(order: str, ctx: ToolContext) -> str:
+        """Look.
+
+        Args:
+            order: Which.
+        """
+        seen.append(ctx)
+        return order
+
+    assert (await execute(runner, look, '{"order": "A-1"}')).output == "A-1"
+    assert seen == [context()]
+
+
+async def test_names_of_parameters(runner: ToolRunner) -> None:
+    """A tool may name its parameters as it likes: none is taken by what runs it."""
+
+    @tool
+    def pick(tool: str, fn: str) -> str:
+        """Pick.
+
+        Args:
+            tool: Which one.
+            fn: What for.
+        """
+        return f"{tool} {fn}"
+
+    record = await execute(runner, pick, '{"tool": "hammer", "fn": "nail"}')
+    assert record.output == "hammer nail"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ('{"cents": "many"}', "cents"),
+        ('{"cents": 1, "extra": 2}', "extra"),
+        ("{}", "cents"),
+        ('{"cents": ', "arguments"),
+        ("[1]", "arguments"),
+        ('{"cents": {"nested": 1}}', "cents"),
+    ],
+)
+async def test_invalid_arguments(runner: ToolRunner, arguments: str, named: str) -> None:
+    """What is wrong with the arguments is said with the field, and the tool is not run."""
+
+    @tool
+    async def refund(cents: int) -> str:
+        """Refund.
+
+        Args:
+            cents: How much.
+        """
+        raise AssertionError("run with invalid arguments")
+
+    record = await execute(runner, refund, arguments)
+    assert record.is_error
+    assert record.output.startswith(f"The arguments of refund are not valid: {named}: ")
+    assert arguments in record.output
+
+
+async def test_invalid_arguments_are_shown_in_part(runner: ToolRunner) -> None:
+    """Garbled arguments of any length don't fill the conversation."""
+
+    @tool
+    async def refund() -> str:
+        """Refund."""
+        return ""
+
+    record = await execute(runner, refund, '{"x": "' + "y" * 10_000)
+    assert len(record.output) < 1000
+
+
+async def test_unknown_tool(runner: ToolRunner) -> None:
+    """A tool that the pinned agent has not is not run, and the model is told what there is."""
+
+    @tool
+    async def refund() -> str:
+        """Refund."""
+        raise AssertionError("run without being known")
+
+    record = await execute(runner, refund, known=False)
+    assert (record.is_error, record.output) == (
+        True,
+        "There is no tool 'refund'. The tools are: refund.",
+    )
+    call = PlannedCall(turn=1, call_id="1.0", name="other", arguments="{}", known=True)
+    without = Agent(name="support", instructions="Help.")
+    assert "The tools are: none." in (await runner.execute(without, call, context())).output
+
+
+async def test_tool_error(runner: ToolRunner) -> None:
+    """The text of a ToolError is what the model reads, as it is."""
+
+    @tool
+    async def find() -> str:
+        """Find."""
+        raise ToolError("There is no order A-9. Ask for the number.")
+
+    record = await execute(runner, find)
+    assert (record.output, record.is_error) == ("There is no order A-9. Ask for the number.", True)
+
+
+@pytest.mark.parametrize("raised", [ValueError("no such day"), KeyError("day"), SystemError()])
+async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exception) -> None:
+    """An exception becomes a text for the model, and its trace is logged with the call."""
+
+    @tool
+    def fail() -> str:
+        """Fail."""
+        raise raised
+
+    record = await execute(runner, fail)
+    assert record.is_error
+    assert record.output == f"The tool fail failed: {type(raised).__name__}: {raised}"
+    [entry] = logged
+    assert entry["event"] == "tool_failed"
+    assert (entry["tool"], entry["run_id"], entry["call_id"]) == ("fail", "test.run", "1.0")
+    assert entry["exc_info"]
+
+
+@pytest.mark.parametrize("chars", [MAX_RESULT_BYTES, MAX_RESULT_BYTES + 1])
+async def test_size(runner: ToolRunner, chars: int) -> None:
+    """A result of up to 256 KiB is given; a larger one becomes an error that says so."""
+
+    @tool
+    async def read() -> str:
+        """Read."""
+        return "x" * chars
+
+    record = await execute(runner, read)
+    assert record.is_error == (chars > MAX_RESULT_BYTES)
+    if record.is_error:
+        assert f"{chars} bytes" in record.output
+
+
+async def test_size_of_an_error(runner: ToolRunner) -> None:
+    """An error text is cut to the same size, between characters."""
+
+    @tool
+    async def read() -> str:
+        """Read."""
+        raise ToolError("ä" * MAX_RESULT_BYTES)
+
+    record = await execute(runner, read)
+    assert record.output == "ä" * (MAX_RESULT_BYTES // 2)
