@@ -5,7 +5,7 @@ ARG PYTHON=python:3.12-slim
 FROM ${PYTHON} AS base
 ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
-RUN useradd --system --uid 10001 --no-create-home outlast
+RUN useradd --uid 10001 --no-create-home outlast
 RUN --mount=type=bind,source=requirements/uv.txt,target=/mnt/uv.txt \
     pip install --quiet --no-cache-dir --root-user-action=ignore \
     --disable-pip-version-check --require-hashes --requirement /mnt/uv.txt

@@ -11,6 +11,7 @@ import yaml
 from outlast_local.restate_binary import ROOT
 from outlast_worker.engine.records import JOURNAL_VERSION
 
+TEMPLATE = ROOT / "local/outlast_local/template"
 _IMAGE = re.compile(r"restatedev/restate(?:-cli|-server)?[:@]v?([\w.-]*\w)")
 _VERSIONED_URL = re.compile(r"(?::9081|:9080|servicePath: )/v(\d+)")
 
@@ -42,7 +43,7 @@ def test_registered_urls_have_the_journal_version():
 def test_images_have_one_python_that_the_project_supports():
     versions = {
         version
-        for dockerfile in ROOT.glob("Dockerfile.*")
+        for dockerfile in (*ROOT.glob("Dockerfile.*"), TEMPLATE / "Dockerfile")
         for version in re.findall(r"python:(\d+\.\d+)", dockerfile.read_text())
     }
     assert len(versions) == 1
@@ -75,7 +76,13 @@ def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():
     assert tomllib.loads(manifest["spec"]["config"]) == ours
 
 
+def test_a_new_projects_image_has_the_uv_that_ours_have():
+    [locked] = re.findall(r"^uv==(\S+)", (ROOT / "requirements/uv.txt").read_text(), re.MULTILINE)
+    assert f" uv=={locked} " in (TEMPLATE / "Dockerfile").read_text()
+
+
 def _texts() -> Iterator[Path]:
+    yield from (p for p in TEMPLATE.rglob("*") if p.is_file() and p.suffix in ("", ".md", ".yaml"))
     yield from ROOT.glob("docker-compose*.yml")
     yield from ROOT.glob("Dockerfile*")
     yield from ROOT.glob("*.md")
