@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from outlast.protocol import Time, Usage
+from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelRecord, Opaque, RequestedCall
-from outlast_worker.models.chat_format import provider_of
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.text import repair_surrogates
 

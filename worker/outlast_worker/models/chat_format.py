@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
+from outlast.providers import provider_of
 from outlast_worker.engine.records import Pin, StoredMessage
 
 WireMessage = dict[str, Any]
@@ -13,11 +14,6 @@ WireMessage = dict[str, Any]
 _TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
-
-
-def provider_of(model: str) -> str:
-    """Return the provider's name: the part of a model string before the first `/`."""
-    return model.partition("/")[0]
 
 
 def wire_tools(pin: Pin) -> list[dict[str, Any]]:

@@ -14,13 +14,13 @@ from typing import Protocol
 
 from outlast.logging import get_logger
 from outlast.protocol import Time
+from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer, record_of
-from outlast_worker.models.chat_format import provider_of
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
-from outlast_worker.models.keys import Access, accesses
+from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
 from outlast_worker.settings import Provider
 
@@ -86,10 +86,11 @@ class FailoverClient:
         started_at = datetime.now(UTC)
         name = provider_of(call.pin.model)
         api = next(api for api in self._apis if api.serves(name))
-        diagnoses: list[Diagnosis] = []
+        ways = accesses(name, self._providers.get(name, Provider()))
+        diagnoses = [] if ways else [diagnose(missing_key(call.pin.model), call)]
         # One time for all keys: no step may take longer than Restate waits for it.
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        for access in accesses(self._providers.get(name, Provider())):
+        for access in ways:
             try:
                 async with asyncio.timeout_at(deadline):
                     answer = await api.ask(call, access, preview)

@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from outlast.protocol import RunError, RunErrorType
+from outlast.providers import key_variables, provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.models.chat_format import provider_of
 
 MALFORMED_ATTEMPTS = 3
 _FIRST_DELAY_S = 0.5
@@ -25,7 +25,9 @@ _MAX_RETRY_AFTER_S = 24 * 3600.0
 _PASSING = frozenset({408, 409, 425})
 _MALFORMED_CODES = frozenset({"tool_use_failed"})
 _NO_KEY = re.compile(
-    r"Missing credentials|Missing \w+ API [Kk]ey|api_key client option must be set"
+    r"Missing credentials|Missing \w+ API [Kk]ey|api_key client option must be set|"
+    r"Could not resolve authentication method|Unable to locate credentials|"
+    r"default credentials were not found"
 )
 _NO_QUOTA = re.compile(r"exceeded your current quota|check your plan and billing")
 _TOO_LONG = re.compile(r"Request too large|maximum context length|prompt is too long")
@@ -137,10 +139,14 @@ def _final_diagnosis(symptoms: Symptoms, model: str) -> Diagnosis | None:
 def _refused_key(model: str) -> str:
     """Return our own words: a provider's may quote the key."""
     provider = provider_of(model)
+    if variables := " or ".join(key_variables(provider)):
+        return (
+            f"The provider {provider} refused the API key for {model}. Check {variables}, or the "
+            f"keys of {provider!r} in WORKER_PROVIDERS, for the worker, and restart it."
+        )
     return (
-        f"The provider {provider} refused the API key for {model}. Check "
-        f"{provider.upper()}_API_KEY, or the keys of {provider!r} in WORKER_PROVIDERS, for the "
-        "worker, and restart it."
+        f"The provider {provider} takes none of the worker's credentials for {model}. Check those "
+        f"of its environment, or the keys of {provider!r} in WORKER_PROVIDERS, and restart it."
     )
 
 

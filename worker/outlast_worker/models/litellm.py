@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from outlast.protocol import Usage
+from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.chat_format import provider_of, wire_messages, wire_tools
-from outlast_worker.models.faults import CallFailed, Symptoms
+from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
 
@@ -36,6 +37,14 @@ def load_litellm() -> Any:
     litellm.suppress_debug_info = True
     litellm.disable_token_counter = True
     return litellm
+
+
+def knows_provider(litellm: Any, name: str) -> bool:
+    """Tell whether litellm can call a provider of this name."""
+    from litellm.llms.openai_like.json_loader import JSONProviderRegistry
+
+    listed = {str(getattr(each, "value", each)) for each in litellm.provider_list}
+    return name in listed or JSONProviderRegistry.exists(name)
 
 
 class LitellmApi:
@@ -73,12 +82,6 @@ class LitellmApi:
         self, litellm: Any, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
     ) -> Answer:
         model = call.pin.model
-        if missing := _missing_variables(litellm, model, access):
-            text = (
-                f"There is no API key for {model}. Set {' or '.join(missing)}, or keys in "
-                "WORKER_PROVIDERS, for the worker, and restart it."
-            )
-            raise CallFailed(Symptoms(text, "key-missing"))
         stream = call.stream and provider_of(model) not in _UNVERIFIABLE_STREAMS
         shown = preview() if stream else None
         response = await litellm.acompletion(
@@ -198,11 +201,3 @@ def _cost_usd(litellm: Any, model: str, response: Any) -> float | None:
         return float(litellm.completion_cost(completion_response=response, model=model))
     except Exception:  # noqa: BLE001  # litellm raises several types for a model without a price
         return None
-
-
-def _missing_variables(litellm: Any, model: str, access: Access) -> list[str]:
-    """Return the environment variables that would have to be set to call this model."""
-    if access.api_key:
-        return []
-    found = litellm.validate_environment(model)
-    return [] if found["keys_in_environment"] else list(found["missing_keys"])

@@ -5,18 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakes import ScriptedModel
+from outlast.providers import PROVIDERS
 from outlast_worker.models.litellm import load_litellm
 from unit.worker.models.asking import Asker
 
-_PROVIDER_VARIABLES = (
-    "OPENAI_API_KEY",
+_ADDRESSES = (
     "OPENAI_BASE_URL",
     "OPENAI_API_BASE",
-    "ANTHROPIC_API_KEY",
     "ANTHROPIC_API_BASE",
     "ANTHROPIC_BASE_URL",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
@@ -28,7 +25,8 @@ _PROVIDER_VARIABLES = (
 
 @pytest.fixture
 async def ask(model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
-    for variable in _PROVIDER_VARIABLES:
+    keys = [name for known in PROVIDERS.values() for name in (*known.keys, *known.instead)]
+    for variable in (*keys, *_ADDRESSES):
         monkeypatch.delenv(variable, raising=False)
     asker = Asker(model)
     yield asker

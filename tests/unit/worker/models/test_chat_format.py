@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from fakes.steps import NOON, pin
+from outlast.providers import provider_of
 from outlast_worker.engine.records import Opaque, Pin, StoredMessage
-from outlast_worker.models.chat_format import provider_of, wire_messages, wire_tools
+from outlast_worker.models.chat_format import wire_messages, wire_tools
 
 
 def said(role: str, content: Any, run_id: str = "r", **more: Any) -> StoredMessage:

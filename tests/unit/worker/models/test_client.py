@@ -57,7 +57,7 @@ async def complete(
     *apis: Api, provider: Provider | None = None, timeout_s: float = 20
 ) -> ModelOutcome:
     call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
-    providers = {"openai": provider or Provider()}
+    providers = {"openai": provider or Provider(base_url="http://127.0.0.1:9")}
     return await FailoverClient(apis, providers, timeout_s).complete(call, no_preview)
 
 

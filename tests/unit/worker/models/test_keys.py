@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from fakes import Single, attempts, fault, text
 from outlast_local.demo_model.openai_wire import error
-from outlast_worker.engine.records import ModelRecord
+from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.keys import accesses
 from outlast_worker.settings import Provider
 from unit.worker.models.asking import Asker
@@ -95,13 +95,28 @@ async def test_key_of_the_environment(ask: Asker, monkeypatch: pytest.MonkeyPatc
     assert keys_used(ask) == ["environment"]
 
 
-async def test_a_key_of_the_environment_stays_here(
+async def test_key_of_the_environment_at_another_address(
     ask: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key of the environment is not sent to a server of one's own."""
+    """They work with an address of one's own, too."""
     monkeypatch.setenv("OPENAI_API_KEY", "secret-environment")
-    await ask.answer(text("Hi."))
-    assert ask.server.requests(ask.key)[0].headers["authorization"] == "Bearer none"
+    await ask.answer(text("Hi."), provider=Provider(base_url=ask.server.url))
+    assert keys_used(ask) == ["environment"]
+
+
+async def test_keys_of_the_settings_win(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys in the settings the environment's is not even the last resort."""
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-environment")
+    outcome = await ask(fault(401, WRONG), provider=provider_with(ask, "a"))
+    assert isinstance(outcome, ModelFault)
+    assert keys_used(ask) == ["a"]
+
+
+async def test_an_empty_variable(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that nobody filled in holds no key."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    outcome = await ask.fault(model="openai/x", provider=Provider())
+    assert "Set OPENAI_API_KEY" in outcome.error.message
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
@@ -148,6 +163,6 @@ def test_weights() -> None:
     keys = [{"name": "heavy", "key": "k", "weight": 3}, {"name": "light", "key": "k"}]
     provider = Provider.model_validate({"keys": keys})
     random.seed(7)
-    drawn = [[access.key_name for access in accesses(provider)] for _ in range(4000)]
+    drawn = [[access.key_name for access in accesses("openai", provider)] for _ in range(4000)]
     assert {frozenset(order) for order in drawn} == {frozenset({"heavy", "light"})}
     assert 0.72 < Counter(first for first, _ in drawn)["heavy"] / 4000 < 0.78

@@ -289,7 +289,7 @@ async def test_delays_grow(ask: Asker) -> None:
 
 async def test_unknown_provider(ask: Asker) -> None:
     """A model string of a provider that nobody knows is final and says so."""
-    outcome = await ask.fault(model="nobody/x", provider=Provider())
+    outcome = await ask.fault(model="nobody/x")
     assert outcome.retry_after_s is None
     assert outcome.error.type == "model-rejected"
     assert "nobody/x" in outcome.error.message
