@@ -24,11 +24,20 @@ from outlast_app.settings import AppSettings
 from outlast_local.settings import INVALID_SETTINGS
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import make_dependencies
+from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError, listening, serve, stop_on_signals
-from outlast_worker.settings import WorkerSettings
+from outlast_worker.settings import WorkerSettings, export_env_file
 
 _REGISTER_TIMEOUT_S = 30
+_STOPS = (
+    DefinitionError,
+    InvalidSettings,
+    LifespanError,
+    ListenError,
+    NotInstalled,
+    RegistrationError,
+)
 # What stands between the process's start and an agent file.
 _LOADERS = {__file__, outlast.settings.__file__, outlast.registry.__file__, importlib.__file__}
 
@@ -41,6 +50,7 @@ def main() -> int:
         _fail(f"{error}\n")
         return INVALID_SETTINGS
     app_settings, worker_settings = AppSettings(), WorkerSettings()
+    export_env_file()
     configure_logging(app_settings.log_level, as_json=app_settings.log_json)
     try:
         registry = worker_settings.load_registry()
@@ -51,7 +61,7 @@ def main() -> int:
     status = 0
     try:
         uvloop.run(_serve_both(app_settings, worker_settings, registry))
-    except* (DefinitionError, LifespanError, ListenError, RegistrationError) as group:
+    except* _STOPS as group:
         status = _fail("".join(f"{error}\n" for error in group.exceptions))
     return status
 

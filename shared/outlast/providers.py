@@ -222,6 +222,17 @@ def key_variables(provider: str) -> tuple[str, ...]:
     return (f"{provider.upper().replace('-', '_')}_API_KEY",)
 
 
+def correct_model(model: str) -> str:
+    """Say what to write instead of a model of a provider that is not known."""
+    provider, _, name = model.partition("/")
+    if meant := nearest_provider(provider):
+        return f"no provider is called {provider!r}; did you mean {meant}/{name}?"
+    return (
+        f"no provider is called {provider!r}; write one that litellm has, or openai/{name} with "
+        "your server's address in WORKER_PROVIDERS"
+    )
+
+
 def nearest_provider(name: str) -> str | None:
     """Return the known provider that somebody meant, if that can be told."""
     name = name.lower()

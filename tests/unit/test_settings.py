@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 from outlast.settings import SharedSettings
 from outlast_app.settings import AppSettings
 from outlast_local.settings import LocalSettings
-from outlast_worker.settings import WorkerSettings
+from outlast_worker.settings import WorkerSettings, export_env_file
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 # What libraries and demo agents read themselves.
@@ -217,3 +217,15 @@ def test_the_example() -> None:
     ours = names(AppSettings) | names(WorkerSettings) | names(LocalSettings)
     assert ours - mentioned == set()
     assert {name for name in mentioned - ours if not NOT_OURS.fullmatch(name)} == set()
+
+
+# The file, for others.
+
+
+def test_what_others_read_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers' keys and tools' own variables may stand in `.env`; the environment wins."""
+    environment = {"OPENAI_API_KEY": "here", "EMPTY": ""}
+    monkeypatch.setattr("os.environ", environment)
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=there\nEMPTY=1\nSHOP_DB=shop.db\n")
+    export_env_file()
+    assert environment == {"OPENAI_API_KEY": "here", "EMPTY": "", "SHOP_DB": "shop.db"}

@@ -13,9 +13,10 @@ from outlast.logging import configure_logging
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import serve_worker
+from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.server import ListenError
-from outlast_worker.settings import WorkerSettings
+from outlast_worker.settings import WorkerSettings, export_env_file
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         settings = read_settings(WorkerSettings)
+        export_env_file()
         configure_logging(settings.log_level, as_json=settings.log_json)
         for handler in logging.getLogger().handlers:
             handler.addFilter(restate.RestateLoggingFilter())
@@ -39,6 +41,7 @@ def main() -> int:
         InvalidSettings,
         LifespanError,
         ListenError,
+        NotInstalled,
         RegistrationError,
     ) as error:
         sys.stderr.write(f"{error}\n")

@@ -8,6 +8,7 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
+from outlast_worker.models.checks import check_models
 from outlast_worker.models.client import FailoverClient
 from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.server import serve, stop_on_signals
@@ -24,12 +25,20 @@ async def serve_worker(settings: WorkerSettings, registry: Registry) -> None:
 
 
 def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependencies:
-    """Make what lives as long as the process."""
+    """Make what lives as long as the process.
+
+    Raises:
+        DefinitionError: An agent has a model that nobody can call.
+        InvalidSettings: The settings name a provider that nobody knows.
+        NotInstalled: A library that models are called with is missing.
+    """
     timeout_s = settings.model_timeout_s
+    apis = [LitellmApi(timeout_s)]
+    check_models(apis, registry, settings.providers)
     return Dependencies(
         settings=settings,
         registry=registry,
-        model=FailoverClient([LitellmApi(timeout_s)], settings.providers, timeout_s),
+        model=FailoverClient(apis, settings.providers, timeout_s),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),

@@ -1,8 +1,10 @@
 """The worker's settings, from the environment and `.env`."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
+from dotenv import load_dotenv
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -93,3 +95,12 @@ class WorkerSettings(SharedSettings):
         """Return Restate's public keys, those in the file included."""
         written = self.identity_keys_file.read_text().split() if self.identity_keys_file else []
         return [*self.identity_keys, *written]
+
+
+def export_env_file() -> None:
+    """Put what `.env` says into the environment, where that says nothing.
+
+    Settings are read from the file as well. This is for whom else it may be meant: providers'
+    keys, and what tools and libraries read.
+    """
+    load_dotenv(Path.cwd() / ".env")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.protocol import Time
 from outlast.providers import provider_of
@@ -44,11 +45,23 @@ class ModelClient(Protocol):
         ...
 
 
+class NotInstalled(OutlastError):
+    """A library that a provider is called with is missing. The message says what to run."""
+
+
 class ProviderApi(Protocol):
     """One way to speak to providers."""
 
     def serves(self, provider: str) -> bool:
         """Tell whether the models of a provider are called this way."""
+        ...
+
+    def knows(self, provider: str) -> bool:
+        """Tell whether there is a provider of this name; asked before the worker serves.
+
+        Raises:
+            NotInstalled: With what to run.
+        """
         ...
 
     async def load(self) -> None:

@@ -8,14 +8,16 @@ import asyncio
 import functools
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, cast
 
 from outlast.protocol import Usage
-from outlast.providers import provider_of
+from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.client import NotInstalled
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
@@ -30,8 +32,12 @@ _NO_ID = "no id"
 
 @functools.cache
 def load_litellm() -> Any:
-    """Import litellm, offline: without this setting it fetches a price list at import."""
+    """Import litellm such that it does nothing else.
+
+    By itself it fetches a price list, and reads the `.env` of a folder above its own.
+    """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm
 
     litellm.suppress_debug_info = True
@@ -39,12 +45,15 @@ def load_litellm() -> Any:
     return litellm
 
 
-def knows_provider(litellm: Any, name: str) -> bool:
+def litellm_knows(provider: str) -> bool:
     """Tell whether litellm can call a provider of this name."""
-    from litellm.llms.openai_like.json_loader import JSONProviderRegistry
+    litellm = load_litellm()
+    from litellm.llms.openai_like.json_loader import (  # pyright: ignore[reportMissingTypeStubs]  # it has none
+        JSONProviderRegistry,
+    )
 
     listed = {str(getattr(each, "value", each)) for each in litellm.provider_list}
-    return name in listed or JSONProviderRegistry.exists(name)
+    return provider in listed or JSONProviderRegistry.exists(provider)
 
 
 class LitellmApi:
@@ -56,6 +65,19 @@ class LitellmApi:
     def serves(self, provider: str) -> bool:  # noqa: ARG002  # the protocol's
         """Serve all that nobody else does."""
         return True
+
+    def knows(self, provider: str) -> bool:
+        """Look the name up, and load litellm for that only where our own list lacks it.
+
+        Raises:
+            NotInstalled: litellm is missing.
+        """
+        if find_spec("litellm") is None:
+            raise NotInstalled(
+                f"Models of {provider} are called through litellm, which is not installed. Run: "
+                'pip install "outlast-worker[litellm]"'
+            )
+        return provider in PROVIDERS or litellm_knows(provider)
 
     async def load(self) -> None:
         """Import litellm on a thread, once."""

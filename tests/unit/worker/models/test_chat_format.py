@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from fakes.steps import NOON, pin
-from outlast.providers import provider_of
 from outlast_worker.engine.records import Opaque, Pin, StoredMessage
 from outlast_worker.models.chat_format import wire_messages, wire_tools
 
@@ -183,12 +182,3 @@ def test_tools() -> None:
             "function": {"name": "refund", "description": "…", "parameters": {}},
         }
     ]
-
-
-@pytest.mark.parametrize(
-    ("model", "provider"),
-    [("openai/gpt-5", "openai"), ("bedrock/a/b", "bedrock"), ("openrouter/x/y", "openrouter")],
-)
-def test_provider(model: str, provider: str) -> None:
-    """The provider is what stands before the first slash."""
-    assert provider_of(model) == provider

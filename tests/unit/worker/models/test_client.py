@@ -39,6 +39,9 @@ class Api:
     def serves(self, provider: str) -> bool:
         return self.provider in (None, provider)
 
+    def knows(self, provider: str) -> bool:
+        return True
+
     async def load(self) -> None:
         self.loaded = True
 

@@ -1,0 +1,39 @@
+"""Refuses, before the worker serves, what no call of a model could mend."""
+
+from collections.abc import Iterable, Sequence
+
+from outlast.errors import DefinitionError
+from outlast.providers import correct_model, nearest_provider, provider_of
+from outlast.registry import Registry
+from outlast.settings_errors import InvalidSettings
+from outlast_worker.models.client import ProviderApi
+
+
+def check_models(apis: Sequence[ProviderApi], registry: Registry, providers: Iterable[str]) -> None:
+    """Refuse agents and settings that name a provider which nobody can call.
+
+    Args:
+        apis: In the order in which they are asked.
+        registry: Whose agents have models.
+        providers: The names in WORKER_PROVIDERS.
+
+    Raises:
+        DefinitionError: The provider of a model is not known.
+        InvalidSettings: One of WORKER_PROVIDERS is not.
+        NotInstalled: A library is missing.
+    """
+    for agent in registry:
+        model = registry.model_of(agent)
+        if not _is_known(apis, provider_of(model)):
+            where = f"agent {agent.name}: model" if agent.model else "the setting MODEL"
+            raise DefinitionError(f"{where} is {model!r}: {correct_model(model)}")
+    for number, name in enumerate(providers, start=1):
+        if not _is_known(apis, name):
+            # Without the name: where it and a key were swapped, it is the key.
+            meant = nearest_provider(name)
+            advice = f"did you mean {meant}?" if meant else "write one that litellm has"
+            raise InvalidSettings(f"WORKER_PROVIDERS: name {number} is not a provider's; {advice}")
+
+
+def _is_known(apis: Sequence[ProviderApi], provider: str) -> bool:
+    return next(api for api in apis if api.serves(provider)).knows(provider)
