@@ -26,7 +26,7 @@ from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import make_dependencies
 from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
-from outlast_worker.server import ListenError, listening, serve, stop_on_signals
+from outlast_worker.server import ListenError, listen, serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings, export_env_file
 
 _REGISTER_TIMEOUT_S = 30
@@ -87,7 +87,7 @@ async def _serve_both(
         await stop.wait()
         closing.begin()
 
-    config = listening(app_settings.host, app_settings.port, "APP")
+    config = listen(app_settings.host, app_settings.port, "APP")
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     async with asyncio.TaskGroup() as group:

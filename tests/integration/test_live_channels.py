@@ -173,7 +173,7 @@ async def test_reasoning_beside_text(channel: Channel):
 async def test_reader_that_comes_late(channel: Channel):
     """Who comes in the middle gets all there is, then goes on with the rest."""
     with channel.hub.running(KEY, RUN):
-        channel.hub.committed(KEY, started(1))
+        channel.hub.announce(KEY, started(1))
         answer = channel.hub.begin(KEY, RUN, 1)
         async with channel.reader() as early:
             answer.add("reasoning", "Hm. ")
@@ -210,10 +210,10 @@ async def test_committed_events_are_announced(channel: Channel):
     """Each committed event makes itself heard, an old one that is replayed does not."""
     async with channel.reader() as reader:
         with channel.hub.running(KEY, RUN):
-            channel.hub.committed(KEY, started(3))
+            channel.hub.announce(KEY, started(3))
             await reader.until(lambda: reader.of("committed"))
-            channel.hub.committed(KEY, started(2))
-            channel.hub.committed(KEY, started(4))
+            channel.hub.announce(KEY, started(2))
+            channel.hub.announce(KEY, started(4))
             await reader.until(lambda: reader.of("committed")[-1].seq == 4)
     assert [item.seq for item in reader.of("committed")] == [3, 4]
 
@@ -221,7 +221,7 @@ async def test_committed_events_are_announced(channel: Channel):
 async def test_progress(channel: Channel):
     """The last word of each tool call comes through; a late reader gets it as well."""
     with channel.hub.running(KEY, RUN):
-        report = channel.hub.reporter(KEY, RUN, "1.0")
+        report = channel.hub.make_reporter(KEY, RUN, "1.0")
         async with channel.reader() as early:
             await asyncio.to_thread(report, 3, 3, "all of it")
             await early.until(lambda: early.of("tool_call.progress"))
@@ -326,7 +326,7 @@ async def test_orphan_in_another_worker(tmp_path: Path):
             answer.add("text", "right")
             await reader.until_text("right")
             orphan.add("text", " and late")
-            channel.hub.committed(KEY, started(9))  # comes after what the orphan has to say
+            channel.hub.announce(KEY, started(9))  # comes after what the orphan has to say
             await reader.until(lambda: reader.of("committed")[-1].seq == 9)
         assert reader.text == "right"
         await other.close()

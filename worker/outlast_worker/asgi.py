@@ -12,7 +12,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _logger = get_logger()
 
 
-def ending_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
+def end_after_input(receive: Receive, send: Send) -> tuple[Receive, Send]:
     """Let a response end only when its request has ended.
 
     hypercorn forgets a stream whose response has ended. More input for it breaks the whole

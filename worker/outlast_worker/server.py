@@ -20,7 +20,7 @@ from restate.server import install_shutdown_hook
 from outlast.errors import OutlastError
 from outlast.live import STREAMS_PATH
 from outlast.logging import get_logger
-from outlast_worker.asgi import Receive, Scope, Send, answer, ending_after_input
+from outlast_worker.asgi import Receive, Scope, Send, answer, end_after_input
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.lifespan import LifespanHolder
@@ -68,7 +68,7 @@ class WorkerApp:
         version = path.split("/")[1]
         if version == f"v{JOURNAL_VERSION}":
             if "/invoke/" in path:
-                receive, send = ending_after_input(receive, send)
+                receive, send = end_after_input(receive, send)
             return await self._restate(scope, receive, send)
         if version.removeprefix("v").isdecimal():
             # Restate tries again: the run waits for a worker that can replay its journal.
@@ -106,7 +106,7 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def listening(host: str, port: int, prefix: str) -> hypercorn.config.Config:
+def listen(host: str, port: int, prefix: str) -> hypercorn.config.Config:
     """Listen at an address, and return what hypercorn serves there with.
 
     Args:
@@ -143,7 +143,7 @@ async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
         ListenError: With the setting to change.
     """
     settings = dependencies.settings
-    config = listening(settings.host, settings.port, "WORKER")
+    config = listen(settings.host, settings.port, "WORKER")
     config.graceful_timeout = _NEVER_S
     config.h2_max_concurrent_streams = _MAX_STREAMS
     # By default a connection ends after 1,000 requests, under the runs that are on it; and after

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outlast_worker.asgi import ending_after_input
+from outlast_worker.asgi import end_after_input
 
 END = {"type": "http.response.body", "body": b"", "more_body": False}
 MORE = {"type": "http.response.body", "body": b"x", "more_body": True}
@@ -26,7 +26,7 @@ async def test_it_ends_after_its_request() -> None:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    hear, say = ending_after_input(_receive, send)
+    hear, say = end_after_input(_receive, send)
     ending = asyncio.ensure_future(say(END))
     await say(MORE)
     assert sent == [MORE]
@@ -37,7 +37,7 @@ async def test_it_ends_after_its_request() -> None:
 
 async def test_a_connection_that_closes() -> None:
     """That an ended response can't be told any more is no error; that it can't go on is one."""
-    hear, say = ending_after_input(_receive, _refuse)
+    hear, say = end_after_input(_receive, _refuse)
     await hear()
     await say(END)
     with pytest.raises(RuntimeError):

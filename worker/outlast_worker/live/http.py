@@ -30,7 +30,7 @@ class LiveStreams:
         headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         writing = asyncio.create_task(self._write(key, run_id, send))
-        leaving = asyncio.create_task(_until_left(receive))
+        leaving = asyncio.create_task(_wait_until_left(receive))
         self._open.add(writing)
         await asyncio.wait([writing, leaving], return_when=asyncio.FIRST_COMPLETED)
         self._open.discard(writing)
@@ -70,7 +70,7 @@ class LiveStreams:
         return hmac.compare_digest(given, f"Bearer {self._secret}".encode())
 
 
-async def _until_left(receive: Receive) -> None:
+async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

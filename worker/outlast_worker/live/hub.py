@@ -53,7 +53,7 @@ class _Preview:
     def text(self, kind: Kind) -> str:
         return "".join(piece for of, piece in self.pieces if of == kind)
 
-    def changed(self) -> None:
+    def wake_watchers(self) -> None:
         for watcher in self.watchers:
             watcher.set()
 
@@ -94,10 +94,10 @@ class LiveHub:
         # Restate tells no attempt number. After a restart the clock's still is a higher one.
         preview.attempt = max(preview.attempt + 1, time.time_ns() // 1_000_000)
         preview.pieces = []
-        preview.changed()
+        preview.wake_watchers()
         return LiveAnswer(preview, self._interval_s)
 
-    def committed(self, key: str, event: AnyEvent) -> None:
+    def announce(self, key: str, event: AnyEvent) -> None:
         """Tell watchers that there is something to read in the run's state."""
         preview = self._previews.get(key)
         if preview is None or event.seq <= preview.committed:
@@ -107,9 +107,9 @@ class LiveHub:
             preview.completed_turn = max(preview.completed_turn, event.turn)
             if event.turn >= preview.turn:
                 preview.turn, preview.pieces, preview.progress = 0, [], []
-        preview.changed()
+        preview.wake_watchers()
 
-    def reporter(self, key: str, run_id: str, call_id: str) -> ProgressReport:
+    def make_reporter(self, key: str, run_id: str, call_id: str) -> ProgressReport:
         """Return what a tool calls, from any thread, to say how far it is."""
         loop = asyncio.get_running_loop()
         last = 0.0
@@ -133,7 +133,7 @@ class LiveHub:
         if preview := self._previews.get(key):
             others = [p for p in preview.progress if p.call_id != progress.call_id]
             preview.progress = [*others, progress]
-            preview.changed()
+            preview.wake_watchers()
 
     def partial_answer(self, key: str, turn: int) -> str:
         """Return the text that a model has said so far in this turn."""
@@ -218,7 +218,7 @@ class LiveAnswer:
             return
         self._preview.pieces += self._waiting
         self._waiting = []
-        self._preview.changed()
+        self._preview.wake_watchers()
         self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._flush)
 
 
@@ -290,6 +290,6 @@ def _progress(
 ) -> ToolCallProgress:
     """Check what a tool says, which may be anything."""
     if not math.isfinite(done) or not math.isfinite(total or 0):
-        raise ValueError(f"{done} of {total} is no amount")
+        raise ValueError(f"{done} of {total} is not an amount")
     shown = None if message is None else repair_surrogates(str(message))
     return ToolCallProgress(run_id=run_id, call_id=call_id, done=done, total=total, message=shown)

@@ -149,7 +149,7 @@ class RestateSteps:
     def emit(self, event: AnyEvent) -> None:
         """Commit an event."""
         state.event(event.seq).set(self._ctx, event)
-        self._dependencies.live.committed(self._key, event)
+        self._dependencies.live.announce(self._key, event)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks."""
@@ -216,7 +216,7 @@ class RestateSteps:
             context=self._order.context,
             metadata=self._order.metadata,
             resources=self._dependencies.resources,
-            on_progress=live.reporter(self._key, self._order.run_id, call.call_id),
+            on_progress=live.make_reporter(self._key, self._order.run_id, call.call_id),
         )
 
     async def _resolve(self, promise: Promise[T], value: T) -> T | None:

@@ -19,7 +19,7 @@ async def test_progress_that_is_no_number(done: Any, total: float | None) -> Non
     """It is left out, so that it breaks neither the tool nor anybody's stream."""
     hub = LiveHub(interval_s=0)
     with hub.running("key", "run"):
-        report = hub.reporter("key", "run", "1.0")
+        report = hub.make_reporter("key", "run", "1.0")
         report(done, total, None)
         report(2, 4, "half")
         await asyncio.sleep(0)  # reports come from any thread, by the loop
@@ -33,7 +33,7 @@ async def test_progress_with_half_a_character() -> None:
     """A name of a file may have bytes that are no text."""
     hub = LiveHub(interval_s=0)
     with hub.running("key", "run"):
-        hub.reporter("key", "run", "1.0")(1, None, "caf\udce9.txt")
+        hub.make_reporter("key", "run", "1.0")(1, None, "caf\udce9.txt")
         await asyncio.sleep(0)
         async with aclosing(hub.watch("key", "run")) as watching:
             [progress] = await anext(watching)
