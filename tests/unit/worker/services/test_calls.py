@@ -7,12 +7,12 @@ import pytest
 import restate
 
 from outlast import Agent
-from outlast.contract import RunOrder
 from outlast.registry import Registry
 from outlast_worker.main import make_dependencies
 from outlast_worker.services import calls
 from outlast_worker.services.all import build_services
 from outlast_worker.services.calls import Call
+from outlast_worker.services.thread_state import ThreadRun
 from outlast_worker.settings import WorkerSettings
 
 CALLS: dict[str, Call[Any, Any]] = {
@@ -59,12 +59,10 @@ class Sending:
 
 def test_who_is_called() -> None:
     """A run is addressed by its agent and tenant, with the prefix of this stack."""
-    run = cast("RunOrder", _Run())
+    run = ThreadRun(
+        run_id="support.a", agent="support", tenant="acme", invocation_id="inv_1", body_hash="h"
+    )
     assert calls.run_target("p-", run) == calls.Target("p-support", "acme/support.a")
     context = Sending()
     calls.ADMIT.send(cast("restate.Context", context), calls.run_target("", run), None)
     assert context.sent == [("support", "admit", b"", "acme/support.a")]
-
-
-class _Run:
-    agent, tenant, run_id = "support", "acme", "support.a"
