@@ -1,7 +1,7 @@
 """What a run does to the world in journaled steps, as data.
 
 Each kind knows the name of its step, what is journaled of it, and what that is when the step is
-cut. A new kind is declared here and executed in `services/run_steps.py`; nothing else changes.
+cut. A new kind is declared here and executed in `execution.py`; nothing else changes.
 """
 
 from abc import ABC, abstractmethod

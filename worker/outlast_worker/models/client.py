@@ -10,7 +10,7 @@ A further way to speak to providers is one more `ProviderApi`; nothing here chan
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
@@ -18,14 +18,26 @@ from outlast.protocol import Time
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
-from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer, record_of
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
 from outlast_worker.settings import Provider
 
+PieceKind = Literal["text", "reasoning"]
 _logger = get_logger()
+
+
+class Preview(Protocol):
+    """Shows an answer as it grows to whoever watches."""
+
+    def add(self, kind: PieceKind, piece: str) -> None:
+        """Show more of the answer."""
+        ...
+
+    def end(self) -> None:
+        """Show what waits; called however the model call ends."""
+        ...
 
 
 class ModelClient(Protocol):
@@ -35,7 +47,7 @@ class ModelClient(Protocol):
         """Get ready what takes long; called in the background once the worker serves."""
         ...
 
-    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
+    async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once and return its whole answer, or why there is none.
 
         Args:
@@ -68,9 +80,7 @@ class ProviderApi(Protocol):
         """Get ready what takes long."""
         ...
 
-    async def ask(
-        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
-    ) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         """Ask the provider once, without any retry.
 
         Raises:
@@ -94,7 +104,7 @@ class FailoverClient:
         for api in self._apis:
             await api.load()
 
-    async def complete(self, call: ModelCall, preview: Callable[[], LiveAnswer]) -> ModelOutcome:
+    async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
         started_at = datetime.now(UTC)
         name = provider_of(call.pin.model)

@@ -14,10 +14,9 @@ from typing import Any, cast
 from outlast.protocol import Usage
 from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.chat_format import wire_messages, wire_tools
-from outlast_worker.models.client import NotInstalled
+from outlast_worker.models.client import NotInstalled, Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
@@ -84,9 +83,7 @@ class LitellmApi:
         if not load_litellm.cache_info().currsize:
             await asyncio.to_thread(load_litellm)
 
-    async def ask(
-        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
-    ) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         """Ask the provider once.
 
         Raises:
@@ -101,7 +98,7 @@ class LitellmApi:
             raise CallFailed(symptoms_of(error)) from error
 
     async def _ask(
-        self, litellm: Any, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
+        self, litellm: Any, call: ModelCall, access: Access, preview: Callable[[], Preview]
     ) -> Answer:
         model = call.pin.model
         stream = call.stream and provider_of(model) not in _UNVERIFIABLE_STREAMS
@@ -134,7 +131,7 @@ def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]
     return options
 
 
-async def _collect(litellm: Any, stream: Any, shown: LiveAnswer) -> Any:
+async def _collect(litellm: Any, stream: Any, shown: Preview) -> Any:
     """Read a stream to its end, show it as it comes, and build the whole answer of it.
 
     Raises:

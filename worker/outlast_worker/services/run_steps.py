@@ -1,4 +1,4 @@
-"""The loop's steps on Restate: what is journaled, and what is done for it in this process.
+"""The loop's steps on Restate: what is journaled, in which order.
 
 Names of steps come from constants and journaled data only, since a replay compares them.
 """
@@ -18,21 +18,12 @@ from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.names import key_of
 from outlast.protocol import Approval, Resolution, Run, Time
-from outlast.tool_context import ToolContext
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import partial_answer_step
-from outlast_worker.engine.operations import (
-    AskModel,
-    CheckApproval,
-    Operation,
-    PinAgent,
-    PlannedCall,
-    RunTool,
-)
+from outlast_worker.engine.operations import Operation
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
-from outlast_worker.live.hub import LiveAnswer
-from outlast_worker.pin import pin_agent
+from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.promises import Promise
@@ -62,6 +53,17 @@ class RestateSteps:
         self._agent = agent
         self._dependencies = dependencies
         self._key = key_of(order.tenant, order.run_id)
+        self._execution = Execution(
+            order=order,
+            agent=agent,
+            registry=dependencies.registry,
+            settings=dependencies.settings,
+            model=dependencies.model,
+            tools=dependencies.tools,
+            resources=dependencies.resources,
+            preview=partial(dependencies.live.begin, self._key, order.run_id),
+            reporter=partial(dependencies.live.make_reporter, self._key, order.run_id),
+        )
         self._saved_approvals: list[Approval] = []
 
     async def acquire_thread(self) -> list[StoredMessage]:
@@ -84,7 +86,7 @@ class RestateSteps:
         serde: JsonSerde[T] = serde_of(operation.record)
 
         async def execute() -> T:
-            record = await self._execute(operation)
+            record = await self._execution.execute(operation)
             serde.serialize(record)  # one that can't be written is a fault like any other
             return record
 
@@ -182,42 +184,6 @@ class RestateSteps:
         )
         answer = await self._wait(calls.JOIN.call(self._ctx, self._thread, join))
         return answer.outcome
-
-    async def _execute(self, operation: Operation[Any]) -> Any:
-        """Do what an operation says, in this process: the one place where steps have effects."""
-        dependencies = self._dependencies
-        match operation:
-            case PinAgent():
-                return pin_agent(
-                    dependencies.registry, self._agent, self._order, dependencies.settings
-                )
-            case AskModel(call):
-                return await dependencies.model.complete(call, partial(self._preview, call.turn))
-            case CheckApproval(call):
-                return await dependencies.tools.check(self._agent, call, self._context(call))
-            case RunTool(call):
-                return await dependencies.tools.execute(self._agent, call, self._context(call))
-            case _:
-                raise TypeError(f"nobody executes {type(operation).__name__}")
-
-    def _preview(self, turn: int) -> LiveAnswer:
-        return self._dependencies.live.begin(self._key, self._order.run_id, turn)
-
-    def _context(self, call: PlannedCall) -> ToolContext:
-        live = self._dependencies.live
-        return ToolContext(
-            run_id=self._order.run_id,
-            thread_id=self._order.thread_id,
-            tenant=self._order.tenant,
-            agent=self._agent.name,
-            turn=call.turn,
-            call_id=call.call_id,
-            idempotency_key=f"{self._order.run_id}:{call.call_id}",
-            context=self._order.context,
-            metadata=self._order.metadata,
-            resources=self._dependencies.resources,
-            on_progress=live.make_reporter(self._key, self._order.run_id, call.call_id),
-        )
 
     async def _resolve(self, promise: Promise[T], value: T) -> T | None:
         """Resolve a promise; if somebody else was first, return what it holds."""

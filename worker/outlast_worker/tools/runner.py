@@ -5,7 +5,7 @@ Whatever happens, a record comes back: a result, or a text from which the model 
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -47,9 +47,17 @@ class _TimedOut(Exception):
 
 
 class ToolRunner:
-    """Runs tool calls; sync tools in threads of its own."""
+    """Runs tool calls; sync tools in threads of its own.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        threads: How many sync tools run at once.
+        sleep: Waits before an attempt is repeated.
+    """
+
+    def __init__(
+        self, threads: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._sleep = sleep
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tool")
 
     def close(self) -> None:
@@ -112,7 +120,7 @@ class ToolRunner:
             except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
                 text = _failed(tool, context, attempt, error)
             if attempt < tool.retries:
-                await asyncio.sleep(_FIRST_DELAY_S * 2**attempt)
+                await self._sleep(_FIRST_DELAY_S * 2**attempt)
         return _error(text, started_at)
 
     async def _try(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:

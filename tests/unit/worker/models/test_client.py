@@ -10,9 +10,8 @@ from fakes.steps import pin
 from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
-from outlast_worker.live.hub import LiveAnswer
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.client import FailoverClient, Preview
 from outlast_worker.models.faults import CallFailed, Symptoms
 from outlast_worker.models.keys import Access
 from outlast_worker.settings import Provider
@@ -45,14 +44,12 @@ class Api:
     async def load(self) -> None:
         self.loaded = True
 
-    async def ask(
-        self, call: ModelCall, access: Access, preview: Callable[[], LiveAnswer]
-    ) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         self.asked.append(access)
         return await self.answer(access)
 
 
-def no_preview() -> LiveAnswer:
+def no_preview() -> Preview:
     raise AssertionError("nothing is streamed here")
 
 

@@ -51,7 +51,13 @@ class Unwritable:
 
 def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
     dependencies = SimpleNamespace(
-        inflight=Inflight(), live=LiveHub(0), model=broken, tools=broken, resources=None
+        registry=None,
+        settings=None,
+        model=broken,
+        tools=broken,
+        inflight=Inflight(),
+        live=LiveHub(0),
+        resources=None,
     )
     context = Context()
     agent = Agent(name="support", instructions="Help.")

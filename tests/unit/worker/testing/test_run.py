@@ -1,0 +1,423 @@
+"""`run_in_memory`: the real loop and real tools, with a scripted model, in no time."""
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from outlast import Agent, Limits, ToolContext, tool
+from outlast.testing import (
+    Decision,
+    InputMessage,
+    ModelRequest,
+    RunResult,
+    Usage,
+    call,
+    calls,
+    fault,
+    raw_call,
+    run_in_memory,
+    text,
+)
+from unit.worker.testing.desk import Till, desk, find_order, lifespan, refund
+
+ACME = {"company": "Acme"}
+SMALL = call("refund", order_id="A-1", cents=5)
+LARGE = call("refund", order_id="A-1", cents=500)
+
+
+async def run(**options: Any) -> RunResult:
+    return await run_in_memory(desk, "Refund A-1.", context=ACME, **options)
+
+
+async def test_a_whole_run() -> None:
+    """Tools run in their order with the arguments of the script, and what came of all is told."""
+    till = Till()
+    result = await run(
+        model=[call("find_order", order_id="A-1"), SMALL, text("It is on its way.")],
+        resources=till,
+        metadata={"ticket": "7"},
+    )
+    assert (result.status, result.output, result.error) == ("completed", "It is on its way.", None)
+    assert till.paid == [5]
+    first, second = result.tool_calls
+    assert (first.call_id, first.name, first.arguments) == (
+        "1.0",
+        "find_order",
+        {"order_id": "A-1"},
+    )
+    assert (first.result, first.is_error, first.ran) == ("A-1 in tool", False, True)
+    assert (second.call_id, second.json()) == ("2.0", {"cents": 5})
+    assert [message.role for message in result.messages] == [
+        *("user", "assistant", "tool", "assistant", "tool", "assistant")
+    ]
+    assert [event.type for event in result.events][:: len(result.events) - 1] == [
+        *("run.started", "run.completed")
+    ]
+    assert result.run.metadata == {"ticket": "7"}
+    assert (result.usage.model_calls, result.usage.tool_calls) == (3, 2)
+
+
+async def test_what_the_model_is_asked() -> None:
+    """A test can look at what the model saw, call by call."""
+    result = await run(model=[SMALL, text("Done.")], resources=Till())
+    first, second = result.requests
+    assert (first.turn, first.attempt, first.model) == (1, 1, "scripted/model")
+    assert first.instructions == "You work for Acme."
+    assert first.tools == ["find_order", "refund", "close_account"]
+    assert (first.last, second.last) == ("Refund A-1.", '{"cents":5}')
+
+
+async def test_model_as_a_function() -> None:
+    """A function answers by what it is asked."""
+
+    def model(request: ModelRequest) -> Any:
+        return text(f"I read {request.last}") if request.turn > 1 else SMALL
+
+    assert (await run(model=model, resources=Till())).output == 'I read {"cents":5}'
+
+
+async def test_calls_of_one_answer_run_side_by_side() -> None:
+    """Two tools that wait for each other both end: none of them waits for its turn."""
+    met = asyncio.Barrier(2)
+
+    @tool
+    async def meet(name: str) -> str:
+        """Meet somebody.
+
+        Args:
+            name: Whom.
+        """
+        await met.wait()
+        return f"met {name}"
+
+    agent = Agent(name="host", instructions="Introduce people.", tools=[meet])
+    both = calls(call("meet", name="Ana"), call("meet", name="Li"), text="One moment.")
+    result = await run_in_memory(agent, "Hello.", model=[both, text("You know each other.")])
+    assert [called.result for called in result.tool_calls] == ["met Ana", "met Li"]
+    assert result.messages[1].content == "One moment."
+
+
+async def test_tools_that_fail() -> None:
+    """What is wrong with a call is told to the model, as in production."""
+    asked = calls(
+        call("find_order", order_id="A-9"),
+        call("find_order", order=1),
+        raw_call("find_order", '{"order_id": "A'),
+        call("no_such_tool"),
+    )
+    result = await run(model=[asked, text("Sorry.")])
+    told = [called.result for called in result.tool_calls]
+    assert all(called.is_error for called in result.tool_calls)
+    assert told[0] == "There is no order A-9."
+    assert "not valid: order_id: Field required" in told[1]
+    assert "not valid" in told[2]
+    assert "There is no tool 'no_such_tool'" in told[3]
+
+
+# Approvals.
+
+
+@pytest.mark.parametrize("decisions", [{"refund": "approve"}, {"1.0": Decision(action="approve")}])
+async def test_approved(decisions: Any) -> None:
+    """A decision is found by the tool's name and by the call's id; the call runs."""
+    till = Till()
+    result = await run(model=[LARGE, text("Done.")], resources=till, decisions=decisions)
+    assert till.paid == [500]
+    [approval] = result.run.approvals
+    assert approval.resolution
+    assert (approval.call_id, approval.resolution.action) == ("1.0", "approve")
+
+
+async def test_the_calls_id_counts_before_the_name() -> None:
+    """One call of a tool can be decided otherwise than the others."""
+    till = Till()
+    model = [calls(LARGE, LARGE), text("Done.")]
+    decisions: Any = {"refund": "reject", "1.1": "approve"}
+    result = await run(model=model, resources=till, decisions=decisions)
+    assert till.paid == [500]
+    assert [called.ran for called in result.tool_calls] == [False, True]
+
+
+async def test_rejected_with_a_reason() -> None:
+    """The model reads the reason, and the tool does not run."""
+    till = Till()
+    decision = Decision(action="reject", reason="Too much.", by="ana")
+    result = await run(
+        model=[LARGE, text("Sorry.")], resources=till, decisions={"refund": decision}
+    )
+    [called] = result.tool_calls
+    assert (called.ran, called.arguments["cents"], till.paid) == (False, 500, [])
+    assert called.result.endswith("rejected by a person and not run: Too much.")
+
+
+async def test_approved_with_other_arguments() -> None:
+    """The call runs with the person's arguments, and those are shown."""
+    till = Till()
+    changed = Decision(action="approve", arguments={"order_id": "A-1", "cents": 200})
+    result = await run(model=[LARGE, text("Done.")], resources=till, decisions={"refund": changed})
+    assert (till.paid, result.tool_calls[0].arguments["cents"]) == ([200], 200)
+
+
+async def test_expired() -> None:
+    """Hours pass at once, and all times of the run follow."""
+    till = Till()
+    result = await run(
+        model=[LARGE, text("Sorry.")], resources=till, decisions={"refund": "expire"}
+    )
+    assert till.paid == []
+    assert "Nobody approved this call of refund in time" in result.tool_calls[0].result
+    assert result.run.ended_at
+    assert result.run.created_at
+    assert result.run.ended_at - result.run.created_at > timedelta(hours=8)
+    assert sorted(m.created_at for m in result.messages) == [m.created_at for m in result.messages]
+
+
+async def test_a_call_that_needs_no_approval() -> None:
+    """The tool's own condition decides, with the run's resources."""
+    till = Till(is_open=False)
+    await run(model=[LARGE, text("Done.")], resources=till)
+    assert till.paid == [500]
+
+
+# Faults of the model.
+
+
+async def test_a_fault_that_passes() -> None:
+    """The model is asked again after a wait that takes no time; the run tells of the try."""
+    began = time.monotonic()
+    faults = [fault("rate-limit", retry_after_s=300), fault("malformed"), fault("timeout")]
+    result = await run(model=[*faults, text("Done.")])
+    assert result.output == "Done."
+    assert [request.attempt for request in result.requests] == [1, 2, 3, 4]
+    assert result.run.ended_at
+    assert result.run.created_at
+    assert result.run.ended_at - result.run.created_at > timedelta(seconds=300)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("auth", "model-auth"),
+        ("not-found", "model-not-found"),
+        ("rejected", "model-rejected"),
+        ("quota", "model-unavailable"),
+        ("context-too-long", "context-too-long"),
+        ("content-policy", "content-policy"),
+    ],
+)
+async def test_a_fault_that_stays(kind: Any, error: str) -> None:
+    """The run fails as it would with a provider."""
+    result = await run(model=[fault(kind)])
+    assert result.status == "failed"
+    assert result.error
+    assert (result.error.type, result.output) == (error, None)
+
+
+async def test_faults_until_nobody_tries_again() -> None:
+    """The worker's own limits count, over minutes that take no time."""
+    unavailable = [fault("unavailable", retry_after_s=250)] * 3
+    result = await run(model=unavailable)
+    assert result.error
+    assert result.error.type == "model-unavailable"
+
+
+async def test_an_answer_that_was_cut() -> None:
+    """A finish reason ends the run as incomplete."""
+    result = await run(model=[text("Once upon", finish_reason="length")])
+    assert (result.status, result.run.incomplete_reason) == ("incomplete", "output_length")
+    assert result.output == "Once upon"
+
+
+# Streams and progress.
+
+
+async def test_a_stream() -> None:
+    """Previews come in pieces; an attempt that breaks off begins anew."""
+    broken = fault("unavailable", pieces=["I wi"])
+    answer = text(pieces=["I wi", "ll."], reasoning="Hm.")
+    result = await run(model=[broken, answer], stream=True)
+    assert result.output == "I will."
+    shown = [event.model_dump(exclude={"run_id", "turn"}) for event in result.live]
+    assert [(e["type"], e["attempt"], e.get("text")) for e in shown] == [
+        ("message.reset", 1, None),
+        ("message.delta", 1, "I wi"),
+        ("message.reset", 2, None),
+        ("reasoning.delta", 2, "Hm."),
+        ("message.delta", 2, "I wi"),
+        ("message.delta", 2, "ll."),
+    ]
+
+
+async def test_without_a_stream_only_tools_tell_how_far_they_are() -> None:
+    """A run that is not streamed has no previews of its answers."""
+    result = await run(model=[SMALL, text("Done.")], resources=Till())
+    [progress] = result.live
+    assert progress.model_dump(exclude={"run_id"}) == {
+        "type": "tool_call.progress",
+        "call_id": "1.0",
+        "done": 1,
+        "total": 2,
+        "message": "sent",
+    }
+
+
+# What a run is given.
+
+
+async def test_lifespan() -> None:
+    """It is entered for the run and left at its end."""
+    tills: list[Till] = []
+
+    @tool
+    async def look(context: ToolContext[Till]) -> str:
+        """Look."""
+        tills.append(context.resources)
+        return f"open: {context.resources.is_open}"
+
+    agent = Agent(name="clerk", instructions="Look.", tools=[look])
+    result = await run_in_memory(agent, "Hi.", model=[call("look"), text("")], lifespan=lifespan)
+    assert result.tool_calls[0].result == "open: True"
+    assert not tills[0].is_open
+
+
+async def test_resources_and_lifespan() -> None:
+    """Both at once would leave it open which of them tools get."""
+    with pytest.raises(TypeError, match="either resources or the lifespan"):
+        await run(model=[], resources=Till(), lifespan=lifespan)
+
+
+async def test_what_tools_know_of_the_run() -> None:
+    """The context is whole, and its key is another one in each run: as in production."""
+    seen: list[ToolContext] = []
+
+    @tool
+    async def look(context: ToolContext) -> str:
+        """Look."""
+        seen.append(context)
+        return "."
+
+    agent = Agent(name="clerk", instructions="Look.", tools=[look])
+    for _ in range(2):
+        await run_in_memory(
+            agent,
+            "Hi.",
+            model=[call("look"), text("")],
+            context=ACME,
+            metadata={"ticket": "7"},
+            thread_id="t-1",
+            tenant="acme",
+        )
+    one, other = seen
+    assert (one.agent, one.tenant, one.thread_id, one.turn, one.call_id) == (
+        *("clerk", "acme", "t-1", 1, "1.0"),
+    )
+    assert (one.context, one.metadata, one.resources) == (ACME, {"ticket": "7"}, None)
+    assert one.idempotency_key == f"{one.run_id}:1.0" != other.idempotency_key
+
+
+async def test_a_conversation() -> None:
+    """A run goes on where another one ended."""
+    first = await run(model=[SMALL, text("Done.")], resources=Till())
+    second = await run_in_memory(
+        desk, "And A-2?", model=[text("No.")], context=ACME, history=first.thread
+    )
+    said = [message.content for message in second.requests[0].messages]
+    assert said == ["Refund A-1.", "", '{"cents":5}', "Done.", "And A-2?"]
+    assert [message.content for message in second.messages] == ["And A-2?", "No."]
+    assert [message.content for message in second.thread] == [*said, "No."]
+    assert second.run.thread_id == "test"
+
+
+async def test_steering() -> None:
+    """What is said while the model is asked is read before the next call, and keeps the run on."""
+    model = [text("Done."), text("Then not."), text("Bye.")]
+    result = await run(model=model, steering={1: "Stop!", 2: ["Really", "and truly"]})
+    said = [message.content for message in result.messages if message.role == "user"]
+    assert said == ["Refund A-1.", "Stop!", "Really", "and truly"]
+    assert (result.output, len(result.requests)) == ("Bye.", 3)
+
+
+async def test_limits() -> None:
+    """Limits of the run stop it."""
+    result = await run(model=[SMALL, SMALL], resources=Till(), limits=Limits(max_turns=2))
+    assert (result.status, result.run.incomplete_reason) == ("incomplete", "max_turns")
+
+
+async def test_messages_as_input() -> None:
+    """The input may be several messages."""
+    said = [
+        InputMessage(role="user", content="Hi."),
+        InputMessage(role="assistant", content="Hello."),
+        InputMessage(role="user", content="Bye."),
+    ]
+    result = await run_in_memory(desk, said, model=[text("Bye!")], context=ACME)
+    assert [message.content for message in result.messages] == ["Hi.", "Hello.", "Bye.", "Bye!"]
+
+
+async def test_what_the_app_would_refuse() -> None:
+    """A start that could never be made is the test's mistake."""
+    with pytest.raises(ValidationError, match="thread_id"):
+        await run(model=[text("Hi.")], thread_id="not a thread")
+
+
+async def test_a_context_that_lacks_a_name() -> None:
+    """The run fails as it does when app and worker differ."""
+    result = await run_in_memory(desk, "Hi.", model=[])
+    assert result.error
+    assert result.error.type == "definition-missing"
+
+
+async def test_usage() -> None:
+    """A test may say what a call costs; else words are counted, and nothing is paid."""
+    paid = Usage(input_tokens=10, output_tokens=2, cost_usd=0.5)
+    assert (await run(model=[text("Hi.", usage=paid)])).usage == paid.model_copy(
+        update={"model_calls": 1}
+    )
+    counted = (await run(model=[text("It is done.")])).usage
+    assert (counted.input_tokens, counted.output_tokens, counted.cost_usd) == (2, 3, 0)
+
+
+async def test_a_tool_that_is_repeated() -> None:
+    """Its attempts come at once: no test waits between them."""
+    tries: list[str] = []
+
+    @tool(retries=5)
+    async def fetch(context: ToolContext) -> str:
+        """Fetch."""
+        tries.append(context.idempotency_key)
+        if len(tries) < 6:
+            raise ConnectionError("not yet")
+        return "fetched"
+
+    began = time.monotonic()
+    agent = Agent(name="clerk", instructions="Fetch.", tools=[fetch])
+    result = await run_in_memory(agent, "Hi.", model=[call("fetch"), text("")])
+    assert result.tool_calls[0].result == "fetched"
+    assert (len(tries), len(set(tries))) == (6, 1)
+    assert time.monotonic() - began < 5  # 15.5 s in production
+
+
+async def test_a_result_that_can_not_be_kept() -> None:
+    """What no journal would keep is the error that it is in production."""
+
+    @tool
+    async def garble() -> str:
+        """Garble."""
+        return "\ud83d"
+
+    agent = Agent(name="clerk", instructions="Garble.", tools=[garble])
+    result = await run_in_memory(agent, "Hi.", model=[call("garble"), text("")])
+    assert result.tool_calls[0].is_error
+
+
+def test_tools_are_functions() -> None:
+    """A tool is tested by calling it."""
+    till = Till()
+    context = ToolContext.for_test(resources=till)
+    assert asyncio.run(refund("A-1", 5, context)) == {"cents": 5}
+    assert find_order("A-1").startswith("A-1 in MainThread")

@@ -1,0 +1,72 @@
+"""Does what a run's operations say, in this process: the one place where steps have effects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from outlast.agent import Agent
+from outlast.contract import RunOrder
+from outlast.registry import Registry
+from outlast.tool_context import ProgressReport, ToolContext
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    Operation,
+    PinAgent,
+    PlannedCall,
+    RunTool,
+)
+from outlast_worker.models.client import ModelClient, Preview
+from outlast_worker.pin import pin_agent
+from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.runner import ToolRunner
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Of one run's operations.
+
+    Attributes:
+        preview: Begins to show a turn's answer as it comes.
+        reporter: Returns what a call of this id tells how far it is.
+    """
+
+    order: RunOrder
+    agent: Agent
+    registry: Registry
+    settings: WorkerSettings
+    model: ModelClient
+    tools: ToolRunner
+    resources: object
+    preview: Callable[[int], Preview]
+    reporter: Callable[[str], ProgressReport]
+
+    async def execute(self, operation: Operation[Any]) -> Any:
+        """Do it, and return what is to be journaled."""
+        match operation:
+            case PinAgent():
+                return pin_agent(self.registry, self.agent, self.order, self.settings)
+            case AskModel(call):
+                return await self.model.complete(call, partial(self.preview, call.turn))
+            case CheckApproval(call):
+                return await self.tools.check(self.agent, call, self._context(call))
+            case RunTool(call):
+                return await self.tools.execute(self.agent, call, self._context(call))
+            case _:
+                raise TypeError(f"nobody executes {type(operation).__name__}")
+
+    def _context(self, call: PlannedCall) -> ToolContext:
+        return ToolContext(
+            run_id=self.order.run_id,
+            thread_id=self.order.thread_id,
+            tenant=self.order.tenant,
+            agent=self.agent.name,
+            turn=call.turn,
+            call_id=call.call_id,
+            idempotency_key=f"{self.order.run_id}:{call.call_id}",
+            context=self.order.context,
+            metadata=self.order.metadata,
+            resources=self.resources,
+            on_progress=self.reporter(call.call_id),
+        )

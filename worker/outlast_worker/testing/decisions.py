@@ -1,0 +1,68 @@
+"""What people decide on a run's approvals, as a test says it."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic_core import to_json
+
+from outlast.agent import Agent
+from outlast.protocol import Approval, Decision
+from outlast_worker.testing.scripted_model import ScriptError
+from outlast_worker.tools.author_code import call_safely
+
+GivenDecision = Decision | Literal["approve", "reject", "expire"]
+"""A word, or a `Decision` with its `reason` or its `arguments`."""
+
+
+class Decisions:
+    """Finds what was decided on a call, by its id or by its tool's name."""
+
+    def __init__(self, agent: Agent, given: Mapping[str, GivenDecision]) -> None:
+        self._tools = {tool.name: tool for tool in agent.tools}
+        self._given = given
+        self._unused = dict(given)
+
+    @property
+    def spare(self) -> str | None:
+        """What nobody was asked about, and what to do."""
+        if not self._unused:
+            return None
+        keys = ", ".join(repr(key) for key in self._unused)
+        return f"nobody was asked about {keys} of `decisions={{…}}`. Take it out, or see why not."
+
+    def on(self, approval: Approval) -> Decision | None:
+        """Return the decision; None if there is none in time.
+
+        Raises:
+            ScriptError: The test does not say, or what it says is not possible.
+        """
+        key = approval.call_id if approval.call_id in self._given else approval.name
+        if key not in self._given:
+            raise ScriptError(
+                f"The call {approval.call_id} of {approval.name} waits for a person, and nothing "
+                f'says what they decide. Add `decisions={{"{approval.name}": "approve"}}`, or '
+                '"reject" or "expire"; a call\'s id in place of the name means only that call.'
+            )
+        self._unused.pop(key, None)
+        given = self._given[key]
+        if given == "expire":
+            if approval.expires_at is None:
+                raise ScriptError(
+                    f"The approval of {approval.name} does not expire: its tool has no "
+                    "approval_timeout."
+                )
+            return None
+        decision = given if isinstance(given, Decision) else Decision(action=given)
+        self._check_arguments(approval, decision)
+        return decision
+
+    def _check_arguments(self, approval: Approval, decision: Decision) -> None:
+        """Refuse arguments that the app would refuse."""
+        if decision.arguments is None:
+            return
+        try:
+            call_safely(self._tools[approval.name].parse, to_json(decision.arguments).decode())
+        except Exception as error:
+            raise ScriptError(
+                f"The arguments in the decision on {approval.name} do not fit the tool: {error}"
+            ) from error

@@ -1,0 +1,231 @@
+"""The loop's steps in memory: real tools and a real model client, without Restate.
+
+Nothing here sleeps. Time stands still while nothing is in flight, and then goes on at the next
+timer: an approval that expires after eight hours does so at once.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from outlast.contract import SteeringMessage
+from outlast.events import AnyEvent
+from outlast.protocol import InputMessage, Resolution, Run, Time
+from outlast_worker.engine.operations import AskModel, Operation
+from outlast_worker.engine.records import Record, StoredMessage
+from outlast_worker.engine.steps import Pending
+from outlast_worker.execution import Execution
+from outlast_worker.testing.decisions import Decisions
+
+T = TypeVar("T")
+_TIMES = ("at", "started_at", "ended_at")
+
+
+@dataclass(eq=False)
+class _Step(Pending[Any]):
+    task: asyncio.Task[Any]
+
+
+@dataclass(eq=False)
+class _Timer(Pending[None]):
+    due: Time
+
+
+@dataclass(eq=False)
+class _Decision(Pending[Resolution]):
+    resolution: Resolution | None
+
+
+@dataclass(eq=False)
+class _Message(Pending[SteeringMessage | None]):
+    index: int
+
+
+class MemorySteps:
+    """The `Steps` of one run.
+
+    Args:
+        execution: Does what operations say.
+        decisions: What people decide, at once when they are asked.
+        steering: What they say while the model is asked in the turn of this number.
+        history: What was said on the thread before.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        decisions: Decisions,
+        steering: Mapping[int, Sequence[str]],
+        history: Sequence[StoredMessage],
+    ) -> None:
+        self._execution = execution
+        self._decisions = decisions
+        self._unsaid = {turn: list(said) for turn, said in steering.items()}
+        self._history = list(history)
+        self._heard: list[SteeringMessage] = []
+        self._closed = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._skipped = timedelta(0)
+        self.events: list[AnyEvent] = []
+        self.run: Run | None = None
+
+    @property
+    def spare(self) -> str | None:
+        """What nobody could say, since the run ended before."""
+        if not self._unsaid:
+            return None
+        turns = ", ".join(str(turn) for turn in self._unsaid)
+        return f"it never came to turn {turns} of `steering={{…}}`."
+
+    async def stop(self) -> None:
+        """Cancel what is still in flight."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def acquire_thread(self) -> list[StoredMessage]:
+        """Return the conversation so far: nobody else holds the thread."""
+        return self._history
+
+    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        """Have nobody to hand the thread to."""
+
+    def begin(self, operation: Operation[T]) -> Pending[T]:
+        """Begin a step beside the others."""
+        self._hear_during(operation)
+        task = asyncio.create_task(self._execute(operation), name=operation.step)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return _Step(task)
+
+    def expect_decision(self, call_id: str) -> Pending[Resolution]:
+        """Ask the test for its decision; one that expires never comes."""
+        approvals = self.run.approvals if self.run else []
+        approval = next(asked for asked in approvals if asked.call_id == call_id)
+        decision = self._decisions.on(approval)
+        if decision is None:
+            return _Decision(None)
+        at = self._now()
+        return _Decision(Resolution(call_id=call_id, at=at, **decision.model_dump()))
+
+    def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
+        """Begin to wait for the steering message of this number."""
+        return _Message(index)
+
+    def start_timer(self, delay: timedelta) -> Pending[None]:
+        """Begin a wait that takes no time."""
+        return _Timer(self._now() + delay)
+
+    async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
+        """Wait until some of these are done, and return those."""
+        while not (done := [item for item in pending if self._is_done(item)]):
+            if tasks := [item.task for item in pending if isinstance(item, _Step)]:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                self._skip_to(min(item.due for item in pending if isinstance(item, _Timer)))
+        return done
+
+    async def result_of(self, pending: Pending[T]) -> T:
+        """Return what came of something that is done."""
+        kept: Any = pending
+        match kept:
+            case _Step():
+                return await kept.task
+            case _Decision():
+                return cast("T", kept.resolution)
+            case _Message():
+                return cast("T", self._heard[kept.index])
+            case _:
+                return cast("T", None)
+
+    async def close_decision(self, resolution: Resolution) -> Resolution:
+        """End the wait for a decision: none came."""
+        return resolution
+
+    async def close_inbox(self, index: int) -> SteeringMessage | None:
+        """Take no message of this number; return the one that came first, if there is one."""
+        return await self.next_message(index)
+
+    async def next_message(self, index: int) -> SteeringMessage | None:
+        """Return the steering message of this number if it is there already."""
+        return self._heard[index] if index < len(self._heard) else None
+
+    async def partial_answer(self, turn: int) -> str:  # noqa: ARG002  # no call is broken off
+        """Return nothing: only a cancelled run asks."""
+        return ""
+
+    async def cancelled_at(self) -> Time | None:
+        """Return nothing: nobody cancels."""
+        return None
+
+    def emit(self, event: AnyEvent) -> None:
+        """Write an event down."""
+        self.events.append(event)
+
+    def save(self, run: Run) -> None:
+        """Keep the run as it is now."""
+        self.run = run
+
+    def _is_done(self, pending: Pending[Any]) -> bool:
+        match pending:
+            case _Step(task):
+                return task.done()
+            case _Timer(due):
+                return due <= self._now()
+            case _Decision(resolution):
+                return resolution is not None
+            case _Message(index):
+                return index < len(self._heard)
+            case _:
+                raise TypeError(f"nobody waits for {pending!r}")
+
+    async def _execute(self, operation: Operation[T]) -> T:
+        skipped = self._skipped
+        record = _later(await self._execution.execute(operation), skipped)
+        try:
+            return _as_journaled(operation, record)
+        except PydanticSerializationError as error:
+            return operation.crashed(error, self._now())
+
+    def _hear_during(self, operation: Operation[Any]) -> None:
+        turn = operation.call.turn if isinstance(operation, AskModel) else 0
+        for said in self._unsaid.pop(turn, ()):
+            self._heard.append(
+                SteeringMessage(
+                    message_id=f"in.{len(self._heard)}",
+                    input=[InputMessage(role="user", content=said)],
+                    at=self._now(),
+                )
+            )
+
+    def _now(self) -> Time:
+        return datetime.now(UTC) + self._skipped
+
+    def _skip_to(self, due: Time) -> None:
+        self._skipped += max(due - self._now(), timedelta(0))
+
+
+def _later(record: Any, skipped: timedelta) -> Any:
+    """Move a record's times on: those who make records know nothing of skipped time."""
+    times = {name: getattr(record, name) for name in _TIMES if hasattr(record, name)}
+    return cast("Record", record).model_copy(
+        update={name: at + skipped for name, at in times.items()}
+    )
+
+
+def _as_journaled(operation: Operation[T], record: T) -> T:
+    """Write a record and read it again: the loop sees nothing that a journal would not keep."""
+    adapter = _adapter(type(operation))
+    return cast("T", adapter.validate_json(adapter.dump_json(record)))
+
+
+@cache
+def _adapter(kind: type[Operation[Any]]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind.record)

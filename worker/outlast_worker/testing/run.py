@@ -1,0 +1,173 @@
+"""Runs an agent in memory: the engine's own loop, with real tools and a scripted model."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from outlast.agent import Agent
+from outlast.contract import RunOrder
+from outlast.lifespan import Lifespan, open_lifespan
+from outlast.names import DEFAULT_TENANT, new_run_id
+from outlast.protocol import InputMessage, Limits, Message, StartRun
+from outlast.providers import provider_of
+from outlast.registry import Registry
+from outlast_worker.engine.loop import AgentLoop
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.execution import Execution
+from outlast_worker.models.client import FailoverClient
+from outlast_worker.settings import Provider, ProviderKey, WorkerSettings
+from outlast_worker.testing.decisions import Decisions, GivenDecision
+from outlast_worker.testing.live_recorder import LiveRecorder
+from outlast_worker.testing.memory_steps import MemorySteps
+from outlast_worker.testing.result import RunResult
+from outlast_worker.testing.scripted_model import Script, ScriptedApi, ScriptError
+from outlast_worker.testing.transcript import transcript
+from outlast_worker.tools.runner import ToolRunner
+
+_MODEL = "scripted/model"
+_THREAD = "test"
+# Nobody reads it. A real one of the environment has no business in a test.
+_KEY = ProviderKey(name="scripted", key=SecretStr("no key is needed"))
+
+
+async def run_in_memory(
+    agent: Agent,
+    input: str | Sequence[InputMessage],  # noqa: A002  # as in the HTTP interface
+    *,
+    model: Script,
+    context: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    history: Sequence[Message] = (),
+    thread_id: str | None = None,
+    tenant: str = DEFAULT_TENANT,
+    resources: object = None,
+    lifespan: Lifespan | None = None,
+    decisions: Mapping[str, GivenDecision] | None = None,
+    steering: Mapping[int, str | Sequence[str]] | None = None,
+    limits: Limits | None = None,
+    stream: bool = False,
+) -> RunResult:
+    """Run an agent to its end, in milliseconds: without Restate, network or a real model.
+
+    Tools really run, side by side as in production; what the worker waits for (a person, a retry)
+    takes no time.
+
+    Args:
+        agent: Any agent.
+        input: What the user says.
+        model: What the model does, call by call: `[call("refund", order_id="A-1"), text("Done.")]`.
+            Or a function that is given a `ModelRequest`.
+        context: Names for the instructions' `{{…}}`, and for tools.
+        metadata: Kept with the run.
+        history: The conversation before, such as `thread` of an earlier result.
+        thread_id: Of the conversation, as tools see it.
+        tenant: Whose run it is, as tools see it.
+        resources: What tools get as `ToolContext.resources`.
+        lifespan: Entered for this run in place of `resources`.
+        decisions: What people decide, by tool or by call id: `{"refund": "approve"}`. `reject`,
+            `expire`, or a `Decision` with a reason or other arguments.
+        steering: What somebody says to the run while the model is asked, by turn: `{1: "Stop."}`.
+        limits: Of the run, in place of the agent's.
+        stream: Whether the model is streamed; `RunResult.live` has the pieces.
+
+    Raises:
+        AssertionError: The script is too short or too long, or a decision is missing or spare. The
+            message tells what the run did so far.
+        pydantic.ValidationError: The app would refuse this run.
+    """
+    __tracebackhide__ = True
+    if lifespan is not None and resources is not None:
+        raise TypeError("give either resources or the lifespan that yields them")
+    request = StartRun.model_validate(
+        {
+            "input": input if isinstance(input, str) else list(input),
+            "context": dict(context or {}),
+            "metadata": dict(metadata or {}),
+            "thread_id": thread_id or (_THREAD if history else None),
+            "limits": limits or Limits(),
+        }
+    )
+    order = _order(agent, request, tenant, stream=stream)
+    stored = [StoredMessage(**message.model_dump()) for message in history]
+    said = {turn: [m] if isinstance(m, str) else m for turn, m in (steering or {}).items()}
+    async with _open(lifespan, resources) as opened:
+        return await _run(agent, order, model, opened, decisions or {}, said, stored)
+
+
+@asynccontextmanager
+async def _open(lifespan: Lifespan | None, resources: object) -> AsyncGenerator[object]:
+    if lifespan is None:
+        yield resources
+        return
+    async with open_lifespan(lifespan) as opened:
+        yield opened
+
+
+async def _run(
+    agent: Agent,
+    order: RunOrder,
+    model: Script,
+    resources: object,
+    decisions: Mapping[str, GivenDecision],
+    steering: Mapping[int, Sequence[str]],
+    history: Sequence[StoredMessage],
+) -> RunResult:
+    __tracebackhide__ = True
+    # The defaults, whatever the environment and a `.env` say.
+    settings = WorkerSettings.model_construct()
+    live, api, people = LiveRecorder(order.run_id), ScriptedApi(model), Decisions(agent, decisions)
+    tools = ToolRunner(settings.tool_threads, sleep=_skip)
+    registry = Registry([agent], _MODEL)
+    providers = {provider_of(registry.model_of(agent)): Provider(keys=[_KEY])}
+    execution = Execution(
+        order=order,
+        agent=agent,
+        registry=registry,
+        settings=settings,
+        model=FailoverClient([api], providers, settings.model_timeout_s),
+        tools=tools,
+        resources=resources,
+        preview=live.preview,
+        reporter=live.reporter,
+    )
+    steps = MemorySteps(execution, people, steering, history)
+    try:
+        run = await AgentLoop(steps, order).run()
+        if spare := api.spare or people.spare or steps.spare:
+            ended = f"{run.status}: {run.error.message}" if run.error else run.status
+            raise ScriptError(f"The run ended ({ended}), and {spare}")  # noqa: TRY301  # as the others
+    except ScriptError as error:
+        so_far = transcript(order.input, steps.events)
+        raise ScriptError(f"{error}\n\nThe run so far:\n{so_far}") from error.__cause__
+    finally:
+        await steps.stop()
+        tools.close()
+    before = [message.public() for message in history]
+    return RunResult(run, before, steps.events, live.events, api.requests)
+
+
+def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> RunOrder:
+    said = request.input
+    return RunOrder(
+        run_id=new_run_id(agent.name),
+        tenant=tenant,
+        agent=agent.name,
+        input=[InputMessage(role="user", content=said)] if isinstance(said, str) else said,
+        thread_id=request.thread_id,
+        admission="granted" if request.thread_id else "none",
+        stream=stream,
+        context=request.context,
+        metadata=request.metadata,
+        limits=request.limits,
+        after_s=0,
+        created_at=datetime.now(UTC),
+        body_hash="",
+        repeatable=False,
+    )
+
+
+async def _skip(_delay_s: float) -> None:
+    """Wait without waiting."""

@@ -1,0 +1,135 @@
+"""A model that follows a script, in the place where a provider would be asked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from outlast.protocol import Message, Usage
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.answers import Answer, AnsweredCall
+from outlast_worker.models.client import Preview
+from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.keys import Access
+from outlast_worker.testing.script import Scripted, ScriptedAnswer, ScriptedFault
+
+
+class ScriptError(AssertionError):
+    """Script and run don't fit together."""
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What the model was asked. `attempt` counts the tries of a turn."""
+
+    turn: int
+    attempt: int
+    model: str
+    instructions: str
+    messages: Sequence[Message]
+    tools: Sequence[str]
+
+    @property
+    def last(self) -> str:
+        """The text of the last message."""
+        content = self.messages[-1].content
+        if isinstance(content, str):
+            return content
+        return "".join(part.text for part in content if part.type == "text")
+
+
+Script = Sequence[Scripted] | Callable[[ModelRequest], Scripted]
+"""Answers in order; or a function that answers what was asked."""
+
+
+@dataclass
+class ScriptedApi:
+    """The `ProviderApi` of a script."""
+
+    script: Script
+    requests: list[ModelRequest] = field(default_factory=list[ModelRequest])
+
+    @property
+    def spare(self) -> str | None:
+        """What nobody asked for, and what to do."""
+        if callable(self.script) or len(self.requests) >= len(self.script):
+            return None
+        left = self.script[len(self.requests) :]
+        return (
+            f"of `model=[…]` {len(left)} of {len(self.script)} were not asked for: "
+            f"{', '.join(str(each) for each in left)}. Take them out, or see why it ended before."
+        )
+
+    def serves(self, provider: str) -> bool:  # noqa: ARG002  # any
+        """Serve all models."""
+        return True
+
+    def knows(self, provider: str) -> bool:  # noqa: ARG002  # any
+        """Know all providers."""
+        return True
+
+    async def load(self) -> None:
+        """Have nothing to get ready."""
+
+    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:  # noqa: ARG002  # there are no keys
+        """Answer with what comes next.
+
+        Raises:
+            CallFailed: By the script.
+            ScriptError: The script has come to its end.
+        """
+        request = _request(call)
+        scripted = self._next(request)
+        self.requests.append(request)
+        if call.stream:
+            _show(scripted, preview())
+        if isinstance(scripted, ScriptedFault):
+            raise CallFailed(scripted.symptoms)
+        return _answer(scripted, request)
+
+    def _next(self, request: ModelRequest) -> Scripted:
+        if callable(self.script):
+            return self.script(request)
+        if len(self.requests) < len(self.script):
+            return self.script[len(self.requests)]
+        raise ScriptError(
+            f"The model is asked in turn {request.turn}, and the script has no answer left: "
+            f"all {len(self.script)} were given. Add what it does next to `model=[…]`: "
+            'text("…") ends the run, call("tool", …) asks for a tool.'
+        )
+
+
+def _request(call: ModelCall) -> ModelRequest:
+    return ModelRequest(
+        turn=call.turn,
+        attempt=call.attempt,
+        model=call.pin.model,
+        instructions=call.pin.instructions,
+        messages=[message.public() for message in call.messages],
+        tools=[tool.name for tool in call.pin.tools],
+    )
+
+
+def _show(scripted: Scripted, preview: Preview) -> None:
+    pieces = scripted.pieces
+    if isinstance(scripted, ScriptedAnswer):
+        if scripted.reasoning:
+            preview.add("reasoning", scripted.reasoning)
+        if scripted.text and not pieces:
+            pieces = (scripted.text,)
+    for piece in pieces:
+        preview.add("text", piece)
+    preview.end()
+
+
+def _answer(scripted: ScriptedAnswer, request: ModelRequest) -> Answer:
+    counted = Usage(
+        input_tokens=sum(len(str(message.content).split()) for message in request.messages),
+        output_tokens=len(scripted.text.split()),
+    )
+    usage = (scripted.usage or counted).model_copy(update={"model_calls": 1})
+    return Answer(
+        text=scripted.text,
+        calls=[AnsweredCall(call.name, call.arguments) for call in scripted.calls],
+        finish_reason=scripted.finish_reason,
+        model=request.model,
+        usage=usage,
+    )

@@ -1,0 +1,58 @@
+"""A run so far in a few lines, for whoever reads a failed test."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from outlast.events import (
+    AnyEvent,
+    ApprovalRequested,
+    ApprovalResolved,
+    MessageCompleted,
+    SteerReceived,
+    ToolCallCompleted,
+    ToolCallStarted,
+)
+from outlast.protocol import Content, InputMessage
+
+_LINE_CHARS = 160
+
+
+def transcript(said: Sequence[InputMessage], events: Iterable[AnyEvent]) -> str:
+    """Return what was said and done, one line each."""
+    lines = [f"{message.role}: {_quoted(message.content)}" for message in said]
+    lines += [line for event in events for line in _lines(event)]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _lines(event: AnyEvent) -> Iterator[str]:
+    match event:
+        case MessageCompleted(message=message) if message.content:
+            yield f"turn {event.turn}: {_quoted(message.content)}"
+        case ToolCallStarted():
+            yield f"call {event.call_id}: {_shown(event.name, event.arguments)}"
+        case ToolCallCompleted():
+            kind = "error" if event.is_error else "result"
+            yield f"{kind} {event.call_id}: {_cut(event.output)}"
+        case ApprovalRequested():
+            yield f"call {event.call_id} waits: {_shown(event.name, event.arguments)}"
+        case ApprovalResolved():
+            yield f"call {event.call_id}: {event.action}"
+        case SteerReceived():
+            yield f"user: {_quoted(event.message.content)}"
+        case _:
+            pass
+
+
+def _shown(name: str, arguments: dict[str, Any]) -> str:
+    return _cut(f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})")
+
+
+def _quoted(content: Content) -> str:
+    if isinstance(content, str):
+        return _cut(json.dumps(content, ensure_ascii=False))
+    return ", ".join(part.type for part in content)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARS else f"{line[: _LINE_CHARS - 1]}…"
