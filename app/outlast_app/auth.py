@@ -13,13 +13,9 @@ from outlast_app.deps import Dependencies
 _bearer = HTTPBearer(auto_error=False, description="A key of `APP_KEYS`, if there are any.")
 
 
-def _find_tenant(request: Request) -> str:
-    return Dependencies.of(request).keyring.tenant(request.headers.get("authorization"))
-
-
 # Not a plain `def`: FastAPI calls those in a thread of their own.
 async def _tenant(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> str:
-    return _find_tenant(request)
+    return request.state.tenant
 
 
 Tenant = Annotated[str, Depends(_tenant)]
@@ -33,7 +29,8 @@ class KeyedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_known(request: Request) -> Response:
-            _find_tenant(request)
+            keyring = Dependencies.of(request).keyring
+            request.state.tenant = keyring.tenant(request.headers.get("authorization"))
             return await handle(request)
 
         return handle_known

@@ -19,6 +19,7 @@ from outlast.errors import (
     Problem,
 )
 from outlast.logging import get_logger
+from outlast_app.access_log import route_of
 from outlast_app.openapi import PROBLEM_TYPE
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
@@ -133,5 +134,5 @@ async def _on_http(_request: Request, raised: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    _logger.error("request_failed", path=request.url.path, exc_info=error)
+    _logger.error("request_failed", route=route_of(request.scope), exc_info=error)
     return render(InternalProblem("This is a bug; the server's log has its trace."))

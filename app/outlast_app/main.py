@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from outlast.live import REDIS_CONNECTIONS
 from outlast.logging import get_logger
 from outlast.registry import Registry
+from outlast_app.access_log import AccessLog
 from outlast_app.body_limit import BodyLimit
 from outlast_app.closing import Closing
 from outlast_app.deps import Dependencies
@@ -75,6 +76,7 @@ def create_app(
             expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
         )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(AccessLog)  # last, so that it is around the others
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)

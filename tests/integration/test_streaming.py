@@ -124,6 +124,20 @@ def test_client_that_leaves(api: Api, model: ScriptedModel, key: str) -> None:
     assert api.result(run_id)["output"] == WORDS
 
 
+def test_log_of_requests(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """The app's log tells of a stream when it ends, and of which run it was."""
+    model.script(key, [text("ok")])
+    run_id = api.start("tester", key)
+    api.events(run_id)
+
+    def told() -> list[tuple[str, int]]:
+        lines = [line for line in stack.logged("request_ended", "app") if "run_id" in line]
+        return [(line["route"], line["status"]) for line in lines if line["run_id"] == run_id]
+
+    wait_until(lambda: len(told()) == 2, "two lines")
+    assert told() == [("/agents/{agent}/runs", 202), ("/runs/{run_id}/events", 200)]
+
+
 def test_client_that_does_not_read(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:

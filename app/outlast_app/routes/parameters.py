@@ -53,10 +53,19 @@ LastEventId = Annotated[
 ]
 
 
+def log_run(request: Request, run_id: str) -> None:
+    """Have the request's line in the log say which run it is about."""
+    request.state.run_id = run_id
+
+
 async def _run(
-    run_id: Annotated[str, Path(max_length=128, description="The run's `run_id`.")], tenant: Tenant
+    run_id: Annotated[str, Path(max_length=128, description="The run's `run_id`.")],
+    tenant: Tenant,
+    request: Request,
 ) -> RunRef:
-    return RunRef.parse(tenant, run_id)
+    ref = RunRef.parse(tenant, run_id)
+    log_run(request, ref.run_id)
+    return ref
 
 
 async def _thread(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from outlast.errors import (
     AdminUnavailable,
@@ -34,6 +34,7 @@ from outlast_app.routes.parameters import (
     Prefer,
     RunPath,
     Trace,
+    log_run,
 )
 from outlast_app.runs.orders import find_agent, make_order
 from outlast_app.sse import HEADERS, MEDIA_TYPE, EventStream, sse
@@ -83,6 +84,7 @@ _EVENTS: Responses = {
 async def start_run(
     agent: AgentName,
     body: StartRun,
+    request: Request,
     deps: Deps,
     tenant: Tenant,
     trace: Trace,
@@ -96,11 +98,12 @@ async def start_run(
     streamed = wants(MEDIA_TYPE, accept)
     wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
     order = make_order(definition, body, tenant, idempotency_key, stream=streamed or not wait_s)
+    log_run(request, order.run_id)
     run = await deps.starter.start(order, wait_s, trace)
+    log_run(request, run.run_id)  # another one, if that took the input
     headers = {"Location": f"/runs/{run.run_id}"}
     if streamed:
         headers["Content-Location"] = f"/runs/{run.run_id}/events"
-        # Not the order's own if another run took the input.
         return _stream(deps, RunRef(tenant, run.run_id), 0, headers)
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
