@@ -1,21 +1,15 @@
 """Decisions on tool calls that wait for approval, made by whoever sits at the terminal."""
 
 import getpass
-import json
-import sys
-from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
-
-import typer
-from pydantic import JsonValue
 
 from outlast.events import ApprovalRequested
 from outlast.protocol import Approval, Decision, Resolution, Run
 from outlast_cli.client import Client
+from outlast_cli.editing import Arguments, as_text, edit
 from outlast_cli.errors import Refused, Undecided
+from outlast_cli.keyboard import ask, forget_what_was_typed
 from outlast_cli.output import console, say
-from outlast_cli.view import as_text
 
 _ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
@@ -45,18 +39,6 @@ def how_to_decide(run: Run) -> str:
     return "\n".join([*calls, f"or reject, then: outlast watch {run.run_id}"])
 
 
-def parse_arguments(text: str) -> dict[str, JsonValue]:
-    """Read a tool call's arguments.
-
-    Raises:
-        ValueError: They are no JSON object.
-    """
-    value: Any = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError('arguments are an object, such as {"cents": 100}')  # noqa: TRY004
-    return value  # pyright: ignore[reportUnknownVariableType]
-
-
 def whoami() -> str | None:
     """Return who sits at the terminal, by the name of the account."""
     try:
@@ -69,8 +51,9 @@ def _decide(client: Client, run_id: str, call: Approval) -> bool:
     """Ask until the call is decided on; False if that is left for later."""
     if not console.is_terminal:  # else the line above says it
         say(f"{call.name} {as_text(call.arguments)}")
-    _forget_what_was_typed()
-    while decision := _ask(call):
+    forget_what_was_typed()
+    arguments: Arguments = call.arguments
+    while decision := _ask(call.name, arguments):
         try:
             client.post(Resolution, "runs", run_id, "approvals", call.call_id, body=decision)
         except Refused as error:
@@ -78,31 +61,26 @@ def _decide(client: Client, run_id: str, call: Approval) -> bool:
                 raise
             say(str(error))
             if error.status in _ASK_AGAIN:
+                # Whoever edits again goes on with their own.
+                arguments = arguments if decision.arguments is None else decision.arguments
                 continue
         return True
     return False
 
 
-def _forget_what_was_typed() -> None:
-    """Drop what was typed before a question: it is no answer to it."""
-    with suppress(ImportError):  # Windows has no such terminals
-        import termios  # noqa: PLC0415
-
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
-
-
-def _ask(call: Approval) -> Decision | None:
+def _ask(name: str, arguments: Arguments) -> Decision | None:
     """Return what the person decides, or None for later, which Ctrl-D means too."""
     while True:
         try:
-            match _read("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
+            match ask("[a]pprove, [r]eject, [e]dit the arguments, or [l]ater").lower():
                 case "a" | "approve":
                     return Decision(action="approve", by=whoami())
                 case "r" | "reject":
-                    return Decision(action="reject", reason=_read("Reason") or None, by=whoami())
+                    return Decision(action="reject", reason=ask("Reason") or None, by=whoami())
                 case "e" | "edit":
-                    changed = parse_arguments(_read("Arguments", as_text(call.arguments)))
-                    return Decision(action="approve", arguments=changed, by=whoami())
+                    changed = edit(name, arguments)
+                    if changed is not None:
+                        return Decision(action="approve", arguments=changed, by=whoami())
                 case "l" | "later":
                     return None
                 case _:
@@ -110,21 +88,4 @@ def _ask(call: Approval) -> Decision | None:
         except EOFError:
             return None
         except ValueError as error:
-            say(f"No JSON arguments: {error}.")
-
-
-def _read(question: str, default: str = "") -> str:
-    shown = f"{question} [{default}]" if default else question
-    typer.echo(f"{shown}: ", nl=False, err=True)
-    line = ""
-    try:
-        # Not typer.prompt, for which Ctrl-C and Ctrl-D are the same; nor input(), which misses a
-        # Ctrl-C that comes just when it begins.
-        line = sys.stdin.readline()
-    finally:
-        if not line:
-            # Neither Ctrl-C nor Ctrl-D ends the question's line.
-            say("")
-    if not line:
-        raise EOFError
-    return line.strip() or default
+            say(f"That does not work: {error}.")

@@ -18,9 +18,9 @@ _TURNING = dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(
 console = Console(markup=False, highlight=False, emoji=False)
 
 
-def say(text: str) -> None:
+def say(text: str, *, ends_line: bool = True) -> None:
     """Tell the person something, beside the output."""
-    typer.echo(text, err=True)
+    typer.echo(text, err=True, nl=ends_line)
 
 
 def write(renderable: RenderableType) -> None:
@@ -41,6 +41,11 @@ def show(answer: "BaseModel", as_text: RenderableType, *, as_json: bool) -> None
 def printable(text: str) -> str:
     """Take out what a terminal would obey."""
     return text.translate(_CONTROL | _TURNING)
+
+
+def escape_unprintable(json_text: str) -> str:
+    """Show in a JSON text what a terminal would obey, as JSON writes it."""
+    return json_text.translate({code: f"\\u{code:04x}" for code in (*_CONTROL, *_TURNING)})
 
 
 def shortened(text: str, length: int = 160) -> str:

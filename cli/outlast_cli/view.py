@@ -4,15 +4,13 @@ In a terminal, text that streams stands below the lines that stay, so that text 
 breaks off is never left behind. A pipe gets the lines that stay.
 """
 
-import json
 import signal
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Self
 
 import typer
-from pydantic import JsonValue
 from rich.console import Group, RenderableType
 from rich.containers import Lines
 from rich.live import Live
@@ -32,6 +30,7 @@ from outlast.events import (
     ToolCallStarted,
 )
 from outlast.protocol import Run, Usage
+from outlast_cli.editing import as_text
 from outlast_cli.fold import Texts, fold, text_of
 from outlast_cli.output import console, printable, shortened, write
 from outlast_cli.stream import Received
@@ -162,11 +161,6 @@ def summary(run: Run) -> Text:
     status = f"{run.status}, {run.waiting_for}" if run.waiting_for else run.status
     said = f"{status}: {printable(why)}" if why else status
     return Text.assemble((said, _COLORS.get(run.status, "")), (f" · {_usage(run.usage)}", "dim"))
-
-
-def as_text(arguments: Mapping[str, JsonValue]) -> str:
-    """Return a call's arguments whole, since a person decides on them."""
-    return printable(json.dumps(arguments, ensure_ascii=False))
 
 
 def _line(event: AnyEvent | AnyLiveEvent) -> Text | None:

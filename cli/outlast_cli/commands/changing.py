@@ -7,7 +7,8 @@ import typer
 from outlast.protocol import Decision, Resolution, Run, Steered, SteerRun
 from outlast_cli import options
 from outlast_cli.client import Client
-from outlast_cli.decisions import parse_arguments, whoami
+from outlast_cli.decisions import whoami
+from outlast_cli.editing import parse_arguments
 from outlast_cli.output import show
 
 Arguments = Annotated[
