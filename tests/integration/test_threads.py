@@ -205,7 +205,23 @@ def test_repeated_request_for_a_purged_run(
     stack.open_gate(key)
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "cursor=x"])
+def test_newest_first(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """A conversation can be read from its end, page by page, to its beginning."""
+    for index in range(3):
+        model.script(f"{key} #{index}", [text(f"answer {index}")])
+        api.run("tester", f"{key} #{index}", thread_id=thread_id)
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 6 else None, "six messages"
+    )
+    path, params = f"/threads/{thread_id}/messages", {"order": "desc", "limit": "4"}
+    first = api.http.get(path, params=params).json()
+    second = api.http.get(path, params={**params, "cursor": first["next_cursor"]}).json()
+    assert [*first["items"], *second["items"]] == messages[::-1]
+    assert (len(first["items"]), second["next_cursor"]) == (4, None)
+    assert api.http.get("/threads/nobodys/messages", params=params).status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "cursor=x", "order=up"])
 def test_bad_pages_are_refused(api: Api, query: str) -> None:
     """A limit or cursor that can't be is a 422."""
     assert api.http.get(f"/threads/any/messages?{query}").status_code == 422

@@ -1,7 +1,7 @@
 """What several calls take: who and what a request is about, and how it is asked for."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
 
@@ -23,6 +23,9 @@ Limit = Annotated[int, Query(ge=1, le=100, description="How many items a page ha
 CursorText = Annotated[
     str | None,
     Query(description="The `next_cursor` of the page before; without it, the first page."),
+]
+Order = Annotated[
+    Literal["asc", "desc"], Query(description="Oldest first (`asc`), or newest first (`desc`).")
 ]
 
 Prefer = Annotated[

@@ -8,7 +8,7 @@ from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor, position
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems
-from outlast_app.routes.parameters import CursorText, Limit, ThreadPath
+from outlast_app.routes.parameters import CursorText, Limit, Order, ThreadPath
 
 router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
@@ -40,9 +40,16 @@ async def get_thread(thread: ThreadPath, deps: Deps) -> Thread:
     responses=_PROBLEMS,
 )
 async def list_messages(
-    thread: ThreadPath, deps: Deps, limit: Limit = 20, cursor: CursorText = None
+    thread: ThreadPath,
+    deps: Deps,
+    limit: Limit = 20,
+    cursor: CursorText = None,
+    order: Order = "asc",
 ) -> MessagePage:
-    """List what was said, oldest first."""
+    """List what was said."""
+    if order == "desc":
+        before = None if cursor is None else position(cursor)
+        return await deps.threads.read_newest(thread, before, limit)
     return await deps.threads.read_history(thread, position(cursor), limit)
 
 

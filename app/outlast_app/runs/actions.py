@@ -159,6 +159,17 @@ class ThreadActions:
         next_cursor = str(reached) if reached < answer.message_count else None
         return MessagePage(items=answer.items, next_cursor=next_cursor)
 
+    async def read_newest(self, thread: ThreadRef, before: int | None, limit: int) -> MessagePage:
+        """Return what was said, newest first, before a position; from the end without one."""
+        if before is None:
+            status = await self._ingress.thread_status(thread)
+            if status is None:
+                raise _unknown(thread)
+            before = status.message_count
+        after = max(before - limit, 0)
+        page = await self.read_history(thread, after, before - after)
+        return MessagePage(items=page.items[::-1], next_cursor=str(after) if after else None)
+
     async def delete(self, thread: ThreadRef) -> None:
         """Forget the conversation.
 
