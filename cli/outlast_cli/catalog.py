@@ -36,11 +36,12 @@ PROJECT: Final[Mapping[str, str]] = {
 
 RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("running:run", "Start a run and follow it."),
-    "chat": ("running:chat", "Talk with an agent, one run for each line."),
+    "chat": ("chatting:chat", "Talk with an agent, one run for each line."),
     "watch": ("running:watch", "Follow a run's events, before, during and after it."),
     "list": ("reading:list_agents", "List the agents, with their models and tools."),
     "runs": ("reading:runs", "List runs."),
     "threads": ("reading:threads", "List conversations."),
+    "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
     "approvals": ("reading:approvals", "List the tool calls of all runs that wait for approval."),
     "approve": ("changing:approve", "Let a tool call run that waits for approval."),

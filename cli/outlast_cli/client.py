@@ -2,44 +2,56 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from functools import cached_property
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from outlast.protocol import AgentPage, ApprovalPage, RunPage, ThreadPage
+from outlast.protocol import AgentPage, ApprovalPage, MessagePage, RunPage, ThreadPage
 from outlast_cli.errors import BadSetting, Refused, Unreachable
 from outlast_cli.patience import Patience
 from outlast_cli.settings import KEY, URL
 
 _LONGEST_PAGE = 100
 # A stream has a comment every 15 s; silence for longer is a broken connection.
-_TIMEOUT = httpx.Timeout(45, connect=5)
+_TIMEOUT_S = 45.0
+_CONNECT_TIMEOUT_S = 5.0
+_HURRIED_TIMEOUT_S = 5.0
 _REPEAT_FOR_S = 10.0
 _NO_ANSWER = (httpx.ConnectError, httpx.ConnectTimeout)
 
 Wanted = TypeVar("Wanted", bound=BaseModel)
-Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, ApprovalPage)
+Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, MessagePage, ApprovalPage)
 
 
 class Client:
     """The app, as one key may use it."""
 
-    def __init__(self, url: str, key: SecretStr) -> None:
+    def __init__(self, url: str, key: SecretStr, timeout_s: float = _TIMEOUT_S) -> None:
         """Prepare, and connect to nobody.
 
         Raises:
             BadSetting: The address or the key can't work.
         """
         self.url = _checked(url)
+        self._key = key
         self.http = httpx.Client(
             base_url=self.url,
             headers={"Content-Type": "application/json", **_authorization(key)},
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
             trust_env=not _is_loopback(self.url),
         )
+
+    @cached_property
+    def hurried(self) -> Self:
+        """The same with connections of its own, for whoever can do without an answer.
+
+        Nobody closes it: its questions may be on their way when the command ends.
+        """
+        return type(self)(self.url, self._key, _HURRIED_TIMEOUT_S)
 
     def get(self, kind: type[Wanted], *parts: str, **params: str) -> Wanted:
         """Read one thing."""
@@ -79,7 +91,7 @@ class Client:
         asked = response.headers.get("retry-after", "")
         return Refused(said, response.status_code, float(asked) if asked.isdecimal() else 0)
 
-    def unreachable(self, error: httpx.TransportError) -> Unreachable:
+    def unreachable(self, error: httpx.RequestError) -> Unreachable:
         """Return what a connection that broke, or was never made, means."""
         said = f"No answer from {self.url}: {error or type(error).__name__}. {URL} says where."
         return Unreachable(said, passes=not isinstance(error, _NO_ANSWER))
@@ -93,7 +105,7 @@ class Client:
     ) -> Wanted:
         try:
             response = self.http.request(method, as_path(*parts), **more)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self.unreachable(error) from error
         if not response.is_success:
             raise self.refused(response)

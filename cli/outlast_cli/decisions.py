@@ -6,10 +6,10 @@ from http import HTTPStatus
 from outlast.events import ApprovalRequested
 from outlast.protocol import Approval, Decision, Resolution, Run
 from outlast_cli.client import Client
-from outlast_cli.editing import Arguments, as_text, edit
+from outlast_cli.editing import Arguments, edit
 from outlast_cli.errors import Refused, Undecided
 from outlast_cli.keyboard import ask, forget_what_was_typed
-from outlast_cli.output import console, say
+from outlast_cli.output import as_text, console, say
 
 _ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 
@@ -31,12 +31,16 @@ def undecided(run: Run) -> list[Approval]:
     return [call for call in run.approvals if call.resolution is None]
 
 
-def how_to_decide(run: Run) -> str:
-    """Return the commands for a run that waits for decisions."""
-    calls = [
+def commands_to_decide(run: Run) -> list[str]:
+    """Return the commands that let a run's calls happen."""
+    return [
         f"  outlast approve {run.run_id} {call.call_id}  # {call.name}" for call in undecided(run)
     ]
-    return "\n".join([*calls, f"or reject, then: outlast watch {run.run_id}"])
+
+
+def how_to_decide(run: Run) -> str:
+    """Return the commands for a run that waits for decisions, and that nobody watches."""
+    return "\n".join([*commands_to_decide(run), f"or reject, then: outlast watch {run.run_id}"])
 
 
 def whoami() -> str | None:

@@ -15,16 +15,11 @@ from pydantic import JsonValue
 
 from outlast.protocol import check_json
 from outlast_cli.keyboard import ask
-from outlast_cli.output import escape_unprintable, printable, say
+from outlast_cli.output import as_text, escape_unprintable, say
 
 Arguments = Mapping[str, JsonValue]
 
 _HOW = "Save and leave to approve the call with what is here. To approve nothing, change nothing."
-
-
-def as_text(arguments: Arguments) -> str:
-    """Return a call's arguments whole, since a person decides on them."""
-    return printable(json.dumps(arguments, ensure_ascii=False))
 
 
 def parse_arguments(text: str) -> dict[str, JsonValue]:

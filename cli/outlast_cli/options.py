@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
+from outlast.protocol import StartRun
 from outlast_cli.client import Client
 from outlast_cli.output import say
 from outlast_cli.settings import FORMER
 
 Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+ThreadId = Annotated[str, typer.Argument(metavar="THREAD", help="The conversation's name.")]
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's id, such as 2.0.")]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
@@ -60,3 +62,16 @@ def parse_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
         if not (name and equals):
             raise typer.BadParameter(f"{name}{equals}{value} is not NAME=VALUE")
     return {name: value for name, _, value in found}
+
+
+def start_body(text: str, **fields: object) -> StartRun:
+    """Make the body of a start.
+
+    Raises:
+        typer.BadParameter: A field can't be what it is.
+    """
+    try:
+        return StartRun.model_validate({"input": text, **fields})
+    except ValidationError as error:
+        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
+        raise typer.BadParameter("; ".join(faults)) from error

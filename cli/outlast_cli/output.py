@@ -1,15 +1,18 @@
 """Standard output and standard error; the text of models and tools is made safe for a terminal."""
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 if TYPE_CHECKING:
     # The listing of commands does without.
-    from pydantic import BaseModel
+    from pydantic import BaseModel, JsonValue
 
-# A pipe gets whole lines, however long.
+# Of tables, whose columns share it.
 _PIPE_WIDTH = 1000
 _CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 # These show text in another order than it has: a person would approve what is not there.
@@ -24,10 +27,10 @@ def say(text: str, *, ends_line: bool = True) -> None:
 
 
 def write(renderable: RenderableType) -> None:
-    """Print for a person."""
+    """Print for a person; a pipe gets whole lines, however long."""
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    console.print(renderable)
+    console.print(renderable, crop=False, soft_wrap=not console.is_terminal)
 
 
 def show(answer: "BaseModel", as_text: RenderableType, *, as_json: bool) -> None:
@@ -36,6 +39,16 @@ def show(answer: "BaseModel", as_text: RenderableType, *, as_json: bool) -> None
         typer.echo(answer.model_dump_json())
     else:
         write(as_text)
+
+
+def whole(text: str, style: str = "") -> Text:
+    """Return a line with an id: a terminal may break it, but copies it as it is."""
+    return Text(printable(text), style, no_wrap=True, overflow="ignore")
+
+
+def as_text(arguments: "Mapping[str, JsonValue]") -> str:
+    """Return a call's arguments whole, since a person decides on them."""
+    return printable(json.dumps(arguments, ensure_ascii=False))
 
 
 def printable(text: str) -> str:

@@ -80,7 +80,7 @@ class RunStream:
             failure: CliError = Unreachable("The stream of events broke off.")
             try:
                 yield from self._connection(patience)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure = self._client.unreachable(error)
             except Refused as error:
                 failure = error

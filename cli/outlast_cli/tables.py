@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from outlast.protocol import AgentDescription, PendingApproval, Run, Thread, ToolDescription
-from outlast_cli.editing import as_text
-from outlast_cli.output import printable
-from outlast_cli.view import summary
+from outlast_cli.output import as_text, printable
+from outlast_cli.transcript import summary
 
 Item = TypeVar("Item")
 Columns = Mapping[str, Callable[[Item], str]]

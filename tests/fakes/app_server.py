@@ -25,11 +25,15 @@ class Document:
 
 @dataclass(frozen=True)
 class Stream:
-    """Server-sent events. `ending` is `whole`, `cut` (no last chunk) or `held` (open for long)."""
+    """Server-sent events. `ending` is `whole`, `cut` (no last chunk) or `held` (open for long).
+
+    `silence_s` is how long nothing comes after them.
+    """
 
     events: Sequence[Mapping[str, Any]]
     run_id: str = ""
     ending: str = "whole"
+    silence_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,10 @@ class ScriptedApp:
         """Return the requests of a method and a path."""
         return [request for request in self.requests if request.line.partition("?")[0] == line]
 
-    def wait_for(self, line: str) -> None:
+    def wait_for(self, line: str, times: int = 1) -> None:
         """Wait for a request."""
         deadline = time.monotonic() + WAIT_S
-        while not self.sent(line):
+        while len(self.sent(line)) < times:
             assert time.monotonic() < deadline, f"no {line} in {self.requests}"
             time.sleep(0.01)
 
@@ -145,6 +149,7 @@ class ScriptedApp:
             number = f"id: {event['seq']}\n" if "seq" in event else ""
             data = json.dumps(event, ensure_ascii=False)
             _chunk(handler, f"event: {event['type']}\n{number}data: {data}\n\n")
+        time.sleep(answer.silence_s)
         if answer.ending == "held":
             self._released.wait(WAIT_S)
         if answer.ending == "whole":

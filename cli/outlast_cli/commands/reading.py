@@ -1,12 +1,22 @@
-"""`list`, `runs`, `threads`, `approvals` and `get`: what is there."""
+"""`list`, `runs`, `threads`, `messages`, `approvals` and `get`: what is there."""
 
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
-from outlast.protocol import AgentPage, ApprovalPage, Run, RunPage, RunStatus, ThreadPage
+from outlast.protocol import (
+    AgentPage,
+    ApprovalPage,
+    MessagePage,
+    Run,
+    RunPage,
+    RunStatus,
+    ThreadPage,
+)
 from outlast_cli import options, tables
 from outlast_cli.output import show
+from outlast_cli.transcript import lines_of
 
 
 def list_agents(ctx: typer.Context, as_json: options.Json = False) -> None:
@@ -34,6 +44,23 @@ def threads(ctx: typer.Context, limit: options.Limit = 20, as_json: options.Json
     """List conversations."""
     page = options.client_of(ctx).pages(ThreadPage, "threads", limit=limit)
     show(page, tables.table(page.items, tables.THREADS), as_json=as_json)
+
+
+def messages(
+    ctx: typer.Context,
+    thread_id: options.ThreadId,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the last ones.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show a conversation."""
+    client = options.client_of(ctx)
+    path = ("threads", thread_id, "messages")
+    if limit is None:
+        page = client.pages(MessagePage, *path)
+    else:
+        newest = client.pages(MessagePage, *path, limit=limit, order="desc")
+        page = newest.model_copy(update={"items": newest.items[::-1]})
+    show(page, Group(*lines_of(page.items)), as_json=as_json)
 
 
 def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:

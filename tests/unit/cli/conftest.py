@@ -17,6 +17,16 @@ DECIDE = f"POST /runs/{RUN_ID}/approvals/1.0"
 CALL = wire.event(
     2, "tool_call.started", turn=1, call_id="1.0", name="refund", arguments={"cents": 4990}
 )
+AGENT = {
+    "name": "support",
+    "description": None,
+    "model": "openai/x",
+    "instructions": "",
+    "context": [],
+    "limits": {},
+    "tools": [],
+    "digest": "d",
+}
 HALF = wire.live("tool_call.progress", call_id="1.0", done=1, total=2, message="half")
 
 
@@ -67,3 +77,10 @@ def outlast(
         return Ended(code, written.out, written.err)
 
     return run
+
+
+@pytest.fixture
+def support(app: ScriptedApp) -> ScriptedApp:
+    """An app with an agent to talk with."""
+    app.on("GET /agents/support", Document(AGENT))
+    return app

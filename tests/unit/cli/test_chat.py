@@ -6,7 +6,7 @@ from fakes import wire
 from fakes.app_server import Document, ScriptedApp, Stream
 from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
 from fakes.wire import NOON, RUN_ID
-from unit.cli.conftest import CALL, DECIDE, EVENTS, HALF, START, waits
+from unit.cli.conftest import AGENT, CALL, DECIDE, EVENTS, HALF, START, waits
 
 NEXT_ID = "support.bbbbbbbbbbbbbbbbbbbbbbbbbb"
 CANCEL = f"POST /runs/{RUN_ID}/cancel"
@@ -19,23 +19,6 @@ THREAD = {
     "created_at": NOON,
     "updated_at": NOON,
 }
-_AGENT = {
-    "name": "support",
-    "description": None,
-    "model": "openai/x",
-    "instructions": "",
-    "context": [],
-    "limits": {},
-    "tools": [],
-    "digest": "d",
-}
-
-
-@pytest.fixture
-def support(app: ScriptedApp) -> ScriptedApp:
-    """An app with an agent to talk with."""
-    app.on("GET /agents/support", Document(_AGENT))
-    return app
 
 
 def test_conversation(support: ScriptedApp) -> None:
@@ -124,7 +107,7 @@ def test_later(support: ScriptedApp, typed: str) -> None:
 
 def test_context_that_is_missing(app: ScriptedApp) -> None:
     """What the agent needs is said before somebody types."""
-    app.on("GET /agents/support", Document({**_AGENT, "context": ["company", "city"]}))
+    app.on("GET /agents/support", Document({**AGENT, "context": ["company", "city"]}))
     ended = run_command(app.url, ["chat", "support", "--context", "city=Rome"], "hello\n")
     assert ended.returncode == 2
     assert "company=…" in ended.stderr

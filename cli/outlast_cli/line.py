@@ -1,4 +1,4 @@
-"""The turn on a thread: whose it is, and who waits for it."""
+"""The line on a thread: which run holds it, and which wait."""
 
 from contextlib import suppress
 from http import HTTPStatus

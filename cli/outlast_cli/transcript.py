@@ -1,0 +1,94 @@
+"""Events and messages as lines that stay."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from outlast.events import (
+    AnyEvent,
+    AnyLiveEvent,
+    ApprovalRequested,
+    ApprovalResolved,
+    MessageCompleted,
+    SteerReceived,
+    TerminalEvent,
+    ToolCallCompleted,
+    ToolCallStarted,
+)
+from outlast.protocol import Message, Run, Usage
+from outlast_cli.fold import text_of
+from outlast_cli.output import as_text, printable, shortened, whole
+
+_COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "incomplete": "yellow"}
+_DONE = {"approve": "approved", "reject": "rejected", "expired": "expired"}
+
+
+def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
+    """Return the line that stays of an event, if it leaves one."""
+    match event:
+        case MessageCompleted() if said := text_of(event.message.content):
+            return Text(printable(said))
+        case ToolCallStarted(call_id=call, name=name):
+            return Text(f"→ {call} {name} {shortened(as_text(event.arguments))}", "cyan")
+        case ToolCallCompleted(call_id=call, name=name):
+            took = f"{event.duration_ms / 1000:.1f} s"
+            color = "red" if event.is_error else "dim"
+            return Text(f"← {call} {name}, {took}: {shortened(event.output)}", color)
+        case ApprovalRequested(call_id=call, name=name):
+            asked = f"? {call} {name} {as_text(event.arguments)} waits for approval"
+            return Text(asked, "yellow")
+        case ApprovalResolved():
+            return Text(_resolution(event), "yellow")
+        case SteerReceived():
+            return Text(f"» {printable(text_of(event.message.content))}", "cyan")
+        case _:
+            return summary(event.run) if isinstance(event, TerminalEvent) else None
+
+
+def lines_of(messages: Sequence[Message]) -> Iterator[Text]:
+    """Yield what was said in a conversation; calls and results are shortened."""
+    run_id = ""
+    names: dict[str, str] = {}
+    for message in messages:
+        if message.run_id != run_id:
+            run_id, names = message.run_id, {}
+            at = message.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            yield whole(f"{at} · run {run_id}", "dim")
+        text = text_of(message.content)
+        match message.role:
+            case "user":
+                yield Text(f"> {printable(text)}", "cyan")
+            case "tool":
+                call = message.call_id or ""
+                color = "red" if message.is_error else "dim"
+                yield Text(f"← {call} {names.get(call, '')}: {shortened(text)}", color)
+            case "assistant":
+                if text:
+                    yield Text(printable(text))
+        for call in message.tool_calls or ():
+            names[call.call_id] = call.name
+            shown = shortened(as_text(call.arguments))
+            yield Text(f"→ {call.call_id} {call.name} {shown}", "cyan")
+
+
+def summary(run: Run) -> Text:
+    """Return how a run stands, why, and what it used."""
+    why = run.incomplete_reason or (run.error and f"{run.error.type}: {run.error.message}")
+    status = f"{run.status}, {run.waiting_for}" if run.waiting_for else run.status
+    said = f"{status}: {printable(why)}" if why else status
+    return Text.assemble((said, _COLORS.get(run.status, "")), (f" · {_usage(run.usage)}", "dim"))
+
+
+def _usage(usage: Usage) -> str:
+    cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
+    return (
+        f"{usage.model_calls} model calls, {usage.tool_calls} tool calls · "
+        f"{usage.input_tokens} tokens in, {usage.output_tokens} out · {cost}"
+    )
+
+
+def _resolution(event: ApprovalResolved) -> str:
+    by = f" by {event.by}" if event.by else ""
+    changed = f" with {as_text(event.arguments)}" if event.arguments is not None else ""
+    reason = f": {event.reason}" if event.reason else ""
+    return printable(f"! {event.call_id} {_DONE[event.action]}{by}{changed}{reason}")
