@@ -1,62 +1,126 @@
-"""Listings, and a single run, as a person reads them."""
+"""Listings, and a single run, as a person reads them; ids can be copied at any width."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from outlast.protocol import AgentDescription, PendingApproval, Run, Thread, ToolDescription
-from outlast_cli.output import as_text, printable
+from outlast_cli.output import as_text, printable, whole
 from outlast_cli.transcript import summary
 
 Item = TypeVar("Item")
-Columns = Mapping[str, Callable[[Item], str]]
 
-AGENTS: Columns[AgentDescription] = {
-    "NAME": lambda agent: agent.name,
-    "MODEL": lambda agent: agent.model,
-    "TOOLS": lambda agent: ", ".join(map(_tool, agent.tools)),
-    "DESCRIPTION": lambda agent: agent.description or "",
-}
-RUNS: Columns[Run] = {
-    "RUN": lambda run: run.run_id,
-    "STATUS": lambda run: f"{run.status} {run.waiting_for or ''}",
-    "THREAD": lambda run: run.thread_id or "",
-    "TURN": lambda run: f"{run.turn}",
-    "CREATED": lambda run: _time(run.created_at),
-}
-THREADS: Columns[Thread] = {
-    "THREAD": lambda thread: thread.thread_id,
-    "STATUS": lambda thread: thread.status,
-    "MESSAGES": lambda thread: f"{thread.message_count}",
-    "UPDATED": lambda thread: _time(thread.updated_at),
-}
-APPROVALS: Columns[PendingApproval] = {
-    "RUN": lambda call: call.run_id,
-    "CALL": lambda call: call.call_id,
-    "TOOL": lambda call: call.name,
-    "ARGUMENTS": lambda call: as_text(call.arguments),
-    "EXPIRES": lambda call: _time(call.expires_at),
-}
+# A column of words may get this narrow before each item has lines of its own instead.
+_NARROW = 16
+_GAP = 2
 
 
-def table(items: Iterable[Item], columns: Columns[Item]) -> Table:
-    """Lay a list out; nothing is cut off."""
-    made = Table(*columns, box=None, header_style="dim", pad_edge=False)
-    for column in made.columns:
-        column.overflow = "fold"
-    for item in items:
-        made.add_row(*(Text(printable(cell(item))) for cell in columns.values()))
-    return made
+@dataclass(frozen=True)
+class Columns(Generic[Item]):
+    """What a listing shows of an item, by title."""
+
+    ids: Mapping[str, Callable[[Item], str]]
+    """What somebody copies: never broken or cut. The first one names the item."""
+    facts: Mapping[str, Callable[[Item], str]]
+
+
+AGENTS = Columns[AgentDescription](
+    ids={"NAME": lambda agent: agent.name},
+    facts={
+        "MODEL": lambda agent: agent.model,
+        "TOOLS": lambda agent: ", ".join(map(_tool, agent.tools)),
+        "DESCRIPTION": lambda agent: agent.description or "",
+    },
+)
+RUNS = Columns[Run](
+    ids={"RUN": lambda run: run.run_id, "THREAD": lambda run: run.thread_id or ""},
+    facts={
+        "STATUS": lambda run: f"{run.status} {run.waiting_for or ''}".rstrip(),
+        "TURN": lambda run: f"{run.turn}",
+        "CREATED": lambda run: _time(run.created_at),
+    },
+)
+THREADS = Columns[Thread](
+    ids={"THREAD": lambda thread: thread.thread_id},
+    facts={
+        "STATUS": lambda thread: thread.status,
+        "MESSAGES": lambda thread: f"{thread.message_count}",
+        "UPDATED": lambda thread: _time(thread.updated_at),
+    },
+)
+APPROVALS = Columns[PendingApproval](
+    ids={"RUN": lambda call: call.run_id, "CALL": lambda call: call.call_id},
+    facts={
+        "TOOL": lambda call: call.name,
+        "ARGUMENTS": lambda call: as_text(call.arguments),
+        "EXPIRES": lambda call: _time(call.expires_at),
+    },
+)
+
+
+class Listing(Generic[Item]):
+    """A table where it fits, else some lines for each item; nothing is cut off."""
+
+    def __init__(self, items: Iterable[Item], columns: Columns[Item]) -> None:
+        cells = {**columns.ids, **columns.facts}
+        self._titles = list(cells)
+        self._id_count = len(columns.ids)
+        self._rows = [[printable(cell(item)) for cell in cells.values()] for item in items]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Lay it out for a width."""
+        if widths := self._widths(options.max_width):
+            yield self._table(widths)
+        else:
+            for row in self._rows:
+                yield from self._lines(row)
+
+    def _widths(self, total: int) -> list[int] | None:
+        """Return how wide each column is, if there is room for a table."""
+        columns = list(zip(self._titles, *self._rows, strict=True))
+        wanted = [max(map(cell_len, cells)) for cells in columns]
+        least = [max(map(_least, cells)) for cells in columns]
+        widths = wanted[: self._id_count] + least[self._id_count :]
+        spare = total - sum(widths) - _GAP * (len(widths) - 1)
+        if spare < 0:
+            return None
+        # Those that want least come first, so that what they leave goes to the others.
+        by_want = sorted(range(len(widths)), key=lambda index: wanted[index] - widths[index])
+        for done, index in enumerate(by_want):
+            more = min(wanted[index] - widths[index], spare // (len(widths) - done))
+            widths[index] += more
+            spare -= more
+        return widths
+
+    def _table(self, widths: Sequence[int]) -> Table:
+        made = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0), pad_edge=False)
+        for title, width in zip(self._titles, widths, strict=True):
+            made.add_column(title, width=width, overflow="fold")
+        for row in self._rows:
+            made.add_row(*map(Text, row))
+        return made
+
+    def _lines(self, row: Sequence[str]) -> Iterable[RenderableType]:
+        cells = list(zip(self._titles, row, strict=True))
+        said = [f"{title.lower()} {cell}" if cell else "" for title, cell in cells]
+        ids, facts = said[1 : self._id_count], said[self._id_count :]
+        yield whole(row[0])
+        for line in filter(None, ids):
+            yield whole(f"  {line}", "dim")
+        text = Text(" · ".join(filter(None, facts)), "dim")
+        yield Padding(text, (0, 0, 0, 2), expand=False)
 
 
 def single(run: Run) -> RenderableType:
     """Lay one run out."""
     facts = {
-        "thread": run.thread_id,
         "created": _time(run.created_at),
         "ended": _time(run.ended_at),
         "last failure": run.engine and run.engine.last_failure,
@@ -68,8 +132,9 @@ def single(run: Run) -> RenderableType:
         },
         "output": None if run.output is None else f"{run.output}",
     }
-    lines = [f"{name:<14}{value}" for name, value in facts.items() if value]
-    return Group(run.run_id, summary(run), *(Text(printable(line)) for line in lines))
+    lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]
+    thread = [whole(f"{'thread':<14}{run.thread_id}")] if run.thread_id else []
+    return Group(whole(run.run_id), summary(run), *thread, *lines)
 
 
 def _tool(tool: ToolDescription) -> str:
@@ -79,3 +144,8 @@ def _tool(tool: ToolDescription) -> str:
 
 def _time(time: datetime | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def _least(cell: str) -> int:
+    """Return how narrow a text may get: as its longest word, unless that is long."""
+    return min(max(map(cell_len, cell.split()), default=0), _NARROW)

@@ -22,7 +22,7 @@ from outlast_cli.transcript import lines_of
 def list_agents(ctx: typer.Context, as_json: options.Json = False) -> None:
     """List the agents, with their models and tools."""
     page = options.client_of(ctx).pages(AgentPage, "agents")
-    show(page, tables.table(page.items, tables.AGENTS), as_json=as_json)
+    show(page, tables.Listing(page.items, tables.AGENTS), as_json=as_json)
 
 
 def runs(
@@ -37,13 +37,13 @@ def runs(
     wanted = {"agent": agent, "thread_id": thread, "status": status}
     filters = {name: value for name, value in wanted.items() if value}
     page = options.client_of(ctx).pages(RunPage, "runs", limit=limit, **filters)
-    show(page, tables.table(page.items, tables.RUNS), as_json=as_json)
+    show(page, tables.Listing(page.items, tables.RUNS), as_json=as_json)
 
 
 def threads(ctx: typer.Context, limit: options.Limit = 20, as_json: options.Json = False) -> None:
     """List conversations."""
     page = options.client_of(ctx).pages(ThreadPage, "threads", limit=limit)
-    show(page, tables.table(page.items, tables.THREADS), as_json=as_json)
+    show(page, tables.Listing(page.items, tables.THREADS), as_json=as_json)
 
 
 def messages(
@@ -66,7 +66,7 @@ def messages(
 def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:
     """List the tool calls of all runs that wait for approval."""
     page = options.client_of(ctx).pages(ApprovalPage, "approvals")
-    show(page, tables.table(page.items, tables.APPROVALS), as_json=as_json)
+    show(page, tables.Listing(page.items, tables.APPROVALS), as_json=as_json)
 
 
 def get(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False) -> None:
