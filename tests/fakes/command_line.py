@@ -5,7 +5,7 @@ import pty
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from fakes.script import WAIT_S
@@ -78,9 +78,11 @@ class Terminal:
         return self._shown.decode(errors="replace")
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        with self._changed:
-            found = self._changed.wait_for(lambda: self.shown.count(text) >= times, WAIT_S)
-        assert found, f"no {text!r} in {self.shown!r}"
+        self._wait_until(lambda: self.shown.count(text) >= times, text)
+
+    def wait_for_prompt(self) -> None:
+        """Wait until a chat asks for a line, which what it has shown before looks like, too."""
+        self._wait_until(lambda: self.shown.endswith("> "), "prompt")
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
@@ -90,6 +92,11 @@ class Terminal:
         code = self._process.wait(WAIT_S)
         self._reader.join(WAIT_S)
         return code
+
+    def _wait_until(self, is_shown: Callable[[], bool], what: str) -> None:
+        with self._changed:
+            found = self._changed.wait_for(is_shown, WAIT_S)
+        assert found, f"no {what!r} in {self.shown!r}"
 
     def _read(self) -> None:
         while data := self._next():

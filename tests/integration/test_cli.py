@@ -159,14 +159,14 @@ def test_decisions_in_a_conversation(stack: TestStack, model: ScriptedModel, key
             terminal.type(f"{arguments}\n")
         terminal.wait_for("paid one")
         assert "The request is not valid. " in terminal.shown
-        terminal.wait_for("> ")
+        terminal.wait_for_prompt()
         terminal.type(f"{key} two\n")
         terminal.wait_for("[l]ater: ", times=3)
         terminal.type(CTRL_C)
-        terminal.wait_for("> ", times=2)
+        terminal.wait_for_prompt()
         terminal.type(f"{key} three\n")
         terminal.wait_for("and three")
-        terminal.wait_for("> ", times=3)
+        terminal.wait_for_prompt()
         terminal.type(CTRL_D)
         assert terminal.wait() == 0
         assert terminal.shown.count("[l]ater") == 3
@@ -191,7 +191,7 @@ def test_behind_a_run_that_waits(
         terminal.wait_for("[l]ater: ")
         terminal.type("a\n")
         terminal.wait_for("and two")
-        terminal.wait_for("> ")
+        terminal.wait_for_prompt()
         assert terminal.shown.index("paid one") < terminal.shown.index("and two")
         terminal.type(CTRL_D)
         assert terminal.wait() == 0
