@@ -1,6 +1,5 @@
 """Calls of the HTTP interface. Events come from `stream.py`."""
 
-import ipaddress
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
@@ -10,6 +9,7 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from outlast.hosts import is_loopback
 from outlast.protocol import AgentPage, ApprovalPage, MessagePage, RunPage, ThreadPage
 from outlast_cli.errors import BadSetting, Refused, Unreachable
 from outlast_cli.patience import Patience
@@ -42,7 +42,7 @@ class Client:
             base_url=self.url,
             headers={"Content-Type": "application/json", **_authorization(key)},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S)),
-            trust_env=not _is_loopback(self.url),
+            trust_env=not is_loopback(httpx.URL(self.url).host),
         )
 
     @cached_property
@@ -142,11 +142,3 @@ def _authorization(key: SecretStr) -> Mapping[str, str]:
     if not (text.isascii() and text.isprintable()):
         raise BadSetting(f"{KEY}: the key has characters that no header can carry.")
     return {"Authorization": f"Bearer {text}"} if text else {}
-
-
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

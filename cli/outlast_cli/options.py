@@ -9,20 +9,64 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from outlast.protocol import StartRun
+from outlast_cli import completion
 from outlast_cli.client import Client
 from outlast_cli.output import say
 from outlast_cli.settings import FORMER
 
-Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's name.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
-ThreadId = Annotated[str, typer.Argument(metavar="THREAD", help="The conversation's name.")]
-CallId = Annotated[str, typer.Argument(metavar="CALL", help="The call's id, such as 2.0.")]
+Agent = Annotated[
+    str,
+    typer.Argument(
+        metavar="AGENT", help="The agent's name.", autocompletion=completion.complete_agent
+    ),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="The run's id.", autocompletion=completion.complete_run),
+]
+OpenRunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id.", autocompletion=completion.complete_open_run
+    ),
+]
+PausedRunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id.", autocompletion=completion.complete_paused_run
+    ),
+]
+WaitingRunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id.", autocompletion=completion.complete_waiting_run
+    ),
+]
+ThreadId = Annotated[
+    str,
+    typer.Argument(
+        metavar="THREAD",
+        help="The conversation's name.",
+        autocompletion=completion.complete_thread,
+    ),
+]
+CallId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL",
+        help="The call's id, such as 2.0.",
+        autocompletion=completion.complete_call,
+    ),
+]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 By = Annotated[str | None, typer.Option(help="Who decides; your account, if not given.")]
 Reason = Annotated[str | None, typer.Option(help="For the model, and for the record.")]
-Thread = Annotated[str | None, typer.Option(help="The conversation to go on with.")]
+Thread = Annotated[
+    str | None,
+    typer.Option(help="The conversation to go on with.", autocompletion=completion.complete_thread),
+]
 Context = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="For the instructions' {{NAME}}.")
 ]

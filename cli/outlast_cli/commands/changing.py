@@ -18,7 +18,7 @@ Arguments = Annotated[
 
 def approve(
     ctx: typer.Context,
-    run_id: options.RunId,
+    run_id: options.WaitingRunId,
     call_id: options.CallId,
     arguments: Arguments = None,
     reason: options.Reason = None,
@@ -36,7 +36,7 @@ def approve(
 
 def reject(
     ctx: typer.Context,
-    run_id: options.RunId,
+    run_id: options.WaitingRunId,
     call_id: options.CallId,
     reason: options.Reason = None,
     by: options.By = None,
@@ -48,7 +48,10 @@ def reject(
 
 
 def steer(
-    ctx: typer.Context, run_id: options.RunId, text: options.Input, as_json: options.Json = False
+    ctx: typer.Context,
+    run_id: options.OpenRunId,
+    text: options.Input,
+    as_json: options.Json = False,
 ) -> None:
     """Hand a message to a run in progress."""
     body = SteerRun(input=options.read_input(text))
@@ -56,13 +59,13 @@ def steer(
     show(answer, f"The run has the message, as {answer.message_id}.", as_json=as_json)
 
 
-def cancel(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False) -> None:
+def cancel(ctx: typer.Context, run_id: options.OpenRunId, as_json: options.Json = False) -> None:
     """End a run, wherever it is."""
     answer = options.client_of(ctx).post(Run, "runs", run_id, "cancel")
     show(answer, f"{run_id} is being cancelled.", as_json=as_json)
 
 
-def resume(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False) -> None:
+def resume(ctx: typer.Context, run_id: options.PausedRunId, as_json: options.Json = False) -> None:
     """Let a paused run try again."""
     answer = options.client_of(ctx).post(Run, "runs", run_id, "resume")
     show(answer, f"{run_id} tries again.", as_json=as_json)

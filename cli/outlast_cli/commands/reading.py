@@ -14,7 +14,7 @@ from outlast.protocol import (
     RunStatus,
     ThreadPage,
 )
-from outlast_cli import options, tables
+from outlast_cli import completion, options, tables
 from outlast_cli.output import show
 from outlast_cli.transcript import lines_of
 
@@ -27,8 +27,14 @@ def list_agents(ctx: typer.Context, as_json: options.Json = False) -> None:
 
 def runs(
     ctx: typer.Context,
-    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
-    thread: Annotated[str | None, typer.Option(help="Only those on this thread.")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(help="Only this agent's.", autocompletion=completion.complete_agent),
+    ] = None,
+    thread: Annotated[
+        str | None,
+        typer.Option(help="Only those on this thread.", autocompletion=completion.complete_thread),
+    ] = None,
     status: Annotated[RunStatus | None, typer.Option(help="Only those that stand so.")] = None,
     limit: options.Limit = 20,
     as_json: options.Json = False,
