@@ -1,7 +1,7 @@
 """The `@tool` decorator: a typed function becomes something that a model can call.
 
-This module turns a signature and a docstring into a JSON schema, and text from a model into
-arguments. It never runs a tool: the worker does.
+This module turns a signature and a docstring into a JSON schema, and what a model wrote into
+keyword arguments. It never runs a tool: the worker does.
 """
 
 import inspect
@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic_core import to_json
 
 from outlast.errors import DefinitionError
 from outlast.tool_checks import (
@@ -64,15 +65,14 @@ class Tool(Generic[P, R]):
         """Call the function itself, as if it were not decorated."""
         return self.fn(*args, **kwargs)
 
-    def parse(self, arguments: str) -> dict[str, Any]:
-        """Turn a model's JSON text into keyword arguments.
+    def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn a call's arguments, as `read_arguments` gave them, into keyword arguments.
 
         Raises:
-            pydantic.ValidationError: The text is not JSON, or does not fit the signature.
+            pydantic.ValidationError: They do not fit the signature.
         """
-        # Some models write `null` where they have nothing to say.
-        given = arguments if arguments.strip() not in ("", "null") else "{}"
-        parsed = self.arguments.model_validate_json(given)
+        # As JSON, in which a date is a text.
+        parsed = self.arguments.model_validate_json(to_json(arguments))
         return {
             str(info.alias): getattr(parsed, name)
             for name, info in type(parsed).model_fields.items()

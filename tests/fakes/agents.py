@@ -151,6 +151,17 @@ async def pay_now(cents: int, context: ToolContext) -> str:
     return f"paid {cents}"
 
 
+@tool(needs_approval=True, approval_timeout=timedelta(seconds=4))
+async def pay_soon(cents: int, context: ToolContext) -> str:
+    """Pay, which a person must approve within seconds.
+
+    Args:
+        cents: How much.
+    """
+    _trace("pay_soon", context, cents=cents)
+    return f"paid {cents}"
+
+
 @tool
 async def count(steps: int, gate: str, context: ToolContext) -> str:
     """Say how far it is, wait at a gate, and end.
@@ -178,6 +189,7 @@ tester = Agent(
         pay,
         pay_little,
         pay_now,
+        pay_soon,
         count,
     ],
 )

@@ -137,6 +137,7 @@ class FakeSteps:
         model: What each model call gives, in order.
         tools: What tool calls give, by call id; a turn's calls end in the order given here.
         unasked: Calls that need no approval after all, by call id.
+        checks: What checks of calls give instead, by call id.
         decisions: What people decide, by call id; without one, the approval expires.
         late: Decisions that come just before the run gives up waiting for them.
         said: What people say to the run while it waits for the step of this name.
@@ -148,6 +149,7 @@ class FakeSteps:
     model: Sequence[ModelOutcome] = ()
     tools: Mapping[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
     unasked: Sequence[str] = ()
+    checks: Mapping[str, ApprovalCheck] = field(default_factory=dict[str, ApprovalCheck])
     decisions: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     late: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     said: Mapping[str, Sequence[SteeringMessage]] = field(
@@ -231,7 +233,8 @@ class FakeSteps:
             case "tool":
                 return self.tools[key]
             case "check":
-                return ApprovalCheck(needed=key not in self.unasked, at=after(3))
+                outcome = "not_needed" if key in self.unasked else "needed"
+                return self.checks.get(key) or ApprovalCheck(outcome=outcome, at=after(3))
             case "decision":
                 return self.decisions[key]
             case "message":

@@ -9,7 +9,7 @@ from outlast_worker.engine.operations import PlannedCall, RunTool
 from outlast_worker.engine.records import UNFINISHED, ToolRecord
 from outlast_worker.inflight import Inflight
 
-CALL = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+CALL = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
 PAY = RunTool(CALL)
 
 

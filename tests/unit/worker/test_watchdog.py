@@ -54,7 +54,7 @@ async def test_a_blocking_tool_is_named(log: Log) -> None:
         return "done"
 
     context = ToolContext.for_test()
-    call = PlannedCall(turn=1, call_id="1.0", name="render", arguments="{}", known=True)
+    call = PlannedCall(turn=1, call_id="1.0", name="render", arguments={}, known=True)
     agent = Agent(name="a", instructions="…", tools=[render])
     runner = ToolRunner(threads=1)
     with watched(blocked_after_s=0.05):

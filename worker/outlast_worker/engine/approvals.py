@@ -1,17 +1,20 @@
 """A turn's calls that wait for a person: asked for, then decided, expired or withdrawn."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from outlast.events import ApprovalRequested, ApprovalResolved
-from outlast.protocol import Approval, Resolution, Time
+from outlast.protocol import Approval, Resolution
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Cancelled, Pending, Steps
 from outlast_worker.engine.waits import Waits
 
 _NOT_APPROVED = "The run was cancelled before anybody had decided."
+# A decision that was made in time may come late: the worker was away. Restate hands over what it
+# has kept within 5 s (the longest interval of its retries), and only then the wait is over.
+_GRACE = timedelta(seconds=6)
 
 
 class Approvals:
@@ -56,9 +59,8 @@ class Approvals:
         self._open[call_id] = [decision]
         self._waits.add(decision, partial(self._decide, decided))
         if timeout and approval.expires_at:
-            timer = self._steps.start_timer(timeout)
-            self._open[call_id].append(timer)
-            self._waits.add(timer, partial(self._expire, decided, call_id, approval.expires_at))
+            expired = Resolution(call_id=call_id, action="expired", at=approval.expires_at)
+            self._wait(timeout, call_id, partial(self._await_late_decision, decided, expired))
 
     async def withdraw(self) -> list[Resolution]:
         """End what waits for a person, so that nobody decides on it any more."""
@@ -79,10 +81,22 @@ class Approvals:
         self._resolve(resolution)
         decided(resolution)
 
-    async def _expire(
-        self, decided: Callable[[Resolution], None], call_id: str, at: Time, _: None
+    def _wait(
+        self, delay: timedelta, call_id: str, go_on: Callable[[None], Awaitable[None]]
     ) -> None:
-        expired = Resolution(call_id=call_id, action="expired", at=at)
+        timer = self._steps.start_timer(delay)
+        self._open[call_id] = [self._open[call_id][0], timer]  # the decision, and one timer
+        self._waits.add(timer, go_on)
+
+    async def _await_late_decision(
+        self, decided: Callable[[Resolution], None], expired: Resolution, _: None
+    ) -> None:
+        """Wait a little longer for a decision that was made before the time was over."""
+        self._wait(_GRACE, expired.call_id, partial(self._expire, decided, expired))
+
+    async def _expire(
+        self, decided: Callable[[Resolution], None], expired: Resolution, _: None
+    ) -> None:
         await self._decide(decided, await self._steps.close_decision(expired))
 
     def _resolve(self, resolution: Resolution) -> None:

@@ -11,7 +11,7 @@ from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
 from outlast_worker.engine.records import ModelFault, ModelRecord, Pin, StoredMessage
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Steps
-from outlast_worker.engine.tool_calls import read_arguments
+from outlast_worker.engine.tool_calls import plan_call
 
 
 class ModelCalls:
@@ -59,11 +59,11 @@ class ModelCalls:
         """Add an answer to the conversation and return the tool calls it asks for."""
         known = {tool.name for tool in pin.tools}
         planned = [
-            PlannedCall(turn, f"{turn}.{index}", call.name, call.arguments, call.name in known)
+            plan_call(turn, index, call, known=call.name in known)
             for index, call in enumerate(answer.calls)
         ]
         shown = [
-            ToolCall(call_id=plan.call_id, name=plan.name, arguments=read_arguments(plan.arguments))
+            ToolCall(call_id=plan.call_id, name=plan.name, arguments=dict(plan.arguments))
             for plan in planned
         ]
         message = self._state.add_message(

@@ -5,9 +5,11 @@ cut. A new kind is declared here and executed in `execution.py`; nothing else ch
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import JsonValue
 
 from outlast.protocol import Time
 from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
@@ -39,13 +41,20 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """One tool call of a turn, with the arguments as the model wrote them."""
+    """One tool call of a turn.
+
+    Attributes:
+        arguments: What is shown, checked, approved and run; they are read once.
+        known: Whether the pinned definition has such a tool.
+        fault: Why the arguments can't be read, for the model; such a call never runs.
+    """
 
     turn: int
     call_id: str
     name: str
-    arguments: str
+    arguments: Mapping[str, JsonValue]
     known: bool
+    fault: str | None = None
 
 
 class Operation(ABC, Generic[T]):
@@ -123,11 +132,11 @@ class CheckApproval(Operation[ApprovalCheck]):
 
     def cancelled(self, at: Time) -> ApprovalCheck:
         """Ask a person: nothing runs unasked, nor any more."""
-        return ApprovalCheck(needed=True, at=at)
+        return ApprovalCheck(outcome="needed", at=at)
 
     def crashed(self, error: Exception, at: Time) -> ApprovalCheck:  # noqa: ARG002  # the log has it
         """Ask a person: what can't be checked does not run unasked."""
-        return ApprovalCheck(needed=True, at=at)
+        return ApprovalCheck(outcome="needed", at=at)
 
 
 @dataclass(frozen=True)

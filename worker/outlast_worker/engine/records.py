@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import Message, RunError, Time, Usage
 
-JOURNAL_VERSION = 4
+JOURNAL_VERSION = 5
 
 
 class Record(BaseModel):
@@ -121,10 +121,14 @@ ModelOutcome = Annotated[ModelRecord | ModelFault, Field(discriminator="kind")]
 
 
 class ApprovalCheck(Record):
-    """Whether a call has to wait for a person."""
+    """Whether a call has to wait for a person.
 
-    needed: bool
+    `refused`: it can't be checked, and so is not run at all; `reason` tells the model why.
+    """
+
+    outcome: Literal["needed", "not_needed", "refused"]
     at: Time
+    reason: str | None = None
 
 
 UNFINISHED = (

@@ -5,22 +5,27 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from pydantic import JsonValue, TypeAdapter
-from pydantic_core import to_json
-
+from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.events import ToolCallCompleted, ToolCallStarted
-from outlast.protocol import Approval, Resolution, Usage, check_json
+from outlast.protocol import Approval, Resolution, Time, Usage
 from outlast_worker.engine.approvals import Approvals
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.operations import CheckApproval, PlannedCall, RunTool
-from outlast_worker.engine.records import UNFINISHED, ApprovalCheck, Pin, ToolRecord
+from outlast_worker.engine.records import (
+    UNFINISHED,
+    ApprovalCheck,
+    Pin,
+    RequestedCall,
+    ToolRecord,
+)
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Cancelled, Steps
 from outlast_worker.engine.waits import Waits
 
 _NOT_RUN = "The run was cancelled before this call was run."
-_OBJECT = TypeAdapter[dict[str, JsonValue]](dict[str, JsonValue])
+_NOT_CHECKED = "This call could not be checked, so it was not run."
+_SHOWN_ARGUMENTS_CHARS = 500
 
 
 class ToolCalls:
@@ -38,7 +43,9 @@ class ToolCalls:
         """Run a turn's calls to their ends."""
         for call in calls:
             tool = self._tools.get(call.name)
-            if tool and tool.may_need_approval:
+            if call.fault:
+                self._finish(call, _not_run(call.fault, self._state.now))
+            elif tool and tool.may_need_approval:
                 self._waits.add(self._steps.begin(CheckApproval(call)), partial(self._check, call))
             else:
                 self._start(call)
@@ -48,7 +55,7 @@ class ToolCalls:
                 await self._waits.go_on()
         except Cancelled:
             for resolution in await self._approvals.withdraw():
-                self._records[resolution.call_id] = _as_record(_NOT_RUN, resolution)
+                self._records[resolution.call_id] = _not_run(_NOT_RUN, resolution.at)
             raise
         finally:
             for call in calls:
@@ -60,20 +67,22 @@ class ToolCalls:
             turn=call.turn,
             call_id=call.call_id,
             name=call.name,
-            arguments=read_arguments(call.arguments),
+            arguments=dict(call.arguments),
         )
         self._waits.add(self._steps.begin(RunTool(call)), partial(self._complete, call))
 
     async def _check(self, call: PlannedCall, check: ApprovalCheck) -> None:
         self._state.advance_clock(check.at)
-        if not check.needed:
+        if check.outcome == "refused":
+            return self._finish(call, _not_run(check.reason or _NOT_CHECKED, check.at))
+        if check.outcome == "not_needed":
             return self._start(call)
         timeout_s = self._tools[call.name].approval_timeout_s
         timeout = timedelta(seconds=timeout_s) if timeout_s else None
         approval = Approval(
             call_id=call.call_id,
             name=call.name,
-            arguments=read_arguments(call.arguments),
+            arguments=dict(call.arguments),
             requested_at=check.at,
             expires_at=check.at + timeout if timeout else None,
         )
@@ -83,9 +92,9 @@ class ToolCalls:
         """Do what was decided."""
         if resolution.action != "approve":
             text = _refusal(call, resolution)
-            return self._finish(call, _as_record(text, resolution))
+            return self._finish(call, _not_run(text, resolution.at))
         if resolution.arguments is not None:
-            call = replace(call, arguments=to_json(resolution.arguments).decode())
+            call = replace(call, arguments=resolution.arguments)
         return self._start(call)
 
     async def _complete(self, call: PlannedCall, record: ToolRecord) -> None:
@@ -124,18 +133,20 @@ class ToolCalls:
         )
 
 
-def read_arguments(text: str) -> dict[str, JsonValue]:
-    """Return the arguments as an object; what is not one is told to the model as an error."""
+def plan_call(turn: int, index: int, requested: RequestedCall, *, known: bool) -> PlannedCall:
+    """Read a call that a model asked for."""
+    call_id, name = f"{turn}.{index}", requested.name
     try:
-        parsed = _OBJECT.validate_json(text or "{}")
-        check_json(parsed)
-    except ValueError:
-        return {}
-    return parsed
+        arguments = read_arguments(requested.arguments)
+    except UnreadableArguments as error:
+        shown = requested.arguments[:_SHOWN_ARGUMENTS_CHARS]
+        fault = f"The arguments of {name} can't be read: {error}. They were: {shown}"
+        return PlannedCall(turn, call_id, name, {}, known, fault)
+    return PlannedCall(turn, call_id, name, arguments, known)
 
 
-def _as_record(text: str, resolution: Resolution) -> ToolRecord:
-    return ToolRecord(output=text, is_error=True, started_at=resolution.at, ended_at=resolution.at)
+def _not_run(text: str, at: Time) -> ToolRecord:
+    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at)
 
 
 def _refusal(call: PlannedCall, resolution: Resolution) -> str:

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from restate import RunOptions, WorkflowSharedContext
 
 from outlast.agent import Agent
+from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
-from outlast.protocol import Approval, Resolution, Run
+from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.text import repair_surrogates
@@ -31,6 +32,8 @@ async def take_decision(
         return _compare(order, approval.resolution)
     if run.ended:
         return DecideAnswer(outcome="ended")
+    if approval.expires_at and order.at >= approval.expires_at:
+        return await _decide_too_late(ctx, order, approval.expires_at)
     decision = order.decision
     if decision.arguments is not None:
         check = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
@@ -47,6 +50,18 @@ async def take_decision(
     promise = promises.decision(order.call_id)
     if await promise.resolve_once(ctx, resolution):
         return DecideAnswer(outcome="decided", resolution=resolution)
+    earlier = await promise.peek(ctx)
+    return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
+
+
+async def _decide_too_late(
+    ctx: WorkflowSharedContext, order: DecideOrder, expires_at: Time
+) -> DecideAnswer:
+    """Let the approval expire now, unless it was decided on before: when it was made counts."""
+    expired = Resolution(call_id=order.call_id, action="expired", at=expires_at)
+    promise = promises.decision(order.call_id)
+    if await promise.resolve_once(ctx, expired):
+        return DecideAnswer(outcome="conflict", resolution=expired)
     earlier = await promise.peek(ctx)
     return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
 
@@ -81,9 +96,11 @@ async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[F
     """Check arguments that a person put in place of the model's, as the model's are checked."""
     tool = next((tool for tool in agent.tools if tool.name == approval.name), None)
     if tool is None:
-        return []
+        return [_fault(f"the worker has no tool {approval.name!r} that could check them")]
     try:
-        call_safely(tool.parse, json.dumps(order.decision.arguments))
+        call_safely(tool.parse, read_arguments(json.dumps(order.decision.arguments)))
+    except UnreadableArguments as error:
+        return [_fault(str(error))]
     except ValidationError as error:
         return [_fault(fault["msg"], *fault["loc"]) for fault in error.errors(include_url=False)]
     except Exception as error:  # noqa: BLE001  # an author's validators may raise anything

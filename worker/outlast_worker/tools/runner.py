@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from outlast.agent import Agent
 from outlast.errors import ToolError
@@ -67,16 +68,19 @@ class ToolRunner:
     async def check(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ApprovalCheck:
         """Tell whether a person must approve a call before it runs.
 
-        One that can't run is not asked about: running it tells the model what is wrong.
+        One that can't run is refused, and not asked about: the model is told what is wrong.
         """
         at = datetime.now(UTC)
+        if call.fault:
+            return ApprovalCheck(outcome="refused", at=at, reason=call.fault)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if tool is None:
-            return ApprovalCheck(needed=False, at=at)
+            return ApprovalCheck(outcome="refused", at=at, reason=_unknown(agent, call))
         try:
             arguments = call_safely(tool.parse, call.arguments)
-        except Exception:  # noqa: BLE001  # an author's validators may raise anything
-            return ApprovalCheck(needed=False, at=at)
+        except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+            reason = _invalid(tool, call, context, error)
+            return ApprovalCheck(outcome="refused", at=at, reason=_shortened(reason))
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
@@ -86,20 +90,20 @@ class ToolRunner:
         except Exception:  # an author's condition may raise anything
             _logger.exception("needs_approval_failed", tool=tool.name)
             needed = True
-        return ApprovalCheck(needed=needed, at=at)
+        return ApprovalCheck(outcome="needed" if needed else "not_needed", at=at)
 
     async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
         """Run a call with its timeout and its retries."""
         started_at = datetime.now(UTC)
+        if call.fault:
+            return _error(call.fault, started_at)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if not call.known or tool is None:
             return _error(_unknown(agent, call), started_at)
         try:
             arguments = call_safely(tool.parse, call.arguments)
-        except ValidationError as error:
-            return _error(_invalid(tool, call.arguments, error), started_at)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            return _error(_failed(tool, context, 0, error), started_at)
+            return _error(_invalid(tool, call, context, error), started_at)
         if tool.context_parameter:
             arguments[tool.context_parameter] = context
         return await self._try_repeatedly(tool, arguments, context, started_at)
@@ -192,10 +196,14 @@ def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
 
 
 def _error(text: str, started_at: datetime) -> ToolRecord:
-    shown = text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
     return ToolRecord(
-        output=shown, is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
+        output=_shortened(text), is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
     )
+
+
+def _shortened(text: str) -> str:
+    """Return a text that can be journaled."""
+    return text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
 
 
 def _unknown(agent: Agent, call: PlannedCall) -> str:
@@ -203,13 +211,15 @@ def _unknown(agent: Agent, call: PlannedCall) -> str:
     return f"There is no tool {call.name!r}. The tools are: {names}."
 
 
-def _invalid(tool: AnyTool, arguments: str, error: ValidationError) -> str:
+def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> str:
     """Say what is wrong with the arguments, and show them: the model may have garbled them."""
+    if not isinstance(error, ValidationError):
+        return _failed(tool, context, 0, error)
     faults = "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
         for fault in error.errors(include_url=False)
     )
-    shown = arguments[:_SHOWN_ARGUMENTS_CHARS]
+    shown = to_json(call.arguments).decode()[:_SHOWN_ARGUMENTS_CHARS]
     return f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
 
 

@@ -31,7 +31,7 @@ async def test_approved() -> None:
     steps = script(decisions={"1.0": resolution}, tools={"1.0": result("paid", at_s=11)})
     run = await play(steps)
     assert run.output == "Done."
-    assert [call.arguments for call in steps.planned] == ['{"cents": 100}']
+    assert [call.arguments for call in steps.planned] == [{"cents": 100}]
     kinds = [e.type for e in steps.events if "call" in e.type or "approval" in e.type]
     assert kinds == [
         "approval.requested",
@@ -69,7 +69,7 @@ async def test_edited_arguments() -> None:
     resolution = decided("1.0", arguments={"cents": 50})
     steps = script(decisions={"1.0": resolution}, tools={"1.0": result("paid")})
     await play(steps)
-    assert [call.arguments for call in steps.planned] == ['{"cents":50}']
+    assert [call.arguments for call in steps.planned] == [{"cents": 50}]
     started = next(e for e in steps.events if isinstance(e, ToolCallStarted))
     assert started.arguments == {"cents": 50}
     told = [m for m in steps.calls[1].messages if m.role == "tool"]
@@ -95,7 +95,7 @@ async def test_expired() -> None:
     """Without a decision in time the call does not run."""
     steps = script()
     run = await play(steps)
-    assert steps.sleeps == [60]
+    assert steps.sleeps == [60, 6]
     assert steps.planned == []
     assert "in time" in tool_text(run)
     requested = next(e for e in steps.events if isinstance(e, ApprovalRequested))

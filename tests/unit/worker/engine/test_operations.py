@@ -24,8 +24,8 @@ from outlast_worker.engine.records import (
 )
 
 MODEL_CALL = ModelCall(turn=3, attempt=2, pin=pin(), messages=[], stream=False)
-CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments="{}", known=True)
-LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments="{}", known=False)
+CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments={}, known=True)
+LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments={}, known=False)
 
 NAMES: list[tuple[Operation[Any], str]] = [
     (PinAgent(), "pin"),
@@ -71,7 +71,7 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
             assert (record.started_at, record.ended_at) == (after(5), after(5))
             assert (record.retry_after_s is None) == (cut == "crashed")
         case ApprovalCheck():
-            assert (record.at, record.needed) == (after(5), True)
+            assert (record.at, record.outcome) == (after(5), "needed")
         case _:
             assert isinstance(record, ToolRecord)
             assert (record.started_at, record.is_error) == (after(5), True)

@@ -1,11 +1,8 @@
 """A turn's tool calls: what is run, and what the model and watchers are told."""
 
-from typing import Any
-
-import pytest
-
 from fakes.steps import FakeSteps, after, answer, pin, result
-from outlast.events import ANY_EVENT, ToolCallCompleted, ToolCallStarted
+from outlast.events import ToolCallCompleted, ToolCallStarted
+from outlast_worker.engine.records import ApprovalCheck
 from unit.worker.engine.playing import (
     TWO_CALLS,
     play,
@@ -43,35 +40,51 @@ async def test_which_calls_are_known() -> None:
         ("find_order", False),
         ("refund", True),
     ]
-    assert [call.arguments for call in steps.planned] == ['{"order_id": "A-1"}', '{"cents": 5}']
+    assert [call.arguments for call in steps.planned] == [{"order_id": "A-1"}, {"cents": 5}]
 
 
-@pytest.mark.parametrize(
-    ("written", "shown"),
-    [
-        ("", {}),
-        ('{"cents": ', {}),
-        ("[1, 2]", {}),
-        ('"text"', {}),
-        ("null", {}),
-        ('{"cents": 5} and more', {}),
-        ('{"half": "\\ud800"}', {}),
-        ('{"a":' * 3000 + "1" + "}" * 3000, {}),
-        ('{"a":' * 195 + "1" + "}" * 195, {}),
-        ('{"a": NaN}', {}),
-        ('{"cents": 5, "a": [null, "ä"]}', {"cents": 5, "a": [None, "ä"]}),
-    ],
-    ids=range(11),
-)
-async def test_arguments_that_a_model_wrote(written: str, shown: Any) -> None:
-    """Whatever a model writes as arguments can be shown and kept, and goes to the tool as it is."""
+async def test_unreadable_arguments_never_run() -> None:
+    """What can't be shown is not asked about and not run; the model is told, with what it wrote."""
     steps = FakeSteps(
-        model=[answer("", ("refund", written)), answer("Done.")],
-        tools={"1.0": result("not valid", is_error=True)},
+        pinned=pin("?pay"),
+        model=[answer("", ("pay", '{"to": "mallory", "x": NaN}')), answer("Done.")],
     )
     run = await play(steps)
     assert run.status == "completed"
+    assert steps.planned == []
+    assert not [name for name in steps.log if name.startswith(("check", "tool ", "approval"))]
+    [told] = [m for m in run.messages or [] if m.role == "tool"]
+    assert told.is_error
+    assert "NaN" in str(told.content)
+    assert "mallory" in str(told.content)
+    assert run.usage.tool_calls == 0
+
+
+async def test_one_object_is_shown_checked_and_run() -> None:
+    """The same arguments are in the message, in the event, and in what is run."""
+    steps = FakeSteps(
+        model=[answer("", ("refund", '{"cents": 5, "a": [null, "ä"]}')), answer("Done.")],
+        tools={"1.0": result("{}")},
+    )
+    run = await play(steps)
+    arguments = {"cents": 5, "a": [None, "ä"]}
     started = next(event for event in steps.events if isinstance(event, ToolCallStarted))
-    assert started.arguments == shown
-    assert ANY_EVENT.validate_json(ANY_EVENT.dump_json(started)) == started
-    assert steps.planned[0].arguments == written
+    assert steps.planned[0].arguments == started.arguments == arguments
+    [call] = next(m.tool_calls for m in run.messages or [] if m.tool_calls)
+    assert call.arguments == arguments
+
+
+async def test_a_call_that_cannot_be_checked_is_refused() -> None:
+    """A gate never fails open: the model reads why, and nobody is asked."""
+    refused = ApprovalCheck(outcome="refused", at=after(3), reason="The arguments are not valid.")
+    steps = FakeSteps(
+        pinned=pin("?pay"),
+        model=[answer("", ("pay", "{}")), answer("Done.")],
+        checks={"1.0": refused},
+    )
+    run = await play(steps)
+    assert run.status == "completed"
+    assert steps.planned == []
+    assert run.approvals == []
+    [told] = [m for m in run.messages or [] if m.role == "tool"]
+    assert (told.content, told.is_error) == ("The arguments are not valid.", True)

@@ -68,7 +68,7 @@ def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
 async def test_a_fault_of_our_own(kind: str) -> None:
     """It gives a record like any other, once: Restate would repeat a closure that raises."""
     context, steps = steps_with(Failing())
-    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
     match kind:
         case "model":
             call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
@@ -88,13 +88,13 @@ async def test_a_fault_of_our_own(kind: str) -> None:
             assert "LookupError" in record.output
         case _:
             assert isinstance(record, ApprovalCheck)
-            assert record.needed
+            assert record.outcome == "needed"
 
 
 async def test_a_record_that_can_not_be_written() -> None:
     """It is replaced by one that can: the tool is not run again."""
     context, steps = steps_with(Unwritable())
-    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
     steps.begin(RunTool(call))
     record = await context.closure()
     assert record.is_error

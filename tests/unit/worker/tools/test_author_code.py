@@ -104,8 +104,9 @@ async def test_validator_that_would_end_the_worker(
         assert record.is_error
         assert raised.__name__ in record.output
     agent = Agent(name="support", instructions="Help.", tools=[refund])
-    call = PlannedCall(1, "1.0", "refund", '{"cents": 5}', known=True)
-    assert not (await runner.check(agent, call, context())).needed
+    call = PlannedCall(1, "1.0", "refund", {"cents": 5}, known=True)
+    check = await runner.check(agent, call, context())
+    assert (check.outcome, raised.__name__ in (check.reason or "")) == ("refused", True)
 
 
 async def test_exception_without_a_text(runner: ToolRunner, logged: list[Any]) -> None:

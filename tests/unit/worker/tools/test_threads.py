@@ -96,8 +96,8 @@ async def test_asking_does_not_wait_for_a_thread(asks: Any) -> None:
 
     await execute(runner, hang)
     agent = Agent(name="support", instructions="Help.", tools=[pay])
-    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments="{}", known=True)
+    call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
     check = await asyncio.wait_for(runner.check(agent, call, context()), WAIT_S / 2)
     released.set()
     runner.close()
-    assert check.needed
+    assert check.outcome == "needed"
