@@ -49,7 +49,7 @@ def test_in_time(api: Api, stack: TestStack, model: ScriptedModel, key: str, dec
     [approval] = run["approvals"]
     assert (approval["resolution"]["action"], approval["resolution"]["by"]) == ("approve", "ann")
     assert datetime.fromisoformat(approval["resolution"]["at"]) < expires_at
-    assert len(stack.effects(tool="pay_soon", run_id=run_id)) == 1
+    assert len(stack.effects(tool="pay_soon", key=f"{run_id}:1.0")) == 1
     assert answer.result().status_code in (200, 503)
     assert_events_are_whole(api.events(run_id), run)
 
@@ -66,7 +66,7 @@ def test_too_late(
     [approval] = run["approvals"]
     assert approval["resolution"]["action"] == "expired"
     assert approval["resolution"]["at"] == approval["expires_at"]
-    assert stack.effects(tool="pay_soon", run_id=run_id) == []
+    assert stack.effects(tool="pay_soon", key=f"{run_id}:1.0") == []
     assert answer.result().status_code in (409, 503)
     assert api.decide(run_id, "1.0", "approve").status_code == 409
     assert_events_are_whole(api.events(run_id), run)
