@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic_core import to_json
 
 from outlast.agent import Agent
+from outlast.arguments import read_arguments
 from outlast.protocol import Approval, Decision
 from outlast_worker.testing.scripted_model import ScriptError
 from outlast_worker.tools.author_code import call_safely
@@ -61,7 +62,8 @@ class Decisions:
         if decision.arguments is None:
             return
         try:
-            call_safely(self._tools[approval.name].parse, to_json(decision.arguments).decode())
+            arguments = read_arguments(to_json(decision.arguments).decode())
+            call_safely(self._tools[approval.name].parse, arguments)
         except Exception as error:
             raise ScriptError(
                 f"The arguments in the decision on {approval.name} do not fit the tool: {error}"

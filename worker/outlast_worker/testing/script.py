@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from pydantic_core import to_json
 
+from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Usage
-from outlast_worker.engine.tool_calls import read_arguments
 from outlast_worker.models.faults import Symptoms
 
 FaultKind = Literal[
@@ -44,8 +44,9 @@ class ScriptedCall:
     arguments: str
 
     def __str__(self) -> str:
-        given = read_arguments(self.arguments)
-        if not given and self.arguments != "{}":
+        try:
+            given = read_arguments(self.arguments)
+        except UnreadableArguments:
             return f"raw_call({self.name!r}, {self.arguments!r})"
         named = [f"{name}={value!r}" for name, value in given.items()]
         return f"call({', '.join([repr(self.name), *named])})"
