@@ -45,7 +45,7 @@ def test_in_time(api: Api, stack: TestStack, model: ScriptedModel, key: str, dec
     answer = deciding(run_id)
     _wait_until_over(expires_at)
     stack.start_worker()
-    run = api.result(run_id)
+    run = api.wait_for_status(run_id, "completed")
     [approval] = run["approvals"]
     assert (approval["resolution"]["action"], approval["resolution"]["by"]) == ("approve", "ann")
     assert datetime.fromisoformat(approval["resolution"]["at"]) < expires_at
@@ -62,7 +62,7 @@ def test_too_late(
     _wait_until_over(expires_at)
     answer = deciding(run_id)
     stack.start_worker()
-    run = api.result(run_id)
+    run = api.wait_for_status(run_id, "completed")
     [approval] = run["approvals"]
     assert approval["resolution"]["action"] == "expired"
     assert approval["resolution"]["at"] == approval["expires_at"]

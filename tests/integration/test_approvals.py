@@ -59,15 +59,18 @@ def test_the_same_decision_again(api: Api, model: ScriptedModel, key: str) -> No
     assert "rejected by a person and not run: no" in _tools(run)[0]["content"]
 
 
-def test_numbers_of_any_size_in_a_decision(api: Api, model: ScriptedModel, key: str) -> None:
-    """What a person decided is told again as it was, also in a refusal."""
+def test_large_numbers_in_a_decision(api: Api, model: ScriptedModel, key: str) -> None:
+    """What a person decided is told again as it was; what some readers would change is refused."""
     model.script(key, [call("pay", cents=1), text("done")])
     run_id = api.start("tester", key)
     api.wait_for_approval(run_id)
-    assert api.decide(run_id, "1.0", "approve", arguments={"cents": 10**30}).status_code == 200
+    refused = api.decide(run_id, "1.0", "approve", arguments={"cents": 10**30})
+    assert refused.status_code == 422
+    assert "write it as a text" in refused.json()["errors"][0]["message"]
+    assert api.decide(run_id, "1.0", "approve", arguments={"cents": 2**53 - 1}).status_code == 200
     other = api.decide(run_id, "1.0", "reject")
     assert other.status_code == 409
-    assert other.json()["resolution"]["arguments"] == {"cents": 10**30}
+    assert other.json()["resolution"]["arguments"] == {"cents": 2**53 - 1}
 
 
 def test_edited_arguments(api: Api, model: ScriptedModel, key: str) -> None:
