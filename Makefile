@@ -118,14 +118,15 @@ test-e2e: setup-test ## try the containers on a real engine: start, kill, restar
 ##@ Maintain
 
 PACKAGES = shared app worker cli local
+DIST = dist
 
 .PHONY: build
-build: .venv/.uv ## fill dist/ with the packages' wheels; the same sources make the same files
-	@rm -f dist/*.whl
+build: .venv/.uv ## fill dist/ (DIST=…) with the packages' wheels; the same sources make the same files
+	@rm -f $(DIST)/*.whl
 	@for package in $(PACKAGES); do \
-	  $(UV) build --wheel --offline --quiet --python $(PY) --out-dir dist $$package; \
+	  $(UV) build --wheel --offline --quiet --python $(PY) --out-dir $(DIST) $$package; \
 	done
-	@ls dist/*.whl
+	@ls $(DIST)/*.whl
 
 # Ours are installed from the workspace, never from an index: no lock names them.
 OURS = outlast outlast-app outlast-cli outlast-local outlast-worker example-agents

@@ -20,9 +20,11 @@ def pytest_configure() -> None:
 
 
 class ByStack(LoadScopeScheduling):
-    """Keeps the tests of one stack, and those of one file, in one process."""
+    """Keeps the tests of one stack, those of the wheels, and those of one file, in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/packages/"):
+            return "packages"
         stack = _STACK.match(nodeid)
         return stack[1] if stack else nodeid.partition("::")[0]
 

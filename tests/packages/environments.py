@@ -1,0 +1,82 @@
+"""Fresh environments with the packages' wheels, as users have them: nothing of this repository."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_UV = Path(sys.executable).with_name("uv")
+_NOT_INHERITED = ("PYTHON", "VIRTUAL_ENV", "APP_", "WORKER_", "OUTLAST_", "AGENTS", "MODEL")
+
+
+def _environment() -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
+    return {**inherited, "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1"}
+
+
+def run(
+    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = 300
+) -> str:
+    """Run a command and return what it wrote; one that fails fails the test with that."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**_environment(), **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and an empty folder to work in."""
+
+    folder: Path
+    work: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def run(self, *command: str | Path, cwd: Path | None = None, timeout_s: float = 300) -> str:
+        """Run a command with this environment's programs first."""
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return run(*command, cwd=cwd or self.work, env={"PATH": path}, timeout_s=timeout_s)
+
+    def run_code(self, code: str) -> str:
+        """Run Python code that sees nothing but what is installed."""
+        return self.run(self.python, "-I", "-c", code)
+
+
+@dataclass
+class Environments:
+    """Makes environments, each once."""
+
+    folder: Path
+    wheels: Path
+    made: dict[tuple[str, str], Environment] = field(
+        default_factory=dict[tuple[str, str], Environment]
+    )
+
+    def with_wheels(self, *wanted: str, python: str = sys.executable) -> Environment:
+        """Return an environment in which `pip install …` was run."""
+        key = (" ".join(wanted), python)
+        if key not in self.made:
+            folder = self.folder / f"environment-{len(self.made)}"
+            made = Environment(folder / "venv", folder / "work")
+            made.work.mkdir(parents=True)
+            run(_UV, "venv", "--quiet", "--python", python, made.folder, cwd=folder)
+            install = ("pip", "install", "--quiet", "--find-links", self.wheels)
+            run(_UV, *install, "--python", made.python, *wanted, cwd=folder)
+            run(_UV, "pip", "check", "--quiet", "--python", made.python, cwd=folder)
+            self.made[key] = made
+        return self.made[key]
