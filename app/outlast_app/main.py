@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from redis.asyncio import Redis
 
+from outlast.hosts import Hosts
 from outlast.live import REDIS_CONNECTIONS
 from outlast.logging import get_logger
 from outlast.registry import Registry
@@ -22,7 +23,9 @@ from outlast_app.keyring import Keyring
 from outlast_app.live.redis import SILENCE_S, RedisStreams
 from outlast_app.live.source import LiveSource
 from outlast_app.live.worker import WorkerStreams
+from outlast_app.no_store import NoStore
 from outlast_app.openapi import add_openapi
+from outlast_app.page_guard import PageGuard
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.routes import agents, approvals, health, runs, steering, threads
@@ -76,6 +79,11 @@ def create_app(
             expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
         )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if not any(settings.keys.values()):
+        app.add_middleware(
+            PageGuard, hosts=Hosts(settings.public_hosts), origins=settings.cors_origins
+        )
+    app.add_middleware(NoStore)
     app.add_middleware(AccessLog)  # last, so that it is around the others
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from outlast.hosts import is_loopback
+from outlast.hosts import HostNames, is_loopback
 from outlast.settings import HttpAddress, SharedSettings
 from outlast.settings_errors import FromJson
 
@@ -38,6 +38,10 @@ class AppSettings(SharedSettings):
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
     """Serve without keys on an address that others can reach."""
+    public_hosts: HostNames = Field(
+        default_factory=list[str], examples=["agents.example.org,10.0.0.7"]
+    )
+    """Without keys: names beside loopback's under which the app may be called."""
     streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
@@ -69,5 +73,10 @@ class AppSettings(SharedSettings):
             raise ValueError(
                 f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "
                 "Set APP_KEYS, or APP_ALLOW_NO_KEYS=true if something else guards the app"
+            )
+        if not own and not is_loopback(self.host) and not self.public_hosts:
+            raise ValueError(
+                "APP_ALLOW_NO_KEYS=true needs APP_PUBLIC_HOSTS: the names under which the app is "
+                "called, such as agents.example.org; any other name is another page's doing"
             )
         return self

@@ -78,6 +78,14 @@ class Unauthorized(CallerProblem):
     slug, title, status = "unauthorized", "The key is missing or wrong", 401
 
 
+class ForeignPage(CallerProblem):
+    slug, title, status = "foreign-page", "Web pages of other origins may not do this", 403
+
+
+class ForeignHost(CallerProblem):
+    slug, title, status = "foreign-host", "This server does not go by that name", 421
+
+
 class UnknownAgent(CallerProblem):
     slug, title, status = "unknown-agent", "There is no agent of this name", 404
 

@@ -7,7 +7,10 @@ here for the page's own, but still says in `Host` by which name it came.
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
 
 # No user, no path, no space: what browsers write there.
 _AUTHORITY = re.compile(
@@ -60,3 +63,21 @@ class Hosts:
     def has(self, host: str) -> bool:
         """Tell whether a host, as `parse_authority` returns it, is one of them."""
         return is_loopback(host) or host in self._more
+
+
+def _split(names: Any) -> Any:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+
+
+def _host(name: str) -> str:
+    host = f"[{name}]" if ":" in name and not name.startswith("[") else name
+    authority = parse_authority(host)
+    if authority is None or authority.port is not None:
+        raise ValueError("must be a name or an address without a port, such as devbox.example.org")
+    return authority.host
+
+
+HostNames = Annotated[
+    list[Annotated[str, AfterValidator(_host)]], NoDecode, BeforeValidator(_split)
+]
+"""A setting: names without ports, separated by commas."""

@@ -129,7 +129,11 @@ def test_open_without_keys(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     with pytest.raises(ValidationError, match="Set APP_KEYS, or APP_ALLOW_NO_KEYS=true"):
         AppSettings()
     monkeypatch.setenv("APP_ALLOW_NO_KEYS", "true")
+    with pytest.raises(ValidationError, match="needs APP_PUBLIC_HOSTS"):
+        AppSettings()
+    monkeypatch.setenv("APP_PUBLIC_HOSTS", "agents.example, 10.0.0.7")
     assert AppSettings().host == host
+    assert AppSettings().public_hosts == ["agents.example", "10.0.0.7"]
 
 
 @pytest.mark.parametrize("keys", ["{}", '{"acme": []}'])

@@ -1,25 +1,13 @@
 """The guard's settings, from the environment and `.env`; its doors are arguments."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from outlast.hosts import parse_authority
+from outlast.hosts import HostNames, parse_authority
 from outlast.settings import LogLevel
 from outlast.settings_errors import FromJson
-
-
-def _split(names: Any) -> Any:
-    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
-
-
-def _host(name: str) -> str:
-    host = f"[{name}]" if ":" in name and not name.startswith("[") else name
-    authority = parse_authority(host)
-    if authority is None or authority.port is not None:
-        raise ValueError("must be a name or an address without a port, such as devbox.example.org")
-    return authority.host
 
 
 def _origin(origin: str) -> str:
@@ -41,9 +29,9 @@ class GuardSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    public_hosts: Annotated[
-        list[Annotated[str, AfterValidator(_host)]], NoDecode, BeforeValidator(_split)
-    ] = Field(default_factory=list[str], examples=["devbox.example.org,10.0.0.7"])
+    public_hosts: HostNames = Field(
+        default_factory=list[str], examples=["devbox.example.org,10.0.0.7"]
+    )
     """Names beside loopback's under which Restate may be called, separated by commas."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
         default_factory=list[str], examples=['["https://example.org"]']

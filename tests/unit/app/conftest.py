@@ -50,7 +50,7 @@ def connect(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Con
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            Client(transport=transport, base_url="http://app") as client,
+            Client(transport=transport, base_url="http://localhost") as client,
         ):
             yield client
 
