@@ -11,7 +11,6 @@ UV := UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 .venv/bin/uv
 # Set PYTHON to choose one; else the first of these that runs and is in range.
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
-IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
 .PHONY: help
 help:
@@ -36,17 +35,21 @@ test-unit: setup-test ## the tests that need no other process than their own
 
 ##@ Run without Docker
 
+# Whose agents: as the commands of a user's project find them in its .env, else the examples.
+AGENTS ?= $(or $(shell sed -n 's/^AGENTS=//p' .env 2>/dev/null),example_agents)
+OUTLAST = AGENTS=$(AGENTS) .venv/bin/outlast
+
 .PHONY: dev
 dev: setup ## app and worker in one process, with Restate; reloads on change
-	@$(PY) -m outlast_local.reloading
+	@$(OUTLAST) dev
 
 .PHONY: up-local
 up-local: setup ## Restate, worker and app in the background (ports and STACK_DIR can be set)
-	@$(PY) -m outlast_local.background up
+	@$(OUTLAST) up
 
 .PHONY: down-local
 down-local: setup ## end what up-local started
-	@$(PY) -m outlast_local.background down
+	@$(OUTLAST) down
 
 ##@ Develop
 
@@ -108,7 +111,7 @@ register: ## register the worker with Restate: the one in Docker if it is up, el
 	  docker start --attach "$$(docker compose ps --all --quiet register)"; \
 	else \
 	  $(MAKE) --no-print-directory setup; \
-	  $(PY) -m outlast_local.background register; \
+	  $(OUTLAST) register; \
 	fi
 
 .PHONY: test-e2e
@@ -146,41 +149,29 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(PY) dev/locks.py stamp
 
 # The stamps live inside what they vouch for, so that deleting the folder is a clean start.
-.venv/.uv: requirements/uv.txt
-	@if ! $(PY) -c '$(IN_RANGE)' 2>/dev/null; then \
-	  found=; \
-	  for python in $(PYTHONS); do \
-	    $$python -c '$(IN_RANGE)' 2>/dev/null || continue; \
-	    found=$$python; \
-	    $$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
-	    echo "Creating .venv with $$($$python --version)"; \
-	    $$python -m venv --clear .venv; \
-	    break; \
-	  done; \
-	  if [ -z "$$found" ]; then \
-	    echo "No Python 3.11, 3.12 or 3.13 among: $(PYTHONS). Install one, or run: make setup PYTHON=/path/to/python" >&2; \
-	    exit 1; \
-	  elif [ ! -x $(PY) ]; then \
-	    echo "$$found has no venv module. Install it (Debian, Ubuntu: apt install python3-venv)." >&2; \
-	    exit 1; \
-	  fi; \
-	fi
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
-	@touch $@
+.venv/.uv: requirements/uv.txt dev/make_venv.py
+	@for python in $(PYTHONS); do \
+	  $$python -c '' 2>/dev/null || continue; \
+	  status=0; $$python dev/make_venv.py || status=$$?; \
+	  case $$status in 0) touch $@; exit;; 3) ;; *) exit $$status;; esac; \
+	done; \
+	echo "No Python 3.11, 3.12 or 3.13 among: $(PYTHONS). Install one, or run: make setup PYTHON=/path/to/python" >&2; \
+	exit 1
 
 # Tests and checks need more than the demo does: whichever was asked for last in full stays.
+STEP = $(PY) dev/step.py
 EDITABLE = $(addprefix --editable ,./shared ./app ./worker ./cli ./local ./shared/agents)
-SYNC = $(UV) pip sync --python $(PY) --require-hashes --compile-bytecode --quiet
+SYNC = $(UV) pip sync --python $(PY) --require-hashes --compile-bytecode
 INSTALL_OURS = $(UV) pip install --python $(PY) --offline --no-deps --quiet $(EDITABLE)
 
 .venv/.synced: .venv/.uv requirements/local.txt */pyproject.toml
-	@$(SYNC) requirements/local.txt
+	@$(STEP) "Installing the Python packages (460 MB on disk)" env $(SYNC) requirements/local.txt
 	@$(INSTALL_OURS)
 	@rm -f .venv/.synced-test
 	@touch $@
 
 .venv/.synced-test: .venv/.uv requirements/dev.txt */pyproject.toml
-	@$(SYNC) requirements/dev.txt
+	@$(STEP) "Installing the Python packages, those of the tests too (510 MB on disk)" env $(SYNC) requirements/dev.txt
 	@$(INSTALL_OURS)
 	@touch .venv/.synced $@
 
@@ -191,11 +182,11 @@ NODE = if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
 
 node_modules/.synced: package-lock.json package.json .npmrc
 	@$(NODE)
-	@npm ci --omit=dev --loglevel=error
+	@$(STEP) "Installing the Restate server (216 MB on disk)" npm ci --omit=dev --loglevel=error
 	@rm -f node_modules/.synced-test
 	@touch $@
 
 node_modules/.synced-test: package-lock.json package.json .npmrc
 	@$(NODE)
-	@npm ci --loglevel=error
+	@$(STEP) "Installing the Restate server, its command line and pyright (470 MB on disk)" npm ci --loglevel=error
 	@touch node_modules/.synced $@

@@ -1,6 +1,6 @@
 """The demo: an agent's run that outlives two SIGKILLs of its worker, watched as it happens.
 
-python -m dev.demo
+make demo
 """
 
 import json
@@ -17,12 +17,14 @@ from typing import Any
 
 import httpx
 
-from outlast_local.background import STOPS, fail
+from outlast.settings_errors import InvalidSettings
+from outlast_local.errors import LocalError
 from outlast_local.provider import chosen_model
 from outlast_local.signals import INTERRUPTED, interruptible
 from outlast_local.stack import Ports, Stack
 
 REQUEST = "My desk lamp arrived broken. Please refund order A-1001."
+ROOT = Path(__file__).resolve().parents[1]
 _DEADLINE_S = 120
 _BANK_DELAY_S = "3"
 _MODEL_DELAY_S = "1.5"
@@ -95,10 +97,11 @@ def main() -> int:
     model = chosen_model()
     print(_introduction(model))
     try:
-        with tempfile.TemporaryDirectory(prefix="durable-agents-demo-") as folder:
+        with tempfile.TemporaryDirectory(prefix="outlast-demo-") as folder:
             return _run(Path(folder), model)
-    except STOPS as error:
-        return fail(str(error))
+    except (InvalidSettings, LocalError, TimeoutError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -106,6 +109,7 @@ def main() -> int:
 def _run(folder: Path, model: str | None) -> int:
     settings = {
         "AGENTS": "example_agents",
+        "SUPPORT_DB": str(folder / "support.db"),
         "APP_KEYS": "{}",
         "SUPPORT_BANK_DELAY_S": _BANK_DELAY_S,
         "DEMO_MODEL_DELAY_S": _MODEL_DELAY_S,
@@ -113,8 +117,15 @@ def _run(folder: Path, model: str | None) -> int:
         # A model that can't be reached is to be said within the demo's time.
         "WORKER_MODEL_RETRY_FOR_S": "20",
     }
-    no_model = model is None
-    stack = Stack(folder, Ports.free(), settings, demo_model=no_model, hermetic=no_model)
+    stack = Stack(
+        folder,
+        Ports.free(),
+        settings,
+        demo_model=model is None,
+        # A real model needs what the caller's environment and .env say of it.
+        project=ROOT if model else None,
+        node_modules=ROOT,
+    )
     print("Starting Restate, the worker and the app …", flush=True)
     with (
         interruptible(stack.stop),

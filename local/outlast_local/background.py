@@ -1,25 +1,18 @@
-"""The local stack in the background: `make up-local` and `make down-local`.
+"""The local stack of a project in the background: `outlast up` and what goes with it.
 
-    python -m outlast_local.background up | down | register
-
-`STACK_DIR` holds data, logs and `stack.json` with the processes, so several stacks stand side
-by side: give each its own folder and ports.
+Its folder holds data, logs and `stack.json` with the processes, so several stacks stand side by
+side: give each its own STACK_DIR and ports.
 """
 
-import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from outlast.settings_errors import InvalidSettings, read_settings
-from outlast_local.example_call import example_call
+from outlast_local.errors import AlreadyRunning, NotRunning, PortTaken
 from outlast_local.ports import is_free
-from outlast_local.process import ProcessDied
 from outlast_local.process_table import ProcessTable, end
 from outlast_local.provider import chosen_model
-from outlast_local.restate_binary import ROOT
-from outlast_local.settings import ForeignRestate, LocalSettings
-from outlast_local.signals import INTERRUPTED, interruptible
+from outlast_local.restate import container
+from outlast_local.settings import DATA, LocalSettings
 from outlast_local.stack import Stack
 
 _PORT_VARIABLES: Mapping[str, str] = {
@@ -33,58 +26,19 @@ _PORT_VARIABLES: Mapping[str, str] = {
 _END_TIMEOUT_S = 15
 
 
-class PortTaken(Exception):
-    """A port of the stack is in use."""
-
-
-class AlreadyRunning(Exception):
-    """Another stack runs in the folder."""
-
-
-STOPS = (
-    InvalidSettings,
-    AlreadyRunning,
-    PortTaken,
-    ForeignRestate,
-    ProcessDied,
-    TimeoutError,
-    RuntimeError,
-    FileNotFoundError,
-)
-"""What keeps a stack from starting; the message is for whoever started it."""
-
-
-def main() -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m outlast_local.background", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "register"))
-    command: str = parser.parse_args().command
-    try:
-        settings = read_settings(LocalSettings)
-        directory = settings.stack_dir or ROOT / ".data" / "local"
-        if command == "up":
-            return _up(settings, directory)
-        if command == "register":
-            return _register(settings, directory)
-        return _down(directory)
-    except STOPS as error:
-        return fail(str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def local_stack(settings: LocalSettings, directory: Path) -> Stack:
-    """Return the stack that the environment and `.env` describe."""
+def local_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
+    """Return the stack that the environment and `.env` describe, in the current folder."""
     return Stack(
-        directory,
+        settings.directory(),
         settings.ports(),
-        settings.given(),
+        {"AGENTS": settings.agents, **settings.given()},
         demo_model=chosen_model() is None,
-        hermetic=False,
+        project=Path.cwd(),
+        breakpoints=breakpoints,
     )
 
 
-def own_stack(settings: LocalSettings, directory: Path) -> Stack:
+def own_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
     """Return the same stack, to be started.
 
     Raises:
@@ -93,13 +47,13 @@ def own_stack(settings: LocalSettings, directory: Path) -> Stack:
         ForeignRestate: The same.
     """
     settings.check_own_restate()
-    if alive := ProcessTable(directory).alive():
+    if alive := ProcessTable(settings.directory()).alive():
         names = ", ".join(sorted(alive))
         raise AlreadyRunning(
-            f"Already running in {directory}: {names}. "
-            f"`STACK_DIR={directory} make down-local` ends it."
+            f"Already running, with data in {settings.directory()}: {names}. "
+            "`outlast down` ends it."
         )
-    stack = local_stack(settings, directory)
+    stack = local_stack(settings, breakpoints=breakpoints)
     needed = [name for name in _PORT_VARIABLES if name != "model" or stack.demo_model]
     taken = [name for name in needed if not is_free(getattr(stack.ports, name))]
     if taken:
@@ -110,51 +64,42 @@ def own_stack(settings: LocalSettings, directory: Path) -> Stack:
                 for name in taken
             )
         )
+    _keep_out_of_git(stack.directory)
+    stack.rotate_logs()
     return stack
 
 
-def fail(message: str) -> int:
-    """Say what went wrong, and return the exit status for it."""
-    sys.stderr.write(f"{message}\n")
-    return 1
-
-
-def _up(settings: LocalSettings, directory: Path) -> int:
-    stack = own_stack(settings, directory)
-    with interruptible(stack.stop):
-        stack.start()
-        print(_summary(stack), flush=True)
-    return 0
-
-
-def _down(directory: Path) -> int:
+def end_stack(directory: Path) -> list[str]:
+    """End what runs in a folder, and return the names of its parts."""
     table = ProcessTable(directory)
     alive = table.alive()
-    for name, process in alive.items():
+    for process in alive.values():
         end(process, _END_TIMEOUT_S)
-        print(f"{name} ended", flush=True)
-    if not alive:
-        print(f"Nothing runs in {directory}.")
+    container.remove(directory)
     table.clear()
-    return 0
+    return list(alive)
 
 
-def _register(settings: LocalSettings, directory: Path) -> int:
-    local_stack(settings, directory).register()
-    print("The worker is registered.")
-    return 0
+def restart(settings: LocalSettings, part: str) -> list[str]:
+    """Start one part of a running stack again, and return what to know about it.
+
+    Raises:
+        NotRunning: There is nothing to restart.
+    """
+    table = ProcessTable(settings.directory())
+    alive = table.alive()
+    if not alive:
+        raise NotRunning("Nothing runs here; `outlast up` starts it.")
+    if "all_in_one" in alive:
+        raise NotRunning("`outlast dev` runs here, which restarts by itself on each change.")
+    if process := alive.get(part):
+        end(process, _END_TIMEOUT_S)
+    stack = local_stack(settings)
+    {"app": stack.start_app, "worker": stack.start_worker, "restate": stack.start_restate}[part]()
+    # The worker may have other agents now.
+    return stack.register(allow_removed=True) if part == "worker" else []
 
 
-def _summary(stack: Stack) -> str:
-    model = chosen_model() or "the demo model, a stand-in (no provider key found)"
-    return (
-        f"app       {stack.app_url}  (docs at /docs)\n"
-        f"Restate   {stack.admin_url}  (UI)\n"
-        f"model     {model}\n"
-        f"logs      {stack.directory}/*.log\n\n"
-        f"{example_call(stack.app_url)}"
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _keep_out_of_git(directory: Path) -> None:
+    if directory.parent.name == DATA:
+        (directory.parent / ".gitignore").write_text("*\n")

@@ -2,31 +2,39 @@
 
 import json
 import shlex
-from typing import Any
 
-from outlast.agent import Agent
-from outlast.registry import load_registry
-from outlast.settings import DEFAULT_MODEL
+import httpx
+
+from outlast.protocol import AgentDescription, AgentPage
 from outlast_app.settings import AppSettings
-from outlast_local.restate_binary import ROOT
 
-_INPUTS = {"support": "Where is my order A-1003?"}
+_TIMEOUT_S = 5
 
 
-def example_call(app_url: str) -> str:
-    """Return a curl command that starts a run."""
-    settings = AppSettings(_env_file=ROOT / ".env")  # pyright: ignore[reportCallIssue]  # pydantic-settings' own parameter
-    agent = next(iter(load_registry(settings.agents, DEFAULT_MODEL)))
+def example_call(app_url: str, settings: AppSettings) -> str:
+    """Return commands that start a run.
+
+    Args:
+        app_url: Where the app serves.
+        settings: The app's, for a key.
+    """
+    keys = [key for keys in settings.keys.values() for key in keys]
+    # Asked of the app, since agents are imported there and nowhere else.
+    headers = {"Authorization": f"Bearer {keys[0].get_secret_value()}"} if keys else {}
+    answer = httpx.get(
+        f"{app_url}/agents", headers=headers, trust_env=False, timeout=_TIMEOUT_S
+    ).raise_for_status()
+    return _call(app_url, AgentPage.model_validate_json(answer.content).items[0], bool(keys))
+
+
+def _call(app_url: str, agent: AgentDescription, needs_key: bool) -> str:  # noqa: FBT001
     # Any tenant's key would do, but a key is not for the terminal.
-    key = " -H 'authorization: Bearer <a key of APP_KEYS>'" if settings.keys else ""
+    key = " -H 'authorization: Bearer <a key of APP_KEYS>'" if needs_key else ""
+    body: dict[str, object] = {"input": "Hello"}
+    if agent.context:
+        body["context"] = dict.fromkeys(agent.context, "…")
     return (
+        f"outlast chat {agent.name}\n\n"
         f"curl {app_url}/agents/{agent.name}/runs -H 'content-type: application/json'{key} \\\n"
-        f"  -d {shlex.quote(json.dumps(_body(agent), ensure_ascii=False))}"
+        f"  -d {shlex.quote(json.dumps(body, ensure_ascii=False))}"
     )
-
-
-def _body(agent: Agent) -> dict[str, Any]:
-    body: dict[str, Any] = {"input": _INPUTS.get(agent.name, "Hello")}
-    if agent.placeholders:
-        body["context"] = dict.fromkeys(agent.placeholders, "…")
-    return body

@@ -1,4 +1,4 @@
-"""App and worker in one process, for development: what `make dev` starts again on each change.
+"""App and worker in one process, for development: what `outlast dev` starts again on each change.
 
 python -m outlast_local.one_process
 """
@@ -10,7 +10,6 @@ import sys
 import traceback
 
 import hypercorn.asyncio
-import uvloop
 
 import outlast.registry
 import outlast.settings
@@ -21,6 +20,7 @@ from outlast.settings_errors import InvalidSettings, check_settings
 from outlast_app.closing import Closing
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
+from outlast_local.breakpoints import PausingLoop
 from outlast_local.settings import INVALID_SETTINGS
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import make_dependencies
@@ -60,7 +60,8 @@ def main() -> int:
         return _fail(shortened(error))
     status = 0
     try:
-        uvloop.run(_serve_both(app_settings, worker_settings, registry))
+        with asyncio.Runner(loop_factory=PausingLoop) as runner:
+            runner.run(_serve_both(app_settings, worker_settings, registry))
     except* _STOPS as group:
         status = _fail("".join(f"{error}\n" for error in group.exceptions))
     return status
@@ -99,7 +100,7 @@ async def _serve_both(
                 shutdown_trigger=app_stop,
             )
         )
-        await register(worker_settings, registry, timeout_s=_REGISTER_TIMEOUT_S)
+        await register(worker_settings, registry, _REGISTER_TIMEOUT_S, allow_removed=True)
 
 
 def _fail(text: str) -> int:

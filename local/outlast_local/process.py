@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from outlast_local.errors import NotReady, ProcessDied
 from outlast_local.signals import put_off
 
 _POLL_S = 0.02
 
 
-class ProcessDied(Exception):
-    """The process ended while it was waited for. The message holds the end of its log."""
-
-
 class Process:
-    """A server in the background, with its output in a file, or on the terminal without one."""
+    """A server in the background, or without a log on the terminal, from which it may read."""
 
     def __init__(
         self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path | None, cwd: Path
@@ -60,19 +57,24 @@ class Process:
             with self.log.open("ab") as output:
                 self._child = self._spawn(output)
 
+    def rotate_log(self) -> None:
+        """Put the log of an earlier start aside, in the place of the one before."""
+        if self.log and self.log.exists():
+            self.log.replace(self.log.with_suffix(".log.1"))
+
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until the process serves.
 
         Raises:
             ProcessDied: It ended instead.
-            TimeoutError: It takes too long.
+            NotReady: It takes too long.
         """
         deadline = time.monotonic() + timeout_s
         while not ready():
             if not self.running:
                 raise ProcessDied(f"{self.name} died.\n{self.log_end()}")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} is not ready.\n{self.log_end()}")
+                raise NotReady(f"{self.name} is not ready.\n{self.log_end()}")
             time.sleep(_POLL_S)
 
     def kill(self) -> None:
@@ -110,7 +112,7 @@ class Process:
             self._command,
             env=self._env,
             cwd=self._cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if output else None,
             stdout=output,
             stderr=output,
             start_new_session=True,

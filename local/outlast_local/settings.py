@@ -1,4 +1,4 @@
-"""What the development tools read from the environment and `.env`.
+"""What the commands of the local stack read from the environment and the project's `.env`.
 
 App, worker and compose read the same names.
 """
@@ -12,10 +12,13 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outlast.settings import HttpAddress
-from outlast_local.restate_binary import ROOT
+from outlast_local.errors import ForeignRestate
 from outlast_local.stack import Ports
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+DATA = ".outlast"
+"""The folder with the data of a project's stacks, beside its `.env`."""
 
 _DEFAULTS = Ports()
 _GIVEN = (
@@ -24,26 +27,24 @@ _GIVEN = (
     "restate_ingress_url",
     "restate_admin_url",
     "worker_url",
-    "support_db",
 )
 INVALID_SETTINGS = 2
 """The exit status of app and worker in one process, when no change of the code can mend it."""
-
-
-class ForeignRestate(Exception):
-    """Restate's address is set to another one than the stack's own."""
 
 
 class LocalSettings(BaseSettings):
     """What the local stack serves, where it keeps its data and listens. None: not given."""
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
-    agents: str = "example_agents"
+    agents: str = Field(examples=["AGENTS=desk, the package with your list `agents`"])
     stack_dir: Path | None = None
-    support_db: str | None = None
     app_host: str | None = None
     app_port: Port = _DEFAULTS.app
     worker_host: str | None = None
@@ -55,6 +56,10 @@ class LocalSettings(BaseSettings):
     restate_admin_url: HttpAddress | None = None
     restate_node_port: Port = _DEFAULTS.node
     demo_model_port: Port = _DEFAULTS.model
+
+    def directory(self) -> Path:
+        """Return the folder for data and logs: one for each module of agents."""
+        return self.stack_dir or Path(DATA) / self.agents
 
     def ports(self) -> Ports:
         """Return where to listen; a port that is not given follows from the address."""

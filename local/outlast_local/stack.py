@@ -1,8 +1,9 @@
 """The one local stack: Restate, worker and app as processes, each with a port and a log.
 
-The demo, `make up-local`, the tests and the benchmarks all use it.
+The commands, the demo and the tests all use it.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from outlast_local.breakpoints import DAY_S, HOOK, PATIENT
+from outlast_local.errors import NotRegistered
 from outlast_local.ports import free_ports
 from outlast_local.process import Process, end_all
 from outlast_local.process_table import ProcessTable
 from outlast_local.provider import demo_settings
-from outlast_local.restate_binary import ROOT, restate_binary
+from outlast_local.restate.server import RestateServer
 from outlast_local.signals import put_off
 
 _READY_TIMEOUT_S = 60
@@ -58,7 +61,9 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         *,
         demo_model: bool = False,
-        hermetic: bool = True,
+        project: Path | None = None,
+        node_modules: Path | None = None,
+        breakpoints: bool = False,
     ) -> None:
         """Prepare a stack; `start` starts it.
 
@@ -67,23 +72,27 @@ class Stack:
             ports: Where to listen.
             settings: Environment variables for worker and app.
             demo_model: Whether to start the demo model and send all model calls to it.
-            hermetic: Whether to keep the caller's environment and `.env` out.
+            project: The folder whose modules and `.env` count, beside the caller's environment;
+                without one the stack takes nothing but what is given here.
+            node_modules: The folder whose `node_modules` may have the Restate server; the
+                project's, if not given.
+            breakpoints: Whether somebody may stop in a tool for long, at this terminal.
         """
         self.directory = directory.resolve()
         self.ports = ports
         inherited = (
-            {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            if hermetic
-            else dict(os.environ)
+            dict(os.environ)
+            if project
+            else {name: os.environ[name] for name in _INHERITED if name in os.environ}
         )
-        self._base = {**inherited, **_without_proxy(inherited)}
+        self._base = {**inherited, **_without_proxy(inherited), **_import_path(project, inherited)}
         demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
         self.settings = {**self._defaults(), **demo, **(settings or {})}
-        self.settings.setdefault("WORKER_URL", self._worker_url)
-        self._cwd = self.directory if hermetic else ROOT
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.settings.setdefault("WORKER_URL", self.worker_url)
+        self._cwd = project or self.directory
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._table = ProcessTable(self.directory)
-        self.restate = self._restate()
+        self.restate = self._restate(node_modules or self._cwd, PATIENT if breakpoints else {})
         self.worker = self._python("worker", "outlast_worker")
         self.app = self._python("app", "outlast_app")
         self.demo_model = (
@@ -94,7 +103,7 @@ class Stack:
         self.all_in_one = Process(
             "all_in_one",
             [sys.executable, "-m", "outlast_local.one_process"],
-            self.environment,
+            {**self.environment, **(_with_breakpoints(inherited) if breakpoints else {})},
             log=None,
             cwd=self._cwd,
         )
@@ -110,24 +119,34 @@ class Stack:
         return f"http://127.0.0.1:{self.ports.ingress}"
 
     @property
+    def demo_model_url(self) -> str:
+        """Where the demo model is, if this stack has one."""
+        return f"http://127.0.0.1:{self.ports.model}"
+
+    @property
     def admin_url(self) -> str:
         """Where Restate's admin API is."""
         return f"http://127.0.0.1:{self.ports.admin}"
 
-    def start(self) -> None:
-        """Start everything and return when runs can be started."""
+    def start(self, *, allow_removed: bool = False) -> list[str]:
+        """Start everything and return when runs can be started.
+
+        Args:
+            allow_removed: As for `register`, whose warnings are returned.
+        """
         self.start_demo_model()
         self.start_restate()
         self.start_worker()
         self.start_app()
-        self.register()
+        warnings = self.register(allow_removed=allow_removed)
         self.wait_ready()
+        return warnings
 
     def start_demo_model(self) -> None:
         """Start the demo model, if this stack has one, and wait until it serves."""
         if self.demo_model:
             self._start(self.demo_model)
-            health = f"http://127.0.0.1:{self.ports.model}/healthz"
+            health = f"{self.demo_model_url}/healthz"
             self.demo_model.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
 
     def start_restate(self) -> None:
@@ -143,7 +162,7 @@ class Stack:
     def start_worker(self) -> None:
         """Start the worker and wait until it serves."""
         self._start(self.worker)
-        health = f"{self._worker_url}/healthz"
+        health = f"{self.worker_url}/healthz"
         self.worker.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
 
     def start_all_in_one(self) -> None:
@@ -155,26 +174,39 @@ class Stack:
         self._start(self.app)
         self.app.wait_until(lambda: is_up(f"{self.app_url}/healthz"), _READY_TIMEOUT_S)
 
-    def register(self) -> None:
-        """Register the worker, as `make register` does.
+    def register(self, *, allow_removed: bool = False) -> list[str]:
+        """Register the worker, and return what to know about it.
+
+        Args:
+            allow_removed: Whether to warn, instead of refusing, when an agent is gone that has
+                runs.
 
         Raises:
-            RuntimeError: It was refused; with what the command said.
+            NotRegistered: It was refused; with what the command said.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "outlast_worker", "register"],
-            env=self.environment,
+            [
+                *(sys.executable, "-m", "outlast_worker", "register"),
+                *(("--allow-removed",) if allow_removed else ()),
+            ],
+            env={**self.environment, "LOG_JSON": "true", "LOG_LEVEL": "WARNING"},
             cwd=self._cwd,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"The worker was not registered.\n{done.stderr}")
+            raise NotRegistered(f"The worker was not registered.\n{done.stderr}")
+        return [_warning(line) for line in done.stderr.splitlines() if line.startswith("{")]
 
     def wait_ready(self) -> None:
         """Wait until the app says that runs can be started."""
         self.app.wait_until(lambda: is_up(f"{self.app_url}/readyz"), _READY_TIMEOUT_S)
+
+    def rotate_logs(self) -> None:
+        """Begin new logs; those of the start before are kept beside them."""
+        for process in self._processes:
+            process.rotate_log()
 
     def stop(self) -> None:
         """End what runs, all at once; a signal meanwhile kills what is left."""
@@ -209,7 +241,8 @@ class Stack:
         return {**given, "PYTHONUNBUFFERED": "1"}
 
     @property
-    def _worker_url(self) -> str:
+    def worker_url(self) -> str:
+        """Where this machine reaches the worker."""
         return _url(self.settings["WORKER_HOST"], self.ports.worker)
 
     def _start(self, process: Process) -> None:
@@ -226,7 +259,6 @@ class Stack:
             "WORKER_PORT": str(ports.worker),
             "RESTATE_INGRESS_URL": f"http://127.0.0.1:{ports.ingress}",
             "RESTATE_ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
-            "SUPPORT_DB": str(self.directory / "support.db"),
         }
 
     def _python(self, name: str, module: str, *arguments: str) -> Process:
@@ -238,9 +270,9 @@ class Stack:
             self._cwd,
         )
 
-    def _restate(self) -> Process:
+    def _restate(self, node_modules: Path, patience: Mapping[str, str]) -> RestateServer:
         ports = self.ports
-        addresses = {
+        settings = {
             "RESTATE_BASE_DIR": str(self.directory / "restate"),
             "RESTATE_NODE_NAME": "node-1",
             "RESTATE_BIND_IP": "127.0.0.1",
@@ -248,19 +280,9 @@ class Stack:
             "RESTATE_BIND_PORT": str(ports.node),
             "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
             "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
+            **patience,
         }
-        return Process(
-            "restate",
-            [
-                str(restate_binary("restate-server")),
-                "--no-logo",
-                "--config-file",
-                str(ROOT / "deploy" / "restate.toml"),
-            ],
-            {**self._base, **addresses},
-            self.directory / "restate.log",
-            self.directory,
-        )
+        return RestateServer(self.directory, settings, self._base, node_modules)
 
 
 def is_up(url: str) -> bool:
@@ -280,6 +302,36 @@ def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
     # In a list a star is but a name.
     value = "*" if "*" in names else ",".join(names)
     return {"NO_PROXY": value, "no_proxy": value}
+
+
+def _import_path(project: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets a process import the project's modules, and those that the caller has."""
+    if project is None:
+        return {}
+    given = environment.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join((str(project), *((given,) if given else ())))}
+
+
+def _with_breakpoints(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what gives somebody time at a breakpoint, unless they have a debugger of their own."""
+    return {
+        "PYTHONBREAKPOINT": environment.get("PYTHONBREAKPOINT") or HOOK,
+        # Else Restate takes a run that stands for a lost one, and repeats it.
+        "WORKER_INACTIVITY_TIMEOUT_S": environment.get("WORKER_INACTIVITY_TIMEOUT_S") or str(DAY_S),
+    }
+
+
+def _warning(line: str) -> str:
+    """Write a record of the worker's log as a sentence for the terminal."""
+    record: dict[str, Any] = json.loads(line)
+    if record["event"] != "agent_removed_with_runs":
+        return line
+    agent = record["agent"]
+    return (
+        f"The agent {agent} is gone, but {record['runs']} of its runs have not ended: "
+        f"{record['effect']}. Bring it back and let them end, or cancel them then: "
+        f"`outlast runs --agent {agent}` lists them, `outlast cancel RUN` ends one."
+    )
 
 
 def _url(host: str, port: int) -> str:

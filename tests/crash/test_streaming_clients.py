@@ -10,8 +10,8 @@ import pytest
 
 from fakes.api import Api, TestStack
 from fakes.model_server import ScriptedModel
+from fakes.repository import ROOT
 from fakes.script import Gate, attempts, call, text
-from outlast_local.restate_binary import ROOT
 
 pytestmark = pytest.mark.crash
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.compose import skip_without_engine
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.api import wait_until
 from fakes.compose import Compose
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
 from outlast_worker.engine.records import JOURNAL_VERSION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

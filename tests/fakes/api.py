@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from fakes.model_server import ScriptedModel
+from fakes.repository import ROOT
 from outlast_local.process import Process
 from outlast_local.stack import Ports, Stack
 
@@ -155,6 +156,7 @@ class TestStack(Stack):
                 "WORKER_SHUTDOWN_TIMEOUT_S": "2",
                 **(settings or {}),
             },
+            node_modules=ROOT,
         )
         (directory / "gates").mkdir(parents=True, exist_ok=True)
 

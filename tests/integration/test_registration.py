@@ -10,8 +10,9 @@ import pytest
 
 from fakes.api import Api, TestStack, wait_until
 from fakes.model_server import ScriptedModel
+from fakes.repository import ROOT
 from fakes.script import Gate, attempts, text
-from outlast_local.restate_binary import ROOT, restate_binary
+from outlast_local.restate.binary import in_node_modules
 from outlast_local.stack import Ports
 from outlast_worker.engine.records import JOURNAL_VERSION
 
@@ -253,7 +254,7 @@ def test_restate_cli_registers(fresh: TestStack) -> None:
     """The documented way by Restate's own command line works."""
     done = subprocess.run(
         [
-            str(restate_binary("restate")),
+            str(in_node_modules(ROOT, "restate")),
             "--yes",
             "deployments",
             "register",

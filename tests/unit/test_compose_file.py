@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fakes.repository import ROOT
 from outlast.settings import SharedSettings
 from outlast_app.settings import AppSettings
-from outlast_local.restate_binary import ROOT
 from outlast_worker.settings import WorkerSettings
 
 Services = dict[str, dict[str, Any]]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
 
 WORKER = "worker/outlast_worker"
 BANNED = """

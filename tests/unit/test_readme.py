@@ -3,7 +3,7 @@
 import re
 
 from demo import _introduction
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
 
 README = (ROOT / "README.md").read_text()
 

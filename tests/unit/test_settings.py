@@ -15,7 +15,7 @@ from outlast_worker.settings import WorkerSettings, export_env_file
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 # What libraries and demo agents read themselves.
-NOT_OURS = re.compile(r"[A-Z]+_API_KEY|[A-Z]+_(API_)?BASE(_URL)?|SUPPORT_\w+")
+NOT_OURS = re.compile(r"[A-Z]+_API_KEY|[A-Z]+_(API_)?BASE(_URL)?|SUPPORT_\w+|OUTLAST_CACHE")
 BOTH = pytest.mark.parametrize("settings", [AppSettings, WorkerSettings])
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 import outlast_app.__main__
-import outlast_local.background
+import outlast_cli.__main__
 import outlast_local.one_process
 import outlast_worker.__main__
 from outlast.settings_errors import InvalidSettings, check_settings, read_settings
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("logging_as_before")
 @pytest.fixture(autouse=True)
 def no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AGENTS", "example_agents")
 
 
 def lines(*kinds: type[BaseSettings]) -> list[str]:
@@ -249,7 +250,7 @@ def test_the_examples(kind: type[BaseSettings]) -> None:
         (outlast_worker.__main__, [], "WORKER_PORT"),
         (outlast_worker.__main__, ["register"], "WORKER_PORT"),
         (outlast_local.one_process, [], "WORKER_PORT"),
-        (outlast_local.background, ["up"], "APP_PORT"),
+        (outlast_cli.__main__, ["up"], "APP_PORT"),
     ],
 )
 def test_commands(

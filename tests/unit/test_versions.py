@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
+from outlast_local.restate import VERSION
 from outlast_worker.engine.records import JOURNAL_VERSION
 
 TEMPLATE = ROOT / "local/outlast_local/template"
@@ -20,7 +21,7 @@ def test_restate_has_one_version_everywhere():
     package = json.loads((ROOT / "package.json").read_text())
     wanted = {**package["dependencies"], **package["devDependencies"]}
     pinned = {version for name, version in wanted.items() if name.startswith("@restatedev/")}
-    assert len(pinned) == 1
+    assert pinned == {VERSION}
     named = {
         f"{path.relative_to(ROOT)}: {version}": {version}
         for path in _texts()
@@ -70,6 +71,19 @@ def test_the_locked_uv_builds_the_project_itself():
         assert manifest["build-system"]["requires"] == [f"uv_build>=0.{minor},<0.{minor + 1}"]
 
 
+def test_compose_runs_restate_with_the_settings_of_local_stacks():
+    of_local_stacks = ROOT / "local/outlast_local/restate/restate.toml"
+    assert (ROOT / "deploy/restate.toml").read_text() == of_local_stacks.read_text()
+
+
+def test_a_new_project_asks_for_this_version():
+    version = tomllib.loads((ROOT / "shared/pyproject.toml").read_text())["project"]["version"]
+    template = ROOT / "local/outlast_local/template"
+    for name in ("pyproject.toml", "requirements.txt"):
+        asked = re.findall(r"\boutlast(?:\[local\])?==([\w.]+)", (template / name).read_text())
+        assert asked == [version], name
+
+
 def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes/restate.yaml").read_text())
     ours = tomllib.loads((ROOT / "deploy/restate.toml").read_text())
@@ -86,5 +100,5 @@ def _texts() -> Iterator[Path]:
     yield from ROOT.glob("docker-compose*.yml")
     yield from ROOT.glob("Dockerfile*")
     yield from ROOT.glob("*.md")
-    for folder in ("deploy", "docs"):
+    for folder in ("deploy", "docs", "local/outlast_local/template"):
         yield from (path for path in (ROOT / folder).rglob("*") if path.is_file())

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 import traceback
+from types import FrameType
 
 from outlast.logging import get_logger
 
@@ -38,15 +39,18 @@ class LoopWatchdog:
             except RuntimeError:  # the loop is closed: the process ends
                 return
             if not alive.wait(self._blocked_after_s):
-                self._report()
+                frame = sys._current_frames().get(self._loop_thread_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented, despite its name
+                if _in_debugger(frame):
+                    alive.wait()
+                    continue
+                self._report(frame)
                 alive.wait()
                 held_s = round(time.monotonic() - asked, 2)
                 _logger.warning("event_loop_free_again", blocked_s=held_s)
             self._stopped.wait(self._blocked_after_s)
 
-    def _report(self) -> None:
+    def _report(self, frame: FrameType | None) -> None:
         task = asyncio.current_task(self._loop)
-        frame = sys._current_frames().get(self._loop_thread_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented, despite its name
         stack = traceback.extract_stack(frame)[-1:] if frame else []
         _logger.warning(
             "event_loop_blocked",
@@ -54,3 +58,12 @@ class LoopWatchdog:
             at=f"{stack[0].filename}:{stack[0].lineno}" if stack else None,
             fix="make the tool a plain `def`, or await what it waits for",
         )
+
+
+def _in_debugger(frame: FrameType | None) -> bool:
+    """Tell whether somebody has stopped here with `breakpoint()`, to look around."""
+    while frame:
+        if frame.f_globals.get("__name__") == "bdb":
+            return True
+        frame = frame.f_back
+    return False

@@ -1,6 +1,7 @@
 """The demo model: a stand-in for a provider, so that everything runs without a key.
 
-Serves OpenAI's chat completions (plain and streamed) on what `demo_rules` says. Thinking time is
+Serves OpenAI's chat completions (plain and streamed) on what `rules` says; what it does with the
+tools of the module AGENTS can be written into a file beside them (`script`). Thinking time is
 `DEMO_MODEL_DELAY_S` or `--delay-s`; a streamed answer is paced in proportion, to be watched.
 
     python -m outlast_local.demo_model --port 8089
@@ -19,17 +20,20 @@ from aiohttp import web
 
 from outlast_local.demo_model import openai_wire, rules
 from outlast_local.demo_model.openai_wire import Answer
+from outlast_local.demo_model.script import Script, load
 
 MODEL = "demo"
 _DELAY_S = web.AppKey("delay_s", float)
+_SCRIPT = web.AppKey("script", Script)
 _PACE = 1 / 15  # of the delay, between two chunks
 _MAX_REQUEST_BYTES = 64 * 1024 * 1024
 
 
-def create_app(delay_s: float = 0.3) -> web.Application:
+def create_app(script: Script, delay_s: float = 0.3) -> web.Application:
     """Build the server; `delay_s` passes before an answer begins."""
     app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
     app[_DELAY_S] = delay_s
+    app[_SCRIPT] = script
     app.router.add_post("/v1/chat/completions", _chat)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/healthz", _healthz)
@@ -44,7 +48,7 @@ async def _chat(request: web.Request) -> web.StreamResponse:
             openai_wire.error(problem, type_="invalid_request_error"), status=400
         )
     answer = replace(
-        rules.answer(body),
+        rules.answer(body, request.app[_SCRIPT]),
         model=MODEL,
         id=f"chatcmpl-{uuid.uuid4().hex}",
         created=int(time.time()),
@@ -69,7 +73,7 @@ async def _stream(
 
 
 async def _models(_: web.Request) -> web.Response:
-    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "durable-agents"}
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "outlast"}
     return web.json_response({"object": "list", "data": [model]})
 
 
@@ -91,7 +95,7 @@ def main() -> None:
         print(f"The demo model is at http://{options.host}:{options.port}/v1", flush=True)
 
     web.run_app(
-        create_app(options.delay_s),
+        create_app(load(os.environ.get("AGENTS", "")), options.delay_s),
         host=options.host,
         port=options.port,
         access_log=None,

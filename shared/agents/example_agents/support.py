@@ -114,7 +114,7 @@ def _order(database: sqlite3.Connection, order_id: str) -> Order:
 
 @contextmanager
 def _database() -> Generator[sqlite3.Connection]:
-    path = Path(os.environ.get("SUPPORT_DB", ".data/support.db"))
+    path = Path(os.environ.get("SUPPORT_DB", ".outlast/support.db"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=10)) as database, database:
         if database.execute("PRAGMA user_version").fetchone() == (0,):

@@ -21,7 +21,7 @@ ASTRAY = {"ai21", "aiohttp_openai", "inception", "lemonade", "xinference"}
 PLAYED = [name for name, known in PROVIDERS.items() if known.keys and name not in UNPLAYED | ASTRAY]
 # Of each way in which litellm calls providers one, and those that it leads astray.
 SAMPLE = [
-    *ASTRAY,
+    *sorted(ASTRAY),
     "anthropic",
     "azure",
     "cohere_chat",

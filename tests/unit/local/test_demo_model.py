@@ -14,7 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from outlast_local.demo_model import rules as demo_rules
 from outlast_local.demo_model.__main__ import create_app
+from outlast_local.demo_model.amounts import amounts_in_cents
+from outlast_local.demo_model.script import load
 
+SCRIPT = load("example_agents")
 LAMP = {
     "order_id": "A-1001",
     "customer": "Mina Okafor",
@@ -27,7 +30,7 @@ LAMP = {
 
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient]:
-    async with TestClient(TestServer(create_app(delay_s=0))) as client:
+    async with TestClient(TestServer(create_app(SCRIPT, delay_s=0))) as client:
         yield client
 
 
@@ -82,7 +85,7 @@ async def test_refund_of_the_rest(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("text", "cents"),
     [
-        ("Refund 12.50 for A-1001", [1250]),
+        ("Refund 12.50 for it", [1250]),
         ("Refund €12,50 for A-1001", [1250]),
         ("Refund 12 euros for A-1001", [1200]),
         ("Refund 1250 cents of A-1001", [1250]),
@@ -94,7 +97,7 @@ async def test_refund_of_the_rest(client: TestClient) -> None:
 )
 def test_amounts(text: str, cents: list[int]) -> None:
     """An amount is read however people write it, and an order's number is none."""
-    assert demo_rules.amounts_in_cents(text) == cents
+    assert amounts_in_cents(text) == cents
 
 
 @pytest.mark.parametrize("wish", ["I want my money back", "please pay it back", "Refund me"])
@@ -152,9 +155,9 @@ async def test_new_message_starts_anew(client: TestClient) -> None:
     assert calls(await talk.say("And A-1001 now?")) == [("find_order", {"order_id": "A-1001"})]
 
 
-@pytest.mark.parametrize("tools", [(), ("search", "refund_everything"), ("refund",)])
-async def test_unknown_tools(client: TestClient, tools: tuple[str, ...]) -> None:
-    """A tool that the rules don't know is never called; the answer repeats the question."""
+@pytest.mark.parametrize("tools", [(), ("refund",), ("search",)])
+async def test_nothing_to_call(client: TestClient, tools: tuple[str, ...]) -> None:
+    """Where no tool fits, or the one that must come first is missing, the question is repeated."""
     talk = Conversation(client, *tools)
     await talk.say("Hello")
     answer = await talk.say("Please refund A-1001")
@@ -178,7 +181,7 @@ async def test_stream_is_the_same_answer(client: TestClient) -> None:
     assert usage["usage"]["prompt_tokens"] == 2
     assert finish["choices"][0]["finish_reason"] == "stop"
     text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
-    assert text == demo_rules.answer(body).text
+    assert text == demo_rules.answer(body, SCRIPT).text
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"messages": 1}'])

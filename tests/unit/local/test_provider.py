@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.repository import ROOT
 from outlast.settings import DEFAULT_MODEL
-from outlast_local.provider import chosen_model, provider_keys
-from outlast_local.restate_binary import ROOT
+from outlast_local.provider import chosen_model
 
 CHOICES = [
     ("OPENAI_API_KEY", "sk", DEFAULT_MODEL),
@@ -18,27 +18,22 @@ CHOICES = [
 NO_CHOICES = [("DATADOG_API_KEY", "d"), ("MY_OPENAI_API_KEY", "m"), ("OPENAI_API_KEY", "")]
 
 
-def test_the_list() -> None:
-    """The keys that count are those that compose hands to the worker."""
-    assert {"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"} <= set(provider_keys())
-
-
 @pytest.mark.parametrize(("name", "value", "model"), CHOICES)
 def test_choices(
-    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, model: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, model: str
 ) -> None:
     """A provider's key, its settings or a model is a choice, in the shell or in `.env`."""
-    (root / ".env").write_text(f"{name}='{value}'\n")
+    (project / ".env").write_text(f"{name}='{value}'\n")
     assert chosen_model() == model
-    (root / ".env").unlink()
+    (project / ".env").unlink()
     monkeypatch.setenv(name, value)
     assert chosen_model() == model
 
 
 @pytest.mark.parametrize(("name", "value"), NO_CHOICES)
-def test_no_choice(root: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_no_choice(project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Other programs' keys are none, and neither is an empty one."""
-    (root / ".env").write_text(f"{name}={value}\n")
+    (project / ".env").write_text(f"{name}={value}\n")
     monkeypatch.setenv(name, value)
     assert chosen_model() is None
 

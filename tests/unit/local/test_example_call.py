@@ -1,0 +1,55 @@
+"""The call that is shown first goes to an agent that exists, with what it needs."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from outlast import Agent
+from outlast.protocol import AgentPage
+from outlast.registry import Registry
+from outlast_app.settings import AppSettings
+from outlast_local.example_call import example_call
+
+AGENT = Agent(name="mine", instructions="Help {{company}}.")
+
+
+class App(BaseHTTPRequestHandler):
+    """Lists one agent, to those who have the key."""
+
+    def do_GET(self) -> None:
+        asked = (self.path, self.headers.get("authorization"))
+        assert asked == ("/agents", "Bearer secret-1")
+        described = Registry([AGENT], "openai/x").describe(AGENT)
+        body = AgentPage(items=[described], next_cursor=None).model_dump_json().encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), App) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_call_to_try(url: str) -> None:
+    """It has the agent's name and context, and says that it needs a key without showing one."""
+    settings = AppSettings.model_validate({"AGENTS": "mine", "keys": {"acme": ["secret-1"]}})
+    shown = example_call(url, settings)
+    assert "outlast chat mine\n" in shown
+    assert f"curl {url}/agents/mine/runs" in shown
+    body = shown.partition("-d ")[2].strip("'")
+    assert json.loads(body) == {"input": "Hello", "context": {"company": "…"}}
+    assert "authorization: Bearer" in shown
+    assert "secret-1" not in shown
