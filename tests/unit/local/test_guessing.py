@@ -105,7 +105,7 @@ def test_a_fitting_call(question: str, calls: dict[str, Any]) -> None:
     """The tool whose words are in the question is called, and takes what it can from there."""
     assert ask(question) == calls
     [(name, arguments)] = calls.items()
-    next(tool for tool in TOOLS if tool.name == name).parse(json.dumps(arguments))
+    next(tool for tool in TOOLS if tool.name == name).parse(arguments)
 
 
 def test_the_sum() -> None:
