@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from outlast.events import AnyEvent, AnyLiveEvent, Event
+from outlast.events import AnyLiveEvent, Event, ReadEvent
 from outlast_app.closing import Closing
 
 MEDIA_TYPE = "text/event-stream"
@@ -24,7 +24,7 @@ class EventStream(StreamingResponse):
 
 
 async def sse(
-    events: AsyncIterator[AnyEvent | AnyLiveEvent], closing: Closing
+    events: AsyncIterator[ReadEvent | AnyLiveEvent], closing: Closing
 ) -> AsyncIterator[bytes]:
     """Write events in the wire format, with a comment whenever nothing was sent for a while.
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from outlast.events import AnyEvent
+from outlast.events import ReadEvent
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Decision,
@@ -105,7 +105,7 @@ class EventPage(Wire):
     `more`: others follow, which one answer has no room for.
     """
 
-    events: list[AnyEvent]
+    events: list[ReadEvent]
     run: Run | None = None
     more: bool = False
 

@@ -4,11 +4,11 @@ Committed events follow from journaled values alone, so a replay emits the same 
 numbers. Live events are previews of what will be committed, and may be lost.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, TypeAdapter
 
-from outlast.protocol import Message, Public, Run, Time, Usage
+from outlast.protocol import Message, OrNewer, Public, Run, Time, Usage
 
 
 class Event(Public):
@@ -102,7 +102,7 @@ class ApprovalRequested(Event):
     """The tool."""
     arguments: dict[str, JsonValue]
     """What the model wants to pass."""
-    reason: Literal["approval"] = "approval"
+    reason: Annotated[Literal["approval"], OrNewer] = "approval"
     """Why a person is asked: the tool needs an approval."""
     expires_at: Time | None = None
     """When it is given up and counts as rejected; null if it waits for as long as it takes."""
@@ -114,7 +114,7 @@ class ApprovalResolved(Event):
     type: Literal["approval.resolved"] = "approval.resolved"
     call_id: str
     """Names the call within its run."""
-    action: Literal["approve", "reject", "expired"]
+    action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time."""
     by: str | None = None
     """Who decided, as far as the decision says."""
@@ -181,6 +181,34 @@ AnyEvent = Annotated[
     Field(discriminator="type"),
 ]
 ANY_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+class UnknownEvent(Event):
+    """Comes from a newer process, and is passed on as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """What happened."""
+
+
+_KNOWN = frozenset(
+    kind.model_fields["type"].default for kind in Event.__subclasses__() if kind is not UnknownEvent
+)
+
+
+def _tag(event: Any) -> str:
+    kind: Any = getattr(event, "type", None)
+    if isinstance(event, dict):
+        kind = event.get("type")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # JSON
+    return "known" if kind in _KNOWN else "unknown"
+
+
+ReadEvent = Annotated[
+    Annotated[AnyEvent, Tag("known")] | Annotated[UnknownEvent, Tag("unknown")],
+    Discriminator(_tag),
+]
+"""A committed event as it is read back: whoever wrote it may be newer."""
 
 TERMINAL_EVENTS: dict[str, type[TerminalEvent]] = {
     "completed": RunCompleted,

@@ -78,7 +78,7 @@ def answer(
         text=text,
         calls=[RequestedCall(name=name, arguments=arguments) for name, arguments in calls],
         finish_reason=finish_reason or ("tool_calls" if calls else "stop"),
-        usage=usage or Usage(model_calls=1),
+        usage=usage or Usage(model_calls=1, cost_usd=0.0),
         model="x-2026",
         started_at=after(at_s - 1),
         ended_at=after(at_s),

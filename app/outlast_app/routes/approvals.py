@@ -11,12 +11,12 @@ from outlast.errors import (
     UnknownApproval,
     UnknownRun,
 )
-from outlast.protocol import ApprovalPage, Decision, Resolution
+from outlast.protocol import ApprovalPage, Resolution
 from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems
-from outlast_app.routes.parameters import CallId, CursorText, Limit, RunPath
+from outlast_app.routes.parameters import CallId, CursorText, DecisionBody, Limit, RunPath
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
@@ -48,6 +48,6 @@ async def list_approvals(
     response_description="The decision that counts.",
     responses=_DECIDE_PROBLEMS,
 )
-async def decide(ref: RunPath, call_id: CallId, body: Decision, deps: Deps) -> Resolution:
+async def decide(ref: RunPath, call_id: CallId, body: DecisionBody, deps: Deps) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     return await deps.runs.decide(ref, call_id, body)

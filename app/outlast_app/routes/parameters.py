@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 from fastapi import Depends, Header, Path, Query, Request
 
 from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
-from outlast.protocol import RunStatus, ThreadId
+from outlast.protocol import (
+    Decision,
+    RunStatus,
+    StartRun,
+    SteerRun,
+    ThreadId,
+    refusing_unknown_fields,
+)
 from outlast_app.auth import Tenant
 from outlast_app.run_filter import RunFilter
 
@@ -103,3 +110,7 @@ RunPath = Annotated[RunRef, Depends(_run)]
 ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 Trace = Annotated[Mapping[str, str], Depends(_trace)]
+
+StartBody = Annotated[StartRun, refusing_unknown_fields(StartRun)]
+SteerBody = Annotated[SteerRun, refusing_unknown_fields(SteerRun)]
+DecisionBody = Annotated[Decision, refusing_unknown_fields(Decision)]

@@ -16,7 +16,7 @@ from outlast.errors import (
     UnknownRun,
 )
 from outlast.names import RunRef
-from outlast.protocol import Run, RunPage, StartRun
+from outlast.protocol import Run, RunPage
 from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Dependencies, Deps
@@ -33,6 +33,7 @@ from outlast_app.routes.parameters import (
     Limit,
     Prefer,
     RunPath,
+    StartBody,
     Trace,
     log_run,
 )
@@ -83,7 +84,7 @@ _EVENTS: Responses = {
 @router.post("/agents/{agent}/runs", response_model=Run, responses=_STARTED)
 async def start_run(
     agent: AgentName,
-    body: StartRun,
+    body: StartBody,
     request: Request,
     deps: Deps,
     tenant: Tenant,

@@ -9,11 +9,11 @@ from outlast.errors import (
     RunEnded,
     UnknownRun,
 )
-from outlast.protocol import Steered, SteerRun
+from outlast.protocol import Steered
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems
-from outlast_app.routes.parameters import IdempotencyKey, RunPath
+from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -29,7 +29,7 @@ _PROBLEMS = problems(
     responses=_PROBLEMS,
 )
 async def steer_run(
-    ref: RunPath, body: SteerRun, deps: Deps, idempotency_key: IdempotencyKey = None
+    ref: RunPath, body: SteerBody, deps: Deps, idempotency_key: IdempotencyKey = None
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
     return await deps.runs.steer(ref, body, idempotency_key)

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 from outlast.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
 from outlast.events import (
-    AnyEvent,
     AnyLiveEvent,
     MessageCompleted,
+    ReadEvent,
     ToolCallProgress,
     terminal_event,
 )
@@ -36,7 +36,7 @@ class RunEvents:
         self._reader = reader
         self._live = live
 
-    async def follow(self, ref: RunRef, after: int) -> AsyncIterator[AnyEvent | AnyLiveEvent]:
+    async def follow(self, ref: RunRef, after: int) -> AsyncIterator[ReadEvent | AnyLiveEvent]:
         """Yield a run's committed events after a number, and live ones; end after the terminal one.
 
         The run's own state is the log of what is committed, so this works before, during and after
@@ -84,7 +84,7 @@ class _CommittedLog:
         self.seq = after
         self.ended = False
 
-    async def read(self) -> AsyncIterator[AnyEvent]:
+    async def read(self) -> AsyncIterator[ReadEvent]:
         """Yield what is new; at first, and if nothing is, see whether the run was killed."""
         before = self.seq
         try:
@@ -104,7 +104,7 @@ class _CommittedLog:
             async for event in self._end(broken):
                 yield event
 
-    async def read_until(self, committed: Committed) -> AsyncIterator[AnyEvent]:
+    async def read_until(self, committed: Committed) -> AsyncIterator[ReadEvent]:
         """Yield events up to this one, which is about to be in the run's state."""
         delay_s = _VISIBLE_S[0]
         self._turn = max(self._turn, committed.turn)
@@ -119,7 +119,7 @@ class _CommittedLog:
         """Tell whether a live event is not outdated by a committed one."""
         return isinstance(event, ToolCallProgress) or event.turn > self._turn
 
-    async def _rest(self) -> AsyncIterator[AnyEvent]:
+    async def _rest(self) -> AsyncIterator[ReadEvent]:
         """Yield all that is committed by now.
 
         Raises:
@@ -149,7 +149,7 @@ class _CommittedLog:
             return Broken(killed=True, reason="purged")
         return outcome if isinstance(outcome, Broken) else None
 
-    async def _end(self, broken: Broken) -> AsyncIterator[AnyEvent]:
+    async def _end(self, broken: Broken) -> AsyncIterator[ReadEvent]:
         """Yield the end, after what was committed just before it."""
         if self._run:
             try:

@@ -29,6 +29,7 @@ from outlast.protocol.requests import (
 )
 from outlast.protocol.runs import (
     ENDED,
+    NOTHING_USED,
     Engine,
     IncompleteReason,
     Run,
@@ -39,11 +40,20 @@ from outlast.protocol.runs import (
     Usage,
 )
 from outlast.protocol.threads import MessagePage, Thread, ThreadPage
-from outlast.protocol.wire import Public, ThreadId, Time, Wire, check_json
+from outlast.protocol.wire import (
+    OrNewer,
+    Public,
+    ThreadId,
+    Time,
+    Wire,
+    check_json,
+    refusing_unknown_fields,
+)
 
 __all__ = [
     "ENDED",
     "MAX_DELAY_S",
+    "NOTHING_USED",
     "AgentDescription",
     "AgentPage",
     "Approval",
@@ -61,6 +71,7 @@ __all__ = [
     "Message",
     "MessagePage",
     "OnBusy",
+    "OrNewer",
     "Part",
     "PendingApproval",
     "ProblemDocument",
@@ -85,4 +96,5 @@ __all__ = [
     "Usage",
     "Wire",
     "check_json",
+    "refusing_unknown_fields",
 ]

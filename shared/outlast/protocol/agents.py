@@ -26,7 +26,7 @@ class ToolDescription(Public):
     """How often an attempt that fails is repeated."""
     needs_approval: bool | Literal["sometimes"]
     """Whether a person must approve a call; `sometimes`: it depends on the call."""
-    approval_timeout_s: float | None
+    approval_timeout_s: float | None = None
     """How long a call waits for a person; null for as long as it takes."""
 
 
@@ -35,7 +35,7 @@ class AgentDescription(Public):
 
     name: str
     """In addresses: `POST /agents/{agent}/runs`."""
-    description: str | None
+    description: str | None = None
     """One line of its author's."""
     model: str
     """The model that it runs with, as `provider/model`."""

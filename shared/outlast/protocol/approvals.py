@@ -1,10 +1,10 @@
 """Tool calls that wait for a person, and how that ends."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import JsonValue
 
-from outlast.protocol.wire import Public, Time
+from outlast.protocol.wire import OrNewer, Public, Time
 
 
 class Resolution(Public):
@@ -12,7 +12,7 @@ class Resolution(Public):
 
     call_id: str
     """The call that was decided on."""
-    action: Literal["approve", "reject", "expired"]
+    action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time, which counts as a rejection."""
     by: str | None = None
     """Who decided, as far as the decision says."""
@@ -33,7 +33,7 @@ class Approval(Public):
     """The tool."""
     arguments: dict[str, JsonValue]
     """What the model wants to pass."""
-    reason: Literal["approval"] = "approval"
+    reason: Annotated[Literal["approval"], OrNewer] = "approval"
     """Why a person is asked: the tool needs an approval."""
     requested_at: Time
     """Since when the call waits."""

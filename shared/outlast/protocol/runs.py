@@ -1,12 +1,12 @@
 """What a run is, as everybody sees it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
 from outlast.protocol.approvals import Approval
 from outlast.protocol.messages import Message
-from outlast.protocol.wire import Public, Time
+from outlast.protocol.wire import OrNewer, Public, Time
 
 RunStatus = Literal[
     "queued", "running", "waiting", "paused", "completed", "incomplete", "failed", "cancelled"
@@ -43,7 +43,7 @@ class Usage(Public):
     """Model calls that gave an answer, also one that was broken off."""
     tool_calls: int = 0
     """Tool calls that were carried out, also those that failed."""
-    cost_usd: float | None = 0.0
+    cost_usd: float | None = None
     """What it cost in US dollars; null as soon as one price is unknown."""
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -60,10 +60,14 @@ class Usage(Public):
         )
 
 
+NOTHING_USED = Usage(cost_usd=0.0)
+"""What a run has used before its first step."""
+
+
 class RunError(Public):
     """Why a run failed."""
 
-    type: RunErrorType
+    type: Annotated[RunErrorType, OrNewer]
     """A stable short name."""
     message: str
     """What went wrong and what to do, for a person."""
@@ -76,9 +80,9 @@ class Engine(Public):
 
     attempts: int
     """How many times it was tried."""
-    last_failure: str | None
+    last_failure: str | None = None
     """Why the last attempt failed; null if none did."""
-    next_retry_at: Time | None
+    next_retry_at: Time | None = None
     """When it is tried again; null if no attempt is planned."""
 
 
@@ -91,11 +95,11 @@ class Run(Public):
     """The agent that carries it out."""
     thread_id: str | None = None
     """The conversation that it is on, if any."""
-    status: RunStatus
+    status: Annotated[RunStatus, OrNewer]
     """Where it stands. `queued`: accepted, or waiting for its thread · `running` · `waiting`: see
     `waiting_for` · `paused`: Restate gave up trying, until it is resumed. It has ended when it is
     `completed`, `incomplete` (see `incomplete_reason`), `failed` (see `error`) or `cancelled`."""
-    waiting_for: Literal["approval", "timer"] | None = None
+    waiting_for: Annotated[Literal["approval", "timer"], OrNewer] | None = None
     """What a waiting run waits for: a person's decision, or its time (`after_s`)."""
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
@@ -104,13 +108,13 @@ class Run(Public):
     messages: list[Message] | None = None
     """What was said so far; null in lists and events, and where a run goes on and no worker
     answers."""
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_USED
     """What was used so far."""
     approvals: list[Approval] = Field(default_factory=list[Approval])
     """Tool calls that wait, or waited, for a person."""
     error: RunError | None = None
     """Why it failed."""
-    incomplete_reason: IncompleteReason | None = None
+    incomplete_reason: Annotated[IncompleteReason, OrNewer] | None = None
     """Which limit it reached: its number of turns, the length of an answer, or the provider's
     filter."""
     metadata: dict[str, str] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ class Thread(Public):
     """The name that runs gave it."""
     status: Literal["idle", "busy"]
     """Whether a run holds it or waits for it."""
-    run_id: str | None
+    run_id: str | None = None
     """The run that holds the thread."""
     queued: list[str]
     """Runs that wait for the thread, next one first."""

@@ -2,12 +2,23 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import from_json
 
 from outlast.names import THREAD_ID
+
+M = TypeVar("M", bound=BaseModel)
 
 _ENVELOPES = 20
 
@@ -37,9 +48,36 @@ def check_json(value: Any) -> None:
 
 
 class Wire(BaseModel):
-    """Base of everything that goes over the wire. Frozen, and closed to unknown fields."""
+    """Base of everything that goes over the wire. Frozen.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What one process writes another one reads, and in a rolling release that is an older one: it
+    leaves out fields that it does not know. Only what clients send is refused for them, at the
+    door (`refusing_unknown_fields`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def refusing_unknown_fields(kind: type[M]) -> WrapValidator:
+    """Make the check of what clients send: an unknown field, at any depth, is a mistake."""
+
+    def check(value: Any, _: ValidatorFunctionWrapHandler) -> M:
+        return kind.model_validate(value, extra="forbid")
+
+    return WrapValidator(check)
+
+
+def _or_newer(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        if isinstance(value, str):
+            return value
+        raise
+
+
+OrNewer = WrapValidator(_or_newer)
+"""Lets a word through that only a newer process knows: it is passed on as it is."""
 
 
 def _describe_type(schema: dict[str, Any]) -> None:

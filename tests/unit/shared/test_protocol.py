@@ -1,14 +1,23 @@
 """What the HTTP interface takes and gives."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from outlast.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
-from outlast.protocol import ENDED, Message, Run, StartRun, Usage
+from outlast.protocol import (
+    ENDED,
+    NOTHING_USED,
+    Message,
+    Run,
+    StartRun,
+    Usage,
+    refusing_unknown_fields,
+)
 
+DOOR = TypeAdapter[StartRun](Annotated[StartRun, refusing_unknown_fields(StartRun)])
 IMAGE = {"type": "image", "url": "https://x/y.png"}
 
 
@@ -69,7 +78,7 @@ def test_bodies(body: dict[str, Any]) -> None:
 def test_invalid_bodies(changes: dict[str, Any], field: str) -> None:
     """These don't, and the error names the field."""
     with pytest.raises(ValidationError) as raised:
-        StartRun.model_validate({"input": "Hi.", **changes})
+        DOOR.validate_python({"input": "Hi.", **changes})
     assert field in [".".join(map(str, fault["loc"])) for fault in raised.value.errors()]
 
 
@@ -116,7 +125,8 @@ def test_usage_adds_up() -> None:
     )
     double = {name: 2 * value for name, value in one.model_dump().items()}
     assert (one + one).model_dump() == double
-    assert Usage() + one == one
+    assert NOTHING_USED + one == one
+    assert (Usage() + one).cost_usd is None
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class ModelFault(Record):
 
     kind: Literal["fault"] = "fault"
     error: RunError
-    retry_after_s: float | None
+    retry_after_s: float | None = None
     started_at: Time
     ended_at: Time
 

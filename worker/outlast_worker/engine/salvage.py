@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import (
-    AnyEvent,
     ApprovalResolved,
     MessageCompleted,
+    ReadEvent,
     SteerReceived,
     ToolCallCompleted,
 )
@@ -16,7 +16,7 @@ from outlast_worker.engine.records import StoredMessage
 _UNFINISHED = "The run was killed before this call finished; it may or may not have run."
 
 
-def messages_so_far(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+def messages_so_far(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> list[Message]:
     """Return the input and whatever was committed, as the run itself will say it at its end."""
     done = {event.call_id for event in events if isinstance(event, ToolCallCompleted)}
     said = _conversation(order, run, events)
@@ -24,7 +24,7 @@ def messages_so_far(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> li
 
 
 def salvage_messages(
-    order: RunOrder, run: Run, events: Sequence[AnyEvent], steering: Sequence[SteeringMessage]
+    order: RunOrder, run: Run, events: Sequence[ReadEvent], steering: Sequence[SteeringMessage]
 ) -> list[StoredMessage]:
     """Return what a killed run has said, and steering messages that it never read.
 
@@ -47,7 +47,7 @@ def salvage_messages(
     return [StoredMessage(**message.model_dump()) for message in said]
 
 
-def _conversation(order: RunOrder, run: Run, events: Sequence[AnyEvent]) -> list[Message]:
+def _conversation(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> list[Message]:
     """Return what was said; each tool call has a result, so that it is valid for a model's API."""
     results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
     said: list[Message] = [

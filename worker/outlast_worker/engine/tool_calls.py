@@ -98,7 +98,7 @@ class ToolCalls:
         return self._start(call)
 
     async def _complete(self, call: PlannedCall, record: ToolRecord) -> None:
-        self._state.change(usage=self._state.run.usage + Usage(tool_calls=1))
+        self._state.change(usage=self._state.run.usage + Usage(tool_calls=1, cost_usd=0.0))
         self._finish(call, record)
 
     def _finish(self, call: PlannedCall, record: ToolRecord) -> None:

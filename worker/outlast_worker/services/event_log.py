@@ -7,11 +7,11 @@ from restate import WorkflowSharedContext
 from restate.serde import BytesSerde
 
 from outlast.contract import EventPage
-from outlast.events import AnyEvent
+from outlast.events import ReadEvent
 from outlast.protocol import Run
 from outlast_worker.services import state
 
-_EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+_EVENT: TypeAdapter[ReadEvent] = TypeAdapter(ReadEvent)
 _BYTES = BytesSerde()
 # One answer of a handler can't have more than 32 MiB, and the app waits for it.
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -19,7 +19,7 @@ _PAGE_EVENTS = 1000
 _AT_ONCE = 64
 
 
-async def read_events(ctx: WorkflowSharedContext) -> list[AnyEvent]:
+async def read_events(ctx: WorkflowSharedContext) -> list[ReadEvent]:
     """Return all of them."""
     return [event async for event, _ in _events(await _seqs(ctx, 0), ctx)]
 
@@ -27,7 +27,7 @@ async def read_events(ctx: WorkflowSharedContext) -> list[AnyEvent]:
 async def read_page(ctx: WorkflowSharedContext, after: int, run: Run | None) -> EventPage:
     """Return those after a number, as many as go into one answer."""
     seqs = await _seqs(ctx, after)
-    events: list[AnyEvent] = []
+    events: list[ReadEvent] = []
     size = 0
     async for event, event_size in _events(seqs, ctx):
         events.append(event)
@@ -46,7 +46,7 @@ async def _seqs(ctx: WorkflowSharedContext, after: int) -> list[int]:
 
 async def _events(
     seqs: list[int], ctx: WorkflowSharedContext
-) -> AsyncIterator[tuple[AnyEvent, int]]:
+) -> AsyncIterator[tuple[ReadEvent, int]]:
     """Yield events and their sizes."""
     for begin in range(0, len(seqs), _AT_ONCE):
         # Asked for together and awaited one by one: `gather` looks at all of them for each.

@@ -5,11 +5,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
-from restate.serde import Serde
+from pydantic import TypeAdapter, ValidationError
+from restate.serde import BytesSerde, Serde
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+
+_BYTES = BytesSerde()
+_SHOWN_FAULTS = 5
 
 
 class JsonSerde(Serde[T], Generic[T]):
@@ -19,8 +22,12 @@ class JsonSerde(Serde[T], Generic[T]):
         self._adapter: TypeAdapter[T] = TypeAdapter(annotation)
 
     def serialize(self, obj: T | None) -> bytes:
-        """Return the value as JSON, nulls included: a null cost is not the default, 0."""
-        return self._adapter.dump_json(obj)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
+        """Return the value as JSON, without nulls.
+
+        A replay compares bytes: a field that a newer worker has, and an older one had not, must
+        leave none where it says nothing. So null has to be what a field is by default.
+        """
+        return self._adapter.dump_json(obj, exclude_none=True)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
 
     def deserialize(self, buf: bytes) -> T | None:
         """Return the value, or None where nothing was sent or kept."""
@@ -29,6 +36,22 @@ class JsonSerde(Serde[T], Generic[T]):
     def parse(self, buf: bytes) -> T:
         """Return the value, which must be there."""
         return self._adapter.validate_json(buf)
+
+
+class UnreadableInput(Exception):
+    """Another process sent what this one can't read. What it says is not repeated."""
+
+
+def _read(takes: JsonSerde[T], body: bytes, handler: str) -> T:
+    try:
+        return takes.parse(body)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        places = ", ".join(".".join(map(str, fault["loc"])) for fault in faults[:_SHOWN_FAULTS])
+        raise UnreadableInput(
+            f"{handler}: the input can't be read at {places}; deploy a worker that is as new as "
+            "the app"
+        ) from None
 
 
 @functools.cache
@@ -51,9 +74,19 @@ def json_handler(
     def declare(function: F) -> F:
         signature = inspect.signature(function)
         _, *taken = signature.parameters.values()  # the context comes first
-        serdes = {"output_serde": serde_of(signature.return_annotation)}
-        if taken:
-            serdes["input_serde"] = serde_of(taken[0].annotation)
-        return decorator(name, **serdes, **options)(function)
+        gives = serde_of(signature.return_annotation)
+        if not taken:
+            return decorator(name, output_serde=gives, **options)(function)
+        takes = serde_of(taken[0].annotation)
+
+        # The SDK ends a call for good whose input can't be read. Read here, it is tried again,
+        # until there is a worker that can: one that is newer.
+        @functools.wraps(function)
+        async def read(ctx: Any, body: bytes) -> Any:
+            return await function(ctx, _read(takes, body, function.__name__))
+
+        handler: Any = read
+        decorator(name, input_serde=_BYTES, output_serde=gives, **options)(handler)
+        return function
 
     return declare

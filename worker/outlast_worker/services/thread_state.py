@@ -51,7 +51,7 @@ class Release(Record):
 
     run_id: str
     items: list[StoredMessage]
-    at: Time | None
+    at: Time | None = None
 
 
 class Watch(Record):

@@ -124,6 +124,7 @@ def _answer(scripted: ScriptedAnswer, request: ModelRequest) -> Answer:
     counted = Usage(
         input_tokens=sum(len(str(message.content).split()) for message in request.messages),
         output_tokens=len(scripted.text.split()),
+        cost_usd=0.0,
     )
     usage = (scripted.usage or counted).model_copy(update={"model_calls": 1})
     return Answer(

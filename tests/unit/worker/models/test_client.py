@@ -16,7 +16,7 @@ from outlast_worker.models.faults import CallFailed, Symptoms
 from outlast_worker.models.keys import Access
 from outlast_worker.settings import Provider
 
-HELLO = Answer("Hi.", [], "stop", "x", Usage(model_calls=1))
+HELLO = Answer("Hi.", [], "stop", "x", Usage(model_calls=1, cost_usd=0.0))
 TWO_KEYS = Provider.model_validate(
     {"keys": [{"name": "a", "key": "secret-a"}, {"name": "b", "key": "secret-b"}]}
 )
@@ -99,7 +99,7 @@ async def test_a_malformed_answer() -> None:
     """An answer that is not whole is a fault, and no other key is tried for it."""
 
     async def cut(_: Access) -> Answer:
-        return Answer("Hi", [], "", "x", Usage(model_calls=1))
+        return Answer("Hi", [], "", "x", Usage(model_calls=1, cost_usd=0.0))
 
     api = Api(answer=cut)
     outcome = await complete(api, provider=TWO_KEYS)

@@ -40,7 +40,7 @@ async def run_with(make_steps: StepsFactory, context: Context) -> Run:
     registry = Registry([agent], default_model="openai/x")
     dependencies = replace(make_dependencies(WorkerSettings(), registry), make_steps=make_steps)
     workflow: Any = build_agent(agent, dependencies).handlers["run"]
-    return await workflow.fn(context, order())
+    return await workflow.fn(context, order().model_dump_json().encode())
 
 
 async def test_steps_come_from_the_dependencies() -> None:
