@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from redis.asyncio import Redis
 
+from outlast.addresses import Address
 from outlast.hosts import Hosts
 from outlast.live import REDIS_CONNECTIONS
 from outlast.logging import get_logger
@@ -47,6 +48,7 @@ _TAGS = [
     {"name": "threads", "description": "Conversations, which runs go on with."},
     {"name": "health", "description": "For load balancers and supervisors; needs no key."},
 ]
+_KEEP_ALIVE_S = 30
 _logger = get_logger()
 
 
@@ -96,18 +98,16 @@ def create_app(
 async def _lifespan(
     app: FastAPI, *, settings: AppSettings, registry: Registry, closing: Closing
 ) -> AsyncGenerator[None]:
-    # No limit on connections: each waiting caller holds one. No timeout: each call sets its own.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-    timeout = aiohttp.ClientTimeout(total=None)
-    # Restate refuses a content type on handlers that take no body.
+    ingress_at = Address.parse(settings.restate_ingress_url)
+    admin_at = Address.parse(settings.restate_admin_url)
     async with (
-        aiohttp.ClientSession(
-            connector=connector, timeout=timeout, skip_auto_headers=["Content-Type"]
-        ) as session,
-        live_source(settings, session) as live,
+        _open_session(ingress_at.socket) as to_ingress,
+        _open_session(admin_at.socket) as to_admin,
+        _open_session() as to_worker,
+        live_source(settings, to_worker) as live,
     ):
-        ingress = Ingress(session, settings.restate_ingress_url, settings.service_prefix, closing)
-        admin = Admin(session, settings.restate_admin_url, settings.service_prefix)
+        ingress = Ingress(to_ingress, ingress_at, settings.service_prefix, closing)
+        admin = Admin(to_admin, admin_at, settings.service_prefix)
         reader = RunReader(ingress, admin)
         app.state.dependencies = Dependencies(
             settings=settings,
@@ -124,6 +124,21 @@ async def _lifespan(
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield
+
+
+def _open_session(socket: str | None = None) -> aiohttp.ClientSession:
+    """Return a client of whoever listens at a Unix socket, else of those that its URLs name."""
+    # No limit on connections: each waiting caller holds one.
+    connector = (
+        aiohttp.UnixConnector(socket, limit=0, keepalive_timeout=_KEEP_ALIVE_S)
+        if socket
+        else aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S)
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None),  # each call sets its own
+        skip_auto_headers=["Content-Type"],  # Restate refuses it where a handler takes no body
+    )
 
 
 @asynccontextmanager

@@ -9,10 +9,12 @@ MAX_SOCKET_PATH_BYTES = 103
 
 
 class Address(NamedTuple):
-    """A server's base URL, and the socket that leads there if the URL's host does not."""
+    """A server's URL, as it was written and as clients take it."""
 
+    url: str
     base_url: str
     socket: str | None
+    """The path of the Unix socket that leads there, if the URL's host does not."""
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -23,7 +25,7 @@ class Address(NamedTuple):
         """
         parts = _split(url)
         if parts and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
-            return cls(url.rstrip("/"), None)
+            return cls(url, url.rstrip("/"), None)
         if parts is None or parts.scheme != "unix" or parts.netloc or parts.path[:1] != "/":
             raise ValueError(
                 "must be an address such as http://127.0.0.1:8080 or unix:///path/of/a.sock"
@@ -33,7 +35,7 @@ class Address(NamedTuple):
             raise ValueError(
                 f"has a path of {length} bytes, but a socket's ends at {MAX_SOCKET_PATH_BYTES}"
             )
-        return cls("http://localhost", parts.path)
+        return cls(url, "http://localhost", parts.path)
 
 
 def _split(url: str) -> SplitResult | None:

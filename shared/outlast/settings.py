@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from outlast.addresses import Address
 from outlast.registry import Registry, load_registry
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
@@ -31,6 +32,11 @@ def _as_level(value: Any) -> Any:
 def _http(url: str) -> str:
     if not _is_address(url, "http", "https"):
         raise ValueError("must be an address such as http://127.0.0.1:8080")
+    return url
+
+
+def _restate(url: str) -> str:
+    Address.parse(url)
     return url
 
 
@@ -62,6 +68,7 @@ def _prefix(prefix: str) -> str:
 
 
 HttpAddress = Annotated[str, AfterValidator(_http)]
+RestateAddress = Annotated[str, AfterValidator(_restate)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
 LogLevel = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_as_level)
@@ -87,10 +94,11 @@ class SharedSettings(BaseSettings):
         default="", validation_alias="SERVICE_PREFIX"
     )
     """Put before each Restate service's name, so that two teams can share a cluster."""
-    restate_ingress_url: HttpAddress = Field(
+    restate_ingress_url: RestateAddress = Field(
         default="http://127.0.0.1:8080", validation_alias="RESTATE_INGRESS_URL"
     )
-    restate_admin_url: HttpAddress = Field(
+    """Where app and worker reach Restate: `http://…`, or `unix:///…` for a socket of it."""
+    restate_admin_url: RestateAddress = Field(
         default="http://127.0.0.1:9070", validation_alias="RESTATE_ADMIN_URL"
     )
     worker_url: Annotated[HttpAddress, AfterValidator(_without_version)] = Field(

@@ -93,7 +93,10 @@ def lines(*kinds: type[BaseSettings]) -> list[str]:
             WorkerSettings,
             "RESTATE_ADMIN_URL",
             "restate:9070",
-            "RESTATE_ADMIN_URL must be an address such as http://127.0.0.1:8080",
+            (
+                "RESTATE_ADMIN_URL must be an address such as http://127.0.0.1:8080 "
+                "or unix:///path/of/a.sock"
+            ),
         ),
         (
             LocalSettings,

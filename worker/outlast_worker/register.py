@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from outlast.addresses import Address
 from outlast.contract import DIGEST
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
@@ -19,6 +20,7 @@ from outlast.registry import Registry
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.settings import WorkerSettings
 
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
 _POLL_S = 0.2
 _VERIFY_POLL_S = 2.0
 _REASON_CHARS = 300
@@ -57,9 +59,15 @@ async def register(
         service_of(name, settings.service_prefix): digest
         for name, digest in registry.digests().items()
     }
-    timeout = aiohttp.ClientTimeout(total=30)
-    async with aiohttp.ClientSession(settings.restate_admin_url, timeout=timeout) as admin:
-        registration = _Registration(admin, settings, url, expected, allow_removed=allow_removed)
+    restate = Address.parse(settings.restate_admin_url)
+    connector = aiohttp.UnixConnector(restate.socket) if restate.socket else None
+    async with (
+        aiohttp.ClientSession(restate.base_url, connector=connector, timeout=_TIMEOUT) as admin,
+        aiohttp.ClientSession(timeout=_TIMEOUT) as worker,
+    ):
+        registration = _Registration(
+            admin, worker, settings, url, expected, allow_removed=allow_removed
+        )
         try:
             async with asyncio.timeout(timeout_s):
                 await registration.run()
@@ -72,6 +80,7 @@ class _Registration:
     def __init__(
         self,
         admin: aiohttp.ClientSession,
+        worker: aiohttp.ClientSession,
         settings: WorkerSettings,
         url: str,
         expected: Mapping[str, str],
@@ -79,6 +88,7 @@ class _Registration:
         allow_removed: bool,
     ) -> None:
         self._admin = admin
+        self._worker = worker
         self._settings = settings
         self._url = url
         self._expected = expected
@@ -134,7 +144,7 @@ class _Registration:
                 raise _NotYet(f"admin health is {answer.status}")
 
     async def _check_worker(self) -> None:
-        async with self._admin.get(f"{self._settings.worker_url.rstrip('/')}/healthz") as answer:
+        async with self._worker.get(f"{self._settings.worker_url.rstrip('/')}/healthz") as answer:
             if answer.status != 200:
                 raise _NotYet(f"worker health is {answer.status}")
 

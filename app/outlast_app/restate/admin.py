@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from outlast.addresses import Address
 from outlast.contract import DIGEST
 from outlast.errors import AdminUnavailable, RunNotPaused
 from outlast.logging import get_logger
@@ -50,9 +51,9 @@ _SERVICE = TypeAdapter(_Service)
 class Admin:
     """A client of the admin API. Every method may raise `AdminUnavailable`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, prefix: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: Address, prefix: str) -> None:
         self._session = session
-        self._url = url.rstrip("/")
+        self._address = address
         self._prefix = prefix
 
     async def engine_row(self, ref: RunRef) -> EngineRow | None:
@@ -157,14 +158,14 @@ class Admin:
             async with (
                 asyncio.timeout(timeout_s),
                 self._session.request(
-                    method, self._url + path, headers=headers, **options
+                    method, self._address.base_url + path, headers=headers, **options
                 ) as response,
             ):
                 return response.status, await response.read()
         except TimeoutError:
             raise _unavailable(f"did not answer within {timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            _logger.debug("admin_not_reached", url=self._url, reason=repr(error))
+            _logger.debug("admin_not_reached", url=self._address.url, reason=repr(error))
             raise _unavailable("can't be reached at RESTATE_ADMIN_URL") from error
 
 

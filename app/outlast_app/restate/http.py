@@ -81,9 +81,9 @@ class Lost(Exception):
 class IngressHttp:
     """Sends requests over a pool of connections."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
         self._session = session
-        self._url = url.rstrip("/")
+        self._base_url = base_url
 
     async def send(
         self, path: str, body: BaseModel | None, timeout_s: float | None, headers: Mapping[str, str]
@@ -115,7 +115,7 @@ class IngressHttp:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._session.request(method, self._url + path, **options) as response,
+                self._session.request(method, self._base_url + path, **options) as response,
             ):
                 return Answer(
                     response.status,

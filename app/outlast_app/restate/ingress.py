@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
+from outlast.addresses import Address
 from outlast.contract import (
     CancelOrder,
     DecideAnswer,
@@ -92,10 +93,10 @@ class Ingress:
     """A client of the ingress, with a pool of connections."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, prefix: str, closing: Closing
+        self, session: aiohttp.ClientSession, address: Address, prefix: str, closing: Closing
     ) -> None:
-        self.url = url
-        self._http = IngressHttp(session, url)
+        self.address = address
+        self._http = IngressHttp(session, address.base_url)
         self._prefix = prefix
         self._closing = closing
 

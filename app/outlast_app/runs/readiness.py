@@ -26,7 +26,9 @@ class ReadinessCheck:
             NotRegistered: Restate knows none of the app's agents.
         """
         if not await self._ingress.healthy():
-            raise RestateUnavailable(f"Restate's ingress does not answer at {self._ingress.url}.")
+            raise RestateUnavailable(
+                f"Restate's ingress does not answer at {self._ingress.address.url}."
+            )
         try:
             served = await self._admin.digests(self._registry.names())
         except AdminUnavailable as error:

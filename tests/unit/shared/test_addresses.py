@@ -6,12 +6,12 @@ from outlast.addresses import MAX_SOCKET_PATH_BYTES, Address
 
 
 def test_an_http_address_is_its_own_base():
-    assert Address.parse("http://restate:8080/") == ("http://restate:8080", None)
+    assert Address.parse("http://restate:8080/")[1:] == ("http://restate:8080", None)
 
 
 @pytest.mark.parametrize("url", ["unix:///run/restate/admin.sock", "unix:/run/restate/admin.sock"])
 def test_a_socket_is_reached_by_its_path(url: str):
-    assert Address.parse(url) == ("http://localhost", "/run/restate/admin.sock")
+    assert Address.parse(url) == (url, "http://localhost", "/run/restate/admin.sock")
 
 
 @pytest.mark.parametrize(
