@@ -27,6 +27,7 @@ from outlast_worker.lifespan import LifespanHolder
 from outlast_worker.live.http import LiveStreams
 from outlast_worker.services.all import build_services
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.visitors import Visitors
 from outlast_worker.watchdog import LoopWatchdog
 
 _MAX_STREAMS = 10_000
@@ -51,6 +52,7 @@ class WorkerApp:
             protocol="bidi",
             identity_keys=dependencies.settings.all_identity_keys() or None,
         )
+        self._visitors = Visitors(dependencies.settings)
         self._streams = LiveStreams(dependencies.live, dependencies.settings.stream_key())
         self._background: set[asyncio.Task[None]] = set()
 
@@ -63,6 +65,8 @@ class WorkerApp:
         path: str = scope["path"]
         if path == "/healthz":
             return await answer(receive, send, 200, b'{"status":"ok"}')
+        if refusal := self._visitors.refuse(scope):
+            return await answer(receive, send, *refusal)
         if path.startswith(f"{STREAMS_PATH}/"):
             return await self._streams(scope, receive, send)
         version = path.split("/")[1]
