@@ -92,7 +92,7 @@ up: ## start Restate, worker and app; without a provider key, with a demo model
 	agent=$$(docker compose exec -T app python -c 'from outlast_app.settings import AppSettings as Settings; \
 	  print(Settings().load_registry().names()[0])'); \
 	echo; \
-	echo "The app is at $$app (its API at $$app/docs), Restate's UI at http://$$(docker compose port restate 9070). Try:"; \
+	echo "The app is at $$app (its API at $$app/docs), Restate's UI at http://$$(docker compose port guard 9070). Try:"; \
 	echo; \
 	echo "  curl $$app/agents/$$agent/runs -H 'content-type: application/json' -d '{\"input\": \"Where is my order A-1003?\"}'"; \
 	echo "  docker compose exec app outlast chat $$agent"

@@ -10,6 +10,7 @@ import yaml
 from fakes.repository import ROOT
 from outlast.settings import SharedSettings
 from outlast_app.settings import AppSettings
+from outlast_local.guard.settings import GuardSettings
 from outlast_worker.settings import WorkerSettings
 
 Services = dict[str, dict[str, Any]]
@@ -64,11 +65,22 @@ def test_worker_settings_in_the_file_exist(services: Services):
 
 def test_only_the_app_can_be_published_beyond_loopback(services: Services):
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"restate", "app"}
-    assert all(port.startswith("127.0.0.1:") for port in published["restate"])
+    assert set(published) == {"guard", "app"}
+    assert all(port.startswith("127.0.0.1:") for port in published["guard"])
     assert [port.split(":8070")[0] for port in published["app"]] == [
         "${APP_PUBLISH:-127.0.0.1}:${APP_PORT:-8070}"
     ]
+
+
+def test_the_guard_knows_by_which_ports_browsers_reach_it(services: Services):
+    guard = services["guard"]
+    published = [port.removeprefix("127.0.0.1:").rpartition(":")[0] for port in guard["ports"]]
+    assert guard["environment"]["GUARD_PUBLIC_PORTS"] == ",".join(published)
+    own = {
+        str(field.validation_alias or f"GUARD_{name.upper()}")
+        for name, field in GuardSettings.model_fields.items()
+    }
+    assert set(guard["environment"]) == own
 
 
 def test_every_container_is_locked_down(services: Services):

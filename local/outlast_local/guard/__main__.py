@@ -70,7 +70,7 @@ async def _serve(doors: Sequence[OpenDoor], settings: GuardSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with serving(doors, settings.public_hosts, settings.cors_origins):
+    async with serving(doors, settings.public_hosts, settings.public_ports, settings.cors_origins):
         _logger.info("guard_listens", ports=[door.port for door in doors])
         await stop.wait()
     _logger.info("guard_stopped")

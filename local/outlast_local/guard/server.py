@@ -70,19 +70,23 @@ def listen(name: DoorName, host: str, port: int) -> socket.socket:
 
 @asynccontextmanager
 async def serving(
-    doors: Sequence[OpenDoor], hosts: Collection[str], origins: Collection[str]
+    doors: Sequence[OpenDoor],
+    hosts: Collection[str] = (),
+    ports: Collection[int] = (),
+    origins: Collection[str] = (),
 ) -> AsyncGenerator[None]:
     """Serve at doors, which are closed in the end.
 
     Args:
         doors: Of one Restate: its UI at one calls the other.
         hosts: Names other than loopback's under which the doors are called.
+        ports: Other ones that lead to the doors.
         origins: Pages other than the UI's that may come in.
     """
-    ports = frozenset(door.port for door in doors)
+    own_ports = frozenset((*ports, *(door.port for door in doors)))
     async with AsyncExitStack() as stack:
         for opened in doors:
-            keeper = Doorkeeper(opened.name, Hosts(hosts), ports, origins)
+            keeper = Doorkeeper(opened.name, Hosts(hosts), own_ports, origins)
             door = Door(opened.name, opened.restate, keeper)
             stack.push_async_callback(door.close)
             server = web.Server(

@@ -33,6 +33,10 @@ class GuardSettings(BaseSettings):
         default_factory=list[str], examples=["devbox.example.org,10.0.0.7"]
     )
     """Names beside loopback's under which Restate may be called, separated by commas."""
+    public_ports: Annotated[
+        list[Annotated[int, Field(ge=1, le=65535)]], NoDecode, BeforeValidator(_split)
+    ] = Field(default_factory=list[int], examples=["8080,9070"])
+    """Ports that lead to those where the guard listens, such as a container's published ones."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
         default_factory=list[str], examples=['["https://example.org"]']
     )

@@ -81,7 +81,7 @@ async def guard(restate: StandIn) -> AsyncIterator[Guarded]:
         OpenDoor("ingress", listen("ingress", "127.0.0.1", 0), address),
         OpenDoor("admin", listen("admin", "127.0.0.1", 0), address),
     ]
-    async with serving(doors, hosts=(), origins=()):
+    async with serving(doors):
         yield Guarded(doors[0].port, doors[1].port)
 
 

@@ -51,7 +51,9 @@ def test_arguments_that_lead_nowhere_are_refused(
 def test_names_and_pages_come_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("GUARD_PUBLIC_HOSTS", "devbox.example, [2001:db8::1],10.0.0.7")
     monkeypatch.setenv("GUARD_CORS_ORIGINS", '["https://ops.example/"]')
+    monkeypatch.setenv("GUARD_PUBLIC_PORTS", "18080, 19070")
     settings = read_settings(GuardSettings)
+    assert settings.public_ports == [18080, 19070]
     assert settings.public_hosts == ["devbox.example", "2001:db8::1", "10.0.0.7"]
     assert settings.cors_origins == ["https://ops.example"]
 
@@ -69,6 +71,7 @@ def test_empty_settings_are_none(monkeypatch: pytest.MonkeyPatch):
         ("GUARD_PUBLIC_HOSTS", "devbox.example:8080"),
         ("GUARD_PUBLIC_HOSTS", "*"),
         ("GUARD_PUBLIC_HOSTS", "http://devbox.example"),
+        ("GUARD_PUBLIC_PORTS", "8080,any"),
         ("GUARD_CORS_ORIGINS", '["*"]'),
         ("GUARD_CORS_ORIGINS", '["null"]'),
         ("GUARD_CORS_ORIGINS", '["ops.example"]'),
