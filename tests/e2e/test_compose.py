@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fakes.api import parse_events, wait_until
@@ -133,10 +134,26 @@ def test_down_and_up_keeps_what_was_there(stack: Compose):
 
 
 def test_only_loopback_reaches_the_ports_and_nobody_the_worker(stack: Compose):
-    for service in ("app", "restate"):
+    for service in ("app", "guard"):
         assert stack.published(service) == {"127.0.0.1"}
-    for service in ("worker", "demo-model"):
+    for service in ("restate", "worker", "demo-model"):
         assert stack.published(service) == set()
+
+
+@pytest.mark.parametrize("door", ["ingress_url", "admin_url"])
+def test_programs_reach_restate_by_the_published_ports_and_pages_do_not(stack: Compose, door: str):
+    url = f"{getattr(stack, door)}/restate/health" if door == "ingress_url" else stack.admin_url
+
+    def status(headers: Mapping[str, str]) -> int:
+        answer = httpx.get(url, headers=headers, trust_env=False, follow_redirects=True)
+        return answer.status_code
+
+    assert status({}) == 200
+    assert status({"Origin": stack.admin_url}) == 200, "the UI, at the port that browsers know"
+    assert status({"Origin": "http://evil.example"}) == 403
+    assert status({"Origin": "http://localhost:3000"}) == 403
+    assert status({"Sec-Fetch-Site": "cross-site"}) == 403
+    assert status({"Host": "evil.example"}) == 421
 
 
 def test_the_worker_serves_nobody_but_restate(stack: Compose):
@@ -163,7 +180,7 @@ def test_an_image_holds_only_what_it_needs(stack: Compose, service: str, lacking
     assert stack.python(service, "import os; print(os.listdir('/srv'))") == "[]", "no sources"
 
 
-@pytest.mark.parametrize("service", ["app", "worker", "demo-model"])
+@pytest.mark.parametrize("service", ["app", "guard", "worker", "demo-model"])
 def test_a_container_is_locked_down(stack: Compose, service: str):
     assert stack.is_locked_down(service)
 

@@ -109,15 +109,16 @@ def test_restate_signs_and_the_worker_serves_nobody_else(stack: Compose):
 
 
 def test_only_loopback_reaches_the_ports(stack: Compose):
-    for service in ("app", "restate"):
+    for service in ("app", "guard"):
         assert stack.published(service) == {"127.0.0.1"}
-    for service in ("worker", "demo-model"):
+    for service in ("restate", "worker", "demo-model"):
         assert stack.published(service) == set()
 
 
 def test_an_image_holds_only_what_it_needs(stack: Compose):
     assert stack.lacks("app", "outlast_worker outlast_local litellm restate")
     assert stack.lacks("worker", "outlast_app outlast_cli outlast_local fastapi typer")
+    assert stack.lacks("guard", "outlast_worker litellm restate")
     listed = stack("exec", "-T", "app", "outlast", "list", "--json")
     assert [agent["name"] for agent in json.loads(listed)["items"]] == ["reader"]
 

@@ -23,6 +23,7 @@ class Compose:
         app, ingress, admin = free_ports(3)
         self.folder = folder
         self.project = f"{name}-{os.getpid()}"
+        self.ingress_url = f"http://127.0.0.1:{ingress}"
         self.admin_url = f"http://127.0.0.1:{admin}"
         self._base = {
             name: value
