@@ -41,14 +41,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 def render(problem: Problem) -> Response:
     """Return the answer for a problem."""
-    document = {
-        "type": problem.slug,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        **problem.extra,
-    }
-    return _document(document, problem.headers)
+    return _document(problem.document, problem.headers)
 
 
 def _document(document: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

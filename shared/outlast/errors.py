@@ -65,6 +65,12 @@ class Problem(OutlastError):
             self.headers.setdefault("Retry-After", str(self.retry_after_s))
         self.extra = dict(extra or {})
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """The answer's body."""
+        known = {"type": self.slug, "title": self.title, "status": self.status}
+        return {**known, "detail": self.detail, **self.extra}
+
 
 class CallerProblem(Problem):
     """4xx: the request has to change."""

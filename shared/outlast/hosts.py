@@ -65,7 +65,8 @@ class Hosts:
         return is_loopback(host) or host in self._more
 
 
-def _split(names: Any) -> Any:
+def split_at_commas(names: Any) -> Any:
+    """Read a list of a setting, as pydantic's validators take it."""
     return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
 
 
@@ -78,6 +79,6 @@ def _host(name: str) -> str:
 
 
 HostNames = Annotated[
-    list[Annotated[str, AfterValidator(_host)]], NoDecode, BeforeValidator(_split)
+    list[Annotated[str, AfterValidator(_host)]], NoDecode, BeforeValidator(split_at_commas)
 ]
 """A setting: names without ports, separated by commas."""

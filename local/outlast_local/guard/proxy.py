@@ -9,8 +9,10 @@ from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from outlast.addresses import Address
+from outlast.errors import Problem
 from outlast.logging import get_logger
-from outlast_local.guard.visitors import Doorkeeper, DoorName, Refusal, Request
+from outlast_local.guard.problems import RestateUnreachable, UnclearHead
+from outlast_local.guard.visitors import Doorkeeper, DoorName, Request
 
 HEADER_BYTES = 64 * 1024
 """The most that a line of a head may have."""
@@ -74,10 +76,9 @@ class Door:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Refuse a request, or have Restate answer it."""
         seen = Request(request.method, request.raw_path, request.headers)
-        refusal = self._keeper.refuse(seen) or _refuse_bytes(request.headers)
-        if refusal is not None:
-            _logger.debug("refused", door=self._name, slug=refusal.slug, detail=refusal.detail)
-            return _problem(refusal)
+        if problem := self._keeper.refuse(seen) or _refuse_bytes(request.headers):
+            _logger.debug("refused", door=self._name, slug=problem.slug, detail=problem.detail)
+            return _render(problem)
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the answer itself has not begun
@@ -91,7 +92,7 @@ class Door:
             ) as answer:
                 return await _pass_back(answer, request)
         except aiohttp.ClientError as error:
-            return _problem(self._unreachable(error))
+            return _render(self._unreachable(error))
 
     def _url(self, request: web.BaseRequest) -> URL:
         """Return the address at Restate, each character of path and query as it came."""
@@ -103,15 +104,15 @@ class Door:
             encoded=True,
         )
 
-    def _unreachable(self, error: aiohttp.ClientError) -> Refusal:
+    def _unreachable(self, error: aiohttp.ClientError) -> Problem:
         if isinstance(error, aiohttp.ClientConnectorError):
-            what = f"Restate's {self._name} is not there. Start Restate, or wait until it is up."
-        else:
-            what = (
-                f"Restate's {self._name} was lost before it answered. It may have taken the "
-                "request: look before you repeat it."
+            return RestateUnreachable(
+                f"Restate's {self._name} is not there. Start Restate, or wait until it is up."
             )
-        return Refusal(502, "restate-unreachable", "Restate can't be reached", what)
+        return RestateUnreachable(
+            f"Restate's {self._name} was lost before it answered. It may have taken the request: "
+            "look before you repeat it."
+        )
 
 
 async def _pass_back(
@@ -136,14 +137,13 @@ async def _pass_back(
     return response
 
 
-def _refuse_bytes(headers: MultiMapping[str]) -> Refusal | None:
+def _refuse_bytes(headers: MultiMapping[str]) -> Problem | None:
     """Refuse what aiohttp would leave out of a header without a word."""
     try:
         for value in headers.values():
             value.encode()
     except UnicodeEncodeError:
-        detail = "Write headers in UTF-8, and encode other bytes."
-        return Refusal(400, "not-unicode", "A header can't be read", detail)
+        return UnclearHead("Write headers in UTF-8, and encode other bytes.")
     return None
 
 
@@ -154,16 +154,10 @@ def _passed_on(headers: MultiMapping[str], *dropped: str) -> CIMultiDict[str]:
     return CIMultiDict((name, v) for name, v in headers.items() if name.lower() not in left_out)
 
 
-def _problem(refusal: Refusal) -> web.Response:
-    document = {
-        "type": refusal.slug,
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": refusal.detail,
-    }
+def _render(problem: Problem) -> web.Response:
     return web.Response(
-        status=refusal.status,
-        body=json.dumps(document).encode(),
+        status=problem.status,
+        body=json.dumps(problem.document).encode(),
         content_type="application/problem+json",
         headers=_ADDED,
     )

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from outlast.hosts import HostNames, parse_authority
+from outlast.hosts import HostNames, parse_authority, split_at_commas
 from outlast.settings import LogLevel
 from outlast.settings_errors import FromJson
 
@@ -34,7 +34,7 @@ class GuardSettings(BaseSettings):
     )
     """Names beside loopback's under which Restate may be called, separated by commas."""
     public_ports: Annotated[
-        list[Annotated[int, Field(ge=1, le=65535)]], NoDecode, BeforeValidator(_split)
+        list[Annotated[int, Field(ge=1, le=65535)]], NoDecode, BeforeValidator(split_at_commas)
     ] = Field(default_factory=list[int], examples=["8080,9070"])
     """Ports that lead to those where the guard listens, such as a container's published ones."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 
 from multidict import MultiMapping
 
+from outlast.errors import ForeignHost, ForeignPage, Problem
 from outlast.hosts import Authority, Hosts, parse_authority
+from outlast_local.guard.problems import UnclearHead
 
 DoorName = Literal["ingress", "admin"]
 DOORS: tuple[DoorName, ...] = get_args(DoorName)
@@ -22,6 +24,9 @@ _TARGET = re.compile(r"(?:https?://([^/?#]*)(?:[/?#].*)?|/.*)", re.IGNORECASE | 
 # Typed or bookmarked, and what this server's own pages load.
 _OWN_SITE = ("none", "same-origin")
 _FOLLOWED_LINK: Mapping[str, str] = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+_UNCLEAR_HOST = (
+    "Send a path, and one Host header: a name or an address, and a port if it is not 80."
+)
 _BEHIND: Mapping[DoorName, str] = {"ingress": "ingress", "admin": "admin API"}
 _INSTEAD: Mapping[DoorName, str] = {
     "ingress": "Pages call the app instead, which lets in those of APP_CORS_ORIGINS.",
@@ -37,16 +42,6 @@ class Request:
     target: str
     """As it came."""
     headers: MultiMapping[str]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An answer that is not Restate's."""
-
-    status: int
-    slug: str
-    title: str
-    detail: str
 
 
 class Doorkeeper:
@@ -68,11 +63,11 @@ class Doorkeeper:
         self._ports = ports
         self._origins = frozenset(origin.lower() for origin in origins)
 
-    def refuse(self, request: Request) -> Refusal | None:
+    def refuse(self, request: Request) -> Problem | None:
         """Return what is wrong with a visitor; None to let it in."""
         called = _called(request)
         if called is None:
-            return _unclear_host()
+            return UnclearHead(_UNCLEAR_HOST)
         if not self._hosts.has(called.host):
             return self._foreign_host(called.host)
         pages = request.headers.getall("Origin", [])
@@ -106,25 +101,19 @@ class Doorkeeper:
             and all(request.headers.get(name) == value for name, value in _FOLLOWED_LINK.items())
         )
 
-    def _foreign_host(self, host: str) -> Refusal:
-        return Refusal(
-            421,
-            "foreign-host",
-            "This server does not go by that name",
+    def _foreign_host(self, host: str) -> Problem:
+        return ForeignHost(
             f"Restate's {_BEHIND[self._door]} answers here to localhost and loopback addresses, "
             f"not to {host[:_SHOWN_CHARS]}. Call it by one of those, or add the name to "
-            "GUARD_PUBLIC_HOSTS.",
+            "GUARD_PUBLIC_HOSTS."
         )
 
-    def _foreign_page(self, whose: str) -> Refusal:
-        return Refusal(
-            403,
-            "foreign-page",
-            "Web pages may not call Restate",
+    def _foreign_page(self, whose: str) -> Problem:
+        return ForeignPage(
             f"The request comes from {whose}, to which Restate's {_BEHIND[self._door]} is closed. "
             f"{_INSTEAD[self._door]} If you followed a link, go to the address bar and press "
             "Enter. If whoever visits that page may do anything here, add its origin to "
-            "GUARD_CORS_ORIGINS.",
+            "GUARD_CORS_ORIGINS."
         )
 
 
@@ -136,12 +125,3 @@ def _called(request: Request) -> Authority | None:
         return None
     called = parse_authority(names[0])
     return called if target[1] is None or parse_authority(target[1]) == called else None
-
-
-def _unclear_host() -> Refusal:
-    return Refusal(
-        400,
-        "unclear-host",
-        "The request does not say whom it is for",
-        "Send a path, and one Host header: a name or an address, and a port if it is not 80.",
-    )
