@@ -1,0 +1,103 @@
+"""Pages of runs, put together from what Restate and the runs say."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from outlast.protocol import Run, RunStatus
+from outlast_app.cursors import Cursor
+from outlast_app.restate.rows import RunRow, StateRow
+from outlast_app.run_filter import RunFilter
+from outlast_app.runs.listings import Listings
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def run_id(letter: str) -> str:
+    return f"support.{letter * 26}"
+
+
+def row(name: str, minute: int = 0, **more: Any) -> RunRow:
+    return RunRow(
+        service_key=f"acme/{name}",
+        partition_key=7,
+        created_at=AT + timedelta(minutes=minute),
+        **{"status": "running", **more},
+    )
+
+
+def state(name: str, status: RunStatus) -> StateRow:
+    run = Run(run_id=name, agent="support", status=status, created_at=AT)
+    return StateRow(service_key=f"acme/{name}", value_utf8=run.model_dump_json())  # pyright: ignore[reportArgumentType]  # it is JSON there
+
+
+class Tables:
+    """An admin API that has these rows."""
+
+    def __init__(self, rows: list[RunRow], *states: StateRow) -> None:
+        self._rows = rows
+        self._states = states
+
+    async def runs(self, _tenant: str, _wanted: RunFilter, limit: int, _after: Any) -> list[RunRow]:
+        return self._rows[:limit]
+
+    async def run_states(self, partition_keys: dict[str, int]) -> list[StateRow]:
+        return [each for each in self._states if each.service_key in partition_keys]
+
+
+def listings(rows: list[RunRow], *states: StateRow) -> Listings:
+    tables: Any = Tables(rows, *states)
+    return Listings(tables)
+
+
+async def test_a_run_before_its_worker() -> None:
+    """A run that no worker has taken yet is listed as queued, on its thread."""
+    page = await listings([row(run_id("a"), thread_key="acme/t", status="ready")]).runs(
+        "acme", RunFilter(), 20, None
+    )
+    [run] = page.items
+    assert (run.status, run.thread_id, run.agent, run.messages) == ("queued", "t", "support", None)
+    assert run.engine is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"), [("[409] killed", "killed"), ("[500] broken", "internal")]
+)
+async def test_a_run_that_was_ended_from_outside(failure: str, kind: str) -> None:
+    """It failed, whatever it had said of itself."""
+    rows = [row(run_id("a"), completion_failure=failure, status="completed")]
+    page = await listings(rows, state(run_id("a"), "running")).runs("acme", RunFilter(), 20, None)
+    assert [(run.status, run.error and run.error.type) for run in page.items] == [("failed", kind)]
+
+
+async def test_what_was_made_by_hand() -> None:
+    """What somebody started in Restate by another name is not a run, and can't be read as one."""
+    page = await listings([row("support.by-hand"), row(run_id("a"))]).runs(
+        "acme", RunFilter(), 20, None
+    )
+    assert [run.run_id for run in page.items] == [run_id("a")]
+
+
+async def test_a_key_that_was_given_twice() -> None:
+    """A run that was submitted twice is listed once."""
+    rows = [row(run_id("a"), minute, thread_key="acme/t") for minute in (1, 0)]
+    page = await listings(rows).runs("acme", RunFilter(), 20, None)
+    assert [run.created_at for run in page.items] == [AT]
+
+
+async def test_a_status_that_has_changed_meanwhile() -> None:
+    """Whoever asks for runs of a status gets no other ones."""
+    rows = [row(run_id("a")), row(run_id("b"))]
+    states = [state(run_id("a"), "completed"), state(run_id("b"), "running")]
+    page = await listings(rows, *states).runs("acme", RunFilter(status="running"), 20, None)
+    assert [run.run_id for run in page.items] == [run_id("b")]
+
+
+async def test_where_the_next_page_begins() -> None:
+    """After the last run that was found for this page, also when it is not shown."""
+    rows = [row(run_id("a"), 2), row("support.by-hand", 1), row(run_id("b"), 0)]
+    page = await listings(rows).runs("acme", RunFilter(), 2, None)
+    assert [run.run_id for run in page.items] == [run_id("a")]
+    assert page.next_cursor == Cursor("runs", rows[1].created_at, "support.by-hand").write()
+    assert (await listings(rows[:2]).runs("acme", RunFilter(), 2, None)).next_cursor is None
