@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outlast.logging import get_logger
+from outlast_app.probes import PROBES
 
-_PROBES = {"/healthz", "/readyz"}
 _logger = get_logger()
 
 
@@ -52,7 +52,7 @@ def _write(scope: Scope, status: int | None, duration_s: float) -> None:
     route = route_of(scope)
     # What routes have found out: see `outlast_app.auth` and `outlast_app.routes.parameters`.
     known: Mapping[str, str] = scope.get("state") or {}
-    write = _logger.debug if route in _PROBES else _logger.info
+    write = _logger.debug if route in PROBES else _logger.info
     write(
         "request_ended",
         method=scope["method"],

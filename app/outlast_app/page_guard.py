@@ -14,9 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from outlast.errors import ForeignHost, ForeignPage, Problem
 from outlast.hosts import Authority, Hosts, parse_authority
 from outlast_app.errors import render
+from outlast_app.probes import PROBES
 
-# A load balancer asks by whatever address it has; they say nothing of anybody.
-_PROBES = frozenset({"/healthz", "/readyz"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _PORTS = {"http": 80, "https": 443}
 _SHOWN_CHARS = 100
@@ -45,7 +44,7 @@ class PageGuard:
 
     def _refuse(self, scope: Scope) -> Problem | None:
         """Return what is wrong with a request; None to let it in."""
-        if scope["path"] in _PROBES:
+        if scope["path"] in PROBES:  # they say nothing of anybody
             return None
         headers = Headers(scope=scope)
         named = headers.getlist("host")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from outlast.contract import EventPage
-from outlast.events import AnyEvent, RunCompleted, RunQueued, RunStarted, TurnStarted
+from outlast.events import ReadEvent, RunCompleted, RunQueued, RunStarted, TurnStarted
 from outlast.names import RunRef
 from outlast.protocol import Run
 from outlast_app.restate.outcomes import Broken, Pending
@@ -11,7 +11,7 @@ from outlast_app.runs.follow import _CommittedLog
 
 REF = RunRef("t", "r")
 RUN = Run(run_id="r", agent="a", status="running")
-EVENTS: list[AnyEvent] = [
+EVENTS: list[ReadEvent] = [
     RunQueued(run_id="r", seq=1),
     RunStarted(run_id="r", seq=2),
     TurnStarted(run_id="r", seq=3, turn=1),

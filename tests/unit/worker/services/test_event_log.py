@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outlast.contract import EventPage
-from outlast.events import AnyEvent, TurnStarted
+from outlast.events import ReadEvent, TurnStarted
 from outlast.names import RunRef
 from outlast.protocol import Run
 from outlast_app.runs.follow import _CommittedLog
@@ -51,7 +51,7 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     ingress: Any = Ingress()
     log = _CommittedLog(ingress, ingress, RunRef("t", "r"), 3)
-    events: list[AnyEvent] = [event async for event in log.read()]
+    events: list[ReadEvent] = [event async for event in log.read()]
     assert [event.seq for event in events] == list(range(4, 101))
     assert log.ended
     assert len(pages) > 3

@@ -1,0 +1,3 @@
+"""What load balancers and supervisors ask every few seconds, by whatever address they have."""
+
+PROBES = frozenset({"/healthz", "/readyz"})
