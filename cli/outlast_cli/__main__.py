@@ -1,5 +1,6 @@
 """The command line `outlast`, or `python -m outlast_cli`: a client of the HTTP interface."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -7,9 +8,9 @@ from typing import Annotated
 import typer
 
 from outlast_cli.catalog import EXIT_CODES, Commands
-from outlast_cli.errors import CliError
+from outlast_cli.errors import BadSetting, CliError
 from outlast_cli.output import say
-from outlast_cli.settings import DEFAULT_URL, KEY, URL
+from outlast_cli.settings import DEFAULT_URL, KEY, TRACEBACK, URL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,12 +19,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: With the exit code, in all other cases.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        _check(arguments)
         _app()(arguments, prog_name="outlast")
     except CliError as error:
         say(str(error))
         return error.exit_code
+    except Exception as error:  # whatever it is, a person gets a sentence
+        if os.environ.get(TRACEBACK):
+            raise
+        fault = f"{type(error).__name__}: {error}"
+        say(f"outlast could not go on: {fault}. With {TRACEBACK}=1 it shows where.")
+        return 1
     return 0
+
+
+def _check(arguments: Sequence[str]) -> None:
+    """Refuse what neither a header nor JSON can carry.
+
+    Raises:
+        BadSetting: An argument has bytes that are not text.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise BadSetting(f"{argument!r} is not text in this locale's encoding.") from error
 
 
 def _app() -> typer.Typer:

@@ -127,6 +127,11 @@ def as_content(body: BaseModel | None) -> str | None:
     return body.model_dump_json(exclude_defaults=True) if body else None
 
 
+def is_header_value(text: str) -> bool:
+    """Tell whether a header can carry a text as it is."""
+    return text.isascii() and text.isprintable()
+
+
 def _checked(url: str) -> str:
     try:
         parsed = httpx.URL(url)
@@ -139,6 +144,6 @@ def _checked(url: str) -> str:
 
 def _authorization(key: SecretStr) -> Mapping[str, str]:
     text = key.get_secret_value().strip()
-    if not (text.isascii() and text.isprintable()):
+    if not is_header_value(text):
         raise BadSetting(f"{KEY}: the key has characters that no header can carry.")
     return {"Authorization": f"Bearer {text}"} if text else {}

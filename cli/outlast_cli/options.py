@@ -91,8 +91,15 @@ def client_of(ctx: typer.Context) -> Client:
 
 
 def read_input(text: str) -> str:
-    """Return the text, or all of standard input for a dash."""
-    return sys.stdin.read() if text == "-" else text
+    """Return the text, or all of standard input for a dash.
+
+    Raises:
+        typer.BadParameter: Standard input is not text.
+    """
+    try:
+        return sys.stdin.read() if text == "-" else text
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"standard input is not text: {error}") from error
 
 
 def parse_pairs(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -121,7 +121,8 @@ class RunStream:
     def _check(self, response: httpx.Response) -> None:
         if not response.is_success:
             raise self._client.refused(response)
-        if not response.headers.get("content-type", "").startswith(_MEDIA_TYPE):
+        named = self.run_id or "location" in response.headers
+        if not (named and response.headers.get("content-type", "").startswith(_MEDIA_TYPE)):
             raise Refused(f"{self._client.url} sends no events.", response.status_code)
 
 

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from outlast.events import MessageReset
 from outlast.protocol import Run
 from outlast_cli.activity import Activity, advance
 from outlast_cli.fold import Texts, fold
@@ -27,6 +28,7 @@ from outlast_cli.transcript import line_of, summary
 from outlast_cli.waiting import Standing, advise, explain
 
 _STATUS_LINES = 3
+_SPINNER_WIDTH = 2
 
 
 class JsonLines:
@@ -68,6 +70,7 @@ class Screen:
         self._asks = asks
         self._advised = ""
         self._live = Live(console=console)
+        self._spinner = Spinner("dots")
 
     def __enter__(self) -> Self:
         # One that was stopped would draw over what was printed since.
@@ -103,8 +106,9 @@ class Screen:
 
     def take(self, received: Received) -> None:
         """Show one more event."""
-        self._lookout.heard()
         event = received.event
+        if not isinstance(event, MessageReset):  # one more attempt is no progress
+            self._lookout.heard()
         if event is None:
             return
         self._texts = fold(self._texts, event)
@@ -130,12 +134,14 @@ class Screen:
         write(line)
 
     def _below(self) -> RenderableType:
+        why = explain(self._activity, self._lookout.found, time.monotonic())
+        status = Text(printable(why), "dim").wrap(console, console.width - _SPINNER_WIDTH)
+        status = status[:_STATUS_LINES]
+        self._spinner.text = Text("\n").join(status)
         text = Text(printable(self._texts.unfinished))
         lines = text.wrap(console, console.width) if text else Lines()
-        shown = lines[-max(console.height - _STATUS_LINES, 1) :]
-        why = explain(self._activity, self._lookout.found, time.monotonic())
-        status = Text(printable(why), "dim", no_wrap=True, overflow="ellipsis")
-        return Group(*shown, Spinner("dots", status))
+        shown = lines[-max(console.height - len(status) - 1, 1) :]
+        return Group(*shown, self._spinner)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class Stream:
     run_id: str = ""
     ending: str = "whole"
     silence_s: float = 0
+    names_run: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class ScriptedApp:
         handler.send_response(200)
         handler.send_header("Content-Type", "text/event-stream; charset=utf-8")
         handler.send_header("Transfer-Encoding", "chunked")
-        handler.send_header("Location", f"/runs/{answer.run_id}")
+        if answer.names_run:
+            handler.send_header("Location", f"/runs/{answer.run_id}")
         handler.end_headers()
         _chunk(handler, "retry: 1000\n\n: ping\n\n")
         for event in answer.events:

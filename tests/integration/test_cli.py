@@ -4,7 +4,7 @@ import json
 from subprocess import CompletedProcess
 from typing import Any
 
-from fakes.api import Api, TestStack, assert_events_are_whole
+from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
 from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
 from fakes.model_server import ScriptedModel
 from fakes.script import call, hang, text
@@ -137,6 +137,49 @@ def test_steer(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> No
         assert terminal.wait() == 0
         assert "hurried" in terminal.shown
         assert "»" in terminal.shown
+
+
+def test_a_conversation_goes_on(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """What was said can be read, whole or its end, and is shown where a chat takes it up."""
+    model.script(f"{key} one", [call("note", text="a"), text("noted one")])
+    model.script(f"{key} two", [text("noted two")])
+    thread_id = key.replace(" ", "-")
+    for said in (f"{key} one", f"{key} two"):
+        assert _outlast(stack, "run", "tester", said, "--thread", thread_id).returncode == 0
+    # A run hands over what was said after its end.
+    wait_until(lambda: len(api.messages(thread_id)) == 6, "both runs' messages")
+    whole = _outlast(stack, "messages", thread_id).stdout.splitlines()
+    assert [line for line in whole if " · run tester." not in line] == [
+        f"> {key} one",
+        '→ 1.0 note {"text": "a"}',
+        "← 1.0 note: noted a",
+        "noted one",
+        f"> {key} two",
+        "noted two",
+    ]
+    end = json.loads(_outlast(stack, "messages", thread_id, "--limit", "2", "--json").stdout)
+    assert [message["content"] for message in end["items"]] == [f"{key} two", "noted two"]
+    with Terminal(stack.app_url, "chat", "tester", "--thread", thread_id) as terminal:
+        terminal.wait_for_prompt()
+        assert terminal.shown.index("noted one") < terminal.shown.index("noted two")
+        terminal.type(CTRL_D)
+        assert terminal.wait() == 0
+
+
+def test_why_it_takes_so_long(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
+    """A model that does not answer, a tool at work and the line on a thread are all named."""
+    thread_id = key.replace(" ", "-")
+    model.script(f"{key} one", [call("hold", gate=key), hang()])
+    run_id = api.start("tester", f"{key} one", thread_id=thread_id)
+    second = api.start("tester", f"{key} two", thread_id=thread_id)
+    with Terminal(stack.app_url, "watch", run_id) as terminal:
+        terminal.wait_for("hold (2 s)")
+        stack.open_gate(key)
+        terminal.wait_for("the model is thinking (2 s)")
+    with Terminal(stack.app_url, "watch", second) as terminal:
+        terminal.wait_for("queued behind another run on its thread")
+    for waiting in (second, run_id):
+        assert _outlast(stack, "cancel", waiting).returncode == 0
 
 
 def test_decisions_in_a_conversation(stack: TestStack, model: ScriptedModel, key: str) -> None:

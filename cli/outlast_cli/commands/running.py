@@ -7,7 +7,7 @@ import typer
 
 from outlast.protocol import OnBusy, Run
 from outlast_cli import options
-from outlast_cli.client import Client
+from outlast_cli.client import Client, is_header_value
 from outlast_cli.errors import Detached
 from outlast_cli.following import follow, view_of
 from outlast_cli.output import show
@@ -34,6 +34,9 @@ def run(
     Ctrl-C ends the watching, never the run. Approvals are asked for at a terminal.
     """
     client = options.client_of(ctx)
+    if idempotency_key and not is_header_value(idempotency_key):
+        hint = "--idempotency-key"
+        raise typer.BadParameter("a key has printable ASCII characters only", param_hint=hint)
     start = Start(
         agent,
         options.start_body(
