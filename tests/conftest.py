@@ -19,14 +19,27 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _scope(nodeid: str) -> str:
+    """Return the stack that a test runs on, or else its file."""
+    stack = _STACK.match(nodeid)
+    return stack[1] if stack else nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let slow tests be last on each stack: what they wait for goes on meanwhile."""
+    scopes: dict[str, int] = {}
+    for item in items:
+        scopes.setdefault(_scope(item.nodeid), len(scopes))
+    items.sort(
+        key=lambda item: (scopes[_scope(item.nodeid)], item.get_closest_marker("slow") is not None)
+    )
+
+
 class ByStack(LoadScopeScheduling):
-    """Keeps the tests of one stack, those of the wheels, and those of one file, in one process."""
+    """Keeps the tests of one stack, and those of one file, in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/packages/"):
-            return "packages"
-        stack = _STACK.match(nodeid)
-        return stack[1] if stack else nodeid.partition("::")[0]
+        return _scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
