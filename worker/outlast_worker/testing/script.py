@@ -27,12 +27,16 @@ _SYMPTOMS: dict[FaultKind, Symptoms] = {
     "unavailable": Symptoms("The model is overloaded.", status=503),
     "timeout": Symptoms("", "timeout"),
     "malformed": Symptoms("The model's answer can't be read.", "malformed"),
-    "auth": Symptoms("Invalid API key.", "key-refused", status=401),
+    "auth": Symptoms("Invalid API key.", status=401),
     "not-found": Symptoms("There is no such model.", status=404),
     "rejected": Symptoms("The request is not valid.", status=400),
     "quota": Symptoms("The quota is used up.", status=429, code="insufficient_quota"),
-    "context-too-long": Symptoms("The conversation is too long.", "too-long", status=400),
-    "content-policy": Symptoms("The conversation was filtered.", "filtered", status=400),
+    "context-too-long": Symptoms(
+        "The conversation exceeds the model's maximum context length.",
+        status=400,
+        code="context_length_exceeded",
+    ),
+    "content-policy": Symptoms("It was filtered.", status=400, code="content_filter"),
 }
 
 
