@@ -64,6 +64,7 @@ class Stack:
         project: Path | None = None,
         node_modules: Path | None = None,
         breakpoints: bool = False,
+        worker_module: str = "outlast_worker",
     ) -> None:
         """Prepare a stack; `start` starts it.
 
@@ -77,6 +78,7 @@ class Stack:
             node_modules: The folder whose `node_modules` may have the Restate server; the
                 project's, if not given.
             breakpoints: Whether somebody may stop in a tool for long, at this terminal.
+            worker_module: What is run as the worker.
         """
         self.directory = directory.resolve()
         self.ports = ports
@@ -93,7 +95,7 @@ class Stack:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._table = ProcessTable(self.directory)
         self.restate = self._restate(node_modules or self._cwd, PATIENT if breakpoints else {})
-        self.worker = self._python("worker", "outlast_worker")
+        self.worker = self._python("worker", worker_module)
         self.app = self._python("app", "outlast_app")
         self.demo_model = (
             self._python("demo_model", "outlast_local.demo_model", "--port", str(ports.model))

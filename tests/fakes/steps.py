@@ -2,6 +2,10 @@
 
 A step takes its result from the script by its own name, so the same script gives the same results
 again, as a journal does on replay.
+
+For how an agent behaves there is the test kit (`outlast.testing`), which runs real tools in real
+order. This double is for what it has no words for: which steps there are and in which order, what
+is saved when, and a cancellation or a fault at any of them.
 """
 
 from collections.abc import Mapping, Sequence

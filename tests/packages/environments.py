@@ -12,7 +12,7 @@ _UV = Path(sys.executable).with_name("uv")
 _NOT_INHERITED = ("PYTHON", "VIRTUAL_ENV", "APP_", "WORKER_", "OUTLAST_", "AGENTS", "MODEL")
 
 
-def _environment() -> dict[str, str]:
+def _inherited() -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
     return {**inherited, "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1"}
 
@@ -24,7 +24,7 @@ def run(
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**_environment(), **(env or {})},
+        env=dict(env or _inherited()),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -47,10 +47,15 @@ class Environment:
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables with this environment's programs first, then the Restate server of ours."""
+        path = [self.folder / "bin", ROOT / "node_modules/.bin", os.environ["PATH"]]
+        return {**_inherited(), "PATH": os.pathsep.join(map(str, path))}
+
     def run(self, *command: str | Path, cwd: Path | None = None, timeout_s: float = 300) -> str:
-        """Run a command with this environment's programs first."""
-        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return run(*command, cwd=cwd or self.work, env={"PATH": path}, timeout_s=timeout_s)
+        """Run a command here, or in a folder."""
+        return run(*command, cwd=cwd or self.work, env=self.environment, timeout_s=timeout_s)
 
     def run_code(self, code: str) -> str:
         """Run Python code that sees nothing but what is installed."""

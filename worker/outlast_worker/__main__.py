@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import restate
 import uvloop
 
 from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
+from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import serve_worker
@@ -19,8 +22,10 @@ from outlast_worker.server import ListenError
 from outlast_worker.settings import WorkerSettings, export_env_file
 
 
-def main() -> int:
-    """Run the command line."""
+def main(
+    serve: Callable[[WorkerSettings, Registry], Coroutine[Any, Any, None]] = serve_worker,
+) -> int:
+    """Run the command line; `serve` puts a worker together and serves it."""
     arguments = _parser().parse_args()
     try:
         settings = read_settings(WorkerSettings)
@@ -35,7 +40,7 @@ def main() -> int:
                 register(settings, registry, arguments.timeout, allow_removed=allow_removed)
             )
         else:
-            uvloop.run(serve_worker(settings, registry))
+            uvloop.run(serve(settings, registry))
     except (
         DefinitionError,
         InvalidSettings,

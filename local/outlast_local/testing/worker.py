@@ -1,0 +1,47 @@
+"""The worker, with all its model calls sent to one provider: the scripted one of tests.
+
+An agent keeps the model it names, `anthropic/…` or any other; only the way there is another one.
+
+    python -m outlast_local.testing.worker
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from outlast.registry import Registry
+from outlast_worker.__main__ import main
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.engine.records import ModelOutcome
+from outlast_worker.main import make_dependencies
+from outlast_worker.models.client import ModelClient, Preview
+from outlast_worker.server import serve, stop_on_signals
+from outlast_worker.settings import WorkerSettings
+
+
+class OneProvider:
+    """A `ModelClient` that asks the provider `openai` for the models of all of them."""
+
+    def __init__(self, client: ModelClient) -> None:
+        self._client = client
+
+    async def load(self) -> None:
+        """Get ready what takes long."""
+        await self._client.load()
+
+    async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
+        """Call the model once."""
+        model = f"openai/{call.pin.model.partition('/')[2]}"
+        pin = call.pin.model_copy(update={"model": model})
+        return await self._client.complete(replace(call, pin=pin), preview)
+
+
+async def serve_scripted(settings: WorkerSettings, registry: Registry) -> None:
+    """Serve until a signal says to stop."""
+    dependencies = make_dependencies(settings, registry)
+    scripted = replace(dependencies, model=OneProvider(dependencies.model))
+    await serve(scripted, stop_on_signals())
+
+
+if __name__ == "__main__":
+    sys.exit(main(serve_scripted))
