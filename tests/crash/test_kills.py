@@ -174,7 +174,7 @@ def test_worker_again_and_again(
     assert sum(executed.values()) <= len(run["messages"]) + 10
     # Each kill can have cut one step at most, and a step that was cut ran once more.
     model_steps = [count for step, count in executed.items() if step.startswith("model")]
-    notes = Counter(trace["key"] for trace in stack.effects() if run_id in trace["key"])
+    notes = Counter(t["key"] for t in stack.effects(tool="note") if run_id in t["key"])
     repeats = sum(model_steps) - 11 + sum(notes.values()) - 10
     assert 0 <= repeats <= 5
     assert len(notes) == 10
