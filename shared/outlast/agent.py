@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any
 
 from outlast.errors import DefinitionError
+from outlast.model_options import RESERVED, correct_options
 from outlast.names import is_agent_name
 from outlast.protocol import Limits
 from outlast.tool import AnyTool, Tool
@@ -38,7 +39,8 @@ class Agent:
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`.
         limits: For runs that don't set their own.
-        model_options: Passed to the model call as they are, such as `{"temperature": 0}`.
+        model_options: Passed to the model call as they are, such as `{"temperature": 0}`; what
+            only your provider knows inside `extra_body`.
 
     Raises:
         DefinitionError: Something can't work; the message says how to mend it.
@@ -102,12 +104,13 @@ class Agent:
             raise DefinitionError(
                 f"agent {self.name}: model_options must be plain JSON values: {error}"
             ) from error
-        ours = {"model", "messages", "tools", "stream", "api_key", "base_url", "timeout"}
-        if taken := ours & set(self.model_options):
+        if taken := RESERVED & set(self.model_options):
             raise DefinitionError(
                 f"agent {self.name}: model_options may not set {', '.join(sorted(taken))}; "
                 "the worker does"
             )
+        if advice := correct_options(self.model_options):
+            raise DefinitionError(f"agent {self.name}: model_options: {advice}")
 
     @property
     def placeholders(self) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a name is most likely a slip of, if there is one.
 
     A slip is one letter too many, too few, wrong or in its neighbour's place; in a name of eight
-    letters or more there may be two.
+    letters or more there may be two. One or two letters may be anything.
     """
-    allowed = 1 if len(name) < 8 else 2
+    allowed = 0 if len(name) < 3 else 1 if len(name) < 8 else 2
     slips = {each: _slips(name, each) for each in known if abs(len(name) - len(each)) <= allowed}
     best = min(slips, key=lambda each: (slips[each], each), default=None)
     return best if best is not None and 0 < slips[best] <= allowed else None

@@ -86,6 +86,9 @@ def test_names(name: str) -> None:
         ({"model_options": {"at": datetime(2026, 1, 1, tzinfo=UTC)}}, "plain JSON"),
         ({"model_options": {"temperature": 0, "stream": True}}, "may not set stream"),
         ({"model_options": {"api_key": "k", "model": "m"}}, "may not set api_key, model"),
+        ({"model_options": {"temprature": 0}}, "did you mean 'temperature'"),
+        ({"model_options": {"best_guess": 1}}, r'write {"extra_body": {"best_guess": …}}'),
+        ({"model_options": {5: 1}}, "no known option is called '5'"),
     ],
     ids=named,
 )

@@ -25,6 +25,8 @@ from outlast_worker.models.litellm_errors import symptoms_of
 _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fields")
 # litellm hides whether their streams ended or broke off, so they are not streamed.
 _UNVERIFIABLE_STREAMS = ("gemini", "vertex_ai", "vertex_ai_beta")
+# These would get a field `extra_body`, but an option that litellm does not know as it is.
+_NO_EXTRA_BODY = ("anthropic", "bedrock")
 # litellm drops streamed calls without an id, which some servers don't give.
 _NO_ID = "no id"
 
@@ -118,6 +120,8 @@ class LitellmApi:
 
 def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
     options: dict[str, Any] = {**call.pin.model_options}
+    if provider_of(call.pin.model) in _NO_EXTRA_BODY:
+        options |= options.pop("extra_body", {})
     if call.pin.tools:
         options["tools"] = wire_tools(call.pin)
     if stream:
@@ -127,7 +131,7 @@ def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]
     if access.api_key:
         options["api_key"] = access.api_key
     if access.headers:
-        options["extra_headers"] = dict(access.headers)
+        options["extra_headers"] = {**options.get("extra_headers", {}), **access.headers}
     return options
 
 

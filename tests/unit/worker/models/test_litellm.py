@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from fakes import fault, raw, text
+from outlast.model_options import KNOWN, RESERVED
 from outlast_worker.engine.records import ModelFault, ModelRecord
+from outlast_worker.models.litellm import load_litellm
 from outlast_worker.settings import Provider
 from unit.worker.models.asking import Asker
 
@@ -92,3 +94,9 @@ def test_only_the_model_module_imports_litellm() -> None:
     """Importing the rest of the worker stays quick: litellm is loaded beside the first requests."""
     code = "import sys, outlast_worker.server; sys.exit('litellm' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_its_chat_options_are_known() -> None:
+    """An agent may have each option that litellm translates for some provider."""
+    ours = load_litellm().constants.OPENAI_CHAT_COMPLETION_PARAMS
+    assert set(ours) - KNOWN - RESERVED == {"default_headers"}  # `extra_headers` are for agents

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes import Reply, raw_call, text
+from fakes import Reply, fault, raw_call, text
 from fakes.steps import NOON
 from outlast_local.demo_model.openai_wire import Answer
 from outlast_worker.engine.records import ModelRecord, StoredMessage
@@ -48,6 +48,29 @@ async def test_extra_headers(ask: Asker, stream: bool) -> None:
     await ask.answer(text("Hi."), provider=provider, stream=stream)
     headers = ask.server.requests(ask.key)[0].headers
     assert (headers["x-team"], headers["x-more"]) == ("shop", "yes")
+
+
+async def test_headers_of_an_agent(ask: Asker) -> None:
+    """An agent's own headers go along with those of the settings, which win."""
+    provider = Provider.model_validate({"base_url": ask.server.url, "headers": {"x-team": "shop"}})
+    own = {"x-team": "agent", "x-beta": "on"}
+    await ask.answer(text("Hi."), provider=provider, options={"extra_headers": own})
+    headers = ask.server.requests(ask.key)[0].headers
+    assert (headers["x-team"], headers["x-beta"]) == ("shop", "on")
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "mistral", "gemini"])
+async def test_what_only_the_provider_knows(ask: Asker, name: str) -> None:
+    """What stands in `extra_body` reaches every provider as it is."""
+    path = ask.server.play(f"/extra/{name}", fault(400))
+    provider = Provider(base_url=f"{ask.server.origin}{path}")
+    await ask.fault(
+        model=f"{name}/x", provider=provider, options={"extra_body": {"brand_new": {"a": 1}}}
+    )
+    [request] = ask.server.requests(path)
+    ask.server.forget(path)
+    assert request.body["brand_new"] == {"a": 1}
+    assert "extra_body" not in request.body
 
 
 async def test_server_without_keys(ask: Asker) -> None:
