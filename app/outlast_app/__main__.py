@@ -9,7 +9,9 @@ import uvicorn
 
 from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
+from outlast.registry import warn_of_unknown_providers
 from outlast.settings_errors import InvalidSettings, read_settings
+from outlast.settings_names import warn_of_slips
 from outlast_app.closing import Closing
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
@@ -39,8 +41,11 @@ def main() -> int:
     try:
         settings = read_settings(AppSettings)
         configure_logging(settings.log_level, as_json=settings.log_json)
+        warn_of_slips(AppSettings)
+        registry = settings.load_registry()
+        warn_of_unknown_providers(registry)
         closing = Closing()
-        app = create_app(settings, settings.load_registry(), closing)
+        app = create_app(settings, registry, closing)
     except (DefinitionError, InvalidSettings) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -17,6 +17,7 @@ from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, check_settings
+from outlast.settings_names import warn_of_slips
 from outlast_app.closing import Closing
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
@@ -50,8 +51,9 @@ def main() -> int:
         _fail(f"{error}\n")
         return INVALID_SETTINGS
     app_settings, worker_settings = AppSettings(), WorkerSettings()
-    export_env_file()
     configure_logging(app_settings.log_level, as_json=app_settings.log_json)
+    warn_of_slips(AppSettings, WorkerSettings)
+    export_env_file()
     try:
         registry = worker_settings.load_registry()
     except DefinitionError as error:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from outlast.settings import HttpAddress
+from outlast.settings import AgentsModule, HttpAddress
 from outlast_local.errors import ForeignRestate
 from outlast_local.stack import Ports
 
@@ -43,7 +43,7 @@ class LocalSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    agents: str = Field(examples=["AGENTS=desk, the package with your list `agents`"])
+    agents: AgentsModule = Field(default="", validate_default=True)
     stack_dir: Path | None = None
     app_host: str | None = None
     app_port: Port = _DEFAULTS.app

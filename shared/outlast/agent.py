@@ -104,7 +104,12 @@ class Agent:
             raise DefinitionError(
                 f"agent {self.name}: model_options must be plain JSON values: {error}"
             ) from error
-        if taken := RESERVED & set(self.model_options):
+        extra = self.model_options.get("extra_body", {})
+        if not isinstance(extra, Mapping):
+            raise DefinitionError(
+                f"agent {self.name}: model_options: extra_body is {extra!r}; it must be a dict"
+            )
+        if taken := RESERVED & {*self.model_options, *extra}:
             raise DefinitionError(
                 f"agent {self.name}: model_options may not set {', '.join(sorted(taken))}; "
                 "the worker does"

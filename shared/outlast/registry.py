@@ -9,8 +9,12 @@ from typing import Any
 from outlast.agent import Agent, check_model
 from outlast.errors import DefinitionError
 from outlast.lifespan import Lifespan, check_lifespan
+from outlast.logging import get_logger
 from outlast.protocol import AgentDescription, ToolDescription
+from outlast.providers import PROVIDERS, nearest_provider, provider_of
 from outlast.tool import AnyTool
+
+_logger = get_logger()
 
 
 class Registry:
@@ -106,7 +110,7 @@ def load_registry(module: str, default_model: str) -> Registry:
             raise
         raise DefinitionError(
             f"AGENTS={module}: there is no such module; "
-            "name one that has a list `agents`, such as example_agents"
+            "name one that has a list `agents`, in this folder or installed"
         ) from error
     agents = getattr(imported, "agents", None)
     if not isinstance(agents, list) or not agents:
@@ -119,6 +123,21 @@ def load_registry(module: str, default_model: str) -> Registry:
     given = getattr(imported, "lifespan", None)
     lifespan = None if given is None else check_lifespan(given, f"AGENTS={module}")
     return Registry(agents, default_model, lifespan)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def warn_of_unknown_providers(registry: Registry) -> None:
+    """Log models that most likely name another provider than was meant.
+
+    Only the worker can tell for sure: it can ask the library that calls providers.
+    """
+    for agent in registry:
+        model = registry.model_of(agent)
+        provider = provider_of(model)
+        if provider not in PROVIDERS and (meant := nearest_provider(provider)):
+            corrected = model.replace(provider, meant, 1)
+            _logger.warning(
+                "unknown_provider", agent=agent.name, model=model, did_you_mean=corrected
+            )
 
 
 def _describe_tool(tool: AnyTool) -> ToolDescription:

@@ -24,6 +24,12 @@ _NEVER_EMPTY = frozenset({"keys", "identity_keys", "identity_keys_file"})
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
+def _module(name: str) -> str:
+    if not name:
+        raise ValueError("is missing; write AGENTS=desk, the module with your list `agents`")
+    return name
+
+
 def _as_level(value: Any) -> Any:
     level = str(value).upper()
     return "WARNING" if level == "WARN" else level
@@ -67,6 +73,7 @@ def _prefix(prefix: str) -> str:
     return prefix
 
 
+AgentsModule = Annotated[str, AfterValidator(_module)]
 HttpAddress = Annotated[str, AfterValidator(_http)]
 RestateAddress = Annotated[str, AfterValidator(_restate)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
@@ -86,7 +93,8 @@ class SharedSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    agents: str = Field(default="example_agents", validation_alias="AGENTS")
+    # The default is none: it is refused, in words that say what to write.
+    agents: AgentsModule = Field(default="", validate_default=True, validation_alias="AGENTS")
     """The module whose list `agents` both processes serve."""
     model: str = Field(default=DEFAULT_MODEL, validation_alias="MODEL")
     """The model of agents that name none, as a litellm model string."""

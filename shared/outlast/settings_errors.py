@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode
 
 from outlast.errors import OutlastError
+from outlast.settings_names import slip_for, variables
 
 S = TypeVar("S", bound=BaseSettings)
 T = TypeVar("T")
@@ -69,12 +69,19 @@ def _faults(kind: type[BaseSettings]) -> Iterator[str]:
 def _line(kind: type[BaseSettings], fault: ErrorDetails) -> str:
     if not fault["loc"]:  # a check of several settings, which names them
         return _verdict(fault)
-    name, *path = fault["loc"]
-    variable, field = _variable(kind, str(name))
+    place, *path = fault["loc"]
+    variable, field = next(
+        (variable, field)
+        for variable, (name, field) in variables(kind).items()
+        if place in (name, field.validation_alias)
+    )
     example = next(iter(field.examples or ()), "")
     where = "".join(_step(part, example) for part in path)
     advice = f"; write it like {example}" if example else ""
-    return f"{variable}{where} {_verdict(fault)}{advice}"
+    verdict = _verdict(fault)
+    if verdict.startswith(_VERDICTS["missing"]) and (slip := slip_for(variable, kind)):
+        advice += f" ({slip} is given: did you mean {variable}?)"
+    return f"{variable}{where} {verdict}{advice}"
 
 
 def _step(part: int | str, example: str) -> str:
@@ -82,16 +89,6 @@ def _step(part: int | str, example: str) -> str:
         return f"[{part}]"
     # A name that is not in the example may be a key at the wrong place.
     return f".{part}" if f'"{part}"' in example else ".…"
-
-
-def _variable(kind: type[BaseSettings], name: str) -> tuple[str, FieldInfo]:
-    """Return a setting as it is written in the environment."""
-    for own, field in kind.model_fields.items():
-        if field.validation_alias == name:
-            return name, field
-        if own == name:
-            return f"{kind.model_config.get('env_prefix', '')}{name}".upper(), field
-    raise KeyError(name)
 
 
 def _verdict(fault: ErrorDetails) -> str:

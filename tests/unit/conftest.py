@@ -16,3 +16,11 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.configure(**config)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def agents_of_the_examples() -> Iterator[None]:
+    """Name the one setting that has no default; a test may name other agents."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AGENTS", "example_agents")
+        yield

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from outlast.settings import SharedSettings
+from outlast.settings import DEFAULT_MODEL, SharedSettings
 from outlast_app.settings import AppSettings
 from outlast_local.settings import LocalSettings
 from outlast_worker.settings import WorkerSettings, export_env_file
@@ -32,13 +32,15 @@ def names(settings: type[BaseSettings]) -> set[str]:
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in names(AppSettings) | names(WorkerSettings):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AGENTS", "desk")
     monkeypatch.chdir(tmp_path)
 
 
 @BOTH
 def test_defaults(settings: type[SharedSettings]) -> None:
-    """Both processes start without any setting."""
-    assert settings().agents == "example_agents"
+    """Both processes start without any other setting than AGENTS."""
+    assert settings().agents == "desk"
+    assert settings().model == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(

@@ -192,13 +192,28 @@ def test_levels(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
     assert level.upper() in read_settings(AppSettings).log_level
 
 
-@pytest.mark.parametrize("name", ["AGENTS", "MODEL", "LOG_LEVEL", "REDIS_URL", "WORKER_PROVIDERS"])
+@pytest.mark.parametrize("name", ["MODEL", "LOG_LEVEL", "REDIS_URL", "WORKER_PROVIDERS"])
 def test_an_empty_value_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A line of `.env` that nobody has filled in changes nothing."""
     monkeypatch.delenv(name, raising=False)
     before = read_settings(WorkerSettings)
     monkeypatch.setenv(name, "")
     assert read_settings(WorkerSettings) == before
+
+
+@pytest.mark.parametrize("kind", [AppSettings, WorkerSettings])
+@pytest.mark.parametrize("value", [None, ""], ids=["missing", "empty"])
+def test_agents_are_missing(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BaseSettings], value: str | None
+) -> None:
+    """The one setting without a default is told with what to write."""
+    monkeypatch.delenv("AGENTS")
+    if value is not None:
+        monkeypatch.setenv("AGENTS", value)
+    told = "AGENTS is missing; write AGENTS=desk, the module with your list `agents`"
+    assert lines(kind) == [told]
+    monkeypatch.setenv("AGENT", "desk")
+    assert lines(kind) == [f"{told} (AGENT is given: did you mean AGENTS?)"]
 
 
 def test_an_empty_value_stands_for_none_in_the_file(

@@ -14,6 +14,7 @@ from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
+from outlast.settings_names import warn_of_slips
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.main import serve_worker
 from outlast_worker.models.client import NotInstalled
@@ -29,10 +30,11 @@ def main(
     arguments = _parser().parse_args()
     try:
         settings = read_settings(WorkerSettings)
-        export_env_file()
         configure_logging(settings.log_level, as_json=settings.log_json)
         for handler in logging.getLogger().handlers:
             handler.addFilter(restate.RestateLoggingFilter())
+        warn_of_slips(WorkerSettings)
+        export_env_file()
         registry = settings.load_registry()
         if arguments.command == "register":
             allow_removed: bool = arguments.allow_removed

@@ -88,6 +88,8 @@ def test_names(name: str) -> None:
         ({"model_options": {"api_key": "k", "model": "m"}}, "may not set api_key, model"),
         ({"model_options": {"temprature": 0}}, "did you mean 'temperature'"),
         ({"model_options": {"best_guess": 1}}, r'write {"extra_body": {"best_guess": …}}'),
+        ({"model_options": {"extra_body": {"stream": True}}}, "may not set stream"),
+        ({"model_options": {"extra_body": [1]}}, r"extra_body is \[1\]; it must be a dict"),
         ({"model_options": {5: 1}}, "no known option is called '5'"),
     ],
     ids=named,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes.names import named
 from outlast import Agent, DefinitionError, Limits, tool
-from outlast.registry import Registry, load_registry
+from outlast.registry import Registry, load_registry, warn_of_unknown_providers
 
 REPOSITORY = Path(__file__).parents[3]
 MODEL = "openai/x"
@@ -218,3 +219,20 @@ def test_digests_of_other_processes(seed: str) -> None:
         timeout=60,
     )
     assert answer.stdout.strip() == load_registry("example_agents", MODEL).digest()
+
+
+@pytest.mark.parametrize("model", ["openai/x", "ours/x", "predibase/x"])
+def test_no_doubt(model: str) -> None:
+    """A provider that is known, or may be, is not spoken of: only the worker can tell."""
+    with capture_logs() as logs:
+        warn_of_unknown_providers(Registry([make()], model))
+    assert logs == []
+
+
+def test_a_provider_that_looks_misspelt() -> None:
+    """One that resembles a known one is logged, with what to write."""
+    with capture_logs() as logs:
+        warn_of_unknown_providers(Registry([make()], "opnai/gpt-5"))
+    [line] = logs
+    assert (line["event"], line["log_level"]) == ("unknown_provider", "warning")
+    assert line["did_you_mean"] == "openai/gpt-5"
