@@ -69,9 +69,8 @@ class Compose:
     def remove(self) -> None:
         """Take away all that was made."""
         self.api.close()
-        self(
-            "down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5", check=False
-        )
+        everything = ("--volumes", "--rmi", "local", "--remove-orphans")
+        self("--profile", "*", "down", *everything, "--timeout", "5", check=False)
 
     def container(self, service: str) -> str:
         return self("ps", "--all", "--quiet", service).strip()
