@@ -84,7 +84,7 @@ def _pack(package: Distribution, folder: Path) -> None:
     with zipfile.ZipFile(
         folder / f"{name}-{package.version}-{_tag(package)}.whl", "w", zipfile.ZIP_DEFLATED
     ) as wheel:
-        for path in sorted(_files(package), key=str):
+        for path in sorted(_files(package, name), key=str):
             content = Path(str(path.locate())).read_bytes()
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()
             record.append((str(path), f"sha256={digest.rstrip('=')}", len(content)))
@@ -95,10 +95,11 @@ def _pack(package: Distribution, folder: Path) -> None:
         _add(wheel, f"{about}/RECORD", lines.getvalue().encode())
 
 
-def _files(package: Distribution) -> Iterator[PackagePath]:
+def _files(package: Distribution, name: str) -> Iterator[PackagePath]:
     for path in package.files or ():
-        installed_elsewhere = ".." in path.parts  # the command itself
-        if not installed_elsewhere and path.suffix != ".pyc" and path.name not in _OF_THE_INSTALL:
+        # What lies elsewhere is the command itself, which an installer makes.
+        in_wheel = path.parts[0] == name or path.parts[0].endswith(".dist-info")
+        if in_wheel and path.suffix != ".pyc" and path.name not in _OF_THE_INSTALL:
             yield path
 
 

@@ -1,9 +1,12 @@
 """The watchdog names the tool that holds up the event loop."""
 
 import asyncio
+import bdb
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -87,3 +90,19 @@ def test_the_loop_ends_first(log: Log) -> None:
     watchdog = asyncio.run(start())
     watchdog._thread.join(WAIT_S)
     assert not watchdog._thread.is_alive()
+
+
+class LookingAround(bdb.Bdb):
+    """A debugger in which somebody takes their time."""
+
+    def user_line(self, frame: FrameType) -> None:
+        time.sleep(0.3)
+        self.set_continue()
+
+
+async def test_a_breakpoint_is_not_reported(log: Log) -> None:
+    """Somebody who has stopped in a tool to look around knows that it stands."""
+    with watched(blocked_after_s=0.05):
+        LookingAround().set_trace()
+        await asyncio.sleep(0.1)
+    assert log.entries == []
