@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.compose import Compose
-from outlast_local.restate_binary import ROOT
+from fakes.repository import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
