@@ -110,8 +110,7 @@ class Client:
         if not response.is_success:
             raise self.refused(response)
         try:
-            # A newer server may say more.
-            return kind.model_validate_json(response.content, extra="ignore")
+            return kind.model_validate_json(response.content)
         except ValidationError as error:
             said = f"{self.url} answered what this command does not understand: {error}"
             raise Refused(said, response.status_code) from error

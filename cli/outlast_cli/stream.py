@@ -128,7 +128,7 @@ class RunStream:
 
 def _parse(sent: ServerSentEvent) -> Received:
     try:
-        event = _EVENT.validate_json(sent.data, extra="ignore")
+        event = _EVENT.validate_json(sent.data)
     except ValidationError as error:
         if error.errors()[0]["type"] != "union_tag_invalid":
             raise Refused(f"The server sent an event that makes no sense: {error}", 200) from error

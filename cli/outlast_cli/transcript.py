@@ -88,7 +88,8 @@ def _usage(usage: Usage) -> str:
 
 
 def _resolution(event: ApprovalResolved) -> str:
+    done = _DONE.get(event.action, event.action)
     by = f" by {event.by}" if event.by else ""
     changed = f" with {as_text(event.arguments)}" if event.arguments is not None else ""
     reason = f": {event.reason}" if event.reason else ""
-    return printable(f"! {event.call_id} {_DONE[event.action]}{by}{changed}{reason}")
+    return printable(f"! {event.call_id} {done}{by}{changed}{reason}")

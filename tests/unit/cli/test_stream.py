@@ -110,12 +110,15 @@ def test_broken_off_text(app: ScriptedApp, outlast: Outlast) -> None:
 
 
 def test_a_newer_server(app: ScriptedApp, outlast: Outlast) -> None:
-    """Events and fields that are not known yet are passed on, or left out for a person."""
+    """Events, fields and words that are not known yet are passed on, or left out for a person."""
     events = [{**STARTED, "more": 1}, wire.event(2, "handoff", to="b"), live := wire.live("x.y")]
-    app.on(START, Stream([*events, wire.ended(3)], RUN_ID))
+    answered = wire.event(3, "approval.resolved", call_id="1.0", action="answered", at=wire.NOON)
+    ended_run = wire.ended(4, incomplete_reason="max_joy", more=1)
+    app.on(START, Stream([*events, answered, ended_run], RUN_ID))
     ended = outlast("run", "support", "x", "--json")
     assert _lines(ended)[1:3] == [events[1], live]
-    assert outlast("run", "support", "x").code == 0
+    shown = outlast("run", "support", "x")
+    assert (shown.code, "! 1.0 answered" in shown.out, "max_joy" in shown.out) == (0, True, True)
 
 
 def test_odd_line_ends(app: ScriptedApp, outlast: Outlast) -> None:
