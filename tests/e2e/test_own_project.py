@@ -1,7 +1,6 @@
-"""A project of one's own in containers: its agents, with their libraries."""
+"""A project of one's own in containers: `outlast init`, a library more, `docker compose up`."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -10,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from fakes.api import wait_until
+from fakes.api import assert_events_are_whole, wait_until
 from fakes.compose import Compose
-from fakes.repository import ROOT
 from outlast_worker.engine.records import JOURNAL_VERSION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-_SLOW_TOOL_S = 4
-_AGENTS = f'''\
+_SECONDS_OF_THE_TOOL = 4
+_STARS = f'''\
 """An agent whose tool is slow, and needs a library that is not ours."""
 
 import asyncio
+from pathlib import Path
 
 import humanize
 
@@ -29,27 +28,27 @@ from outlast import Agent, tool
 
 
 @tool
-async def find_order(order_id: str) -> str:
-    """Look an order up.
+async def count_stars(galaxy: str) -> str:
+    """Count the stars of a galaxy.
 
     Args:
-        order_id: The order's number, e.g. `A-1001`.
+        galaxy: Its name, e.g. `M31`.
     """
-    with open("/tmp/begun", "a") as file:
-        file.write(order_id)
-    await asyncio.sleep({_SLOW_TOOL_S})
-    return humanize.intword(12_400_000)
+    Path("/tmp", galaxy).touch()
+    await asyncio.sleep({_SECONDS_OF_THE_TOOL})
+    return humanize.intword(1_000_000_000_000)
 
 
-agents = [Agent(name="reader", instructions="Look orders up.", tools=[find_order])]
+agent = Agent(name="stars", instructions="Count stars.", tools=[count_stars])
 '''
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    project = tmp_path_factory.mktemp("home") / "desk"
-    _init(project)
-    compose = Compose(project, "desk", {"COMPOSE_PROFILES": "demo"})
+    home = tmp_path_factory.mktemp("home")
+    subprocess.run([sys.executable, "-m", "outlast_cli", "init", "desk"], cwd=home, check=True)
+    _add_an_agent_with_a_library(home / "desk")
+    compose = Compose(home / "desk", "desk", {"COMPOSE_PROFILES": "demo"})
     try:
         compose("build")
         began = time.monotonic()
@@ -60,51 +59,57 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         compose.remove()
 
 
-def _init(project: Path) -> None:
-    project.mkdir()
-    template = ROOT / "local/outlast_local/template"
-    for name in ("Dockerfile", "compose.yaml", ".dockerignore"):
-        shutil.copy(template / name, project)
-    for member in ("shared", "app", "worker", "cli", "local"):
-        command = ["uv", "build", "--quiet", "--wheel", "--offline", "--no-sources"]
-        command += ["--out-dir", str(project / "wheels"), str(ROOT / member)]
-        subprocess.run([sys.executable, "-m", *command], check=True)
-    (project / "pyproject.toml").write_text(
-        '[project]\nname = "desk"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n'
-        'dependencies = ["outlast", "humanize"]\n'
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[tool.setuptools]\npackages = ["desk"]\n'
+def _add_an_agent_with_a_library(project: Path) -> None:
+    (project / "desk/stars.py").write_text(_STARS)
+    _replace(project / "desk/__init__.py", "[stock, orders]", "[stock, orders, stars]")
+    _replace(
+        project / "desk/__init__.py",
+        "from outlast",
+        "from desk.stars import agent as stars\nfrom outlast",
     )
-    (project / "desk").mkdir()
-    (project / "desk/__init__.py").write_text(_AGENTS)
+    _replace(project / "pyproject.toml", 'dependencies = ["', 'dependencies = ["humanize", "')
 
 
-def test_its_agents_answer_with_their_libraries(stack: Compose):
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_its_agents_answer(stack: Compose):
     ready = stack.api.http.get("/readyz")
     assert (ready.status_code, ready.json()["drift"]) == (200, [])
-    run = stack.api.run("reader", "What about order A-1001?")
+    run = stack.api.run("stock", "How many lamps are left in stock?")
+    assert (run["status"], run["usage"]["tool_calls"]) == ("completed", 1), run
+    assert '"left":12' in run["messages"][2]["content"]
+
+
+def test_an_approval_is_waited_for(stack: Compose):
+    run_id = stack.api.start("orders", "Order 5 lamps from the supplier.")
+    [approval] = stack.api.wait_for_approval(run_id)["approvals"]
+    assert stack.api.decide(run_id, approval["call_id"], "approve").status_code == 200
+    run = stack.api.result(run_id)
     assert run["status"] == "completed", run
-    assert "12.4 million" in json.dumps(run["messages"])
+    assert "O-1001" in json.dumps(run["messages"])
 
 
-def test_a_run_outlives_its_worker(stack: Compose):
+def test_a_run_with_a_library_outlives_its_worker(stack: Compose):
     began = stack.started_at("worker")
-    run_id = stack.api.start("reader", "What about order A-1002?")
-    read = "import pathlib; print('A-1002' in pathlib.Path('/tmp/begun').read_text())"
-    wait_until(lambda: stack.python("worker", read, check=False) == "True", "the tool to begin")
+    run_id = stack.api.start("stars", "Count the stars of M42.")
+    begun = "import pathlib; print(pathlib.Path('/tmp/M42').exists())"
+    wait_until(lambda: stack.python("worker", begun, check=False) == "True", "the tool to begin")
 
     stack.kill("worker")
     run = stack.api.result(run_id)
     assert run["status"] == "completed", run
     assert stack.started_at("worker") != began
-    assert "12.4 million" in json.dumps(run["messages"])
-    seqs = [event["seq"] for event in stack.api.events(run_id)]
-    assert seqs == list(range(1, len(seqs) + 1))
+    assert "1.0 trillion" in json.dumps(run["messages"])
+    assert_events_are_whole(stack.api.events(run_id), run)
 
 
 def test_restate_signs_and_the_worker_serves_nobody_else(stack: Compose):
     worker = "http://worker:9081"
-    assert stack.asked("app", f"{worker}/v{JOURNAL_VERSION}/invoke/reader/run", "POST") == 401
+    assert stack.asked("app", f"{worker}/v{JOURNAL_VERSION}/invoke/stock/run", "POST") == 401
     assert stack.asked("app", f"{worker}/streams/default%2Fx") == 401
 
 
@@ -120,7 +125,8 @@ def test_an_image_holds_only_what_it_needs(stack: Compose):
     assert stack.lacks("worker", "outlast_app outlast_cli outlast_local fastapi typer")
     assert stack.lacks("guard", "outlast_worker litellm restate")
     listed = stack("exec", "-T", "app", "outlast", "list", "--json")
-    assert [agent["name"] for agent in json.loads(listed)["items"]] == ["reader"]
+    names = [agent["name"] for agent in json.loads(listed)["items"]]
+    assert names == ["stock", "orders", "stars"]
 
 
 @pytest.mark.parametrize("service", ["app", "worker", "demo-model"])
