@@ -62,7 +62,7 @@ def as_text(report: Report) -> RenderableType:
     for part in report.parts:
         parts.add_row(part.name, str(part.pid or "-"), part.address, part.health)
     lines = [
-        f"registered: {uri} with {', '.join(agents) or 'no agents'}"
+        f"registered: {uri} with {', '.join(sorted(agents)) or 'no agents'}"
         for uri, agents in report.workers.items()
     ]
     return Group(parts, "", *lines, *report.faults, f"data and logs: {report.directory}")

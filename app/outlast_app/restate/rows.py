@@ -92,7 +92,7 @@ class _Member(BaseModel):
 class Head(BaseModel):
     """What a thread keeps of itself, as far as listings show it."""
 
-    holder: _Member | None
+    holder: _Member | None = None
     queue: list[_Member]
     page_counts: list[int]
     created_at: Time
