@@ -53,7 +53,9 @@ def test_calls_of_a_turn_run_side_by_side(
     ("asked", "told"),
     [
         pytest.param(call("nosuch", x=1), "There is no tool 'nosuch'. The tools are:", id="name"),
-        pytest.param(raw_call("note", '{"text": "a'), "The arguments of note are not", id="json"),
+        pytest.param(
+            raw_call("note", '{"text": "a'), "The arguments of note can't be read", id="json"
+        ),
         pytest.param(call("note", wrong=1), "text: Field required", id="arguments"),
         pytest.param(call("fail", text="boom"), "failed: ValueError: boom", id="exception"),
         pytest.param(call("slow", seconds=9), "did not finish within 0.3 s", id="timeout"),
