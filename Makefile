@@ -31,7 +31,7 @@ test: setup-test ## unit, integration and crash tests, against a real Restate se
 
 .PHONY: test-unit
 test-unit: setup-test ## the tests that need no other process than their own
-	@.venv/bin/pytest --quiet tests/unit
+	@.venv/bin/pytest --quiet --numprocesses logical --dist loadscope tests/unit
 
 ##@ Run without Docker
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
+from fakes.stack import TestStack
 
 pytestmark = pytest.mark.crash
 

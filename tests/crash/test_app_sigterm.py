@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, wait_until
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 pytestmark = pytest.mark.crash
 

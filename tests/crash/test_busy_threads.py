@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from fakes.api import Api
+from fakes.events import assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 pytestmark = pytest.mark.crash
 

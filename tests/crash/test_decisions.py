@@ -8,9 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.api import Api
+from fakes.events import assert_events_are_whole
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 pytestmark = pytest.mark.crash
 

@@ -11,15 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fakes.api import (
-    Api,
-    TestStack,
-    assert_events_are_whole,
-    assert_valid_conversation,
-    wait_until,
-)
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, attempts, call, calls, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_local.stack import is_up
 
 pytestmark = pytest.mark.crash

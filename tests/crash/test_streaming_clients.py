@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.repository import ROOT
 from fakes.script import Gate, attempts, call, text
+from fakes.stack import TestStack
 
 pytestmark = pytest.mark.crash
 

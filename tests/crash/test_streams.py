@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.follower import Follower, assert_exact
 from fakes.model_server import ScriptedModel
 from fakes.redis_server import RedisServer
 from fakes.script import Gate, attempts, call, text
+from fakes.stack import TestStack
 from outlast_local.ports import free_ports
 from outlast_local.stack import is_up
 

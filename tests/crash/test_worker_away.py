@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fakes.api import Api, TestStack, assert_events_are_whole, assert_valid_conversation
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, attempts, call, text
+from fakes.stack import TestStack
 from outlast_local.ports import free_ports
 from outlast_local.stack import is_up
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fakes.api import parse_events, wait_until
 from fakes.compose import Compose
+from fakes.events import parse_events
+from fakes.waiting import wait_until
 from outlast_local.provider import DEMO_MODEL
 from outlast_worker.engine.records import JOURNAL_VERSION
 

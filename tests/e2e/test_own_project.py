@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fakes.api import assert_events_are_whole, wait_until
 from fakes.compose import Compose
+from fakes.events import assert_events_are_whole
+from fakes.waiting import wait_until
 from outlast_worker.engine.records import JOURNAL_VERSION
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import httpx
 
-from fakes.api import wait_until
+from fakes.waiting import wait_until
 
 _ENDS = ("run.completed", "run.incomplete", "run.failed", "run.cancelled")
 _RETRY_S = 0.05

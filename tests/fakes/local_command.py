@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from fakes.api import wait_until
 from fakes.repository import ROOT
+from fakes.waiting import wait_until
 
 DEMO = [str(ROOT / "dev" / "demo.py")]
 ONE_PROCESS = ["-m", "outlast_local.one_process"]

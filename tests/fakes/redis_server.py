@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from fakes.api import wait_until
+from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
+from fakes.stack import TestStack
 
 _MODES = {"usual": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
 

@@ -4,15 +4,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fakes.api import (
-    Api,
-    TestStack,
-    assert_events_are_whole,
-    assert_valid_conversation,
-    wait_until,
-)
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 def _tools(run: dict[str, Any]) -> list[dict[str, Any]]:

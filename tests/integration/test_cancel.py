@@ -3,16 +3,13 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from fakes.api import (
-    Api,
-    TestStack,
-    assert_events_are_whole,
-    assert_valid_conversation,
-    wait_until,
-)
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.follower import Follower, assert_exact
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, attempts, call, calls, fault, hang, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 def _cancel(api: Api, run_id: str) -> dict:

@@ -4,10 +4,13 @@ import json
 from subprocess import CompletedProcess
 from typing import Any
 
-from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.api import Api
 from fakes.command_line import CTRL_C, CTRL_D, Terminal, run_command
+from fakes.events import assert_events_are_whole
 from fakes.model_server import ScriptedModel
 from fakes.script import call, hang, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 def _outlast(stack: TestStack, *arguments: str, said: str = "") -> CompletedProcess[str]:

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, calls, text
+from fakes.stack import TestStack
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.protocol import Approval, Resolution
 from outlast_worker.engine.records import (

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fakes import ScriptedModel, call, text
-from fakes.api import Api, TestStack, wait_until
+from fakes.api import Api
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
 from outlast_local.process import Process
 from outlast_local.stack import is_up

@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, wait_until
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, hang, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
 from outlast_local.stack import is_up
 

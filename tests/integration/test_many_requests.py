@@ -2,9 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
+from fakes.stack import TestStack
 
 _REQUESTS = 2_500
 

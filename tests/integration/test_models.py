@@ -2,9 +2,12 @@
 
 import pytest
 
-from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.api import Api
+from fakes.events import assert_events_are_whole
 from fakes.model_server import ScriptedModel
 from fakes.script import Ending, attempts, call, cut, fault, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 _LIMIT = {"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit"}}
 _KEY = {"error": {"message": "Incorrect API key provided: sk-scripted", "code": "invalid_api_key"}}

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, wait_until
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.repository import ROOT
 from fakes.script import Gate, attempts, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_local.restate.binary import in_node_modules
 from outlast_local.stack import Ports
 from outlast_worker.engine.records import JOURNAL_VERSION

@@ -2,15 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from fakes.api import (
-    Api,
-    TestStack,
-    assert_events_are_whole,
-    assert_valid_conversation,
-    wait_until,
-)
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, calls, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 def test_plain_start_answers_with_the_ended_run(api: Api, model: ScriptedModel, key: str) -> None:

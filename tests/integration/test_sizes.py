@@ -1,8 +1,9 @@
 """What is too large for Restate's journal is refused in time, with words."""
 
-from fakes.api import Api, wait_until
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, text
+from fakes.waiting import wait_until
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 
 _BIG = 255_000  # a result may have 256 KiB

@@ -2,7 +2,10 @@
 
 import pytest
 
-from fakes.api import Api, TestStack, assert_events_are_whole, wait_until
+from fakes.api import Api
+from fakes.events import assert_events_are_whole
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 @pytest.mark.slow

@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from fakes.api import Api, TestStack, assert_valid_conversation, wait_until
+from fakes.api import Api
+from fakes.events import assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 @pytest.fixture

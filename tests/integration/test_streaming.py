@@ -4,10 +4,13 @@ from typing import Any
 
 import httpx
 
-from fakes.api import Api, TestStack, parse_events, wait_until
+from fakes.api import Api
+from fakes.events import parse_events
 from fakes.follower import Follower, assert_exact
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, attempts, call, cut, fault, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 WORDS = "one two three four five six seven eight"
 

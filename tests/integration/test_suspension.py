@@ -1,8 +1,10 @@
 """Runs that wait leave the worker; runs that work stay reachable."""
 
-from fakes.api import Api, TestStack, wait_until
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
 
 
 def _engine_status(stack: TestStack, run_id: str) -> str:

@@ -4,14 +4,11 @@ import json
 
 import pytest
 
-from fakes.api import (
-    Api,
-    TestStack,
-    assert_events_are_whole,
-    assert_valid_conversation,
-)
+from fakes.api import Api
+from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
 from fakes.script import Reply, call, calls, raw_call, text
+from fakes.stack import TestStack
 
 
 def _results(run: dict) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fakes.api import wait_until
 from fakes.local_command import LocalCommand, outlast
+from fakes.waiting import wait_until
 from outlast_local.process_table import ProcessTable
 
 Start = Callable[..., LocalCommand]
