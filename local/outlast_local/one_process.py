@@ -84,17 +84,22 @@ def shortened(error: Exception) -> str:
 async def _serve_both(
     app_settings: AppSettings, worker_settings: WorkerSettings, registry: Registry
 ) -> None:
-    stop, closing = stop_on_signals(), Closing()
+    stop, entered, closing = stop_on_signals(), asyncio.Event(), Closing()
 
     async def app_stop() -> None:
         await stop.wait()
         closing.begin()
 
+    async def register_worker() -> None:
+        # The agents' lifespan may take its time, before which the worker does not serve.
+        await entered.wait()
+        await register(worker_settings, registry, _REGISTER_TIMEOUT_S, allow_removed=True)
+
     config = listen(app_settings.host, app_settings.port, "APP")
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve(make_dependencies(worker_settings, registry), stop))
+        group.create_task(serve(make_dependencies(worker_settings, registry), stop, entered))
         group.create_task(
             hypercorn.asyncio.serve(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
                 create_app(app_settings, registry, closing),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly
@@ -102,7 +107,9 @@ async def _serve_both(
                 shutdown_trigger=app_stop,
             )
         )
-        await register(worker_settings, registry, _REGISTER_TIMEOUT_S, allow_removed=True)
+        registering = group.create_task(register_worker())
+        await stop.wait()
+        registering.cancel()
 
 
 def _fail(text: str) -> int:

@@ -45,6 +45,8 @@ def started(stack: TestStack) -> Iterator[Started]:
         app, worker = (str(port) for port in free_ports(2))
         settings = {"AGENTS": "fakes.till", "TILL": till, "APP_PORT": app, "WORKER_PORT": worker}
         process = stack.process(module, settings)
+        if process.log:
+            process.log.unlink(missing_ok=True)  # of another test's
         process.start()
         processes.append(process)
         port = app if module == "outlast_app" else worker
@@ -99,3 +101,12 @@ def test_one_process_enters_it_too(started: Started) -> None:
     wait_until(lambda: not process.running, "the process to end")
     assert process.exit_status == 1
     assert "fakes.till.lifespan failed, so the worker does not serve." in process.log_end()
+
+
+@pytest.mark.parametrize("module", ["outlast_worker", "outlast_local.one_process"])
+def test_end_while_it_enters(started: Started, module: str) -> None:
+    """SIGTERM waits neither for the entry nor for what comes after it."""
+    process, _ = started(module, "waits")
+    wait_until(lambda: "worker_starts" in process.log_end(), "the worker to start")
+    assert process.terminate() < 5
+    assert process.exit_status == 0

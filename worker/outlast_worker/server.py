@@ -135,11 +135,18 @@ def listen(host: str, port: int, prefix: str) -> hypercorn.config.Config:
     return config
 
 
-async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
+async def serve(
+    dependencies: Dependencies, stop: asyncio.Event, entered: asyncio.Event | None = None
+) -> None:
     """Serve until told to stop, then give steps in flight a little time.
 
     What still runs after that time is cut off: to Restate this is one more crash. Then the
     agents' lifespan is left, in as much time again.
+
+    Args:
+        dependencies: Of the worker.
+        stop: Ends it.
+        entered: Set when the agents' lifespan has been entered, and serving begins.
 
     Raises:
         DefinitionError: The lifespan is not an async context manager.
@@ -169,6 +176,8 @@ async def serve(dependencies: Dependencies, stop: asyncio.Event) -> None:
     try:
         resources = await lifespan.enter()
         if not stop.is_set():
+            if entered:
+                entered.set()
             grace_s = await _serve(replace(dependencies, resources=resources), config, stop)
     finally:
         watchdog.stop()
