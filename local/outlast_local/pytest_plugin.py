@@ -4,18 +4,18 @@ Nothing is imported before a test asks for it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from outlast.testing import RunResult
+    from outlast.testing import RunAgent, RunResult
     from outlast_local.testing.project_stack import OutlastStack
 
 
 @pytest.fixture
-def run_agent() -> "Callable[..., RunResult]":
+def run_agent() -> "RunAgent":
     """`outlast.testing.run_in_memory` for tests that are plain functions."""
     from outlast.testing import run_in_memory
 

@@ -73,11 +73,16 @@ def desk(everything: Environment) -> Path:
     return project
 
 
+def test_its_tests_pass(everything: Environment, desk: Path) -> None:
+    """What `init` writes is tested, and the kit finds all that it needs."""
+    assert "6 passed" in everything.run("pytest", "-q", cwd=desk)
+
+
 def test_it_is_typed(everything: Environment, desk: Path) -> None:
-    """What `init` writes passes the strictest checks."""
+    """What `init` writes passes the strictest checks, with its tests."""
     mypy = ROOT / ".venv/bin/mypy"
     python = ("--python-executable", everything.python)
-    everything.run(mypy, *python, "desk", cwd=desk)
+    everything.run(mypy, *python, "desk", "tests", cwd=desk)
     everything.run(
         ROOT / "node_modules/.bin/pyright", "--pythonpath", everything.python, "desk",
         cwd=desk,
@@ -86,7 +91,6 @@ def test_it_is_typed(everything: Environment, desk: Path) -> None:
 
 def test_fixtures(everything: Environment, desk: Path) -> None:
     """Pytest finds the fixtures by itself; the stack serves the project, crash included."""
-    (desk / "tests").mkdir(exist_ok=True)
     (desk / "tests" / "test_with_fixtures.py").write_text(_STACK_TEST)
     said = everything.run("pytest", "-q", "tests/test_with_fixtures.py", cwd=desk)
     assert "4 passed" in said

@@ -4,7 +4,7 @@ This package needs neither Restate nor a model library, and imports none.
 """
 
 from outlast.protocol import Decision, InputMessage, Limits, Usage
-from outlast_worker.testing.result import CalledTool, RunResult
+from outlast_worker.testing.result import CalledTool, RunAgent, RunResult
 from outlast_worker.testing.run import run_in_memory
 from outlast_worker.testing.script import call, calls, fault, raw_call, text
 from outlast_worker.testing.scripted_model import ModelRequest, ScriptError
@@ -15,6 +15,7 @@ __all__ = [
     "InputMessage",
     "Limits",
     "ModelRequest",
+    "RunAgent",
     "RunResult",
     "ScriptError",
     "Usage",

@@ -1,7 +1,7 @@
 """What came of a run in memory, as tests ask for it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -112,3 +112,7 @@ class RunResult:
 
     def _of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+RunAgent = Callable[..., RunResult]
+"""The type of the pytest fixture `run_agent`: `run_in_memory` for plain functions."""
