@@ -76,18 +76,18 @@ check: setup-test ## format, lint, types, imports, locks: what CI and pre-commit
 
 ##@ Docker
 
-# What the worker's container gets, from the shell and from .env, under the names in the file.
-KEY_NAMES = sed -n 's/^ *\([A-Z]*_API_KEY\):$$/\1|/p' docker-compose.yml | tr -d '\n'
-PROVIDER_KEY = docker compose config worker \
-  | grep -E "^ +($$($(KEY_NAMES))WORKER_PROVIDERS|MODEL): " | grep -vE ': (null|"")$$'
+# Asked where they count: in the worker's container, with what it gets from the shell and .env.
+MODEL_CHOSEN = docker compose run --rm --no-deps -T worker python -c \
+  'import os, outlast.providers as p; raise SystemExit(not p.choose_model(os.environ))'
 
 .PHONY: up
 up: ## start Restate, worker and app; without a provider key, with a demo model
-	@if ! $(PROVIDER_KEY) >/dev/null; then \
+	@docker compose --profile demo build
+	@if ! $(MODEL_CHOSEN); then \
 	  export COMPOSE_PROFILES=demo; \
 	  echo "There is no provider key, so the demo model answers: a stand-in, no real model."; \
 	fi; \
-	docker compose up --build --wait --remove-orphans; \
+	docker compose up --wait --remove-orphans; \
 	app=http://$$(docker compose port app 8070); \
 	agent=$$(docker compose exec -T app python -c 'from outlast_app.settings import AppSettings as Settings; \
 	  print(Settings().load_registry().names()[0])'); \

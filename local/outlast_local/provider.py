@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
 
 from dotenv import dotenv_values
 
-from outlast.providers import COMMON_KEYS
+from outlast.providers import choose_model
 from outlast.settings import DEFAULT_MODEL
 
 DEMO_MODEL = "openai/demo"
@@ -18,12 +17,7 @@ def chosen_model() -> str | None:
     A provider's key or address is a choice, and so is a `MODEL` alone: some need no key.
     """
     known = {**dotenv_values(".env"), **os.environ}
-    return (known.get("MODEL") or DEFAULT_MODEL) if has_provider(known) else None
-
-
-def has_provider(known: Mapping[str, str | None]) -> bool:
-    """Tell whether variables choose a model or its provider."""
-    return any(known.get(name) for name in ("MODEL", "WORKER_PROVIDERS", *COMMON_KEYS))
+    return (known.get("MODEL") or DEFAULT_MODEL) if choose_model(known) else None
 
 
 def demo_settings(base_url: str) -> dict[str, str]:

@@ -40,7 +40,13 @@ COMMON_KEYS = (
     "OPENROUTER_API_KEY",
     "XAI_API_KEY",
 )
-"""Keys that nobody sets but for a model: with one of them, no stack uses the demo model."""
+"""Keys that nobody sets but for a model."""
+
+
+def choose_model(variables: Mapping[str, str | None]) -> bool:
+    """Tell whether variables choose a model or its provider: then no stack uses the demo model."""
+    return any(variables.get(name) for name in ("MODEL", "WORKER_PROVIDERS", *COMMON_KEYS))
+
 
 _KEY = {
     "ai21": "AI21_API_KEY",
