@@ -1,6 +1,6 @@
 """What of a stack runs, where, and how it is: for `outlast status`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,13 +90,14 @@ def _workers(http: httpx.Client, stack: Stack) -> dict[str, tuple[str, ...]]:
     except httpx.HTTPError:
         return {}
     return {
-        deployment.get("uri") or deployment["id"]: tuple(
-            service["name"]
-            for service in deployment["services"]
-            if not service["name"].endswith(_HIDDEN_SERVICES)
-        )
+        deployment.get("uri") or deployment["id"]: tuple(_agents(deployment["services"]))
         for deployment in deployments
     }
+
+
+def _agents(services: Iterable[Mapping[str, Any]]) -> list[str]:
+    names: list[str] = sorted(service["name"] for service in services)
+    return [name for name in names if not name.endswith(_HIDDEN_SERVICES)]
 
 
 def _faults(http: httpx.Client, stack: Stack) -> Iterator[str]:

@@ -73,7 +73,7 @@ def status() -> None:
     Exits with 1 if a part is not well.
     """
     report = status_report.look(read_settings(LocalSettings))
-    console.print(status_report.as_text(report))
+    console.print(status_report.as_text(report), soft_wrap=True)
     if not report.well:
         raise typer.Exit(1)
 
