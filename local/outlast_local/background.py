@@ -4,7 +4,7 @@ Its folder holds data, logs and `stack.json` with the processes, so several stac
 side: give each its own STACK_DIR and ports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from outlast_local.errors import AlreadyRunning, NotRunning, PortTaken
@@ -13,6 +13,7 @@ from outlast_local.process_table import ProcessTable, end
 from outlast_local.provider import chosen_model
 from outlast_local.restate import container
 from outlast_local.settings import DATA, LocalSettings
+from outlast_local.sockets import RestateSockets
 from outlast_local.stack import Stack
 
 _PORT_VARIABLES: Mapping[str, str] = {
@@ -20,7 +21,6 @@ _PORT_VARIABLES: Mapping[str, str] = {
     "worker": "WORKER_PORT",
     "ingress": "RESTATE_INGRESS_PORT",
     "admin": "RESTATE_ADMIN_PORT",
-    "node": "RESTATE_NODE_PORT",
     "model": "DEMO_MODEL_PORT",
 }
 _END_TIMEOUT_S = 15
@@ -77,6 +77,7 @@ def end_stack(directory: Path) -> list[str]:
         end(process, _END_TIMEOUT_S)
     container.remove(directory)
     table.clear()
+    RestateSockets(directory.resolve() / "restate").remove()
     return list(alive)
 
 
@@ -95,7 +96,13 @@ def restart(settings: LocalSettings, part: str) -> list[str]:
     if process := alive.get(part):
         end(process, _END_TIMEOUT_S)
     stack = local_stack(settings)
-    {"app": stack.start_app, "worker": stack.start_worker, "restate": stack.start_restate}[part]()
+    starts: Mapping[str, Callable[[], None]] = {
+        "app": stack.start_app,
+        "worker": stack.start_worker,
+        "restate": stack.start_restate,
+        "guard": stack.start_guard,
+    }
+    starts[part]()
     # The worker may have other agents now.
     return stack.register(allow_removed=True) if part == "worker" else []
 

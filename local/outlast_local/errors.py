@@ -5,6 +5,7 @@ LocalError
 ├── NotRunning       the stack, or the part that was asked for, does not run
 ├── PortTaken        somebody else listens at one of its ports
 ├── ForeignRestate   Restate's address is set to another one than the stack's own
+├── ForeignFolder    somebody else has the place for Restate's sockets
 ├── NoRestate        there is no Restate server, nor a way to get one
 ├── NotFetched       it could not be fetched
 ├── ProcessDied      a part ended while it was waited for; with the end of its log
@@ -34,6 +35,10 @@ class PortTaken(LocalError):
 
 
 class ForeignRestate(LocalError):
+    pass
+
+
+class ForeignFolder(LocalError):
     pass
 
 

@@ -3,7 +3,7 @@
 App, worker and compose read the same names.
 """
 
-import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from outlast.settings import AgentsModule, HttpAddress
+from outlast.hosts import is_loopback
+from outlast.settings import AgentsModule, HttpAddress, RestateAddress
 from outlast_local.errors import ForeignRestate
 from outlast_local.stack import Ports
 
@@ -24,8 +25,6 @@ _DEFAULTS = Ports()
 _GIVEN = (
     "app_host",
     "worker_host",
-    "restate_ingress_url",
-    "restate_admin_url",
     "worker_url",
 )
 INVALID_SETTINGS = 2
@@ -51,10 +50,9 @@ class LocalSettings(BaseSettings):
     worker_port: Port | None = None
     worker_url: HttpAddress | None = None
     restate_ingress_port: Port | None = None
-    restate_ingress_url: HttpAddress | None = None
+    restate_ingress_url: RestateAddress | None = None
     restate_admin_port: Port | None = None
-    restate_admin_url: HttpAddress | None = None
-    restate_node_port: Port = _DEFAULTS.node
+    restate_admin_url: RestateAddress | None = None
     demo_model_port: Port = _DEFAULTS.model
 
     def directory(self) -> Path:
@@ -69,13 +67,14 @@ class LocalSettings(BaseSettings):
             ingress=self.restate_ingress_port
             or _port_of(self.restate_ingress_url, _DEFAULTS.ingress),
             admin=self.restate_admin_port or _port_of(self.restate_admin_url, _DEFAULTS.admin),
-            node=self.restate_node_port,
             model=self.demo_model_port,
         )
 
     def given(self) -> dict[str, str]:
         """Return what comes before the stack's own choice, as variables for app and worker."""
-        return {name.upper(): value for name in _GIVEN if (value := getattr(self, name))}
+        chosen = {name.upper(): value for name in _GIVEN if (value := getattr(self, name))}
+        foreign = {f"RESTATE_{door}_URL": url for door, url in self._foreign_restate()}
+        return chosen | foreign
 
     def check_own_restate(self) -> None:
         """Refuse an address of Restate that the stack's own would not have.
@@ -83,15 +82,20 @@ class LocalSettings(BaseSettings):
         Raises:
             ForeignRestate: With what to change.
         """
+        for door, url in self._foreign_restate():
+            raise ForeignRestate(
+                f"RESTATE_{door}_URL is {url}, but this command starts a Restate of its own, at "
+                f"http://127.0.0.1:{getattr(self.ports(), door.lower())}. Take RESTATE_{door}_URL "
+                f"out of the environment and .env, or let RESTATE_{door}_PORT say the same."
+            )
+
+    def _foreign_restate(self) -> Iterator[tuple[str, str]]:
+        """Find addresses that are not the stack's own, where its processes use the sockets."""
         ports = self.ports()
-        for name, port in (("INGRESS", ports.ingress), ("ADMIN", ports.admin)):
-            url = self.given().get(f"RESTATE_{name}_URL")
-            if url and not (_is_here(url) and urlsplit(url).port == port):
-                raise ForeignRestate(
-                    f"RESTATE_{name}_URL is {url}, but this command starts a Restate of its own, "
-                    f"at http://127.0.0.1:{port}. Take RESTATE_{name}_URL out of the environment "
-                    f"and .env, or let RESTATE_{name}_PORT say the same."
-                )
+        for door in ("ingress", "admin"):
+            url: str | None = getattr(self, f"restate_{door}_url")
+            if url and not (_is_here(url) and urlsplit(url).port == getattr(ports, door)):
+                yield door.upper(), url
 
 
 def _port_of(url: str | None, default: int) -> int:
@@ -99,8 +103,4 @@ def _port_of(url: str | None, default: int) -> int:
 
 
 def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(url).hostname or "")

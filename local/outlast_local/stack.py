@@ -1,6 +1,7 @@
-"""The one local stack: Restate, worker and app as processes, each with a port and a log.
+"""The one local stack: Restate with its guard, worker and app as processes, each with a log.
 
-The commands, the demo and the tests all use it.
+The commands, the demo and the tests all use it. Restate listens on Unix sockets, by which app and
+worker reach it; its two ports are the guard's.
 """
 
 import json
@@ -23,6 +24,8 @@ from outlast_local.process_table import ProcessTable
 from outlast_local.provider import demo_settings
 from outlast_local.restate.server import RestateServer
 from outlast_local.signals import put_off
+from outlast_local.sockets import RestateSockets
+from outlast_worker.identity import make_identity
 
 _READY_TIMEOUT_S = 60
 _GRACE_S = 1
@@ -42,13 +45,12 @@ class Ports:
     worker: int = 9081
     ingress: int = 8080
     admin: int = 9070
-    node: int = 5122
     model: int = 8089
 
     @classmethod
     def free(cls) -> Self:
         """Return ports that nobody listens on."""
-        return cls(*free_ports(6))
+        return cls(*free_ports(5))
 
 
 class Stack:
@@ -87,13 +89,18 @@ class Stack:
             if project
             else {name: os.environ[name] for name in _INHERITED if name in os.environ}
         )
+        self.sockets = RestateSockets(self.directory / "restate")
+        self._identity = self.directory / "identity"
         self._base = {**inherited, **_without_proxy(inherited), **_import_path(project, inherited)}
         demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
         self.settings = {**self._defaults(), **demo, **(settings or {})}
         self.settings.setdefault("WORKER_URL", self.worker_url)
         self._cwd = project or self.directory
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._identity.mkdir(mode=0o700, exist_ok=True)
+        make_identity(self._identity)
         self._table = ProcessTable(self.directory)
+        self.guard = self._guard()
         self.restate = self._restate(node_modules or self._cwd, PATIENT if breakpoints else {})
         self.worker = self._python("worker", worker_module)
         self.app = self._python("app", "outlast_app")
@@ -117,7 +124,7 @@ class Stack:
 
     @property
     def ingress_url(self) -> str:
-        """Where the app reaches Restate."""
+        """Where people reach Restate's ingress, through the guard."""
         return f"http://127.0.0.1:{self.ports.ingress}"
 
     @property
@@ -127,7 +134,7 @@ class Stack:
 
     @property
     def admin_url(self) -> str:
-        """Where Restate's admin API is."""
+        """Where people reach Restate's admin API and UI, through the guard."""
         return f"http://127.0.0.1:{self.ports.admin}"
 
     def start(self, *, allow_removed: bool = False) -> list[str]:
@@ -152,14 +159,20 @@ class Stack:
             self.demo_model.wait_until(lambda: is_up(health), _READY_TIMEOUT_S)
 
     def start_restate(self) -> None:
-        """Start Restate and wait for it."""
+        """Start Restate, and its guard unless that runs already, and wait for both."""
+        self.sockets.make()
         self._start(self.restate)
-        self.restate.wait_until(
-            lambda: (
-                is_up(f"{self.admin_url}/health") and is_up(f"{self.ingress_url}/restate/health")
-            ),
-            _READY_TIMEOUT_S,
-        )
+        guarded = self.guard.name in self._table.alive()
+        if not guarded:
+            self._start(self.guard)
+        self.restate.wait_until(self.sockets.are_up, _READY_TIMEOUT_S)
+        if not guarded:
+            self._wait_for_guard()
+
+    def start_guard(self) -> None:
+        """Start the guard of a Restate that runs, and wait for it."""
+        self._start(self.guard)
+        self._wait_for_guard()
 
     def start_worker(self) -> None:
         """Start the worker and wait until it serves."""
@@ -186,12 +199,19 @@ class Stack:
         Raises:
             NotRegistered: It was refused; with what the command said.
         """
+        own = self.settings["RESTATE_ADMIN_URL"] == self.sockets.admin_url
+        # Another Restate than the stack's is where everybody looks for one.
+        elsewhere = (
+            {"RESTATE_ADMIN_URL": self.admin_url}
+            if own and self.restate.name not in self._table.alive()
+            else {}
+        )
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "outlast_worker", "register"),
                 *(("--allow-removed",) if allow_removed else ()),
             ],
-            env={**self.environment, "LOG_JSON": "true", "LOG_LEVEL": "WARNING"},
+            env={**self.environment, **elsewhere, "LOG_JSON": "true", "LOG_LEVEL": "WARNING"},
             cwd=self._cwd,
             capture_output=True,
             text=True,
@@ -214,11 +234,12 @@ class Stack:
         """End what runs, all at once; a signal meanwhile kills what is left."""
         end_all(self._processes, _GRACE_S)
         self._table.forget_own()
+        self.sockets.remove()
 
     @property
     def _processes(self) -> list[Process]:
         demo = [self.demo_model] if self.demo_model else []
-        return [self.app, self.worker, self.all_in_one, self.restate, *demo]
+        return [self.app, self.worker, self.all_in_one, self.guard, self.restate, *demo]
 
     def __enter__(self) -> Self:
         try:
@@ -247,6 +268,9 @@ class Stack:
         """Where this machine reaches the worker."""
         return _url(self.settings["WORKER_HOST"], self.ports.worker)
 
+    def _wait_for_guard(self) -> None:
+        self.guard.wait_until(lambda: is_up(f"{self.admin_url}/health"), _READY_TIMEOUT_S)
+
     def _start(self, process: Process) -> None:
         with put_off():
             process.start()
@@ -259,8 +283,10 @@ class Stack:
             "APP_PORT": str(ports.app),
             "WORKER_HOST": _LOOPBACK,
             "WORKER_PORT": str(ports.worker),
-            "RESTATE_INGRESS_URL": f"http://127.0.0.1:{ports.ingress}",
-            "RESTATE_ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
+            "RESTATE_INGRESS_URL": self.sockets.ingress_url,
+            "RESTATE_ADMIN_URL": self.sockets.admin_url,
+            "WORKER_IDENTITY_KEYS_FILE": str(self._identity / "public"),
+            "STREAM_SECRET_FILE": str(self._identity / "stream-secret"),
         }
 
     def _python(self, name: str, module: str, *arguments: str) -> Process:
@@ -272,19 +298,31 @@ class Stack:
             self._cwd,
         )
 
+    def _guard(self) -> Process:
+        ports, sockets = self.ports, self.sockets
+        return Process(
+            "guard",
+            [
+                *(sys.executable, "-m", "outlast_local.guard"),
+                *("--ingress", f"{_LOOPBACK}:{ports.ingress}", sockets.ingress_url),
+                *("--admin", f"{_LOOPBACK}:{ports.admin}", sockets.admin_url),
+            ],
+            # How the others log is theirs to refuse.
+            {**self.environment, "LOG_LEVEL": "INFO", "LOG_JSON": "true"},
+            self.directory / "guard.log",
+            self._cwd,
+        )
+
     def _restate(self, node_modules: Path, patience: Mapping[str, str]) -> RestateServer:
-        ports = self.ports
         settings = {
-            "RESTATE_BASE_DIR": str(self.directory / "restate"),
-            "RESTATE_NODE_NAME": "node-1",
-            "RESTATE_BIND_IP": "127.0.0.1",
-            "RESTATE_LISTEN_MODE": "tcp",
-            "RESTATE_BIND_PORT": str(ports.node),
-            "RESTATE_INGRESS__BIND_PORT": str(ports.ingress),
-            "RESTATE_ADMIN__BIND_PORT": str(ports.admin),
+            **self.sockets.settings,
+            # Where the UI, which runs in a browser, finds the ingress.
+            "RESTATE_INGRESS__ADVERTISED_ADDRESS": self.ingress_url,
+            "RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE": str(self._identity / "restate.pem"),
             **patience,
         }
-        return RestateServer(self.directory, settings, self._base, node_modules)
+        folders = (self.directory, self.sockets.folder)
+        return RestateServer(folders, settings, self._base, node_modules)
 
 
 def is_up(url: str) -> bool:

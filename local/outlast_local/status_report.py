@@ -1,6 +1,6 @@
 """What of a stack runs, where, and how it is: for `outlast status`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,16 +69,21 @@ def as_text(report: Report) -> RenderableType:
 
 
 def _parts(stack: Stack, pids: Mapping[str, int]) -> Iterator[Part]:
-    checks = {
-        "app": (stack.app_url, f"{stack.app_url}/healthz"),
-        "worker": (stack.worker_url, f"{stack.worker_url}/healthz"),
-        "restate": (f"{stack.admin_url} (UI), {stack.ingress_url}", f"{stack.admin_url}/health"),
+    guarded = f"{stack.admin_url} (UI), {stack.ingress_url}"
+    checks: dict[str, tuple[str, Callable[[], bool]]] = {
+        "app": (stack.app_url, lambda: is_up(f"{stack.app_url}/healthz")),
+        "worker": (stack.worker_url, lambda: is_up(f"{stack.worker_url}/healthz")),
+        "restate": (str(stack.sockets.folder), stack.sockets.are_up),
+        "guard": (guarded, lambda: is_up(f"{stack.admin_url}/health")),
     }
     if stack.demo_model:
-        checks["demo_model"] = (stack.demo_model_url, f"{stack.demo_model_url}/healthz")
-    for name, (address, url) in checks.items():
+        checks["demo_model"] = (
+            stack.demo_model_url,
+            lambda: is_up(f"{stack.demo_model_url}/healthz"),
+        )
+    for name, (address, answers) in checks.items():
         pid = pids.get(name)
-        health = "not running" if pid is None else "ok" if is_up(url) else "does not answer"
+        health = "not running" if pid is None else "ok" if answers() else "does not answer"
         yield Part(name, pid, address, health)
 
 

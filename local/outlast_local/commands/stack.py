@@ -24,6 +24,7 @@ class Part(StrEnum):
     APP = "app"
     WORKER = "worker"
     RESTATE = "restate"
+    GUARD = "guard"
 
 
 @command
@@ -81,7 +82,8 @@ def status() -> None:
 @command
 def logs(
     part: Annotated[
-        str | None, typer.Argument(help="app, worker, restate or demo_model; all, if not given.")
+        str | None,
+        typer.Argument(help="app, worker, restate, guard or demo_model; all, if not given."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as more is logged.")

@@ -50,14 +50,14 @@ def pull() -> None:
 
 
 def command(
-    directory: Path, config: Path, settings: Mapping[str, str], arguments: Sequence[str]
+    folders: Sequence[Path], config: Path, settings: Mapping[str, str], arguments: Sequence[str]
 ) -> list[str]:
     """Return what runs the server in the foreground."""
     return [
         *("docker", "run", "--rm", "--init", "--network", "host"),
         *("--user", f"{os.getuid()}:{os.getgid()}"),
-        *("--cidfile", str(directory / _ID_FILE)),
-        *("--volume", f"{directory}:{directory}"),
+        *("--cidfile", str(folders[0] / _ID_FILE)),
+        *(part for folder in folders for part in ("--volume", f"{folder}:{folder}")),
         *("--volume", f"{config}:{config}:ro"),
         *(part for name, value in settings.items() for part in ("--env", f"{name}={value}")),
         IMAGE,

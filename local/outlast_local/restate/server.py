@@ -17,7 +17,7 @@ class RestateServer(Process):
 
     def __init__(
         self,
-        directory: Path,
+        folders: tuple[Path, ...],
         settings: Mapping[str, str],
         base: Mapping[str, str],
         node_modules: Path,
@@ -25,13 +25,15 @@ class RestateServer(Process):
         """Prepare it.
 
         Args:
-            directory: Of the stack: for data and log.
+            folders: What it needs to reach; the first is the stack's, for data and log.
             settings: The server's own, as environment variables.
             base: What else is in its environment.
             node_modules: The folder whose `node_modules` may have it.
         """
+        directory = folders[0]
         super().__init__("restate", (), {**base, **settings}, directory / "restate.log", directory)
         self._directory = directory
+        self._folders = folders
         self._settings = settings
         self._node_modules = node_modules
         self._in_container = False
@@ -59,7 +61,7 @@ class RestateServer(Process):
         if found is None and container.is_usable():
             container.pull()
             self._in_container = True
-            return container.command(self._directory, _CONFIG, self._settings, _ARGUMENTS)
+            return container.command(self._folders, _CONFIG, self._settings, _ARGUMENTS)
         if found is None and npm.can_fetch():
             found = npm.fetch()
         if found is None:

@@ -22,14 +22,13 @@ def test_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`.env` is read, and the environment comes before it; an empty value is none."""
     (project / ".env").write_text(
         "APP_PORT=1\nWORKER_PORT=2\nRESTATE_INGRESS_PORT=3\nRESTATE_ADMIN_PORT=4\n"
-        "RESTATE_NODE_PORT=5\nDEMO_MODEL_PORT=6\nSTACK_DIR=here\nOTHER=7\n"
+        "DEMO_MODEL_PORT=6\nSTACK_DIR=here\nOTHER=7\n"
     )
     monkeypatch.setenv("WORKER_PORT", "20")
     monkeypatch.setenv("APP_PORT", "")
     ports = read_settings(LocalSettings).ports()
     assert (ports.worker, ports.ingress, ports.admin) == (20, 3, 4)
-    assert (ports.node, ports.model) == (5, 6)
-    assert ports.app == 1
+    assert (ports.app, ports.model) == (1, 6)
     assert read_settings(LocalSettings).stack_dir == Path("here")
 
 
@@ -46,6 +45,16 @@ def test_ports_of_addresses(project: Path, host: str) -> None:
     settings.check_own_restate()
 
 
+def test_own_processes_use_the_sockets(project: Path, tmp_path: Path) -> None:
+    """Where the ports of its Restate are written down, the stack still goes by its sockets."""
+    (project / ".env").write_text("RESTATE_ADMIN_URL=http://localhost:9070\n")
+    settings = read_settings(LocalSettings)
+    assert settings.given() == {}
+    environment = Stack(tmp_path, settings.ports(), settings.given(), project=tmp_path).environment
+    assert environment["RESTATE_ADMIN_URL"].startswith("unix:///")
+    assert environment["RESTATE_INGRESS_URL"].startswith("unix:///")
+
+
 def test_a_worker_behind_something(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Restate reaches the worker need not be where it listens."""
     monkeypatch.setenv("WORKER_URL", "https://proxy:443")
@@ -54,7 +63,9 @@ def test_a_worker_behind_something(project: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["INGRESS", "ADMIN"])
-@pytest.mark.parametrize("url", ["http://restate:9070", "http://127.0.0.1:24999"])
+@pytest.mark.parametrize(
+    "url", ["http://restate:9070", "http://127.0.0.1:24999", "unix:///run/a.sock"]
+)
 def test_another_restate(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
 ) -> None:
