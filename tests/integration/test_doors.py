@@ -13,10 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from fakes.api import Api, TestStack
+from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.orders import order
 from fakes.script import text
+from fakes.stack import TestStack
 from outlast.names import new_run_id
 from outlast_worker.engine.records import JOURNAL_VERSION
 

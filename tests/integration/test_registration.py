@@ -107,7 +107,7 @@ def test_changed_code_replaces_the_deployment(
         ready = httpx.get(f"{fresh.app_url}/readyz", trust_env=False)
         assert (ready.status_code, ready.json()["drift"]) == (
             200,
-            ["tester", "greeter", "short", "support"],
+            ["tester", "greeter", "short", "support", "till"],
         )
         assert api.result(run_id)["output"] == "ok"
     finally:
@@ -276,3 +276,25 @@ def test_restate_cli_registers(fresh: TestStack) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("caller", ["curl", "the UI", "another page"])
+def test_who_registers_at_the_admin_api(fresh: TestStack, caller: str) -> None:
+    """The documented ways by the admin API and the server's UI work, and none for other pages."""
+    pages = {"the UI": fresh.admin_url, "another page": "http://evil.example"}
+    headers = {"Origin": pages[caller]} if caller in pages else {}
+    answer = httpx.post(
+        f"{fresh.admin_url}/deployments",
+        json={
+            "uri": f"http://127.0.0.1:{fresh.ports.worker}/v{JOURNAL_VERSION}",
+            "force": True,
+            "breaking": True,
+        },
+        headers=headers,
+        trust_env=False,
+    )
+    if caller == "another page":
+        assert answer.status_code == 403
+    else:
+        assert answer.status_code in (200, 201)
+        assert "tester" in [service["name"] for service in answer.json()["services"]]

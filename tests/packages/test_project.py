@@ -99,14 +99,13 @@ def test_fixtures(everything: Environment, desk: Path) -> None:
 @pytest.fixture
 def development(everything: Environment, desk: Path) -> Iterator[str]:
     """The address of the app of `outlast dev`."""
-    app, worker, ingress, admin, node, model = (str(port) for port in free_ports(6))
+    app, worker, ingress, admin, model = (str(port) for port in free_ports(5))
     environment = {
         **everything.environment,
         "APP_PORT": app,
         "WORKER_PORT": worker,
         "RESTATE_INGRESS_PORT": ingress,
         "RESTATE_ADMIN_PORT": admin,
-        "RESTATE_NODE_PORT": node,
         "DEMO_MODEL_PORT": model,
     }
     log = everything.work / "dev.log"

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from outlast.settings import DEFAULT_MODEL, SharedSettings
 from outlast_app.settings import AppSettings
+from outlast_local.guard.settings import GuardSettings
 from outlast_local.settings import LocalSettings
 from outlast_worker.settings import WorkerSettings, export_env_file
 
@@ -221,6 +222,7 @@ def test_the_example() -> None:
     """`.env.example` names every setting, and nothing that is none."""
     mentioned = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE))
     ours = names(AppSettings) | names(WorkerSettings) | names(LocalSettings)
+    ours |= names(GuardSettings)
     assert ours - mentioned == set()
     assert {name for name in mentioned - ours if not NOT_OURS.fullmatch(name)} == set()
 

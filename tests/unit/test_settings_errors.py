@@ -13,6 +13,7 @@ import outlast_local.one_process
 import outlast_worker.__main__
 from outlast.settings_errors import InvalidSettings, check_settings, read_settings
 from outlast_app.settings import AppSettings
+from outlast_local.guard.settings import GuardSettings
 from outlast_local.settings import LocalSettings
 from outlast_worker.settings import WorkerSettings
 
@@ -129,7 +130,7 @@ def lines(*kinds: type[BaseSettings]) -> list[str]:
             "APP_CORS_ORIGINS[0] must be an origin such as https://example.org; write it like "
             + EXAMPLES["APP_CORS_ORIGINS"],
         ),
-        (LocalSettings, "RESTATE_NODE_PORT", "x", "RESTATE_NODE_PORT must be a whole number"),
+        (LocalSettings, "DEMO_MODEL_PORT", "x", "DEMO_MODEL_PORT must be a whole number"),
     ],
 )
 def test_one_fault(
@@ -253,7 +254,7 @@ def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert found.get_secret_value() == url
 
 
-@pytest.mark.parametrize("kind", [AppSettings, WorkerSettings])
+@pytest.mark.parametrize("kind", [AppSettings, GuardSettings, WorkerSettings])
 def test_the_examples(kind: type[BaseSettings]) -> None:
     """What an error says to write is what `.env.example` has."""
     for name, field in kind.model_fields.items():

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from outlast_local.errors import NoRestate, NotFetched
-from outlast_local.ports import free_ports
 from outlast_local.restate import VERSION, binary, container, npm
 from outlast_local.stack import Ports, Stack
 
@@ -150,9 +149,10 @@ def test_npm_fails(monkeypatch: pytest.MonkeyPatch, asked: Callable[[], list[str
 
 def test_no_way_to_get_one(tmp_path: Path, path: Path) -> None:
     """Without any it is said what to install."""
-    stack = Stack(tmp_path / "stack", Ports(*free_ports(6)))
+    stack = Stack(tmp_path / "stack", Ports.free())
     with pytest.raises(NoRestate, match="Install Docker, or Node"):
         stack.start_restate()
+    stack.stop()
 
 
 # Docker.
