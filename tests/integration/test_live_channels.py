@@ -293,7 +293,7 @@ async def test_redis_holds_little_of_a_long_answer(tmp_path: Path, monkeypatch: 
 async def test_more_readers_than_the_pool_of_redis(tmp_path: Path):
     """Each stream that is watched has a connection, however many there are."""
     with RedisServer(tmp_path) as server:
-        settings = AppSettings.model_validate({"REDIS_URL": server.url})
+        settings = AppSettings.model_validate({"AGENTS": "fakes.agents", "REDIS_URL": server.url})
         async with (
             aiohttp.ClientSession() as session,
             live_source(settings, session) as source,
