@@ -38,3 +38,9 @@ def api(stack: TestStack) -> Iterator[Api]:
     """A client of the stack's app."""
     with Api(stack.app_url) as client:
         yield client
+
+
+@pytest.fixture
+def thread_id(key: str) -> str:
+    """A thread of this test's own."""
+    return key.replace(" ", "-")

@@ -19,12 +19,6 @@ NOBODY = f"tester.{'a' * 26}"
 
 
 @pytest.fixture
-def thread_id(key: str) -> str:
-    """A thread of this test's own."""
-    return key.replace(" ", "-")
-
-
-@pytest.fixture
 def api_without_admin(stack: TestStack) -> Iterator[Api]:
     """A client of an app that can't reach the admin API."""
     port, nobody = free_ports(2)
