@@ -5,7 +5,6 @@ worker reach it; its two ports are the guard's.
 """
 
 import json
-import os
 import subprocess
 import sys
 import urllib.error
@@ -16,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from outlast_local.breakpoints import DAY_S, HOOK, PATIENT
+from outlast_local.breakpoints import PATIENT
+from outlast_local.environment import inherited_environment, with_breakpoints
 from outlast_local.errors import NotRegistered
 from outlast_local.ports import free_ports
 from outlast_local.process import Process, end_all
@@ -32,9 +32,6 @@ _GRACE_S = 1
 _LOOPBACK = "127.0.0.1"
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not bound to
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-# What a hermetic stack takes from the environment: no key, no setting.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True)
@@ -84,14 +81,10 @@ class Stack:
         """
         self.directory = directory.resolve()
         self.ports = ports
-        inherited = (
-            dict(os.environ)
-            if project
-            else {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        )
+        inherited = inherited_environment(project)
         self.sockets = RestateSockets(self.directory / "restate")
         self._identity = self.directory / "identity"
-        self._base = {**inherited, **_without_proxy(inherited), **_import_path(project, inherited)}
+        self._base = inherited
         demo = demo_settings(f"http://127.0.0.1:{ports.model}/v1") if demo_model else {}
         self.settings = {**self._defaults(), **demo, **(settings or {})}
         self.settings.setdefault("WORKER_URL", self.worker_url)
@@ -112,7 +105,7 @@ class Stack:
         self.all_in_one = Process(
             "all_in_one",
             [sys.executable, "-m", "outlast_local.one_process"],
-            {**self.environment, **(_with_breakpoints(inherited) if breakpoints else {})},
+            {**self.environment, **(with_breakpoints(inherited) if breakpoints else {})},
             log=None,
             cwd=self._cwd,
         )
@@ -332,33 +325,6 @@ def is_up(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what keeps calls on this machine off a proxy, beside those that are kept off it."""
-    given = (environment.get(name, "") for name in ("NO_PROXY", "no_proxy"))
-    listed = ",".join((*given, _LOOPBACK, "localhost")).split(",")
-    names = dict.fromkeys(name.strip() for name in listed if name.strip())
-    # In a list a star is but a name.
-    value = "*" if "*" in names else ",".join(names)
-    return {"NO_PROXY": value, "no_proxy": value}
-
-
-def _import_path(project: Path | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what lets a process import the project's modules, and those that the caller has."""
-    if project is None:
-        return {}
-    given = environment.get("PYTHONPATH")
-    return {"PYTHONPATH": os.pathsep.join((str(project), *((given,) if given else ())))}
-
-
-def _with_breakpoints(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what gives somebody time at a breakpoint, unless they have a debugger of their own."""
-    return {
-        "PYTHONBREAKPOINT": environment.get("PYTHONBREAKPOINT") or HOOK,
-        # Else Restate takes a run that stands for a lost one, and repeats it.
-        "WORKER_INACTIVITY_TIMEOUT_S": environment.get("WORKER_INACTIVITY_TIMEOUT_S") or str(DAY_S),
-    }
 
 
 def _warning(line: str) -> str:
