@@ -1,0 +1,106 @@
+"""Wheels of the version before, beside the code of this one."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fakes.model_server import ScriptedModel
+from fakes.repository import ROOT
+from fakes.stack import TESTS, TestStack
+from outlast_local.process import Process
+
+_PACKAGES = ("shared", "app", "worker")
+_VERSION_FILE = "worker/outlast_worker/engine/records.py"
+
+
+@dataclass(frozen=True)
+class OlderVersion:
+    """The packages as they were at the last commit that raised the journal version."""
+
+    folder: Path
+
+    def environment(self, stack: TestStack) -> dict[str, str]:
+        """Return what lets a process of the stack run the older code.
+
+        It reaches Restate by its ports: older versions know no other way.
+        """
+        return {
+            "PYTHONPATH": os.pathsep.join((str(self.folder), str(TESTS / "skew"))),
+            "RESTATE_INGRESS_URL": stack.ingress_url,
+            "RESTATE_ADMIN_URL": stack.admin_url,
+        }
+
+
+@pytest.fixture(scope="session")
+def older(tmp_path_factory: pytest.TempPathFactory) -> OlderVersion:
+    """Wheels built from history, unpacked where only the processes that are told so see them."""
+    commit = _git("log", "-1", "--format=%H", "-G", "^JOURNAL_VERSION = ", "--", _VERSION_FILE)
+    if not commit:
+        pytest.skip("the history of this clone does not reach to the version before")
+    folder = tmp_path_factory.mktemp("older")
+    archive = folder / "source.tar"
+    _git("archive", "--output", str(archive), commit.decode().strip())
+    source, installed = folder / "source", folder / "installed"
+    source.mkdir()
+    _run("tar", "-xf", str(archive), "-C", str(source))
+    uv = str(Path(sys.executable).with_name("uv"))
+    for package in _PACKAGES:
+        build = (uv, "build", "--wheel", "--offline", "--quiet", "--python", sys.executable)
+        _run(*build, "--out-dir", str(folder / "wheels"), str(source / package))
+    wheels = map(str, sorted((folder / "wheels").glob("*.whl")))
+    install = (uv, "pip", "install", "--quiet", "--offline", "--no-deps")
+    _run(*install, "--target", str(installed), *wheels)
+    return OlderVersion(installed)
+
+
+class SkewedStack(TestStack):
+    """A stack whose app or worker may be of another version than the rest."""
+
+    def __init__(
+        self, directory: Path, model: ScriptedModel, older: OlderVersion, parts: set[str]
+    ) -> None:
+        agents = {"AGENTS": "agents_of_both", "PYTHONPATH": str(TESTS / "skew")}
+        super().__init__(directory, model, agents)
+        self._older = older
+        if "app" in parts:
+            self.app = self._of("app", older.environment(self))
+        if "worker" in parts:
+            self.worker = self._of("worker", older.environment(self))
+
+    def upgrade_worker(self) -> None:
+        """End the worker, and start one of this version in its place."""
+        self.worker.terminate()
+        self.worker = self._of("worker", {})
+        self.start_worker()
+        self.register()
+
+    def upgrade_app(self) -> None:
+        """End the app, and start one of this version in its place."""
+        self.app.terminate()
+        self.app = self._of("app", {})
+        self.start_app()
+        self.wait_ready()
+
+    def _of(self, part: str, settings: Mapping[str, str]) -> Process:
+        return Process(
+            part,
+            [sys.executable, "-m", f"outlast_{part}"],
+            {**self.environment, **settings},
+            self.directory / f"{part}.log",
+            self.directory,
+        )
+
+
+def _git(*arguments: str) -> bytes:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
+    return done.stdout if done.returncode == 0 else b""
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr}"
