@@ -33,7 +33,7 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         NotInstalled: A library that models are called with is missing.
     """
     timeout_s = settings.model_timeout_s
-    apis = [LitellmApi(timeout_s)]
+    apis = [LitellmApi(timeout_s, settings.model_idle_s)]
     check_models(apis, registry, settings.providers)
     return Dependencies(
         settings=settings,

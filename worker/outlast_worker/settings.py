@@ -70,8 +70,11 @@ class WorkerSettings(SharedSettings):
     """More of them, one a line: what `python -m outlast_worker.identity` writes."""
     model_timeout_s: Seconds = 600
     """Of one model call."""
+    model_idle_s: Seconds = 90
+    """How long a model that streams may say nothing, before its first word too."""
     model_retry_for_s: Seconds = 600
-    """How long one turn's model call is tried again while retrying may help."""
+    """How long one turn's model call is tried again, from its first failure on, while retrying may
+    help."""
     live_interval_s: float = Field(default=0.03, ge=0)
     """A streamed answer's pieces are sent together for so long; the first one goes at once."""
     tool_threads: int = Field(default=64, ge=1)

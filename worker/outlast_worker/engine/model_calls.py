@@ -50,7 +50,8 @@ class ModelCalls:
                 self._call_in_flight = None
                 self._state.change(engine=None)
                 return outcome
-            began = began or outcome.started_at
+            # From the first failure's end: a call that took all its time is tried again, too.
+            began = began or outcome.ended_at
             malformed += outcome.error.type == "model-malformed"
             await self._wait_to_retry(call, outcome, began)
         raise AssertionError("unreachable")

@@ -40,6 +40,16 @@ class Preview(Protocol):
         ...
 
 
+class HiddenPreview:
+    """The preview of an answer that nobody watches."""
+
+    def add(self, kind: PieceKind, piece: str) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Nothing waits."""
+
+
 class ModelClient(Protocol):
     """Calls models. A cancelled task aborts the provider's request."""
 
@@ -83,6 +93,9 @@ class ProviderApi(Protocol):
     async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         """Ask the provider once, without any retry.
 
+        Wherever the provider can stream it is asked to, even if nobody watches: that way its
+        silence is noticed.
+
         Raises:
             CallFailed: With what was seen.
         """
@@ -116,7 +129,7 @@ class FailoverClient:
         for access in ways:
             try:
                 async with asyncio.timeout_at(deadline):
-                    answer = await api.ask(call, access, preview)
+                    answer = await api.ask(call, access, preview if call.stream else HiddenPreview)
                 return record_of(call, answer, started_at)
             except TimeoutError:
                 symptoms = Symptoms("", "timeout")

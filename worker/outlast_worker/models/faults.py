@@ -93,7 +93,7 @@ def diagnose(symptoms: Symptoms, call: ModelCall) -> Diagnosis:
     """Say what a failed call means, and what is to be done."""
     text, status, attempt = symptoms.text, symptoms.status or 0, call.attempt
     if symptoms.sign == "timeout":
-        return _passing("The model did not answer in time.", symptoms, attempt)
+        return _passing(text or "The model did not answer in time.", symptoms, attempt)
     if symptoms.sign == "disconnected":
         return _passing(text, symptoms, attempt)
     if (final := _final_diagnosis(symptoms, call.pin.model)) is not None:

@@ -20,6 +20,7 @@ from outlast_worker.models.client import NotInstalled, Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
+from outlast_worker.models.silence import noticing_silence
 
 # What only the provider understands, by litellm's names.
 _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fields")
@@ -60,8 +61,9 @@ def litellm_knows(provider: str) -> bool:
 class LitellmApi:
     """The `ProviderApi` for every provider that litellm knows."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, idle_s: float) -> None:
         self._timeout_s = timeout_s
+        self._idle_s = idle_s
 
     def serves(self, provider: str) -> bool:  # noqa: ARG002  # the protocol's
         """Serve all that nobody else does."""
@@ -93,29 +95,28 @@ class LitellmApi:
         """
         try:
             await self.load()
-            return await self._ask(load_litellm(), call, access, preview)
+            litellm = load_litellm()
+            if provider_of(call.pin.model) in _UNVERIFIABLE_STREAMS:
+                response = await self._request(litellm, call, access, stream=False)
+            else:
+                async with noticing_silence(self._idle_s) as heard:
+                    stream = await self._request(litellm, call, access, stream=True)
+                    response = await _collect(stream, preview(), heard)
         except CallFailed:
             raise
         except Exception as error:  # litellm raises bare ValueErrors too; all are read
             raise CallFailed(symptoms_of(error)) from error
+        return _assemble(litellm, call.pin.model, response)
 
-    async def _ask(
-        self, litellm: Any, call: ModelCall, access: Access, preview: Callable[[], Preview]
-    ) -> Answer:
-        model = call.pin.model
-        stream = call.stream and provider_of(model) not in _UNVERIFIABLE_STREAMS
-        shown = preview() if stream else None
-        response = await litellm.acompletion(
-            model=model,
+    async def _request(self, litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> Any:
+        return await litellm.acompletion(
+            model=call.pin.model,
             messages=wire_messages(call.pin, call.messages),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,
             **_options(call, access, stream=stream),
         )
-        if shown:
-            response = await _collect(litellm, response, shown)
-        return _answer(litellm, model, response)
 
 
 def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
@@ -135,8 +136,8 @@ def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]
     return options
 
 
-async def _collect(litellm: Any, stream: Any, shown: Preview) -> Any:
-    """Read a stream to its end, show it as it comes, and build the whole answer of it.
+async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> list[Any]:
+    """Read a stream to its end, and show it as it comes.
 
     Raises:
         CallFailed: It ended without the provider's final event. litellm itself then claims that
@@ -145,6 +146,7 @@ async def _collect(litellm: Any, stream: Any, shown: Preview) -> Any:
     chunks: list[Any] = []
     try:
         async for chunk in stream:
+            heard()
             chunks.append(chunk)
             for choice in chunk.choices:
                 shown.add("reasoning", getattr(choice.delta, "reasoning_content", None) or "")
@@ -153,6 +155,26 @@ async def _collect(litellm: Any, stream: Any, shown: Preview) -> Any:
         shown.end()
     if not stream.received_finish_reason:
         raise CallFailed.malformed("The model's stream broke off before its end.")
+    return chunks
+
+
+def _assemble(litellm: Any, model: str, response: Any) -> Answer:
+    """Make the answer of a response, or of a stream's pieces.
+
+    Raises:
+        CallFailed: It can't be made.
+    """
+    try:
+        if isinstance(response, list):
+            response = _build(litellm, cast("list[Any]", response))
+        return _answer(litellm, model, response)
+    except CallFailed:
+        raise
+    except Exception as error:  # litellm raises all sorts; the answer is what they can't read
+        raise CallFailed.malformed("The model's answer can't be read.") from error
+
+
+def _build(litellm: Any, chunks: list[Any]) -> Any:
     for choice in (choice for chunk in chunks for choice in chunk.choices):
         pieces: list[Any] = choice.delta.tool_calls or []
         for piece in pieces:

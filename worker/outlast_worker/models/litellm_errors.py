@@ -120,4 +120,4 @@ def _code(error: BaseException) -> str:
 def _detail(error: BaseException) -> str:
     """Return the error's text without litellm's stack of prefixes, whole: it may hold secrets."""
     text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    return _PREFIXES.sub("", text).split("\nTraceback (most recent call last)")[0]
+    return _PREFIXES.sub("", text)

@@ -10,11 +10,17 @@ from outlast_worker.text import repair_surrogates
 _SHOWN_CHARS = 500
 _SECRET = re.compile(r"(_KEY|APIKEY|_TOKEN|_SECRET|_PASSWORD)$")
 _SHORTEST_SECRET_CHARS = 8
+# Libraries put them into their errors' texts, at whatever white space.
+_TRACEBACK = re.compile(r"\s*Traceback \(most recent call last\).*", re.DOTALL)
+_PATH = re.compile(r"(?:[A-Za-z]:|/)[\w.+@/\\ -]*[/\\]([\w-]+\.py)\b")
 
 
 def mask(text: str, providers: Mapping[str, Provider]) -> str:
-    """Return what may be shown of what a provider says: it may quote keys."""
-    text = repair_surrogates(text)
+    """Return what may be shown of what a provider or its library says.
+
+    It may quote keys, and the worker's own files.
+    """
+    text = _PATH.sub(r"\1", _TRACEBACK.sub("", repair_surrogates(text)))
     # The longest first: one secret may begin with another.
     for secret in sorted(_secrets(providers.values()), key=len, reverse=True):
         text = text.replace(secret, "***")

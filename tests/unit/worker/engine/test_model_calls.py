@@ -48,6 +48,14 @@ async def test_the_budget_of_retries() -> None:
     assert steps.events[-1].type == "run.failed"
 
 
+async def test_a_call_that_took_all_the_time() -> None:
+    """Even a first call that used up the whole budget is tried again; a second one is not."""
+    slow = [model_fault(5, at_s=600), model_fault(5, at_s=1205)]
+    steps = FakeSteps(pinned=pin(model_retry_for_s=600), model=slow)
+    run = await play(steps)
+    assert (run.status, len(steps.calls)) == ("failed", 2)
+
+
 async def test_the_budget_is_of_one_turn() -> None:
     """Time that earlier turns took does not count for the retries of a later one."""
     steps = FakeSteps(

@@ -47,6 +47,7 @@ class Asker:
         attempt: int = 1,
         malformed: int = 0,
         timeout_s: float = 20,
+        idle_s: float = 20,
         provider: Provider | None = None,
         history: Sequence[StoredMessage] = (),
         options: Mapping[str, Any] | None = None,
@@ -57,7 +58,7 @@ class Asker:
             self.server.script(self.key, [step])
         provider = Provider(base_url=self.server.url) if provider is None else provider
         client = FailoverClient(
-            [LitellmApi(timeout_s)], {model.partition("/")[0]: provider}, timeout_s
+            [LitellmApi(timeout_s, idle_s)], {model.partition("/")[0]: provider}, timeout_s
         )
         pin = Pin(
             at=NOON,

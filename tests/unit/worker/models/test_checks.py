@@ -20,7 +20,7 @@ def check(
     model: str | None = None, default: str = "openai/x", providers: Iterable[str] = ()
 ) -> None:
     registry = Registry([Agent(name="desk", instructions="Help.", model=model)], default)
-    check_models([LitellmApi(1)], registry, providers)
+    check_models([LitellmApi(1, 1)], registry, providers)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_known_providers_load_nothing() -> None:
         "from outlast_worker.models.checks import check_models\n"
         "from outlast_worker.models.litellm import LitellmApi\n"
         "agents = Registry([Agent(name='desk', instructions='Help.')], 'openai/x')\n"
-        "check_models([LitellmApi(1)], agents, ['gemini'])\n"
+        "check_models([LitellmApi(1, 1)], agents, ['gemini'])\n"
         "sys.exit('litellm' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -54,6 +54,31 @@ async def test_a_stream_that_stalls(ask: Asker) -> None:
     await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
+@both_ways
+async def test_a_silent_provider(ask: Asker, stream: bool) -> None:
+    """One that says nothing is given up long before the timeout, and may be asked again."""
+    outcome = await ask.fault(hang(), stream=stream, idle_s=0.3)
+    assert outcome.error.message == "The model was silent for 0.3 s."
+    assert outcome.error.type == "model-unavailable"
+    assert outcome.retry_after_s is not None
+    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
+
+
+@both_ways
+async def test_a_stream_that_falls_silent(ask: Asker, stream: bool) -> None:
+    """The same in the middle of an answer, whether or not somebody watches."""
+    gate = Gate(after_chunks=2)
+    outcome = await ask.fault(text("one two three", gate=gate), stream=stream, idle_s=0.3)
+    assert "silent" in outcome.error.message
+    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
+
+
+async def test_a_slow_stream_is_not_silent(ask: Asker) -> None:
+    """Each piece counts as a word: the whole may take longer."""
+    got = await ask.answer(text("one two three four five six", pace_s=0.1), idle_s=0.35)
+    assert got.text == "one two three four five six"
+
+
 async def test_calls_at_once(ask: Asker) -> None:
     """Calls don't wait for each other."""
     gate = Gate()

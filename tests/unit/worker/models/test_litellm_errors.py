@@ -80,12 +80,11 @@ def test_an_unknown_exception() -> None:
     ("message", "shown"),
     [
         ("litellm.BadRequestError: OpenAIException - Unknown parameter.", "Unknown parameter."),
-        ("Bad.\nTraceback (most recent call last):\n  File", "Bad."),
         ("", "Renamed"),
     ],
 )
 def test_text(message: str, shown: str) -> None:
-    """The text is the provider's, without litellm's prefixes and traces."""
+    """The text is the provider's, without litellm's prefixes."""
     assert symptoms_of(Renamed(message, 400)).text == shown
 
 

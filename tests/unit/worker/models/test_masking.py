@@ -41,3 +41,18 @@ def test_a_short_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short value of such a variable may be any word, and stays."""
     monkeypatch.setenv("ANY_API_KEY", "none")
     assert mask("none is there", {}) == "none is there"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Bad.\nTraceback (most recent call last):\n  File", "Bad."),
+        ("Bad. Traceback (most recent call last): File", "Bad."),
+        ("in /usr/lib/python3/litellm/main.py, line 3", "in main.py, line 3"),
+        (r"in C:\Python 3\main.py", "in main.py"),
+        ("POST /v1/chat/completions", "POST /v1/chat/completions"),
+    ],
+)
+def test_the_worker_itself(said: str, shown: str) -> None:
+    """Nobody sees where the worker's files are, nor a traceback, at whatever white space."""
+    assert mask(said, {}) == shown
