@@ -80,7 +80,17 @@ def test_a_signal_while_they_end(stubborn: list[Process]) -> None:
     assert time.monotonic() - began < 15
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that is heard, also where who started the tests ignores it, as nohup does."""
+    as_python_starts = (
+        signal.default_int_handler if request.param == signal.SIGINT else signal.SIG_DFL
+    )
+    before = signal.signal(request.param, as_python_starts)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_the_first_signal_interrupts(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,7 +85,7 @@ class AgentLoop:
         await self._inbox.wait(pinning)
         outcome = await self._steps.result_of(pinning)
         self._state.advance_clock(outcome.at)
-        self._state.set_status("running", waiting_for=None, started_at=outcome.at)
+        self._state.set_status("running", waiting_for=None, started_at=self._state.now)
         self._state.emit(RunStarted)
         if isinstance(outcome, PinFailure):
             raise RunFailed(outcome.error)

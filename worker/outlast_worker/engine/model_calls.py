@@ -5,7 +5,7 @@ from itertools import count
 
 from outlast.contract import RunOrder
 from outlast.events import MessageCompleted
-from outlast.protocol import Engine, Time, ToolCall, Usage
+from outlast.protocol import Engine, ToolCall, Usage
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
 from outlast_worker.engine.records import ModelFault, ModelRecord, Pin, StoredMessage
@@ -30,7 +30,7 @@ class ModelCalls:
         Raises:
             RunFailed: Retrying can't help, or no longer.
         """
-        began: Time | None = None
+        tried_for = timedelta(0)
         malformed = 0
         for attempt in count(1):
             call = ModelCall(
@@ -50,10 +50,10 @@ class ModelCalls:
                 self._call_in_flight = None
                 self._state.change(engine=None)
                 return outcome
-            # From the first failure's end: a call that took all its time is tried again, too.
-            began = began or outcome.ended_at
             malformed += outcome.error.type == "model-malformed"
-            await self._wait_to_retry(call, outcome, began)
+            if attempt > 1:  # a first call that took all its time is tried again, too
+                tried_for += outcome.ended_at - outcome.started_at
+            tried_for += await self._wait_to_retry(call, outcome, tried_for)
         raise AssertionError("unreachable")
 
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
@@ -91,19 +91,23 @@ class ModelCalls:
         usage = Usage(model_calls=1, cost_usd=None)
         self._complete(call.turn, message, usage, call.pin.model, "cancelled")
 
-    async def _wait_to_retry(self, call: ModelCall, fault: ModelFault, began: Time) -> None:
+    async def _wait_to_retry(
+        self, call: ModelCall, fault: ModelFault, tried_for: timedelta
+    ) -> timedelta:
+        """Wait, and return for how long; not by a clock, which may be set meanwhile."""
         if fault.retry_after_s is None:
             raise RunFailed(fault.error)
         delay = timedelta(seconds=fault.retry_after_s)
-        if fault.ended_at - began + delay > timedelta(seconds=call.pin.model_retry_for_s):
+        if tried_for + delay > timedelta(seconds=call.pin.model_retry_for_s):
             raise RunFailed(fault.error)
         failure = f"{fault.error.type}: {fault.error.message}"
-        next_at = fault.ended_at + delay
+        next_at = self._state.now + delay
         self._state.change(
             engine=Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
         )
         self._state.save()
         await self._inbox.wait(self._steps.start_timer(delay))
+        return delay
 
     def _complete(
         self, turn: int, message: StoredMessage, usage: Usage, model: str, finish_reason: str

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from outlast.protocol import Time, Usage
+from outlast.protocol import Usage
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelRecord, Opaque, RequestedCall
 from outlast_worker.models.faults import CallFailed
+from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.text import repair_surrogates
 
 # After these the last call may be cut short, so none of them counts.
@@ -39,7 +39,7 @@ class Answer:
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def record_of(call: ModelCall, answer: Answer, started_at: Time) -> ModelRecord:
+def record_of(call: ModelCall, answer: Answer, watch: Stopwatch) -> ModelRecord:
     """Check an answer, and make what is journaled of it.
 
     Raises:
@@ -63,8 +63,8 @@ def record_of(call: ModelCall, answer: Answer, started_at: Time) -> ModelRecord:
         finish_reason=_repaired(reason),
         usage=answer.usage,
         model=_repaired(answer.model or call.pin.model),
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
+        started_at=watch.started_at,
+        ended_at=watch.read(),
         opaque=_opaque(provider_of(call.pin.model), answer.fields, calls),
     )
 

@@ -9,12 +9,10 @@ A further way to speak to providers is one more `ProviderApi`; nothing here chan
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
-from outlast.protocol import Time
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
@@ -23,6 +21,7 @@ from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagno
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
 from outlast_worker.settings import Provider
+from outlast_worker.stopwatch import Stopwatch
 
 PieceKind = Literal["text", "reasoning"]
 _logger = get_logger()
@@ -119,7 +118,7 @@ class FailoverClient:
 
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
-        started_at = datetime.now(UTC)
+        watch = Stopwatch()
         name = provider_of(call.pin.model)
         api = next(api for api in self._apis if api.serves(name))
         ways = accesses(name, self._providers.get(name, Provider()))
@@ -130,7 +129,7 @@ class FailoverClient:
             try:
                 async with asyncio.timeout_at(deadline):
                     answer = await api.ask(call, access, preview if call.stream else HiddenPreview)
-                return record_of(call, answer, started_at)
+                return record_of(call, answer, watch)
             except TimeoutError:
                 symptoms = Symptoms("", "timeout")
             except CallFailed as error:
@@ -139,9 +138,9 @@ class FailoverClient:
             _log(call, access, diagnoses[-1])
             if not diagnoses[-1].key_bound:
                 break
-        return self._fault(diagnoses, started_at)
+        return self._fault(diagnoses, watch)
 
-    def _fault(self, diagnoses: Sequence[Diagnosis], started_at: Time) -> ModelFault:
+    def _fault(self, diagnoses: Sequence[Diagnosis], watch: Stopwatch) -> ModelFault:
         # With one key at its limit and another one refused, waiting still helps.
         diagnosis = next((each for each in diagnoses if each.retry_after_s is not None), None)
         diagnosis = diagnosis or diagnoses[-1]
@@ -149,8 +148,8 @@ class FailoverClient:
         return ModelFault(
             error=error.model_copy(update={"message": mask(error.message, self._providers)}),
             retry_after_s=diagnosis.retry_after_s,
-            started_at=started_at,
-            ended_at=datetime.now(UTC),
+            started_at=watch.started_at,
+            ended_at=watch.read(),
         )
 
 

@@ -21,6 +21,7 @@ from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, ToolRecord
+from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.tools.author_code import as_exception, await_safely, call_safely, text_of
 
 MAX_RESULT_BYTES = 256 * 1024
@@ -94,27 +95,27 @@ class ToolRunner:
 
     async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
         """Run a call with its timeout and its retries."""
-        started_at = datetime.now(UTC)
+        watch = Stopwatch()
         if call.fault:
-            return _error(call.fault, started_at)
+            return _error(call.fault, watch)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if not call.known or tool is None:
-            return _error(_unknown(agent, call), started_at)
+            return _error(_unknown(agent, call), watch)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            return _error(_invalid(tool, call, context, error), started_at)
+            return _error(_invalid(tool, call, context, error), watch)
         if tool.context_parameter:
             arguments[tool.context_parameter] = context
-        return await self._try_repeatedly(tool, arguments, context, started_at)
+        return await self._try_repeatedly(tool, arguments, context, watch)
 
     async def _try_repeatedly(
-        self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, started_at: datetime
+        self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
     ) -> ToolRecord:
         text = ""
         for attempt in range(tool.retries + 1):
             try:
-                return _result(tool, await self._try(tool, arguments), started_at)
+                return _result(tool, await self._try(tool, arguments), watch)
             except ToolError as error:
                 text = text_of(error)
             except _TimedOut as late:
@@ -125,7 +126,7 @@ class ToolRunner:
                 text = _failed(tool, context, attempt, error)
             if attempt < tool.retries:
                 await self._sleep(_FIRST_DELAY_S * 2**attempt)
-        return _error(text, started_at)
+        return _error(text, watch)
 
     async def _try(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
         if not tool.is_async:
@@ -181,23 +182,26 @@ def total_timeout_s(tool: AnyTool) -> float:
     return (tool.timeout.total_seconds() + _STOP_GRACE_S) * (tool.retries + 1) + delays
 
 
-def _result(tool: AnyTool, result: Any, started_at: datetime) -> ToolRecord:
+def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     output = call_safely(tool.dump, result)
     size = len(output.encode())
     if size > MAX_RESULT_BYTES:
         return _error(
             f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be read. "
             "Ask for less.",
-            started_at,
+            watch,
         )
     return ToolRecord(
-        output=output, is_error=False, started_at=started_at, ended_at=datetime.now(UTC)
+        output=output, is_error=False, started_at=watch.started_at, ended_at=watch.read()
     )
 
 
-def _error(text: str, started_at: datetime) -> ToolRecord:
+def _error(text: str, watch: Stopwatch) -> ToolRecord:
     return ToolRecord(
-        output=_shortened(text), is_error=True, started_at=started_at, ended_at=datetime.now(UTC)
+        output=_shortened(text),
+        is_error=True,
+        started_at=watch.started_at,
+        ended_at=watch.read(),
     )
 
 

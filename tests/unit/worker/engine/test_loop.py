@@ -3,7 +3,7 @@
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import NOON, FakeSteps, after, answer, result
+from fakes.steps import NOON, FakeSteps, after, answer, pin, result
 from outlast.contract import RunOrder
 from outlast.protocol import InputMessage, RunError, Usage
 from outlast_worker.engine.records import PinFailure
@@ -78,6 +78,13 @@ async def test_how_a_run_begins(ordered: RunOrder, first: list[str]) -> None:
 
 def _saves(steps: FakeSteps) -> list[str]:
     return [name for name in steps.log if name.startswith("save ")]
+
+
+async def test_a_worker_whose_clock_is_behind() -> None:
+    """A run never starts before it was made, nor ends before it started."""
+    late = pin().model_copy(update={"at": after(-60)})
+    run = await play(FakeSteps(pinned=late, model=[answer("Hello.", at_s=-50)]))
+    assert (run.created_at, run.started_at, run.ended_at) == (NOON, NOON, NOON)
 
 
 async def test_the_run_that_is_returned() -> None:

@@ -50,10 +50,23 @@ async def test_the_budget_of_retries() -> None:
 
 async def test_a_call_that_took_all_the_time() -> None:
     """Even a first call that used up the whole budget is tried again; a second one is not."""
-    slow = [model_fault(5, at_s=600), model_fault(5, at_s=1205)]
+    slow = [
+        model_fault(5, at_s=at_s).model_copy(update={"started_at": after(at_s - 600)})
+        for at_s in (600, 1205)
+    ]
     steps = FakeSteps(pinned=pin(model_retry_for_s=600), model=slow)
     run = await play(steps)
     assert (run.status, len(steps.calls)) == ("failed", 2)
+
+
+async def test_a_clock_that_is_set_is_no_time_tried() -> None:
+    """What counts is how long calls and waits took, however the clock jumps between them."""
+    steps = FakeSteps(
+        pinned=pin(model_retry_for_s=10),
+        model=[model_fault(3, at_s=2), model_fault(3, at_s=5000), answer("Done.", at_s=7)],
+    )
+    run = await play(steps)
+    assert (run.status, steps.sleeps) == ("completed", [3.0, 3.0])
 
 
 async def test_the_budget_is_of_one_turn() -> None:
