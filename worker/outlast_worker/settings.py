@@ -81,8 +81,9 @@ class WorkerSettings(SharedSettings):
     """How many sync tools run at once."""
     loop_blocked_after_s: Seconds = 0.5
     """An async tool that holds up the event loop for longer is logged."""
-    suspend_after_s: Seconds = 5
-    """A run that waits (for its time, its thread, a person) for longer leaves the worker."""
+    suspend_after_s: Seconds = 0.1
+    """A run that waits (for its time, a person) for longer leaves the worker: while it is there it
+    holds one of Restate's places, which others need."""
     inactivity_timeout_s: float | None = Field(default=None, ge=0)
     """After this long without progress Restate suspends a run: by default longer than any of the
     agent's steps can take; 0, for tests, replays the run after every step."""

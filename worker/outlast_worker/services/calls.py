@@ -22,6 +22,7 @@ from outlast.names import key_of, service_of, thread_service, thread_watch_servi
 from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
+from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.services.thread_state import Join, Release, ThreadRun, Watch
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
@@ -61,9 +62,10 @@ class Call(Generic[I, O]):
         self._gives: JsonSerde[O] = serde_of(gives)
 
     async def call(self, ctx: Context, target: Target, value: I) -> O:
-        """Call it and wait for its answer."""
+        """Call it and wait for its answer, without a place of Restate's if that takes long."""
         body = self._body(value)
-        answer = await ctx.generic_call(target.service, self.name, body, key=target.key)
+        with suspending_soon(ctx):
+            answer = await ctx.generic_call(target.service, self.name, body, key=target.key)
         return self._gives.parse(answer)
 
     def send(

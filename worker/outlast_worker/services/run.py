@@ -34,6 +34,7 @@ from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.steering import close_inbox, take_message
+from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.tools.runner import total_timeout_s
 
 _MARGIN = timedelta(seconds=60)
@@ -154,7 +155,9 @@ def _add_questions(workflow: Workflow) -> None:
         body_hash = await promises.ACCEPTED.peek(ctx)
         if body_hash is None and question.wait_s:
             waited = ctx.sleep(timedelta(seconds=question.wait_s))
-            match await select(value=promises.ACCEPTED.value(ctx), waited=waited):
+            with suspending_soon(ctx):
+                first = await select(value=promises.ACCEPTED.value(ctx), waited=waited)
+            match first:
                 case ["value", value]:
                     body_hash = value
                 case _:

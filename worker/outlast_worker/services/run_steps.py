@@ -28,7 +28,7 @@ from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
-from outlast_worker.services.suspend import suspending_after
+from outlast_worker.services.suspend import suspending_after, suspending_soon
 from outlast_worker.services.thread_state import Join, Release
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class RestateSteps:
         if admission == "join":
             admission = await self._join()
         if admission == "queued":
-            with self._suspending():
+            with suspending_soon(self._ctx):
                 await self._wait(promises.ADMISSION.value(self._ctx))
         return await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
 

@@ -1,16 +1,28 @@
-"""Lets go of a run that only waits: for its time, for its thread, for a person.
+"""Lets go of what only waits: for its time, for its thread, for a person, for another handler.
 
 Restate itself suspends a run after the inactivity timeout, but it also closes the input of a
 run whose step takes longer than that, which then hears of a cancellation only when the step
 ends. So that timeout is longer than any step, and runs that wait suspend themselves.
+
+What is with the worker holds one of Restate's places (`concurrent-invocations-limit`). A handler
+that waits for another one gives its place up: when all are held, the other one could have none.
 """
 
 import asyncio
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from restate import Context
+
+# Most handlers answer within milliseconds. Suspended at once, the caller would be replayed each
+# time; it holds its place for so long at most, and then the circle is broken.
+_PATIENCE_S = 0.1
+
+
+def suspending_soon(ctx: Context) -> AbstractContextManager[None]:
+    """Suspend the invocation unless what is awaited within, another handler, answers at once."""
+    return suspending_after(ctx, _PATIENCE_S)
 
 
 @contextmanager

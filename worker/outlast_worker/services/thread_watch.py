@@ -14,6 +14,7 @@ from outlast_worker.services import calls
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
+from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.services.thread_state import Head, Release, Watch
 
 # The holder's own `release` is on its way when its invocation ends: let it come first.
@@ -50,15 +51,21 @@ def build_thread_watch(prefix: str) -> Service:
         holder = watch.holder
         items: list[StoredMessage] = []
         try:
-            ended: Run = await ctx.attach_invocation(holder.invocation_id, serde=serde_of(Run))
+            with suspending_soon(ctx):
+                ended: Run = await ctx.attach_invocation(holder.invocation_id, serde=serde_of(Run))
             items = [StoredMessage(**message.model_dump()) for message in ended.messages or []]
-            await ctx.sleep(_GRACE)
+            await _give_time(ctx)
         except TerminalError as error:
             if is_own_cancellation(error):
                 raise  # this watch was cancelled, not the holder: a cancelled run returns
-            await ctx.sleep(_GRACE)
+            await _give_time(ctx)
             items = await calls.SALVAGE.call(ctx, calls.run_target(prefix, holder), None)
         release = Release(run_id=holder.run_id, items=items, at=None)
         calls.RELEASE.send(ctx, calls.thread_target(prefix, watch.thread_key), release)
 
     return watcher
+
+
+async def _give_time(ctx: Context) -> None:
+    with suspending_soon(ctx):
+        await ctx.sleep(_GRACE)
