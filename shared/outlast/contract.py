@@ -195,6 +195,20 @@ class DeleteOrder(Wire):
     dead: str | None = None
 
 
+class TakeBackOrder(Wire):
+    """`after` is the id of the last message that stays."""
+
+    after: str
+    at: Time
+
+
+class TakeBackAnswer(Wire):
+    """`open_calls`: tool calls would stay without their results."""
+
+    outcome: Literal["taken_back", "busy", "unknown", "unknown_message", "open_calls"]
+    run_id: str | None = None
+
+
 class DeleteAnswer(Wire):
     outcome: Literal["deleted", "busy", "unknown"]
     run_id: str | None = None

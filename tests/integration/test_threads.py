@@ -7,7 +7,7 @@ import pytest
 from fakes.api import Api
 from fakes.events import assert_valid_conversation
 from fakes.model_server import ScriptedModel
-from fakes.script import Gate, call, text
+from fakes.script import Gate, call, fault, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 
@@ -115,6 +115,51 @@ def test_delete_a_thread(api: Api, model: ScriptedModel, key: str, thread_id: st
     assert api.http.delete(f"/threads/{thread_id}").status_code == 204
     assert api.http.get(f"/threads/{thread_id}").status_code == 404
     assert api.http.delete(f"/threads/{thread_id}").json()["type"] == "unknown-thread"
+
+
+def test_a_refused_message_does_not_poison_its_thread(
+    api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """What a provider refuses is marked and kept, and later runs go on without it."""
+    model.script(f"{key} bad", [call("note", text="a"), fault(400)])
+    model.script(f"{key} good", [text("fine")])
+    assert api.run("tester", f"{key} bad", thread_id=thread_id)["status"] == "failed"
+    assert api.run("tester", f"{key} good", thread_id=thread_id)["output"] == "fine"
+    sent = model.requests(f"{key} good")[0].messages
+    assert [m["role"] for m in sent] == ["system", "user", "assistant", "tool", "user"]
+    assert "left out" in sent[3]["content"]
+    messages = wait_until(
+        lambda: found if len(found := api.messages(thread_id)) == 5 else None, "five messages"
+    )
+    assert [m["refused"] for m in messages] == [None, None, "model-rejected", None, None]
+
+
+def test_taking_back(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """A person takes back what was said after a message, while no run holds the thread."""
+    gate = Gate()
+    model.script(f"{key} one", [call("note", text="a"), text("first")])
+    model.script(f"{key} two", [text("second", gate=gate)])
+    model.script(f"{key} three", [text("third")])
+    api.run("tester", f"{key} one", thread_id=thread_id)
+    run_id = api.start("tester", f"{key} two", thread_id=thread_id)
+    model.wait_for(f"{key} two")
+    path = f"/threads/{thread_id}/messages"
+    ids = [message["id"] for message in api.messages(thread_id)]
+    assert api.http.delete(path, params={"after": ids[3]}).json()["type"] == "thread-busy"
+    gate.open()
+    api.result(run_id)
+    wait_until(lambda: len(api.messages(thread_id)) == 6, "the thread to be idle")
+
+    def take_back(after: str) -> int:
+        return api.http.delete(path, params={"after": after}).status_code
+
+    assert take_back("unknown") == 422
+    assert take_back(ids[1]) == 422, "calls would stay without their results"
+    assert [take_back(ids[3]), take_back(ids[3])] == [204, 204]
+    assert [message["id"] for message in api.messages(thread_id)] == ids[:4]
+    api.run("tester", f"{key} three", thread_id=thread_id)
+    said = [m["content"] for m in model.requests(f"{key} three")[0].messages if m["role"] == "user"]
+    assert said == [f"{key} one", f"{key} three"]
 
 
 def test_killed_run_leaves_its_thread(

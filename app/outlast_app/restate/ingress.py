@@ -32,6 +32,8 @@ from outlast.contract import (
     SteerAnswer,
     SteerOrder,
     SubmitAnswer,
+    TakeBackAnswer,
+    TakeBackOrder,
     ThreadStatus,
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
@@ -75,6 +77,7 @@ _HISTORY = TypeAdapter(HistoryAnswer)
 _DECIDED = TypeAdapter(DecideAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
+_TAKEN_BACK = TypeAdapter(TakeBackAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
 _NOTHING = TypeAdapter[None](None)
 
@@ -269,6 +272,10 @@ class Ingress:
     async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
         """Delete a conversation, unless a run holds it that is not known to be dead."""
         return await self._call(thread, "delete", _DELETED, DeleteOrder(dead=dead))
+
+    async def take_back(self, thread: ThreadRef, order: TakeBackOrder) -> TakeBackAnswer:
+        """Forget the end of a conversation, unless a run holds it."""
+        return await self._call(thread, "take_back", _TAKEN_BACK, order)
 
     async def _call(
         self,

@@ -57,6 +57,10 @@ IdempotencyKey = Annotated[
 After = Annotated[
     int | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
 ]
+AfterMessage = Annotated[
+    str,
+    Query(min_length=1, max_length=256, description="The `id` of the last message that stays."),
+]
 LastEventId = Annotated[
     int | None,
     Header(ge=0, description="The same as `after`, sent by clients that reconnect; it counts."),

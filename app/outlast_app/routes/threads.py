@@ -8,7 +8,7 @@ from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor, position
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems
-from outlast_app.routes.parameters import CursorText, Limit, Order, ThreadPath
+from outlast_app.routes.parameters import AfterMessage, CursorText, Limit, Order, ThreadPath
 
 router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
@@ -51,6 +51,21 @@ async def list_messages(
         before = None if cursor is None else position(cursor)
         return await deps.threads.read_newest(thread, before, limit)
     return await deps.threads.read_history(thread, position(cursor), limit)
+
+
+@router.delete(
+    "/threads/{thread_id}/messages",
+    status_code=204,
+    response_description="They are forgotten.",
+    responses=_DELETE_PROBLEMS,
+)
+async def take_back_messages(thread: ThreadPath, deps: Deps, after: AfterMessage) -> Response:
+    """Forget what was said after a message, unless a run holds the thread.
+
+    So a person takes back a turn that went wrong. Calls of a tool are not undone.
+    """
+    await deps.threads.take_back(thread, after)
+    return Response(status_code=204)
 
 
 @router.delete(

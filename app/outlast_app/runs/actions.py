@@ -3,7 +3,7 @@
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder
+from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder, TakeBackOrder
 from outlast.errors import (
     AdminUnavailable,
     AlreadyDecided,
@@ -180,9 +180,30 @@ class ThreadActions:
         if answer.outcome == "unknown":
             raise _unknown(thread)
         if answer.outcome == "busy":
-            raise ThreadBusy(
-                f"The run {answer.run_id} holds the thread. Wait for its end, or cancel it, first."
-            )
+            raise _busy(answer.run_id)
+
+    async def take_back(self, thread: ThreadRef, after: str) -> None:
+        """Forget what was said after a message.
+
+        Raises:
+            ThreadBusy: A run holds the thread.
+            InvalidRequest: There is no such message, or calls would stay without their results.
+        """
+        answer = await self._ingress.take_back(
+            thread, TakeBackOrder(after=after, at=datetime.now(UTC))
+        )
+        match answer.outcome:
+            case "unknown":
+                raise _unknown(thread)
+            case "busy":
+                raise _busy(answer.run_id)
+            case "unknown_message":
+                raise InvalidRequest.at(("query.after", f"the thread has no message {after!r}"))
+            case "open_calls":
+                advice = "the calls of this message would stay without results; name the last one"
+                raise InvalidRequest.at(("query.after", f"{advice}, or the message before"))
+            case "taken_back":
+                return
 
     async def _killed_holder(self, thread: ThreadRef) -> str | None:
         """Return the run that holds the thread if it is sure that it was killed."""
@@ -191,6 +212,10 @@ class ThreadActions:
             return None
         outcome = await self._ingress.outcome(RunRef(thread.tenant, status.run_id))
         return status.run_id if isinstance(outcome, Broken) else None
+
+
+def _busy(run_id: str | None) -> ThreadBusy:
+    return ThreadBusy(f"The run {run_id} holds the thread. Wait for its end, or cancel it, first.")
 
 
 def _refusal(ref: RunRef, call_id: str, answer: DecideAnswer) -> Problem:

@@ -89,6 +89,9 @@ class Message(Public):
     """Of a tool's message: who decided on the call, if somebody had to."""
     agent: str | None = None
     """Of the model's message: the agent that speaks."""
+    refused: str | None = None
+    """Why the model's provider refused it: the type of the run's error. It is not sent to a model
+    again; of a tool's message the result is left out."""
     run_id: str
     """The run in which it was said."""
     created_at: Time

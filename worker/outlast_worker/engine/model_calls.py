@@ -13,6 +13,9 @@ from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.tool_calls import plan_call
 
+# Faults that are found in what was said, and would be found there again.
+_REFUSALS = frozenset({"content-policy", "context-too-long", "model-rejected"})
+
 
 class ModelCalls:
     """Asks the model, turn by turn."""
@@ -74,6 +77,7 @@ class ModelCalls:
             agent=self._order.agent,
             opaque=answer.opaque,
         )
+        self._state.note_answer()
         self._complete(turn, message, answer.usage, answer.model, answer.finish_reason)
         return planned
 
@@ -96,6 +100,8 @@ class ModelCalls:
     ) -> timedelta:
         """Wait, and return for how long; not by a clock, which may be set meanwhile."""
         if fault.retry_after_s is None:
+            if fault.error.type in _REFUSALS:
+                self._state.mark_refused(fault.error.type)
             raise RunFailed(fault.error)
         delay = timedelta(seconds=fault.retry_after_s)
         if tried_for + delay > timedelta(seconds=call.pin.model_retry_for_s):

@@ -30,6 +30,7 @@ class RunState:
         self.history: list[StoredMessage] = []
         """What was said on the thread before."""
         self.messages: list[StoredMessage] = []
+        self._answered = 0
         self.run = Run(
             run_id=order.run_id,
             agent=order.agent,
@@ -80,6 +81,16 @@ class RunState:
         self.size.count(message)
         self.messages.append(message)
         return message
+
+    def note_answer(self) -> None:
+        """Note that a model has taken all that was said so far, and answered."""
+        self._answered = len(self.messages)
+
+    def mark_refused(self, why: str) -> None:
+        """Mark what no model has answered yet: sent again, it would fail every later run, too."""
+        for position in range(self._answered, len(self.messages)):
+            refused = self.messages[position].model_copy(update={"refused": why})
+            self.messages[position] = refused
 
     def end(self) -> Run:
         """Commit the end. Nothing here is awaited, so no second cancellation can cut it."""

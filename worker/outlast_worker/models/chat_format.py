@@ -13,6 +13,7 @@ WireMessage = dict[str, Any]
 
 _TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
+_REFUSED_RESULT = "(This result is left out: the model's provider refused it.)"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -23,6 +24,9 @@ def wire_tools(pin: Pin) -> list[dict[str, Any]]:
 
 def wire_messages(pin: Pin, messages: Sequence[StoredMessage]) -> list[WireMessage]:
     """Return the instructions and the conversation.
+
+    What a provider refused is left out, and so is what a model said in no words: providers refuse
+    an empty message. The result of a call can't be missing; it is replaced.
 
     Tool calls need ids that are unique within a request. A provider's own ids go back to it, as
     they can carry signatures; empty and repeated ones, and other providers', get new ones.
@@ -40,12 +44,17 @@ class _Writer:
         self._ids: dict[tuple[str, str], str] = {}
 
     def write(self, messages: Sequence[StoredMessage]) -> list[WireMessage]:
-        return [self._message(position, message) for position, message in enumerate(messages)]
+        return [
+            self._message(position, message)
+            for position, message in enumerate(messages)
+            if _is_sent(message)
+        ]
 
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
         if message.role == "tool":
             wire_id = self._ids[message.run_id, message.call_id or ""]
-            content = _changed(message) + str(message.content)
+            result = _REFUSED_RESULT if message.refused else str(message.content)
+            content = _changed(message) + result
             return {"role": "tool", "tool_call_id": wire_id, "content": content}
         if message.role == "assistant":
             return self._assistant(position, message)
@@ -69,8 +78,6 @@ class _Writer:
             for call, sent in zip(message.tool_calls, calls, strict=True):
                 self._ids[message.run_id, call.call_id] = sent["id"]
             wire["tool_calls"] = calls
-        elif wire["content"] is None:
-            wire["content"] = ""
         return {**wire, **(opaque.fields if opaque else {})}
 
     def _new_id(self, position: int, index: int, given: str | None) -> str:
@@ -78,6 +85,14 @@ class _Writer:
         wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
         self._used.add(wire_id)
         return wire_id
+
+
+def _is_sent(message: StoredMessage) -> bool:
+    if message.role == "tool":
+        return True
+    if message.role == "assistant" and not (_content(message.content) or message.tool_calls):
+        return False
+    return message.refused is None
 
 
 def _changed(message: StoredMessage) -> str:

@@ -6,6 +6,7 @@ and only what the head counts is there.
 """
 
 from collections.abc import Iterable
+from typing import Literal
 
 from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
 
@@ -19,6 +20,8 @@ from outlast.contract import (
     SameQuestion,
     SteerOrder,
     SubmitAnswer,
+    TakeBackAnswer,
+    TakeBackOrder,
     ThreadStatus,
 )
 from outlast.names import thread_service
@@ -35,6 +38,7 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     ThreadRun,
     append,
+    keep_first,
     pages_with,
     remember,
 )
@@ -78,6 +82,7 @@ def build_thread(prefix: str) -> VirtualObject:
         return SubmitAnswer(outcome="granted" if head.is_held_by(joining.run_id) else "queued")
 
     _add_ends(thread, prefix)
+    _add_taking_back(thread, prefix)
     _add_questions(thread)
     return thread
 
@@ -116,6 +121,19 @@ def _add_ends(thread: VirtualObject, prefix: str) -> None:
         if steered:  # an Idempotency-Key means the same run for longer than the conversation lasts
             state.STEERED_REQUESTS.set(ctx, steered)
         return DeleteAnswer(outcome="deleted")
+
+
+def _add_taking_back(thread: VirtualObject, prefix: str) -> None:
+    @json_handler(thread.handler)
+    async def take_back(ctx: ObjectContext, order: TakeBackOrder) -> TakeBackAnswer:
+        """Forget what was said after a message, unless a run holds the conversation."""
+        head = await state.HEAD.get(ctx)
+        if head is None:
+            return TakeBackAnswer(outcome="unknown")
+        if head.holder:
+            watch_holder(ctx, prefix, head)
+            return TakeBackAnswer(outcome="busy", run_id=head.holder.run_id)
+        return TakeBackAnswer(outcome=await _keep_until(ctx, head, order))
 
 
 def _add_questions(thread: VirtualObject) -> None:
@@ -247,6 +265,27 @@ async def _pass_on(ctx: ObjectContext, prefix: str, head: Head, released: Releas
         calls.ADMIT.send(ctx, calls.run_target(prefix, head.holder), None)
         if head.queue:
             watch_holder(ctx, prefix, head)
+
+
+async def _keep_until(
+    ctx: ObjectContext, head: Head, order: TakeBackOrder
+) -> Literal["taken_back", "unknown_message", "open_calls"]:
+    dropped: list[StoredMessage] = []
+    for index in reversed(range(len(head.page_counts))):
+        page = await _read_pages(ctx, [index])
+        ids = [message.id for message in page]
+        kept = page[: ids.index(order.after) + 1] if order.after in ids else []
+        dropped = page[len(kept) :] + dropped
+        if not kept:
+            continue
+        if dropped and dropped[0].role == "tool":
+            return "open_calls"
+        state.page(index).set(ctx, kept)
+        for later in range(index + 1, len(head.page_counts)):
+            state.page(later).clear(ctx)
+        state.HEAD.set(ctx, keep_first(head, index, kept, dropped, order.at))
+        return "taken_back"
+    return "unknown_message"
 
 
 async def _read_pages(

@@ -143,6 +143,30 @@ def append(
     return head.model_copy(update=update), written
 
 
+def keep_first(
+    head: Head,
+    index: int,
+    kept: Sequence[StoredMessage],
+    dropped: Sequence[StoredMessage],
+    at: Time,
+) -> Head:
+    """Return the head without later pages, and with so much of this one.
+
+    Args:
+        index: Of the page that becomes the last.
+        kept: What stays of it.
+        dropped: All that does not, of later pages too.
+    """
+    return head.model_copy(
+        update={
+            "page_counts": [*head.page_counts[:index], len(kept)],
+            "last_page_bytes": sum(len(to_json(message)) for message in kept),
+            "total_bytes": head.total_bytes - sum(len(to_json(message)) for message in dropped),
+            "updated_at": at,
+        }
+    )
+
+
 def pages_with(counts: Sequence[int], after: int, limit: int) -> tuple[range, int]:
     """Return the pages that hold the messages asked for, and how many messages come before."""
     first, skipped = 0, 0

@@ -14,6 +14,8 @@ from outlast.contract import (
     HistoryAnswer,
     SteerAnswer,
     SteerOrder,
+    TakeBackAnswer,
+    TakeBackOrder,
     ThreadStatus,
 )
 from outlast.errors import (
@@ -56,6 +58,7 @@ class Behind:
     queued: list[str] = field(default_factory=list[str])
     history: HistoryAnswer | None = None
     deleted: DeleteAnswer | None = None
+    taken_back: TakeBackAnswer | None = None
     cannot_resume: Problem | None = None
     calls: list[Any] = field(default_factory=list[Any])
 
@@ -103,6 +106,10 @@ class Behind:
     async def delete_thread(self, _thread: ThreadRef, dead: str | None) -> DeleteAnswer | None:
         self.calls.append(("delete", dead))
         return self.deleted
+
+    async def take_back(self, _thread: ThreadRef, order: TakeBackOrder) -> TakeBackAnswer | None:
+        self.calls.append(("take_back", order.after))
+        return self.taken_back
 
 
 def runs(behind: Any) -> RunActions:
@@ -308,6 +315,28 @@ async def test_delete_of_a_thread_in_use() -> None:
     answer = DeleteAnswer(outcome="busy", run_id=REF.run_id)
     with pytest.raises(ThreadBusy, match=REF.run_id):
         await threads(Behind(held_by=REF.run_id, deleted=answer)).delete(THREAD)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem"),
+    [
+        ("busy", ThreadBusy),
+        ("unknown", UnknownThread),
+        ("unknown_message", InvalidRequest),
+        ("open_calls", InvalidRequest),
+    ],
+)
+async def test_taking_back_what_can_not_be(outcome: Any, problem: type[Exception]) -> None:
+    """Each reason why nothing was taken back is told."""
+    with pytest.raises(problem):
+        await threads(Behind(taken_back=TakeBackAnswer(outcome=outcome))).take_back(THREAD, "m")
+
+
+async def test_taking_back() -> None:
+    """The message that stays last is named."""
+    behind = Behind(taken_back=TakeBackAnswer(outcome="taken_back"))
+    await threads(behind).take_back(THREAD, "m")
+    assert behind.calls == [("take_back", "m")]
 
 
 async def test_a_thread_that_is_not_there() -> None:

@@ -1,5 +1,7 @@
 """Model calls that fail: waited out, tried again, or the end of the run."""
 
+import pytest
+
 from fakes.steps import FakeSteps, after, answer, model_fault, pin, result
 from outlast.protocol import Engine, RunError, RunErrorType
 from unit.worker.engine.playing import (
@@ -91,3 +93,25 @@ async def test_a_fault_that_stays() -> None:
     assert run.error == RunError(type="model-auth", message="no answer", retryable=False)
     assert steps.sleeps == []
     assert [m.content for m in run.messages or []] == ["Where is my order?"]
+
+
+@pytest.mark.parametrize("kind", ["content-policy", "context-too-long", "model-rejected"])
+async def test_what_a_provider_refuses(kind: RunErrorType) -> None:
+    """What no model has answered yet is marked, so that later runs don't fail on it again."""
+    steps = FakeSteps(
+        model=[answer("", ("f", "{}")), model_fault(None, kind=kind)],
+        tools={"1.0": result("{}")},
+    )
+    run = await play(steps)
+    assert [(said.role, said.refused) for said in run.messages or []] == [
+        ("user", None),
+        ("assistant", None),
+        ("tool", kind),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["model-auth", "model-not-found", "model-unavailable", "internal"])
+async def test_what_is_not_the_messages_fault(kind: RunErrorType) -> None:
+    """After any other fault the next run says it again."""
+    run = await play(FakeSteps(model=[model_fault(None, kind=kind)]))
+    assert [said.refused for said in run.messages or []] == [None]

@@ -93,9 +93,25 @@ def test_parts() -> None:
     ]
 
 
-def test_an_empty_answer() -> None:
-    """An answer without text or calls is sent as an empty text, which providers take."""
-    assert sent(said("assistant", ""))[0] == {"role": "assistant", "content": ""}
+@pytest.mark.parametrize("content", ["", []])
+def test_an_empty_answer(content: Any) -> None:
+    """An answer without text or calls is not sent: providers refuse the whole request for it."""
+    wire = sent(said("user", "?"), said("assistant", content), said("user", "!"))
+    assert [message["content"] for message in wire] == ["?", "!"]
+
+
+def test_what_was_refused() -> None:
+    """What a provider refused is not sent again, but each call keeps a result."""
+    wire = sent(
+        said("user", "a bomb", refused="content-policy"),
+        said("user", "Where is it?"),
+        asking("1.0"),
+        said("tool", "far too long", call_id="1.0", refused="context-too-long"),
+    )
+    assert [message["role"] for message in wire] == ["user", "assistant", "tool"]
+    assert "left out" in wire[2]["content"]
+    assert "bomb" not in json.dumps(wire)
+    assert "far too long" not in json.dumps(wire)
 
 
 @pytest.mark.parametrize(

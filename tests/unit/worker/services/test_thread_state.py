@@ -6,7 +6,14 @@ import pytest
 
 from fakes.steps import NOON, after
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.services.thread_state import PAGE_BYTES, Head, ThreadRun, append, pages_with
+from outlast_worker.services.thread_state import (
+    PAGE_BYTES,
+    Head,
+    ThreadRun,
+    append,
+    keep_first,
+    pages_with,
+)
 
 EMPTY = Head(created_at=NOON, updated_at=NOON)
 
@@ -121,3 +128,13 @@ def test_pages_with(counts: list[int], limit: int) -> None:
         wanted = everything[after_ : after_ + limit]
         assert read[start : start + limit] == wanted
         assert all(set(pages[index]) & set(wanted) for index in indexes)
+
+
+def test_taking_back() -> None:
+    """The head of a conversation cut short is that of one that never was longer."""
+    said = [message(number, chars=PAGE_BYTES // 3) for number in range(10)]
+    long, pages = append(EMPTY, [], said)
+    short, _ = append(EMPTY, [], said[:6])
+    index = len(short.page_counts) - 1
+    kept = pages[index][: short.page_counts[index]]
+    assert keep_first(long, index, kept, said[6:], EMPTY.updated_at) == short
