@@ -24,10 +24,12 @@ from outlast_app.settings import AppSettings
 from outlast_local.breakpoints import PausingLoop
 from outlast_local.settings import INVALID_SETTINGS
 from outlast_worker.lifespan import LifespanError
+from outlast_worker.listening import ListenError, listen
 from outlast_worker.main import make_dependencies
 from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
-from outlast_worker.server import ListenError, listen, serve, stop_on_signals
+from outlast_worker.running import run_whole
+from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings, export_env_file
 
 _REGISTER_TIMEOUT_S = 30
@@ -62,8 +64,7 @@ def main() -> int:
         return _fail(shortened(error))
     status = 0
     try:
-        with asyncio.Runner(loop_factory=PausingLoop) as runner:
-            runner.run(_serve_both(app_settings, worker_settings, registry))
+        run_whole(_serve_both(app_settings, worker_settings, registry), PausingLoop)
     except* _STOPS as group:
         status = _fail("".join(f"{error}\n" for error in group.exceptions))
     return status

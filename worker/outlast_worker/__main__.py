@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import restate
-import uvloop
 
 from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
@@ -16,10 +15,11 @@ from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast.settings_names import warn_of_slips
 from outlast_worker.lifespan import LifespanError
+from outlast_worker.listening import ListenError
 from outlast_worker.main import serve_worker
 from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
-from outlast_worker.server import ListenError
+from outlast_worker.running import run_whole
 from outlast_worker.settings import WorkerSettings, export_env_file
 
 
@@ -42,7 +42,7 @@ def main(
                 register(settings, registry, arguments.timeout, allow_removed=allow_removed)
             )
         else:
-            uvloop.run(serve(settings, registry))
+            run_whole(serve(settings, registry))
     except (
         DefinitionError,
         InvalidSettings,

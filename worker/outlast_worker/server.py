@@ -1,7 +1,6 @@
 """The worker's HTTP side: Restate's endpoint under its journal version, and health."""
 
 import asyncio
-import errno
 import logging
 import os
 import signal
@@ -17,13 +16,13 @@ import hypercorn.config
 import restate
 from restate.server import install_shutdown_hook
 
-from outlast.errors import OutlastError
 from outlast.live import STREAMS_PATH
 from outlast.logging import get_logger
 from outlast_worker.asgi import Receive, Scope, Send, answer, end_after_input
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.lifespan import LifespanHolder
+from outlast_worker.listening import listen
 from outlast_worker.live.http import LiveStreams
 from outlast_worker.services.all import build_services
 from outlast_worker.settings import WorkerSettings
@@ -36,10 +35,6 @@ _THREADS = 256
 # What a step may take to end that is cancelled.
 _UNWINDING_S = 2.5
 _logger = get_logger()
-
-
-class ListenError(OutlastError):
-    """Nobody can listen at this address. The message says what to change."""
 
 
 class WorkerApp:
@@ -108,31 +103,6 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(asyncio.get_running_loop(), stop.set, number)
     return stop
-
-
-def listen(host: str, port: int, prefix: str) -> hypercorn.config.Config:
-    """Listen at an address, and return what hypercorn serves there with.
-
-    Args:
-        prefix: Of the settings for it, such as `WORKER`.
-
-    Raises:
-        ListenError: With the setting to change.
-    """
-    config = hypercorn.config.Config()
-    config.bind = [f"{host}:{port}"]
-    try:
-        [socket] = config.create_sockets().insecure_sockets
-        socket.listen(config.backlog)
-    except OSError as error:
-        fix = (
-            f"End what listens there, or set {prefix}_PORT to another port."
-            if error.errno == errno.EADDRINUSE
-            else f"Correct {prefix}_HOST or {prefix}_PORT."
-        )
-        raise ListenError(f"Can't listen at {host}:{port}: {error.strerror}. {fix}") from error
-    config.bind = [f"fd://{socket.detach()}"]
-    return config
 
 
 async def serve(

@@ -2,7 +2,9 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -13,24 +15,37 @@ _NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
 
 def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Call what an author wrote: it may raise anything, but nothing that ends more than itself."""
-    try:
-        return fn(*args, **kwargs)
-    except _NOT_FOR_A_FUTURE as error:
-        raise as_exception(error) from error
-    except Exception:
-        raise
-    except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
-        raise as_exception(error) from error
+    with _forks_ending_here():
+        try:
+            return fn(*args, **kwargs)
+        except _NOT_FOR_A_FUTURE as error:
+            raise as_exception(error) from error
+        except Exception:
+            raise
+        except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
+            raise as_exception(error) from error
 
 
 async def await_safely(fn: Callable[..., Awaitable[T]], /, **kwargs: Any) -> T:
     """Call an async function of an author's, in a task of its own: a cancellation stays one."""
+    with _forks_ending_here():
+        try:
+            return await fn(**kwargs)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # as above
+            raise as_exception(error) from error
+
+
+@contextmanager
+def _forks_ending_here() -> Generator[None]:
+    """End processes that were forked within: left to themselves they would be second workers."""
+    process = os.getpid()
     try:
-        return await fn(**kwargs)
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as error:  # as above
-        raise as_exception(error) from error
+        yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
 
 
 def as_exception(error: BaseException) -> RuntimeError:

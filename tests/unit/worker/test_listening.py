@@ -1,0 +1,82 @@
+"""Connections to the worker: one that its client has ended is ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import h2.config
+import h2.connection
+import hypercorn.asyncio
+import psutil
+import pytest
+
+from fakes.waiting import wait_until
+from outlast_local.ports import free_ports
+from outlast_worker.asgi import Receive, Scope, Send, answer
+from outlast_worker.listening import listen
+
+
+async def greet(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer whatever is asked."""
+    if scope["type"] == "http":
+        await answer(receive, send, 200, b"hello")
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Where a server listens, with connections that may idle for an hour."""
+    [port] = free_ports(1)
+    config = listen("127.0.0.1", port, "WORKER")
+    config.keep_alive_timeout = 3600
+    stop = asyncio.Event()
+    app: Any = greet
+    serving = asyncio.create_task(
+        hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    )
+    yield port
+    stop.set()
+    await serving
+
+
+def open_ends(port: int) -> int:
+    """Count the server's ends of connections."""
+    ends = psutil.Process().net_connections("tcp")
+    return sum(end.laddr.port == port and end.status != psutil.CONN_LISTEN for end in ends)
+
+
+async def wait_for_none(port: int) -> None:
+    await asyncio.to_thread(wait_until, lambda: not open_ends(port), "connections to be closed")
+
+
+def http_1(_port: int) -> bytes:
+    return b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def http_2(port: int) -> bytes:
+    client = h2.connection.H2Connection(h2.config.H2Configuration())
+    client.initiate_connection()
+    head = ((":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", f"a:{port}"))
+    client.send_headers(1, list(head), end_stream=True)
+    return client.data_to_send()
+
+
+@pytest.mark.parametrize("request_of", [http_1, http_2])
+async def test_a_client_that_has_gone(port: int, request_of: Any) -> None:
+    """The server's end is closed at once, though it might have idled for long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_of(port))
+    answered = b""
+    while b"hello" not in answered:
+        answered += await reader.read(1000)
+    assert open_ends(port)
+    writer.close()
+    await writer.wait_closed()
+    await wait_for_none(port)
+
+
+async def test_a_client_that_goes_before_the_answer(port: int) -> None:
+    _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(http_1(port))
+    writer.close()
+    await writer.wait_closed()
+    await wait_for_none(port)

@@ -1,0 +1,90 @@
+"""How hypercorn listens, and what becomes of its connections."""
+
+import errno
+
+import hypercorn.asyncio.run
+import hypercorn.config
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Sockets
+from hypercorn.events import Event, Updated
+
+from outlast.errors import OutlastError
+from outlast_worker.forks import ForkGuard
+
+
+class ListenError(OutlastError):
+    """Nobody can listen at this address. The message says what to change."""
+
+
+class Listener(hypercorn.config.Config):
+    """What hypercorn serves with, over sockets that listen already."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        super().__init__()
+        self._sockets = sockets
+        self.forks = ForkGuard()
+        for socket in sockets.insecure_sockets:
+            # Nor do programs that a tool starts inherit it.
+            socket.set_inheritable(False)
+            self.forks.hold(socket.fileno())
+
+    def create_sockets(self) -> Sockets:
+        """Return the sockets, as hypercorn asks for them."""
+        return self._sockets
+
+
+def listen(host: str, port: int, prefix: str) -> Listener:
+    """Listen at an address, and return what hypercorn serves there with.
+
+    Args:
+        host: The address.
+        port: The port.
+        prefix: Of the settings for it, such as `WORKER`.
+
+    Raises:
+        ListenError: With the setting to change.
+    """
+    config = hypercorn.config.Config()
+    config.bind = [f"{host}:{port}"]
+    try:
+        sockets = config.create_sockets()
+        for socket in sockets.insecure_sockets:
+            socket.listen(config.backlog)
+    except OSError as error:
+        fix = (
+            f"End what listens there, or set {prefix}_PORT to another port."
+            if error.errno == errno.EADDRINUSE
+            else f"Correct {prefix}_HOST or {prefix}_PORT."
+        )
+        raise ListenError(f"Can't listen at {host}:{port}: {error.strerror}. {fix}") from error
+    return Listener(sockets)
+
+
+class _Connection(TCPServer):
+    """A connection that ends when its client has ended it.
+
+    hypercorn would keep its half until the connection had been idle for as long as it may be.
+    """
+
+    async def run(self) -> None:
+        descriptor: int = self.writer.get_extra_info("socket").fileno()
+        forks = self.config.forks if isinstance(self.config, Listener) else None
+        if forks:
+            forks.hold(descriptor)
+        try:
+            await super().run()
+        finally:
+            if forks:
+                forks.release(descriptor)
+
+    async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated) and self.reader.at_eof():
+            return
+        await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+hypercorn.asyncio.run.TCPServer = _Connection  # pyright: ignore[reportPrivateImportUsage]  # where it is looked up
