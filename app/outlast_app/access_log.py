@@ -59,5 +59,5 @@ def _write(scope: Scope, status: int | None, duration_s: float) -> None:
         route=route,
         status=status,
         duration_ms=round(duration_s * 1000, 1),
-        **{name: known[name] for name in ("tenant", "run_id") if name in known},
+        **{name: known[name] for name in ("tenant", "key", "run_id") if name in known},
     )

@@ -1,36 +1,72 @@
-"""Who is calling: checked by every route but health, before it reads anything else."""
+"""Who is calling, and whether they may: checked by every route but health, before all else."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Depends, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.types import Receive, Scope, Send
 
+from outlast.errors import MissingRight
 from outlast_app.deps import Dependencies
+from outlast_app.keyring import Caller
+from outlast_app.rights import Right, right_of
 
 # Only describes the scheme in the OpenAPI document: the keyring decides.
 _bearer = HTTPBearer(auto_error=False, description="A key of `APP_KEYS`, if there are any.")
 
 
 # Not a plain `def`: FastAPI calls those in a thread of their own.
-async def _tenant(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> str:
-    return request.state.tenant
+async def _caller(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> Caller:
+    return request.state.caller
 
 
+async def _tenant(caller: Annotated[Caller, Depends(_caller)]) -> str:
+    return caller.tenant
+
+
+KnownCaller = Annotated[Caller, Depends(_caller)]
 Tenant = Annotated[str, Depends(_tenant)]
 
 
 class KeyedRoute(APIRoute):
-    """A route that reads the body of known callers only: FastAPI reads it before dependencies."""
+    """A route that reads the body of those only who may call it: FastAPI's checks come later."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler behind the check."""
-        handle = super().get_route_handler()
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Declare it.
 
-        async def handle_known(request: Request) -> Response:
-            keyring = Dependencies.of(request).keyring
-            request.state.tenant = keyring.tenant(request.headers.get("authorization"))
-            return await handle(request)
+        Raises:
+            LookupError: Nobody has said which right it needs.
+        """
+        super().__init__(path, endpoint, **options)
+        self._rights: dict[str, Right] = {
+            method: right_of(f"{method} {path}") for method in self.methods or ()
+        }
 
-        return handle_known
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, if its caller may ask for that."""
+        right = self._rights.get(scope["method"])
+        if right:  # else it is refused as what it is, a wrong method
+            _admit(Request(scope), right)
+        await super().handle(scope, receive, send)
+
+
+def _admit(request: Request, right: Right) -> None:
+    """Let a request in.
+
+    Raises:
+        Unauthorized: Nobody knows the key.
+        MissingRight: It may not do this.
+    """
+    caller = Dependencies.of(request).keyring.caller(request.headers.get("authorization"))
+    request.state.caller = caller
+    # For the log.
+    request.state.tenant = caller.tenant
+    if caller.key:
+        request.state.key = caller.key
+    if right not in caller.rights:
+        raise MissingRight(
+            f"The key {caller.key} lacks the right `{right}`, which this call needs. Send a key "
+            f'that has it, or add "{right}" to the `rights` of this one in APP_KEYS.'
+        )

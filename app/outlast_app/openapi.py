@@ -10,6 +10,7 @@ from pydantic import RootModel
 from outlast.errors import (
     BadGateway,
     InternalProblem,
+    MissingRight,
     NotRegistered,
     Problem,
     RestateUnavailable,
@@ -29,7 +30,7 @@ BEHIND: tuple[type[Problem], ...] = (
     WorkerUnavailable,
     NotRegistered,
 )
-_ANYWHERE: tuple[type[Problem], ...] = (Unauthorized, InternalProblem)
+_ANYWHERE: tuple[type[Problem], ...] = (Unauthorized, MissingRight, InternalProblem)
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }

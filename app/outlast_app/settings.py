@@ -3,15 +3,17 @@
 import re
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from outlast.hosts import HostNames, is_loopback
 from outlast.settings import HttpAddress, SharedSettings
 from outlast.settings_errors import FromJson
+from outlast_app.keyring import Key, TenantKeys
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
+_KEYS = '{"acme": [{"name": "desk", "sha256": "9f86d0…", "rights": ["invoke", "read", "approve"]}]}'
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -32,8 +34,9 @@ class AppSettings(SharedSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8070, ge=0, le=65535)
-    keys: FromJson[dict[str, list[SecretStr]]] = Field(
-        default_factory=dict[str, list[SecretStr]], examples=['{"acme": ["a long random key"]}']
+    keys: FromJson[dict[str, TenantKeys]] = Field(
+        default_factory=dict[str, list[Key]],
+        examples=[_KEYS],
     )
     """Bearer keys by tenant. Tenants don't see each other's runs and threads."""
     allow_no_keys: bool = False
@@ -62,13 +65,11 @@ class AppSettings(SharedSettings):
                     f"APP_KEYS: name {number} is not a tenant name; "
                     "use letters, digits, . _ and -, at most 64 of them"
                 )
-        own = [key.get_secret_value() for keys in self.keys.values() for key in keys]
-        if not all(own):
-            raise ValueError(
-                "APP_KEYS: a key is empty; give each tenant keys that can't be guessed"
-            )
+        own = [key.sha256 for keys in self.keys.values() for key in keys]
         if len(set(own)) < len(own):
-            raise ValueError("APP_KEYS: a key is there twice; it can't stand for two tenants")
+            raise ValueError(
+                "APP_KEYS: a key is there twice; it can't stand for two tenants, or have two names"
+            )
         if not own and not self.allow_no_keys and not is_loopback(self.host):
             raise ValueError(
                 f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "

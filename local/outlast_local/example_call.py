@@ -9,6 +9,8 @@ from outlast.protocol import AgentDescription, AgentPage
 from outlast_app.settings import AppSettings
 
 _TIMEOUT_S = 5
+# Any tenant's key would do, but a key is not for the terminal.
+_KEY = " -H 'authorization: Bearer <a key of APP_KEYS>'"
 
 
 def example_call(app_url: str, settings: AppSettings) -> str:
@@ -19,17 +21,23 @@ def example_call(app_url: str, settings: AppSettings) -> str:
         settings: The app's, for a key.
     """
     keys = [key for keys in settings.keys.values() for key in keys]
+    plain = next((key.plain for key in keys if key.plain), None)
+    if keys and not plain:  # nobody here can ask as a client does
+        return _listing(app_url)
     # Asked of the app, since agents are imported there and nowhere else.
-    headers = {"Authorization": f"Bearer {keys[0].get_secret_value()}"} if keys else {}
+    headers = {"Authorization": f"Bearer {plain.get_secret_value()}"} if plain else {}
     answer = httpx.get(
         f"{app_url}/agents", headers=headers, trust_env=False, timeout=_TIMEOUT_S
     ).raise_for_status()
     return _call(app_url, AgentPage.model_validate_json(answer.content).items[0], bool(keys))
 
 
+def _listing(app_url: str) -> str:
+    return f"outlast agents\n\ncurl {app_url}/agents{_KEY}"
+
+
 def _call(app_url: str, agent: AgentDescription, needs_key: bool) -> str:  # noqa: FBT001
-    # Any tenant's key would do, but a key is not for the terminal.
-    key = " -H 'authorization: Bearer <a key of APP_KEYS>'" if needs_key else ""
+    key = _KEY if needs_key else ""
     body: dict[str, object] = {"input": "Hello"}
     if agent.context:
         body["context"] = dict.fromkeys(agent.context, "…")

@@ -147,9 +147,12 @@ class SteerAnswer(Wire):
 
 
 class DecideOrder(Wire):
+    """`key` is the name of the key that the decision came with."""
+
     call_id: str
     decision: Decision
     at: Time
+    key: str | None = None
 
 
 class FieldFault(Wire):

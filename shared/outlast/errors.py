@@ -84,6 +84,10 @@ class Unauthorized(CallerProblem):
     slug, title, status = "unauthorized", "The key is missing or wrong", 401
 
 
+class MissingRight(CallerProblem):
+    slug, title, status = "missing-right", "The key may not do this", 403
+
+
 class ForeignPage(CallerProblem):
     slug, title, status = "foreign-page", "Web pages of other origins may not do this", 403
 

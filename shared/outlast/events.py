@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, TypeAdapter
 
-from outlast.protocol import Message, OrNewer, Public, Run, Time, Usage
+from outlast.protocol import By, Message, OrNewer, Public, Run, Time, Usage
 
 
 class Event(Public):
@@ -116,8 +116,8 @@ class ApprovalResolved(Event):
     """Names the call within its run."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time."""
-    by: str | None = None
-    """Who decided, as far as the decision says."""
+    by: By = None
+    """Who decided; null if nothing is known of them."""
     at: Time
     """When it was decided."""
     reason: str | None = None

@@ -22,6 +22,7 @@ _VERDICTS: Mapping[str, str] = {
     "dict_type": "must be an object",
     "extra_forbidden": "is not known",
     "float_parsing": "must be a number",
+    "frozen_set_type": "must be a list",
     "int_parsing": "must be a whole number",
     "int_parsing_size": "is too large a number",
     "list_type": "must be a list",

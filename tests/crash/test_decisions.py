@@ -50,7 +50,8 @@ def test_in_time(api: Api, stack: TestStack, model: ScriptedModel, key: str, dec
     stack.start_worker()
     run = api.wait_for_status(run_id, "completed")
     [approval] = run["approvals"]
-    assert (approval["resolution"]["action"], approval["resolution"]["by"]) == ("approve", "ann")
+    assert approval["resolution"]["action"] == "approve"
+    assert approval["resolution"]["by"] == {"key": None, "said": "ann"}
     assert datetime.fromisoformat(approval["resolution"]["at"]) < expires_at
     assert len(stack.effects(tool="pay_soon", key=f"{run_id}:1.0")) == 1
     assert answer.result().status_code in (200, 503)

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import httpx
 from fakes.model_server import ScriptedModel
 from fakes.repository import ROOT
 from fakes.waiting import wait_until
+from outlast_local.ports import free_ports
 from outlast_local.process import Process
-from outlast_local.stack import Ports, Stack
+from outlast_local.stack import Ports, Stack, is_up
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -56,6 +58,19 @@ class TestStack(Stack):
             self.directory / f"{module}-2.log",
             self.directory,
         )
+
+    @contextmanager
+    def another_app(self, settings: Mapping[str, str]) -> Generator[str]:
+        """Start one more app on the same Restate, and return its address."""
+        (port,) = free_ports(1)
+        url = f"http://127.0.0.1:{port}"
+        app = self.process("outlast_app", {"APP_PORT": str(port), **settings})
+        app.start()
+        try:
+            app.wait_until(lambda: is_up(f"{url}/healthz"), 20)
+            yield url
+        finally:
+            app.terminate()
 
     @property
     def always_replays(self) -> bool:

@@ -11,6 +11,8 @@ from fakes.script import call, calls, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 
+ANN = {"key": None, "said": "ann"}
+
 
 def _tools(run: dict[str, Any]) -> list[dict[str, Any]]:
     return [m for m in run["messages"] if m["role"] == "tool"]
@@ -27,7 +29,7 @@ def test_approve(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> 
     assert (approval["call_id"], approval["arguments"]) == ("1.0", {"cents": 100})
     answer = api.decide(run_id, "1.0", "approve", by="ann", reason="fine")
     assert answer.status_code == 200
-    assert (answer.json()["action"], answer.json()["by"]) == ("approve", "ann")
+    assert (answer.json()["action"], answer.json()["by"]) == ("approve", ANN)
     run = api.result(run_id)
     assert (run["output"], _tools(run)[0]["content"]) == ("done", "paid 100")
     assert run["approvals"][0]["resolution"] == answer.json()
@@ -35,7 +37,7 @@ def test_approve(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> 
     events = api.events(run_id)
     assert_events_are_whole(events, run)
     resolved = next(e for e in events if e["type"] == "approval.resolved")
-    assert (resolved["by"], resolved["at"]) == ("ann", answer.json()["at"])
+    assert (resolved["by"], resolved["at"]) == (ANN, answer.json()["at"])
     [result] = [m for m in api.messages(thread_id) if m["role"] == "tool"]
     assert result["approval"] == answer.json()
 
@@ -51,7 +53,7 @@ def test_the_same_decision_again(api: Api, model: ScriptedModel, key: str) -> No
         assert (again.status_code, again.json()) == (200, first.json())
         other = api.decide(run_id, "1.0", "approve")
         assert (other.status_code, other.json()["type"]) == (409, "already-decided")
-        assert other.json()["resolution"]["by"] == "ann"
+        assert other.json()["resolution"]["by"] == ANN
         run = api.result(run_id)
     assert "rejected by a person and not run: no" in _tools(run)[0]["content"]
 

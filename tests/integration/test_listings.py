@@ -1,9 +1,8 @@
 """Listings of runs, threads and approvals, and what becomes of paused runs."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,31 +15,16 @@ from fakes.script import Gate, hang, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
-from outlast_local.stack import is_up
 
 TENANTS = {"pager": "key-1", "acme": "key-2", "globex": "key-3"}
 Item = dict[str, Any]
-
-
-@contextmanager
-def another_app(stack: TestStack, settings: Mapping[str, str]) -> Generator[str]:
-    """Start one more app on the same Restate."""
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    app = stack.process("outlast_app", {"APP_PORT": str(port), **settings})
-    app.start()
-    try:
-        app.wait_until(lambda: is_up(f"{url}/healthz"), 20)
-        yield url
-    finally:
-        app.terminate()
 
 
 @pytest.fixture(scope="module")
 def tenants(stack: TestStack) -> Iterator[dict[str, Api]]:
     """A client of each tenant."""
     keys = json.dumps({tenant: [key] for tenant, key in TENANTS.items()})
-    with another_app(stack, {"APP_KEYS": keys}) as url:
+    with stack.another_app({"APP_KEYS": keys}) as url:
         clients = {tenant: Api(url) for tenant in TENANTS}
         for tenant, client in clients.items():
             client.http.headers["Authorization"] = f"Bearer {TENANTS[tenant]}"
@@ -279,7 +263,7 @@ def test_without_the_admin_api(
     model.script(key, [text("ok", gate=gate)])
     (nobody,) = free_ports(1)
     settings = {"RESTATE_ADMIN_URL": f"http://127.0.0.1:{nobody}"}
-    with another_app(stack, settings) as url, Api(url) as cut_off:
+    with stack.another_app(settings) as url, Api(url) as cut_off:
         run_id = cut_off.start("tester", key, thread_id=thread_id)
         model.wait_for(key)
         for path in ("/runs", "/threads", "/approvals"):

@@ -68,6 +68,8 @@ def test_decisions(api: Api, model: ScriptedModel, key: str, action: str) -> Non
     assert answer.status_code == 200, answer.text
     run = api.result(run_id)
     assert run["output"] == "ok"
+    [decided] = [approval["resolution"] for approval in run["approvals"]]
+    assert decided["by"] in ("alice", {"key": None, "said": "alice"})  # the former of an older app
     [told] = [m["content"] for m in run["messages"] if m["role"] == "tool"]
     assert (told == "paid 7") == (action == "approve")
     assert_events_are_whole(api.events(run_id), run)

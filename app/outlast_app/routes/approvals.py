@@ -12,7 +12,7 @@ from outlast.errors import (
     UnknownRun,
 )
 from outlast.protocol import ApprovalPage, Resolution
-from outlast_app.auth import KeyedRoute, Tenant
+from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems
@@ -48,6 +48,8 @@ async def list_approvals(
     response_description="The decision that counts.",
     responses=_DECIDE_PROBLEMS,
 )
-async def decide(ref: RunPath, call_id: CallId, body: DecisionBody, deps: Deps) -> Resolution:
+async def decide(
+    ref: RunPath, call_id: CallId, body: DecisionBody, deps: Deps, caller: KnownCaller
+) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    return await deps.runs.decide(ref, call_id, body)
+    return await deps.runs.decide(ref, call_id, body, caller.key)

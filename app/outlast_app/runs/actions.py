@@ -17,7 +17,15 @@ from outlast.errors import (
     UnknownThread,
 )
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Decision, MessagePage, Resolution, Run, Steered, SteerRun, Thread
+from outlast.protocol import (
+    Decision,
+    MessagePage,
+    Resolution,
+    Run,
+    Steered,
+    SteerRun,
+    Thread,
+)
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.restate.outcomes import Broken
@@ -40,8 +48,16 @@ class RunActions:
         self._admin = admin
         self._reader = reader
 
-    async def decide(self, ref: RunRef, call_id: str, decision: Decision) -> Resolution:
+    async def decide(
+        self, ref: RunRef, call_id: str, decision: Decision, key: str | None
+    ) -> Resolution:
         """Decide on a tool call that waits for a person; return the decision that counts.
+
+        Args:
+            ref: The run.
+            call_id: The call.
+            decision: What is decided.
+            key: The name of the caller's key, if there are keys.
 
         Raises:
             UnknownApproval: The call does not wait for anybody.
@@ -53,7 +69,7 @@ class RunActions:
         run = await self._reader.read(ref, messages=False)
         if is_broken(run):
             raise _nothing_waits(ref)
-        order = DecideOrder(call_id=call_id, decision=decision, at=datetime.now(UTC))
+        order = DecideOrder(call_id=call_id, decision=decision, at=datetime.now(UTC), key=key)
         answer = await self._ingress.decide(ref, order)
         if answer.resolution and answer.outcome == "decided":
             return answer.resolution

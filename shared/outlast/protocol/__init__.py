@@ -5,7 +5,14 @@ What is said under a field is its description in the OpenAPI document. Times are
 """
 
 from outlast.protocol.agents import AgentDescription, AgentPage, ToolDescription
-from outlast.protocol.approvals import Approval, ApprovalPage, PendingApproval, Resolution
+from outlast.protocol.approvals import (
+    Approval,
+    ApprovalPage,
+    By,
+    Decider,
+    PendingApproval,
+    Resolution,
+)
 from outlast.protocol.health import Health, ProblemDocument, Readiness
 from outlast.protocol.messages import (
     Content,
@@ -41,6 +48,7 @@ from outlast.protocol.runs import (
 )
 from outlast.protocol.threads import MessagePage, Thread, ThreadPage
 from outlast.protocol.wire import (
+    AMONG_PROCESSES,
     OrNewer,
     Public,
     ThreadId,
@@ -51,6 +59,7 @@ from outlast.protocol.wire import (
 )
 
 __all__ = [
+    "AMONG_PROCESSES",
     "ENDED",
     "MAX_DELAY_S",
     "NOTHING_USED",
@@ -58,7 +67,9 @@ __all__ = [
     "AgentPage",
     "Approval",
     "ApprovalPage",
+    "By",
     "Content",
+    "Decider",
     "Decision",
     "Engine",
     "FilePart",

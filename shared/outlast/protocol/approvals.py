@@ -1,10 +1,35 @@
 """Tool calls that wait for a person, and how that ends."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, PlainSerializer, SerializationInfo
+from pydantic.json_schema import SkipJsonSchema
 
-from outlast.protocol.wire import OrNewer, Public, Time
+from outlast.protocol.wire import AMONG_PROCESSES, OrNewer, Public, Time
+
+
+class Decider(Public):
+    """Who decided: as the server knows it, and as the decision says."""
+
+    key: str | None = None
+    """The name of the key that the decision came with; null where there are no keys."""
+    said: str | None = None
+    """What the client said of who decides. Nobody has checked it."""
+
+    def __str__(self) -> str:
+        """Say who it was, for a person."""
+        key = f"the key {self.key}" if self.key else ""
+        return f"{self.said} ({key})" if self.said and key else self.said or key
+
+
+def _write(by: Any, info: SerializationInfo) -> Any:
+    return Decider(said=by) if isinstance(by, str) and info.context is not AMONG_PROCESSES else by
+
+
+_By = Decider | SkipJsonSchema[str] | None
+By = Annotated[_By, PlainSerializer(_write, return_type=_By, when_used="json")]
+"""Who decided. Without a key it is kept as the text that the client said, since older versions
+know no more, and replays compare what is written. Clients always get an object."""
 
 
 class Resolution(Public):
@@ -14,8 +39,8 @@ class Resolution(Public):
     """The call that was decided on."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time, which counts as a rejection."""
-    by: str | None = None
-    """Who decided, as far as the decision says."""
+    by: By = None
+    """Who decided; null if nothing is known of them."""
     at: Time
     """When it was decided."""
     reason: str | None = None

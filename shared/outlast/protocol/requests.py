@@ -121,7 +121,7 @@ class Decision(Body):
     reason: str | None = None
     """Why: for the model, and for the record."""
     by: str | None = None
-    """Who decides: for the record."""
+    """Who decides: for the record, beside the name of the key."""
 
     @field_validator("arguments")
     @classmethod

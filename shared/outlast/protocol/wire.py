@@ -20,6 +20,9 @@ from outlast.names import THREAD_ID
 
 M = TypeVar("M", bound=BaseModel)
 
+AMONG_PROCESSES = {"among_processes": True}
+"""The context in which is written what processes keep and tell each other, and no client reads."""
+
 _ENVELOPES = 20
 
 

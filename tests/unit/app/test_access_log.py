@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from fakes.front import RUN_ID, Client, Connect
 from outlast.registry import Registry
 from outlast_app.access_log import AccessLog
+from outlast_app.keyring import hash_of_key
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -38,6 +39,18 @@ async def test_a_request(client: Client, lines: Lines) -> None:
         "status": 200,
         "tenant": "default",
     }
+
+
+async def test_a_key(connect: Connect) -> None:
+    """Where there are keys, a line says which one it was, by its name, also if it lacks a right."""
+    keys = [{"name": "desk", "sha256": hash_of_key("hidden"), "rights": ["read"]}]
+    async with connect(keys={"acme": keys}) as client:
+        for method, status in (("GET", 200), ("POST", 403)):
+            path = "/agents" if method == "GET" else f"/runs/{RUN_ID}/cancel"
+            with capture_logs() as logs:
+                await client.request(method, path, headers={"Authorization": "Bearer hidden"})
+            line = the_one_in(logs)
+            assert (line["tenant"], line["key"], line["status"]) == ("acme", "desk", status)
 
 
 async def test_the_run(client: Client, lines: Lines) -> None:

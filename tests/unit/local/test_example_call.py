@@ -10,6 +10,7 @@ import pytest
 from outlast import Agent
 from outlast.protocol import AgentPage
 from outlast.registry import Registry
+from outlast_app.keyring import hash_of_key
 from outlast_app.settings import AppSettings
 from outlast_local.example_call import example_call
 
@@ -53,3 +54,12 @@ def test_the_call_to_try(url: str) -> None:
     assert json.loads(body) == {"input": "Hello", "context": {"company": "…"}}
     assert "authorization: Bearer" in shown
     assert "secret-1" not in shown
+
+
+def test_a_key_that_is_only_known_by_its_hash(url: str) -> None:
+    """Nobody here can ask the app then: what is shown is how a client asks for its agents."""
+    key = {"name": "desk", "sha256": hash_of_key("secret-1"), "rights": ["read"]}
+    settings = AppSettings.model_validate({"AGENTS": "mine", "keys": {"acme": [key]}})
+    shown = example_call(url, settings)
+    assert f"curl {url}/agents -H 'authorization: Bearer" in shown
+    assert "outlast agents\n" in shown

@@ -11,7 +11,7 @@ from restate import RunOptions, WorkflowSharedContext
 from outlast.agent import Agent
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
-from outlast.protocol import Approval, Resolution, Run, Time
+from outlast.protocol import Approval, Decider, Resolution, Run, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.text import repair_surrogates
@@ -42,7 +42,7 @@ async def take_decision(
     resolution = Resolution(
         call_id=order.call_id,
         action=decision.action,
-        by=decision.by,
+        by=Decider(key=order.key, said=decision.by) if order.key else decision.by,
         at=order.at,
         reason=decision.reason,
         arguments=decision.arguments,

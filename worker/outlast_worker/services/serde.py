@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from restate.serde import BytesSerde, Serde
 
+from outlast.protocol import AMONG_PROCESSES
+
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +29,7 @@ class JsonSerde(Serde[T], Generic[T]):
         A replay compares bytes: a field that a newer worker has, and an older one had not, must
         leave none where it says nothing. So null has to be what a field is by default.
         """
-        return self._adapter.dump_json(obj, exclude_none=True)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
+        return self._adapter.dump_json(obj, exclude_none=True, context=AMONG_PROCESSES)  # pyright: ignore[reportArgumentType]  # the SDK passes None for handlers that return nothing
 
     def deserialize(self, buf: bytes) -> T | None:
         """Return the value, or None where nothing was sent or kept."""

@@ -1,5 +1,6 @@
 """What becomes of a decision, a message, a cancellation, whatever interface it came by."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,7 @@ from outlast.errors import (
     UnknownThread,
 )
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Decision, Message, Resolution, Run, RunStatus, SteerRun
+from outlast.protocol import Decider, Decision, Message, Resolution, Run, RunStatus, SteerRun
 from outlast_app.restate.outcomes import Broken, Outcome, Pending
 from outlast_app.restate.rows import EngineRow
 from outlast_app.runs.actions import RunActions, ThreadActions
@@ -72,7 +73,7 @@ class Behind:
         return self.outcome_
 
     async def decide(self, _ref: RunRef, order: DecideOrder) -> DecideAnswer | None:
-        self.calls.append(("decide", order.call_id))
+        self.calls.append(("decide", order.call_id, order.key))
         return self.decided
 
     async def steer(self, _ref: RunRef, order: SteerOrder) -> SteerAnswer | None:
@@ -136,8 +137,31 @@ async def test_a_decision_counts() -> None:
     behind = Behind(
         run=a_run("waiting"), decided=DecideAnswer(outcome="decided", resolution=APPROVED)
     )
-    assert await runs(behind).decide(REF, "1.0", APPROVE) == APPROVED
-    assert behind.calls == [("decide", "1.0")]
+    assert await runs(behind).decide(REF, "1.0", APPROVE, None) == APPROVED
+    assert behind.calls == [("decide", "1.0", None)]
+
+
+@pytest.mark.parametrize(
+    ("by", "shown", "text"),
+    [
+        (
+            Decider(key="desk", said="ana"),
+            {"key": "desk", "said": "ana"},
+            "ana (the key desk)",
+        ),
+        (Decider(key="desk"), {"key": "desk", "said": None}, "the key desk"),
+        ("ana", {"key": None, "said": "ana"}, "ana"),
+    ],
+)
+async def test_who_decided(by: Decider | str, shown: dict[str, Any], text: str) -> None:
+    """The name of the key goes to the worker; whoever comes late hears who was first."""
+    counts = Resolution(call_id="1.0", action="reject", by=by, at=AT)
+    late = DecideAnswer(outcome="conflict", resolution=counts)
+    behind = Behind(run=a_run("waiting"), decided=late)
+    with pytest.raises(AlreadyDecided, match=f"reject by {re.escape(text)}, 2026") as raised:
+        await runs(behind).decide(REF, "1.0", APPROVE, "desk")
+    assert behind.calls == [("decide", "1.0", "desk")]
+    assert raised.value.extra["resolution"]["by"] == shown
 
 
 @pytest.mark.parametrize(
@@ -160,7 +184,7 @@ async def test_a_decision_is_refused(answer: DecideAnswer, kind: type[Problem]) 
     """Each reason has its problem; what was decided otherwise is told."""
     behind = Behind(run=a_run("waiting"), decided=answer)
     with pytest.raises(kind) as refused:
-        await runs(behind).decide(REF, "1.0", APPROVE)
+        await runs(behind).decide(REF, "1.0", APPROVE, None)
     assert ("resolution" in refused.value.extra) == (kind is AlreadyDecided)
     assert "approve by ana" in str(refused.value) or kind is not AlreadyDecided
 
@@ -169,9 +193,9 @@ async def test_decisions_that_nobody_takes() -> None:
     """A run that was killed takes no decision, and no run takes one that is too large."""
     behind = Behind(run=KILLED)
     with pytest.raises(RunEnded):
-        await runs(behind).decide(REF, "1.0", APPROVE)
+        await runs(behind).decide(REF, "1.0", APPROVE, None)
     with pytest.raises(BodyTooLarge):
-        await runs(behind).decide(REF, "1.0", Decision(action="reject", reason="x" * 300_000))
+        await runs(behind).decide(REF, "1.0", Decision(action="reject", reason="x" * 300_000), None)
     assert behind.calls == []
 
 

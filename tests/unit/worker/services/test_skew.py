@@ -1,5 +1,6 @@
 """In a rolling release each process reads what one of another version wrote."""
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from fakes.steps import NOON, answer, pin, result
 from outlast import contract
 from outlast.contract import EventPage, RunOrder, StatusQuestion
-from outlast.events import RunStarted, UnknownEvent
+from outlast.events import ApprovalResolved, RunStarted, UnknownEvent
 from outlast.protocol import (
     Decision,
     InputMessage,
     Limits,
+    Resolution,
     Run,
     StartRun,
     SteerRun,
@@ -111,6 +113,22 @@ def test_what_a_newer_process_wrote(written: BaseModel) -> None:
         tool["parameters"] = {}
     skewed.pop("model_options", None) if "tools" not in skewed else skewed.update(model_options={})
     assert serde.parse(serde_of(Any).serialize(skewed)) == written
+
+
+@pytest.mark.parametrize("by", ['"ann"', '{"key":"desk","said":"ann"}', '{"key":"desk"}'])
+def test_who_decided(by: str) -> None:
+    """It is read and written again as it was, since a replay compares; clients get an object."""
+    body = b'{"call_id":"1.0","action":"approve","by":%b,"at":"2026-01-01T12:00:00Z"}'
+    body %= by.encode()
+    serde = serde_of(Resolution)
+    decided = serde.parse(body)
+    assert serde.serialize(decided) == body
+    event = ApprovalResolved(run_id="r", seq=1, **decided.model_dump())
+    assert serde_of(ApprovalResolved).parse(serde_of(ApprovalResolved).serialize(event)) == event
+    assert f'"by":{by}'.encode() in serde_of(ApprovalResolved).serialize(event)
+    told = json.loads(event.model_dump_json())["by"]
+    given = json.loads(by)
+    assert told == ({"key": None, "said": "ann"} if given == "ann" else {"said": None, **given})
 
 
 def test_a_cost_that_is_unknown_stays_so() -> None:

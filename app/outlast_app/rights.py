@@ -1,0 +1,43 @@
+"""What a key may do, and which right each call needs."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+Right = Literal["invoke", "read", "approve", "inspect"]
+"""`invoke`: start runs, and change them and their threads. `read`: see what becomes of them.
+`approve`: decide on tool calls. `inspect`: see how agents are made, with their instructions."""
+
+ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
+
+RIGHT_OF: Mapping[str, Right] = {
+    "GET /agents": "read",
+    "GET /agents/{agent}": "read",
+    "POST /agents/{agent}/runs": "invoke",
+    "GET /runs": "read",
+    "GET /runs/{run_id}": "read",
+    "GET /runs/{run_id}/result": "read",
+    "GET /runs/{run_id}/events": "read",
+    "POST /runs/{run_id}/cancel": "invoke",
+    "POST /runs/{run_id}/resume": "invoke",
+    "POST /runs/{run_id}/messages": "invoke",
+    "GET /approvals": "read",
+    "POST /runs/{run_id}/approvals/{call_id}": "approve",
+    "GET /threads": "read",
+    "GET /threads/{thread_id}": "read",
+    "GET /threads/{thread_id}/messages": "read",
+    "DELETE /threads/{thread_id}": "invoke",
+    "DELETE /threads/{thread_id}/messages": "invoke",
+}
+"""By method and path. Agents are shown with their definitions to those who may `inspect`, too."""
+
+
+def right_of(operation: str) -> Right:
+    """Return the right that a call needs, given as method and path.
+
+    Raises:
+        LookupError: The table lacks it.
+    """
+    right = RIGHT_OF.get(operation)
+    if right is None:
+        raise LookupError(f"{operation}: RIGHT_OF must say which right this call needs")
+    return right

@@ -1,0 +1,72 @@
+"""What each key may do: one table, which no call can escape."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+
+from fakes.front import RUN_ID, Connect, problem
+from outlast_app.auth import KeyedRoute
+from outlast_app.keyring import hash_of_key
+from outlast_app.probes import PROBES
+from outlast_app.rights import ALL_RIGHTS, RIGHT_OF, Right
+
+EXAMPLES = {"agent": "support", "run_id": RUN_ID, "call_id": "1.0", "thread_id": "t"}
+
+
+def a_key(rights: Iterable[Right]) -> dict[str, Any]:
+    return {"name": "desk", "sha256": hash_of_key("secret-1"), "rights": list(rights)}
+
+
+def address(operation: str) -> tuple[str, str]:
+    method, path = operation.split()
+    return method, re.sub(r"\{(\w+)\}", lambda name: EXAMPLES[name[1]], path)
+
+
+async def test_every_call_has_a_right(connect: Connect) -> None:
+    """The table has every call but the probes, and nothing else."""
+    async with connect() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    calls = {f"{method.upper()} {path}" for path in paths for method in paths[path]}
+    assert calls - {f"GET {path}" for path in PROBES} == RIGHT_OF.keys()
+
+
+def test_a_call_without_a_right() -> None:
+    """A route that the table lacks can't be declared."""
+    router = APIRouter(route_class=KeyedRoute)
+    with pytest.raises(LookupError, match="GET /secrets: RIGHT_OF must say"):
+        router.get("/secrets")(lambda: None)
+
+
+@pytest.mark.parametrize("operation", RIGHT_OF)
+async def test_a_right_that_a_key_lacks(connect: Connect, operation: str) -> None:
+    """A key with all other rights is refused before its body is read; it hears what to add."""
+    needed = RIGHT_OF[operation]
+    method, path = address(operation)
+    async with connect(keys={"acme": [a_key(ALL_RIGHTS - {needed})]}) as client:
+        headers = {"authorization": "Bearer secret-1", "content-type": "application/json"}
+        answer = await client.request(method, path, content=b"{", headers=headers)
+    detail = problem(answer, 403, "missing-right")["detail"]
+    assert "The key desk lacks" in detail
+    assert f'add "{needed}" to the `rights`' in detail
+    assert "secret-1" not in answer.text
+
+
+@pytest.mark.parametrize("operation", RIGHT_OF)
+async def test_a_right_that_a_key_has(connect: Connect, operation: str) -> None:
+    """The one right that a call needs is enough to come through to what checks and answers it."""
+    method, path = address(operation)
+    async with connect(keys={"acme": [a_key([RIGHT_OF[operation]])]}) as client:
+        headers = {"authorization": "Bearer secret-1"}
+        body = {"input": "Hi."} if path.endswith(("/runs", "/messages")) else {"action": "approve"}
+        content = None if method == "GET" else body
+        answer = await client.request(method, path, headers=headers, json=content)
+    assert answer.status_code in (200, 422, 503), answer.text
+
+
+async def test_a_wrong_method_needs_no_right(connect: Connect) -> None:
+    """It is told as what it is, to everybody."""
+    async with connect(keys={"acme": ["secret-1"]}) as client:
+        problem(await client.patch("/runs"), 405, "method-not-allowed")
