@@ -118,6 +118,26 @@ register: ## register the worker with Restate: the one in Docker if it is up, el
 test-e2e: setup-test ## try the containers on a real engine: start, kill, restart
 	@.venv/bin/pytest -m e2e tests/e2e
 
+##@ Measure
+
+ROUNDS = 3
+
+.PHONY: bench
+bench: setup-test ## what a run costs, beside a bare loop on Restate and loops in memory (ROUNDS=3)
+	@$(PY) -m benchmarks --rounds $(ROUNDS) $(BENCH)
+
+PEERS = langgraph pydantic-ai
+PEER_FOLDER = .venv/peers
+
+.PHONY: bench-peers
+bench-peers: setup-test $(PEERS:%=$(PEER_FOLDER)/%/.synced) ## the same, and LangGraph, pydantic-ai, DBOS
+	@$(PY) -m benchmarks --rounds $(ROUNDS) --peers $(PEER_FOLDER) $(BENCH)
+
+$(PEER_FOLDER)/%/.synced: benchmarks/peers/%.txt | .venv/.uv
+	@$(UV) venv --quiet --clear --python $(PY) $(@D)
+	@$(UV) pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	@touch $@
+
 ##@ Maintain
 
 PACKAGES = shared app worker cli local
@@ -144,6 +164,9 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(COMPILE_PART) local/pyproject.toml --output-file requirements/local.txt
 	@$(COMPILE_PART) app/pyproject.toml cli/pyproject.toml --output-file requirements/app.txt
 	@$(COMPILE_PART) worker/pyproject.toml --extra litellm --output-file requirements/worker.txt
+	@for peer in $(PEERS); do \
+	  $(COMPILE) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt; \
+	done
 	@$(if $(UPGRADE),rm -f package-lock.json)
 	@npm install --package-lock-only --loglevel=error
 	@$(PY) dev/locks.py stamp

@@ -1,0 +1,1 @@
+"""What a durable run costs, beside what others cost. Run `make bench`."""
