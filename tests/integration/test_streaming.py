@@ -87,18 +87,14 @@ def test_stream_that_breaks_half_way(api: Api, model: ScriptedModel, key: str) -
     assert len({event["attempt"] for event in follower.of("message.reset")}) > 1
 
 
-def test_plain_start_is_not_streamed(api: Api, model: ScriptedModel, key: str) -> None:
-    """The model is streamed only for runs that are watched; `stream` says otherwise."""
-    model.script(key, [text("ok")])
-    api.run("tester", key)
-    model.script(f"{key} 2", [text("ok")])
-    api.run("tester", f"{key} 2", stream=True)
-    model.script(f"{key} 3", [text("ok")])
-    run_id = api.start("tester", f"{key} 3", stream=False)
-    api.result(run_id)
-    streamed = [model.requests(k)[0].body.get("stream", False) for k in (key, f"{key} 2")]
-    assert streamed == [False, True]
-    assert "message.delta" not in api.http.get(f"/runs/{run_id}/events").text
+def test_what_nobody_wants_to_see_is_not_shown(api: Api, model: ScriptedModel, key: str) -> None:
+    """Models are always asked to stream; what they say is shown as it comes only if `stream` is."""
+    model.script(key, [text(WORDS, pace_s=0.01)])
+    run_id = api.start("tester", key, stream=False)
+    with follow(api, run_id) as follower:
+        follower.wait_for_end()
+    assert model.requests(key)[0].streamed
+    assert follower.of("message.delta") == []
 
 
 def test_progress_of_a_tool(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:

@@ -9,8 +9,9 @@ from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.live.redis import RedisRelay
 from outlast_worker.models.checks import check_models
-from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
+from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
@@ -33,12 +34,14 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         NotInstalled: A library that models are called with is missing.
     """
     timeout_s = settings.model_timeout_s
-    apis = [LitellmApi(timeout_s, settings.model_idle_s)]
-    check_models(apis, registry, settings.providers)
+    apis: list[ProviderApi] = [LitellmApi(timeout_s, settings.model_idle_s)]
+    if settings.model_client == "auto":
+        apis.insert(0, OpenAiHttpApi(settings.providers, settings.model_idle_s))
+    needed = check_models(apis, registry, settings.providers)
     return Dependencies(
         settings=settings,
         registry=registry,
-        model=FailoverClient(apis, settings.providers, timeout_s),
+        model=FailoverClient(apis, settings.providers, timeout_s, needed),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),

@@ -87,6 +87,7 @@ class WorkerApp:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._dependencies.live.close()
+        await self._dependencies.model.close()
         self._dependencies.tools.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import load_dotenv
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
@@ -68,6 +68,9 @@ class WorkerSettings(SharedSettings):
     """Restate's public keys; with any, only requests that Restate signed are served."""
     identity_keys_file: FilePath | None = None
     """More of them, one a line: what `python -m outlast_worker.identity` writes."""
+    model_client: Literal["auto", "litellm"] = "auto"
+    """`auto`: providers that speak OpenAI's wire format are called directly, others through
+    litellm; `litellm`: all are called through it."""
     model_timeout_s: Seconds = 600
     """Of one model call."""
     model_idle_s: Seconds = 90

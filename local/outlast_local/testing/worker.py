@@ -29,6 +29,10 @@ class OneProvider:
         """Get ready what takes long."""
         await self._client.load()
 
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once."""
         model = f"openai/{call.pin.model.partition('/')[2]}"

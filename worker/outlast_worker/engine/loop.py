@@ -18,7 +18,7 @@ from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent
-from outlast_worker.engine.records import ModelRecord, Pin, PinFailure
+from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 from outlast_worker.engine.tool_calls import ToolCalls
@@ -106,7 +106,7 @@ class AgentLoop:
             if calls := self._models.add_answer(pin, turn, answer):
                 self._state.save()
                 await ToolCalls(self._steps, self._state, self._inbox, pin).run(calls)
-            elif await self._inbox.close():
+            elif answer.finish_reason != PAUSED and await self._inbox.close():
                 return self._conclude(answer)
         raise AssertionError("unreachable")
 

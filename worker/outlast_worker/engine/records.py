@@ -12,6 +12,10 @@ from outlast.protocol import Message, RunError, Time, Usage
 JOURNAL_VERSION = 5
 
 
+PAUSED = "pause"
+"""The finish reason of an answer that is to be asked for the rest of."""
+
+
 class Record(BaseModel):
     """Base of everything journaled."""
 

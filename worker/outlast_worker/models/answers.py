@@ -9,12 +9,13 @@ from outlast.protocol import Usage
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelRecord, Opaque, RequestedCall
-from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.endings import Ending, ending_of, recorded_reason
+from outlast_worker.models.faults import CallFailed, Symptoms
 from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.text import repair_surrogates
 
-# After these the last call may be cut short, so none of them counts.
-_CUT_SHORT = ("length", "content_filter")
+# Ids of calls that a provider runs itself, such as Anthropic's web search.
+_PROVIDERS_OWN = "srvtoolu_"
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,12 @@ def record_of(call: ModelCall, answer: Answer, watch: Stopwatch) -> ModelRecord:
     Raises:
         CallFailed: It has no finish reason, or its tool calls are cut.
     """
-    reason, calls = answer.finish_reason, answer.calls
-    if not reason:
-        raise CallFailed.malformed("The model's answer has no finish reason.")
-    if reason == "tool_calls" and not (calls or answer.text):
+    ending = _ending(answer)
+    # After a cut the last call may lack a part, so none of them counts.
+    calls = () if ending in ("cut short", "filtered") else _own_calls(answer.calls)
+    if ending == "calls" and not (calls or answer.text):
         raise CallFailed.malformed("The model's answer asks for tools and names none.")
-    if reason in _CUT_SHORT:
-        calls = ()
-    elif reason == "stop" and not all(_is_json(each.arguments) for each in calls):
+    if ending == "whole" and not all(is_json(each.arguments) for each in calls):
         raise CallFailed.malformed("The model's answer breaks off in a tool call's arguments.")
     return ModelRecord(
         text=_repaired(answer.text),
@@ -60,13 +59,40 @@ def record_of(call: ModelCall, answer: Answer, watch: Stopwatch) -> ModelRecord:
             RequestedCall(name=_repaired(each.name), arguments=_repaired(each.arguments))
             for each in calls
         ],
-        finish_reason=_repaired(reason),
+        finish_reason=recorded_reason(ending),
         usage=answer.usage,
         model=_repaired(answer.model or call.pin.model),
         started_at=watch.started_at,
         ended_at=watch.read(),
         opaque=_opaque(provider_of(call.pin.model), answer.fields, calls),
     )
+
+
+def _ending(answer: Answer) -> Ending:
+    """Return how an answer ended that counts.
+
+    Raises:
+        CallFailed: It is not whole, as far as anybody can tell.
+    """
+    reason = answer.finish_reason
+    if not reason:
+        raise CallFailed.malformed("The model's answer has no finish reason.")
+    match ending_of(reason):
+        case "broken off":
+            text = f"The provider broke the answer off: {reason}."
+            raise CallFailed(Symptoms(text, "broken-off"))
+        case "malformed":
+            raise CallFailed.malformed(f"The model's answer is malformed: {reason}.")
+        case "unknown":
+            text = f"The model's answer ended for a reason that nobody knows here: {reason!r}."
+            raise CallFailed.malformed(text)
+        case ending:
+            return ending
+
+
+def _own_calls(calls: Sequence[AnsweredCall]) -> Sequence[AnsweredCall]:
+    """Leave out calls of tools that the provider has run itself."""
+    return [call for call in calls if not (call.call_id or "").startswith(_PROVIDERS_OWN)]
 
 
 def _opaque(
@@ -97,7 +123,8 @@ def _repaired(value: Any) -> Any:
             return value
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Tell whether a call's arguments are whole."""
     try:
         json.loads(text or "{}")
     except ValueError:

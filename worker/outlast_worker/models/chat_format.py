@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
 from outlast.providers import provider_of
 from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.models.sent_back import sent_back
 
 WireMessage = dict[str, Any]
 
@@ -22,7 +23,9 @@ def wire_tools(pin: Pin) -> list[dict[str, Any]]:
     return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in pin.tools]
 
 
-def wire_messages(pin: Pin, messages: Sequence[StoredMessage]) -> list[WireMessage]:
+def wire_messages(
+    pin: Pin, messages: Sequence[StoredMessage], host: str | None = None
+) -> list[WireMessage]:
     """Return the instructions and the conversation.
 
     What a provider refused is left out, and so is what a model said in no words: providers refuse
@@ -30,16 +33,22 @@ def wire_messages(pin: Pin, messages: Sequence[StoredMessage]) -> list[WireMessa
 
     Tool calls need ids that are unique within a request. A provider's own ids go back to it, as
     they can carry signatures; empty and repeated ones, and other providers', get new ones.
+
+    Args:
+        pin: Whose instructions, and for which model.
+        messages: The conversation.
+        host: Where the provider is, if it is known by that.
     """
     return [
         {"role": "system", "content": pin.instructions},
-        *_Writer(provider_of(pin.model)).write(messages),
+        *_Writer(provider_of(pin.model), host).write(messages),
     ]
 
 
 class _Writer:
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, host: str | None) -> None:
         self._provider = provider
+        self._sent_back = sent_back(provider, host)
         self._used: set[str] = set()
         self._ids: dict[tuple[str, str], str] = {}
 
@@ -71,20 +80,24 @@ class _Writer:
                     "id": self._new_id(position, index, opaque.call_ids[index] if opaque else None),
                     "type": "function",
                     "function": {"name": _name(call.name), "arguments": json.dumps(call.arguments)},
-                    **(opaque.call_fields[index] if opaque else {}),
+                    **_only(self._sent_back.call, opaque.call_fields[index] if opaque else {}),
                 }
                 for index, call in enumerate(message.tool_calls)
             ]
             for call, sent in zip(message.tool_calls, calls, strict=True):
                 self._ids[message.run_id, call.call_id] = sent["id"]
             wire["tool_calls"] = calls
-        return {**wire, **(opaque.fields if opaque else {})}
+        return {**wire, **_only(self._sent_back.message, opaque.fields if opaque else {})}
 
     def _new_id(self, position: int, index: int, given: str | None) -> str:
         # Nine letters and digits: the one form that every known provider accepts.
         wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
         self._used.add(wire_id)
         return wire_id
+
+
+def _only(names: Collection[str], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name in names}
 
 
 def _is_sent(message: StoredMessage) -> bool:

@@ -9,7 +9,9 @@ from outlast.settings_errors import InvalidSettings
 from outlast_worker.models.client import ProviderApi
 
 
-def check_models(apis: Sequence[ProviderApi], registry: Registry, providers: Iterable[str]) -> None:
+def check_models(
+    apis: Sequence[ProviderApi], registry: Registry, providers: Iterable[str]
+) -> list[ProviderApi]:
     """Refuse agents and settings that name a provider which nobody can call.
 
     Args:
@@ -17,23 +19,31 @@ def check_models(apis: Sequence[ProviderApi], registry: Registry, providers: Ite
         registry: Whose agents have models.
         providers: The names in WORKER_PROVIDERS.
 
+    Returns:
+        The APIs that agents need.
+
     Raises:
         DefinitionError: The provider of a model is not known.
         InvalidSettings: One of WORKER_PROVIDERS is not.
         NotInstalled: A library is missing.
     """
+    needed: list[ProviderApi] = []
     for agent in registry:
         model = registry.model_of(agent)
-        if not _is_known(apis, provider_of(model)):
+        api = _serving(apis, model, agent.model_options)
+        if api not in needed:
+            needed.append(api)
+        if not api.knows(provider_of(model)):
             where = f"agent {agent.name}: model" if agent.model else "the setting MODEL"
             raise DefinitionError(f"{where} is {model!r}: {correct_model(model)}")
     for number, name in enumerate(providers, start=1):
-        if not _is_known(apis, name):
+        if not _serving(apis, f"{name}/", ()).knows(name):
             # Without the name: where it and a key were swapped, it is the key.
             meant = nearest_provider(name)
             advice = f"did you mean {meant}?" if meant else "write one that litellm has"
             raise InvalidSettings(f"WORKER_PROVIDERS: name {number} is not a provider's; {advice}")
+    return needed
 
 
-def _is_known(apis: Sequence[ProviderApi], provider: str) -> bool:
-    return next(api for api in apis if api.serves(provider)).knows(provider)
+def _serving(apis: Sequence[ProviderApi], model: str, options: Iterable[str]) -> ProviderApi:
+    return next(api for api in apis if api.serves(model, options))

@@ -8,7 +8,7 @@ A further way to speak to providers is one more `ProviderApi`; nothing here chan
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from outlast.errors import OutlastError
@@ -56,6 +56,10 @@ class ModelClient(Protocol):
         """Get ready what takes long; called in the background once the worker serves."""
         ...
 
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once and return its whole answer, or why there is none.
 
@@ -73,8 +77,8 @@ class NotInstalled(OutlastError):
 class ProviderApi(Protocol):
     """One way to speak to providers."""
 
-    def serves(self, provider: str) -> bool:
-        """Tell whether the models of a provider are called this way."""
+    def serves(self, model: str, options: Iterable[str]) -> bool:
+        """Tell whether a model is called this way, with options of these names."""
         ...
 
     def knows(self, provider: str) -> bool:
@@ -87,6 +91,10 @@ class ProviderApi(Protocol):
 
     async def load(self) -> None:
         """Get ready what takes long."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...
 
     async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
@@ -105,22 +113,41 @@ class FailoverClient:
     """The `ModelClient` that tries a provider's keys, over the first API that serves it."""
 
     def __init__(
-        self, apis: Sequence[ProviderApi], providers: Mapping[str, Provider], timeout_s: float
+        self,
+        apis: Sequence[ProviderApi],
+        providers: Mapping[str, Provider],
+        timeout_s: float,
+        needed: Sequence[ProviderApi] | None = None,
     ) -> None:
+        """Make a client.
+
+        Args:
+            apis: In the order in which they are asked whether they serve a model.
+            providers: How to reach them, by name.
+            timeout_s: Of one call, with all keys.
+            needed: The APIs to get ready beforehand; all of them by default.
+        """
         self._apis = apis
+        self._needed = apis if needed is None else needed
         self._providers = providers
         self._timeout_s = timeout_s
 
     async def load(self) -> None:
-        """Get all APIs ready."""
-        for api in self._apis:
+        """Get the APIs ready that are needed."""
+        for api in self._needed:
             await api.load()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for api in self._apis:
+            await api.close()
 
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
         watch = Stopwatch()
         name = provider_of(call.pin.model)
-        api = next(api for api in self._apis if api.serves(name))
+        options = call.pin.model_options
+        api = next(api for api in self._apis if api.serves(call.pin.model, options))
         ways = accesses(name, self._providers.get(name, Provider()))
         diagnoses = [] if ways else [diagnose(missing_key(call.pin.model), call)]
         # One time for all keys: no step may take longer than Restate waits for it.
@@ -141,9 +168,10 @@ class FailoverClient:
         return self._fault(diagnoses, watch)
 
     def _fault(self, diagnoses: Sequence[Diagnosis], watch: Stopwatch) -> ModelFault:
-        # With one key at its limit and another one refused, waiting still helps.
-        diagnosis = next((each for each in diagnoses if each.retry_after_s is not None), None)
-        diagnosis = diagnosis or diagnoses[-1]
+        # With one key at its limit and another one refused, waiting still helps; of several that
+        # are at their limits the one counts that is free first.
+        waits = [each for each in diagnoses if each.retry_after_s is not None]
+        diagnosis = min(waits, key=lambda each: each.retry_after_s or 0, default=diagnoses[-1])
         error = diagnosis.error
         return ModelFault(
             error=error.model_copy(update={"message": mask(error.message, self._providers)}),

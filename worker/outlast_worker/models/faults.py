@@ -29,13 +29,37 @@ _NO_KEY = re.compile(
     r"Could not resolve authentication method|Unable to locate credentials|"
     r"default credentials were not found"
 )
-_NO_QUOTA = re.compile(r"exceeded your current quota|check your plan and billing")
-_TOO_LONG = re.compile(r"Request too large|maximum context length|prompt is too long")
-_FILTERED = re.compile(r"content_filter|content management policy|content_policy")
+_BAD_KEY = re.compile(
+    r"API key not valid|API_KEY_INVALID|(invalid|incorrect) api[ _-]?key", re.IGNORECASE
+)
+_NO_QUOTA = re.compile(
+    r"exceeded your current quota|check your plan and billing|insufficient_quota|"
+    r"(credit balance|balance|credits?) (is )?(too low|exhausted|depleted)|"
+    r"insufficient[ _](credit|balance|fund)|no credits|out of credits|more credits",
+    re.IGNORECASE,
+)
+_TOO_LONG = re.compile(
+    r"Request too large|prompt is too long|input is too long|context.?length|context.?window|"
+    r"context.?size|maximum (context|model|prompt|input) length|max_prompt_tokens|"
+    r"input token count|reduce the length of the (messages|prompt)|too many (input )?tokens",
+    re.IGNORECASE,
+)
+_UNKNOWN_MODEL = re.compile(
+    r"model_not_found|model_not_available|unknown_model|invalid_model|DeploymentNotFound|"
+    r"(no such|unknown|invalid) model\b|not a valid model|"
+    r"\bmodel\b.{0,80}\b(does not exist|not found|is not available)\b",
+    re.IGNORECASE,
+)
+_FILTERED = re.compile(
+    r"content_filter|content management policy|content_policy|content policy|invalid_prompt|"
+    r"data_inspection_failed|usage polic|safety system|ResponsibleAI|requires moderation|flagged",
+    re.IGNORECASE,
+)
 
 Sign = Literal[
     "timeout",
     "disconnected",
+    "broken-off",
     "key-missing",
     "key-refused",
     "too-long",
@@ -54,7 +78,7 @@ class Symptoms:
         text: In the provider's words, whole: it may hold secrets, which are masked later.
         sign: What the client itself knows of it.
         status: Of the provider's answer, if there was one.
-        code: The provider's name for the error.
+        code: The provider's names for the error.
         retry_after_s: When the provider wants to be asked again.
         exception: The name of what was raised, told where nothing else explains it.
     """
@@ -94,11 +118,11 @@ def diagnose(symptoms: Symptoms, call: ModelCall) -> Diagnosis:
     text, status, attempt = symptoms.text, symptoms.status or 0, call.attempt
     if symptoms.sign == "timeout":
         return _passing(text or "The model did not answer in time.", symptoms, attempt)
-    if symptoms.sign == "disconnected":
+    if symptoms.sign in ("disconnected", "broken-off"):
         return _passing(text, symptoms, attempt)
     if (final := _final_diagnosis(symptoms, call.pin.model)) is not None:
         return final
-    if symptoms.sign == "malformed" or symptoms.code in _MALFORMED_CODES:
+    if symptoms.sign == "malformed" or _MALFORMED_CODES & set(symptoms.code.split()):
         return _malformed(text, call.malformed)
     if status == 429:
         return replace(_passing(text, symptoms, attempt), key_bound=True)
@@ -121,19 +145,29 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _final_diagnosis(symptoms: Symptoms, model: str) -> Diagnosis | None:
     """Return what no second try can mend, if it is that."""
     text, status, sign = symptoms.text, symptoms.status, symptoms.sign
+    said = f"{symptoms.code} {text}"
+    # A request that is refused for what is in it; servers put some of it under other statuses.
+    is_refusal = status in (400, 403, 404, 422)
     if sign == "key-missing":
         return _final("model-auth", text)
+    if sign == "filtered" or (status in (400, 403) and _FILTERED.search(said)):
+        return _final("content-policy", text)
+    if status == 402 or (status in (400, 403, 429, None) and _NO_QUOTA.search(said)):
+        return _final("model-unavailable", text, key_bound=True)
     if sign == "key-refused" or status in (401, 403) or _NO_KEY.search(text):
         return _final("model-auth", _refused_key(model), key_bound=True)
-    if symptoms.code == "insufficient_quota" or _NO_QUOTA.search(text):
-        return _final("model-unavailable", text, key_bound=True)
-    if sign == "too-long" or status == 413 or _TOO_LONG.search(text):
+    if status == 400 and _BAD_KEY.search(said):
+        return _final("model-auth", _refused_key(model), key_bound=True)
+    if sign == "too-long" or status == 413 or _is_too_long(status, said):
         return _final("context-too-long", text)
-    if sign == "filtered" or (status == 400 and _FILTERED.search(f"{symptoms.code} {text}")):
-        return _final("content-policy", text)
-    if status == 404:
+    if status == 404 or (is_refusal and _UNKNOWN_MODEL.search(said)):
         return _final("model-not-found", text)
     return None
+
+
+def _is_too_long(status: int | None, said: str) -> bool:
+    # 429: OpenAI's "Request too large"; 500: servers of one's own that let it fail.
+    return status in (None, 400, 422, 429, 500) and _TOO_LONG.search(said) is not None
 
 
 def _refused_key(model: str) -> str:
@@ -159,9 +193,9 @@ def _malformed(text: str, before: int) -> Diagnosis:
 
 
 def _passing(text: str, symptoms: Symptoms, attempt: int) -> Diagnosis:
-    given = symptoms.retry_after_s
+    """Return what may pass: the provider may want more time than it would be given, never less."""
     error = RunError(type="model-unavailable", message=text, retryable=True)
-    return Diagnosis(error, _delay_s(attempt) if given is None else given)
+    return Diagnosis(error, max(_delay_s(attempt), symptoms.retry_after_s or 0))
 
 
 def _final(kind: RunErrorType, text: str, *, key_bound: bool = False) -> Diagnosis:

@@ -7,9 +7,10 @@ never retries here (Restate does, durably), and what it returns becomes an answe
 import asyncio
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from outlast.protocol import Usage
 from outlast.providers import PROVIDERS, provider_of
@@ -65,7 +66,7 @@ class LitellmApi:
         self._timeout_s = timeout_s
         self._idle_s = idle_s
 
-    def serves(self, provider: str) -> bool:  # noqa: ARG002  # the protocol's
+    def serves(self, model: str, options: Iterable[str]) -> bool:  # noqa: ARG002  # the protocol's
         """Serve all that nobody else does."""
         return True
 
@@ -87,6 +88,11 @@ class LitellmApi:
         if not load_litellm.cache_info().currsize:
             await asyncio.to_thread(load_litellm)
 
+    async def close(self) -> None:
+        """Close the connections, if there can be any."""
+        if load_litellm.cache_info().currsize:
+            await load_litellm().close_litellm_async_clients()
+
     async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         """Ask the provider once.
 
@@ -97,21 +103,26 @@ class LitellmApi:
             await self.load()
             litellm = load_litellm()
             if provider_of(call.pin.model) in _UNVERIFIABLE_STREAMS:
-                response = await self._request(litellm, call, access, stream=False)
+                response, reason = await self._request(litellm, call, access, stream=False), None
             else:
                 async with noticing_silence(self._idle_s) as heard:
                     stream = await self._request(litellm, call, access, stream=True)
                     response = await _collect(stream, preview(), heard)
+                    reason = stream.received_finish_reason
+                if not response:  # a server that can't stream: what it said is lost in litellm
+                    response, reason = await self._request(litellm, call, access, stream=False), ""
         except CallFailed:
             raise
         except Exception as error:  # litellm raises bare ValueErrors too; all are read
             raise CallFailed(symptoms_of(error)) from error
-        return _assemble(litellm, call.pin.model, response)
+        return _assemble(litellm, call.pin.model, response, reason)
 
     async def _request(self, litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> Any:
         return await litellm.acompletion(
             model=call.pin.model,
-            messages=wire_messages(call.pin, call.messages),
+            messages=wire_messages(
+                call.pin, call.messages, urlsplit(access.base_url or "").hostname
+            ),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,
@@ -137,7 +148,7 @@ def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]
 
 
 async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> list[Any]:
-    """Read a stream to its end, and show it as it comes.
+    """Read a stream to its end, if there is anything in it, and show it as it comes.
 
     Raises:
         CallFailed: It ended without the provider's final event. litellm itself then claims that
@@ -147,19 +158,22 @@ async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> li
     try:
         async for chunk in stream:
             heard()
+            chunk.choices = [choice for choice in chunk.choices if not choice.index]
             chunks.append(chunk)
             for choice in chunk.choices:
                 shown.add("reasoning", getattr(choice.delta, "reasoning_content", None) or "")
                 shown.add("text", choice.delta.content or "")
     finally:
         shown.end()
-    if not stream.received_finish_reason:
+    if stream.received_finish_reason:
+        return chunks
+    if any(choice.delta.content or choice.delta.tool_calls for c in chunks for choice in c.choices):
         raise CallFailed.malformed("The model's stream broke off before its end.")
-    return chunks
+    return []
 
 
-def _assemble(litellm: Any, model: str, response: Any) -> Answer:
-    """Make the answer of a response, or of a stream's pieces.
+def _assemble(litellm: Any, model: str, response: Any, reason: str | None) -> Answer:
+    """Make the answer of a response, or of a stream's pieces, which ended for this reason.
 
     Raises:
         CallFailed: It can't be made.
@@ -167,7 +181,7 @@ def _assemble(litellm: Any, model: str, response: Any) -> Answer:
     try:
         if isinstance(response, list):
             response = _build(litellm, cast("list[Any]", response))
-        return _answer(litellm, model, response)
+        return _answer(litellm, model, response, reason)
     except CallFailed:
         raise
     except Exception as error:  # litellm raises all sorts; the answer is what they can't read
@@ -183,7 +197,7 @@ def _build(litellm: Any, chunks: list[Any]) -> Any:
     return litellm.stream_chunk_builder(chunks)
 
 
-def _answer(litellm: Any, model: str, response: Any) -> Answer:
+def _answer(litellm: Any, model: str, response: Any, reason: str | None) -> Answer:
     """Take over a whole answer.
 
     Raises:
@@ -198,16 +212,22 @@ def _answer(litellm: Any, model: str, response: Any) -> Answer:
     return Answer(
         text=message.content or "",
         calls=[_call(raw) for raw in raw_calls],
-        finish_reason=str(choice.finish_reason or ""),
+        finish_reason=reason or _reason(choice),
         model=str(response.model or ""),
         usage=_usage(litellm, model, response),
         fields={name: kept for name in _OPAQUE_FIELDS if (kept := _filled(said.get(name)))},
     )
 
 
+def _reason(choice: Any) -> str:
+    """Return the provider's own reason; litellm takes those that it doesn't know for `stop`."""
+    fields: dict[str, Any] = getattr(choice, "provider_specific_fields", None) or {}
+    return str(fields.get("native_finish_reason") or choice.finish_reason or "")
+
+
 def _call(raw: Any) -> AnsweredCall:
     said = raw.model_dump(exclude_none=True)
-    call_id = said.get("id")
+    call_id = None if said.get("id") is None else str(said["id"])
     kept = _filled(said.get("provider_specific_fields"))
     return AnsweredCall(
         name=raw.function.name or "",
@@ -227,7 +247,7 @@ def _filled(value: Any) -> Any:
 
 def _usage(litellm: Any, model: str, response: Any) -> Usage:
     usage = getattr(response, "usage", None)
-    if usage is None:
+    if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
         return Usage(model_calls=1, cost_usd=None)
     cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
     reasoning = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
@@ -243,6 +263,7 @@ def _usage(litellm: Any, model: str, response: Any) -> Usage:
 
 def _cost_usd(litellm: Any, model: str, response: Any) -> float | None:
     try:
-        return float(litellm.completion_cost(completion_response=response, model=model))
+        cost = float(litellm.completion_cost(completion_response=response, model=model))
     except Exception:  # noqa: BLE001  # litellm raises several types for a model without a price
         return None
+    return cost or None  # 0.0 is what it makes up for names that it half knows

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from socket import gaierror
 from typing import Any, cast
 
+from outlast_worker.models.error_bodies import ProviderError, find_error
 from outlast_worker.models.faults import Sign, Symptoms, retry_after_s
 
 _TIMEOUTS = frozenset({"Timeout", "APITimeoutError", "ReadTimeout", "ConnectTimeout"})
@@ -18,6 +19,7 @@ _TRANSPORT_MODULES = frozenset(
     {"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "ssl"}
 )
 _PREFIXES = re.compile(r"^(?:litellm\.)?(?:\w+Error: |\w+(?:Exception|Error) - )+")
+_BROKEN_OFF = re.compile(r"raised a streaming error - finish_reason")
 _UNREADABLE = re.compile(r"Empty or invalid response|not a list|Invalid response object")
 
 
@@ -62,6 +64,8 @@ def _sign(chain: Sequence[BaseException]) -> Sign | None:
         return "too-long"
     if "ContentPolicyViolationError" in names:
         return "filtered"
+    if any(_BROKEN_OFF.search(str(link)) for link in chain):
+        return "broken-off"
     if _is_unreadable(chain):
         return "malformed"
     # litellm gives its own bugs a 500 too: without an answer, only a broken line is one.
@@ -76,11 +80,22 @@ def _status(chain: Sequence[BaseException]) -> int | None:
         if _is_answer(link):
             answer: Any = getattr(link, "response", None)
             return int(answer.status_code)
+    if error := next((error for link in chain if (error := _in_stream(link))), None):
+        return error.symptoms().status
     for link in chain:
         status = getattr(link, "status_code", None)
         if isinstance(status, int):
             return status
     return None
+
+
+def _in_stream(link: BaseException) -> ProviderError | None:
+    """Return the error that came as an event: what raised it has no status, but the event may."""
+    body: Any = getattr(link, "body", None)
+    if not isinstance(body, dict) or hasattr(link, "status_code"):
+        return None
+    error = find_error({"error": body})
+    return error if error and (error.status or error.names) else None
 
 
 def _headers(error: BaseException) -> Any:

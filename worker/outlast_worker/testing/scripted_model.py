@@ -1,6 +1,6 @@
 """A model that follows a script, in the place where a provider would be asked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from outlast.protocol import Message, Usage
@@ -58,7 +58,7 @@ class ScriptedApi:
             f"{', '.join(str(each) for each in left)}. Take them out, or see why it ended before."
         )
 
-    def serves(self, provider: str) -> bool:  # noqa: ARG002  # any
+    def serves(self, model: str, options: Iterable[str]) -> bool:  # noqa: ARG002  # any
         """Serve all models."""
         return True
 
@@ -68,6 +68,9 @@ class ScriptedApi:
 
     async def load(self) -> None:
         """Have nothing to get ready."""
+
+    async def close(self) -> None:
+        """Have nothing to close."""
 
     async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:  # noqa: ARG002  # there are no keys
         """Answer with what comes next.

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
 from fakes.steps import NOON
@@ -16,10 +16,12 @@ from outlast_worker.engine.records import (
     StoredMessage,
 )
 from outlast_worker.live.hub import LiveHub
-from outlast_worker.models.client import FailoverClient
+from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
+from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.settings import Provider
 
+Client = Literal["direct", "litellm"]
 _KEYS = itertools.count(1)
 
 TOOL = PinnedTool(
@@ -32,9 +34,11 @@ TOOL = PinnedTool(
 class Asker:
     """Asks a model once, as the loop would, and remembers under which key the server knows it."""
 
-    def __init__(self, server: ScriptedModel) -> None:
+    def __init__(self, server: ScriptedModel, client: Client = "direct") -> None:
         self.server = server
+        self.client: Client = client
         self.key = f"question {next(_KEYS)}."
+        self._clients: list[FailoverClient] = []
         self.shown = ""
         """What watchers saw of the answer."""
 
@@ -57,9 +61,12 @@ class Asker:
         if step is not None:
             self.server.script(self.key, [step])
         provider = Provider(base_url=self.server.url) if provider is None else provider
-        client = FailoverClient(
-            [LitellmApi(timeout_s, idle_s)], {model.partition("/")[0]: provider}, timeout_s
-        )
+        providers = {model.partition("/")[0]: provider}
+        apis: list[ProviderApi] = [LitellmApi(timeout_s, idle_s)]
+        if self.client == "direct":
+            apis.insert(0, OpenAiHttpApi(providers, idle_s))
+        client = FailoverClient(apis, providers, timeout_s)
+        self._clients.append(client)
         pin = Pin(
             at=NOON,
             digest="",
@@ -85,6 +92,17 @@ class Asker:
             outcome = await client.complete(call, lambda: hub.begin("", "r", 1))
             self.shown = hub.partial_answer("", 1)
         return outcome
+
+    def another(self) -> "Asker":
+        """Return one with a question of its own."""
+        asker = Asker(self.server, self.client)
+        asker._clients = self._clients
+        return asker
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            await client.close()
 
     async def answer(self, step: Step, **more: Any) -> ModelRecord:
         """Ask, and insist on an answer."""

@@ -6,8 +6,7 @@ import pytest
 
 from fakes import ScriptedModel
 from outlast.providers import PROVIDERS
-from outlast_worker.models.litellm import load_litellm
-from unit.worker.models.asking import Asker
+from unit.worker.models.asking import Asker, Client
 
 _ADDRESSES = (
     "OPENAI_BASE_URL",
@@ -23,12 +22,20 @@ _ADDRESSES = (
 )
 
 
+@pytest.fixture(params=["direct", "litellm"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """The client that a test asks through; a file that is about one of them has its own."""
+    return request.param
+
+
 @pytest.fixture
-async def ask(model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
+async def ask(
+    client: Client, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Asker]:
     keys = [name for known in PROVIDERS.values() for name in (*known.keys, *known.instead)]
     for variable in (*keys, *_ADDRESSES):
         monkeypatch.delenv(variable, raising=False)
-    asker = Asker(model)
+    asker = Asker(model, client)
     yield asker
     model.forget(asker.key)
-    await load_litellm().close_litellm_async_clients()
+    await asker.close()

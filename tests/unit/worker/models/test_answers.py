@@ -8,7 +8,6 @@ import pytest
 from fakes import call, calls, fault, raw, raw_call, text
 from outlast_local.demo_model.openai_wire import DONE, Usage
 from outlast_worker.engine.records import ModelRecord, RequestedCall
-from outlast_worker.models.litellm import load_litellm
 from unit.worker.models.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
@@ -180,19 +179,3 @@ async def test_no_usage(ask: Asker) -> None:
         raw(chunk({"delta": {"content": "Hi."}, "finish_reason": "stop"}) + DONE)
     )
     assert (got.text, got.usage.input_tokens, got.usage.model_calls) == ("Hi.", 0, 1)
-
-
-async def test_an_answer_that_can_not_be_assembled(
-    ask: Asker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What no library can make an answer of is malformed: tried again, but not for ten minutes."""
-
-    def refuse(_: object) -> None:
-        raise KeyError("choices")
-
-    monkeypatch.setattr(load_litellm(), "stream_chunk_builder", refuse)
-    outcome = await ask.fault(text("Hi."))
-    assert (outcome.error.type, outcome.error.message) == (
-        "model-malformed",
-        "The model's answer can't be read.",
-    )

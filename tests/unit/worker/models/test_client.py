@@ -1,7 +1,7 @@
 """What every `ProviderApi` gets from the client: it is chosen, timed, and its faults are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,15 +34,19 @@ class Api:
     answer: Callable[[Access], Awaitable[Answer]] = answer
     asked: list[Access] = field(default_factory=list[Access])
     loaded: bool = False
+    closed: bool = False
 
-    def serves(self, provider: str) -> bool:
-        return self.provider in (None, provider)
+    def serves(self, model: str, options: Iterable[str]) -> bool:
+        return self.provider in (None, model.partition("/")[0])
 
     def knows(self, provider: str) -> bool:
         return True
 
     async def load(self) -> None:
         self.loaded = True
+
+    async def close(self) -> None:
+        self.closed = True
 
     async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
         self.asked.append(access)
@@ -74,6 +78,20 @@ async def test_all_are_loaded() -> None:
     apis = Api("openai"), Api()
     await FailoverClient(apis, {}, 1).load()
     assert all(api.loaded for api in apis)
+
+
+async def test_only_what_is_needed_is_loaded() -> None:
+    """What no agent needs takes neither time nor memory."""
+    needed, spare = Api("openai"), Api()
+    await FailoverClient([needed, spare], {}, 1, [needed]).load()
+    assert (needed.loaded, spare.loaded) == (True, False)
+
+
+async def test_all_are_closed() -> None:
+    """No connection outlives the worker."""
+    apis = Api("openai"), Api()
+    await FailoverClient(apis, {}, 1).close()
+    assert all(api.closed for api in apis)
 
 
 async def test_one_deadline_for_all_keys() -> None:

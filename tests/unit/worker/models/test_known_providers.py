@@ -9,10 +9,17 @@ from fakes import Request, fault
 from outlast.providers import PROVIDERS
 from outlast_worker.models.litellm import litellm_knows, load_litellm
 from outlast_worker.settings import Provider
-from unit.worker.models.asking import Asker
+from unit.worker.models.asking import Asker, Client
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def client() -> Client:
+    """These tests are about litellm alone."""
+    return "litellm"
+
 
 # They need a model's name, an account or a second address that is theirs.
 UNPLAYED = {"clarifai", "cometapi", "gradient_ai", "ragflow", "replicate"}

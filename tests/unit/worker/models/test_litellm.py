@@ -11,10 +11,18 @@ from outlast.model_options import KNOWN, RESERVED
 from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.litellm import load_litellm
 from outlast_worker.settings import Provider
-from unit.worker.models.asking import Asker
+from unit.worker.models.asking import Asker, Client
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def client() -> Client:
+    """These tests are about litellm alone."""
+    return "litellm"
+
+
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
@@ -90,10 +98,43 @@ async def test_unknown_price(ask: Asker, stream: bool) -> None:
     assert got.usage.model_calls == 1
 
 
-def test_only_the_model_module_imports_litellm() -> None:
-    """Importing the rest of the worker stays quick: litellm is loaded beside the first requests."""
-    code = "import sys, outlast_worker.server; sys.exit('litellm' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+async def test_an_answer_that_can_not_be_assembled(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no library can make an answer of is malformed: tried again, but not for ten minutes."""
+
+    def refuse(_: object) -> None:
+        raise KeyError("choices")
+
+    monkeypatch.setattr(load_litellm(), "stream_chunk_builder", refuse)
+    outcome = await ask.fault(text("Hi."))
+    assert (outcome.error.type, outcome.error.message) == (
+        "model-malformed",
+        "The model's answer can't be read.",
+    )
+
+
+LOADED = """
+import asyncio, sys
+from outlast import Agent
+from outlast.registry import Registry
+from outlast_worker.main import make_dependencies
+from outlast_worker.settings import WorkerSettings
+
+agents = Registry([Agent(name="desk", instructions="Help.", model=sys.argv[1])], "openai/x")
+asyncio.run(make_dependencies(WorkerSettings(_env_file=None), agents).model.load())
+print("litellm" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "loaded"), [("openai/gpt-5-mini", "False"), ("anthropic/claude-sonnet-4-5", "True")]
+)
+def test_it_is_loaded_when_an_agent_needs_it(model: str, loaded: str) -> None:
+    """It takes seconds and a hundred megabytes, which no agent pays that is called directly."""
+    command = [sys.executable, "-c", LOADED, model]
+    done = subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.split()[-1] == loaded
 
 
 def test_its_chat_options_are_known() -> None:

@@ -137,19 +137,24 @@ async def test_passing_error(ask: Asker, status: int, kind: str, stream: bool) -
     ("headers", "expected"),
     [
         ({"retry-after": "3"}, 3.0),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "0"}, None),
+        ({"retry-after-ms": "2500", "retry-after": "1"}, 2.5),
+        ({"retry-after-ms": "250"}, None),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, None),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 async def test_retry_after(
-    ask: Asker, status: int, headers: dict[str, str], expected: float, stream: bool
+    ask: Asker, status: int, headers: dict[str, str], expected: float | None, stream: bool
 ) -> None:
-    """The provider's own delay counts, in milliseconds before seconds before a date."""
+    """A longer delay of the provider's counts, in milliseconds before seconds before a date."""
     outcome = await ask.fault(fault(status, headers=headers), stream=stream)
-    assert outcome.retry_after_s == expected
+    assert outcome.retry_after_s is not None
+    if expected is None:
+        assert 0.4 <= outcome.retry_after_s <= 0.6, "as if nothing had been said"
+    else:
+        assert outcome.retry_after_s == expected
 
 
 BROKEN: list[Any] = [
@@ -256,7 +261,7 @@ async def test_unreadable_stream(ask: Asker, name: str) -> None:
     outcome = await ask.fault(ODD_STREAMS[name], stream=True)
     assert (outcome.error.type, outcome.error.retryable) == ("model-malformed", True)
     assert outcome.retry_after_s is not None
-    assert ask.requests == 1
+    assert ask.requests == 1 or ask.client == "litellm"  # which asks again without a stream
 
 
 @pytest.mark.parametrize("before", [b"", HEAD], ids=["first", "after text"])

@@ -95,7 +95,7 @@ async def test_reasoning_goes_back(ask: Asker, stream: bool) -> None:
     assert got.opaque.fields["reasoning_content"] == "think hard"
     assert got.opaque.call_ids == ["call_abc"]
 
-    again = Asker(ask.server)
+    again = ask.another()
     await again.answer(text("Done."), history=_conversation(got))
     sent = again.server.requests(again.key)[0].messages
     assert sent[2]["tool_calls"][0]["id"] == "call_abc"
@@ -114,7 +114,7 @@ async def test_reasoning_does_not_go_elsewhere(ask: Asker) -> None:
         )
     )
     got = await ask.answer(step)
-    elsewhere = Asker(ask.server)
+    elsewhere = ask.another()
     await elsewhere.answer(text("Done."), history=_conversation(got), model="hosted_vllm/llama")
     sent = elsewhere.server.requests(elsewhere.key)[0].messages
     assert "think hard" not in json.dumps(sent)

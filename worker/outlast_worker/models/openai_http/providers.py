@@ -1,0 +1,211 @@
+"""The providers that are spoken to directly: where they are, and how they differ.
+
+Their names are those of `outlast.providers`, which knows their keys. Addresses, and the variables
+that may hold others, are those that litellm 1.106.2 uses. What goes back is in `sent_back.py`.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from outlast_worker.models.keys import Access
+
+_MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
+
+
+@dataclass(frozen=True)
+class DirectProvider:
+    """How a provider of OpenAI's format differs from OpenAI.
+
+    Attributes:
+        address: Its usual base URL; none for servers of one's own.
+        variables: May hold another one; the first that is set counts.
+        path: What an address without any path gets.
+        renamed: Options that it calls otherwise.
+        asks_for_usage: Whether a stream has to be asked to count, and it knows how.
+        texts_only: Parts of a message that are all text become one text.
+        model_prefix: What a model's name without a `/` gets in front.
+        extra: Sent along with every request.
+        not_here: Options that its other interface has, or that litellm translates for it.
+    """
+
+    address: str | None = None
+    variables: tuple[str, ...] = ()
+    path: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
+    asks_for_usage: bool = True
+    texts_only: bool = False
+    model_prefix: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    not_here: frozenset[str] = frozenset()
+
+
+# Of Ollama's own interface; the one in OpenAI's format takes none of them.
+_OLLAMAS_OWN = (
+    "format keep_alive mirostat mirostat_eta mirostat_tau num_ctx num_gpu num_gqa num_keep "
+    "num_predict num_thread options repeat_last_n repeat_penalty template tfs_z think typical_p "
+    "min_p top_k"
+)
+_OLLAMA = DirectProvider(
+    "http://localhost:11434",
+    ("OLLAMA_API_BASE",),
+    path="/v1",
+    not_here=frozenset(_OLLAMAS_OWN.split()),
+)
+
+PROVIDERS: Mapping[str, DirectProvider] = {
+    "openai": DirectProvider("https://api.openai.com/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE")),
+    "azure": DirectProvider(variables=("AZURE_API_BASE",)),
+    "cerebras": DirectProvider(
+        "https://api.cerebras.ai/v1",
+        ("CEREBRAS_API_BASE",),
+        renamed=_MAX_TOKENS,
+        asks_for_usage=False,
+    ),
+    "custom_openai": DirectProvider(),
+    "dashscope": DirectProvider(
+        "https://dashscope.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_BASE",)
+    ),
+    "deepinfra": DirectProvider(
+        "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_BASE",), renamed=_MAX_TOKENS
+    ),
+    "deepseek": DirectProvider(
+        "https://api.deepseek.com/v1",
+        ("DEEPSEEK_API_BASE",),
+        renamed=_MAX_TOKENS,
+        texts_only=True,
+        not_here=frozenset({"reasoning_effort"}),
+    ),
+    "fireworks_ai": DirectProvider(
+        "https://api.fireworks.ai/inference/v1",
+        ("FIREWORKS_API_BASE",),
+        renamed=_MAX_TOKENS,
+        model_prefix="accounts/fireworks/models/",
+    ),
+    "groq": DirectProvider(
+        "https://api.groq.com/openai/v1", ("GROQ_API_BASE",), renamed=_MAX_TOKENS
+    ),
+    "hosted_vllm": DirectProvider(variables=("HOSTED_VLLM_API_BASE",)),
+    "litellm_proxy": DirectProvider(variables=("LITELLM_PROXY_API_BASE",)),
+    "llamafile": DirectProvider("http://127.0.0.1:8080/v1", ("LLAMAFILE_API_BASE",)),
+    "lm_studio": DirectProvider(variables=("LM_STUDIO_API_BASE",)),
+    "mistral": DirectProvider(
+        "https://api.mistral.ai/v1",
+        ("MISTRAL_API_BASE",),
+        renamed={**_MAX_TOKENS, "seed": "random_seed"},
+        asks_for_usage=False,
+        texts_only=True,
+    ),
+    "moonshot": DirectProvider(
+        "https://api.moonshot.ai/v1", ("MOONSHOT_API_BASE",), renamed=_MAX_TOKENS, texts_only=True
+    ),
+    "nvidia_nim": DirectProvider(
+        "https://integrate.api.nvidia.com/v1", ("NVIDIA_NIM_API_BASE",), renamed=_MAX_TOKENS
+    ),
+    "ollama": _OLLAMA,
+    "ollama_chat": _OLLAMA,
+    "openrouter": DirectProvider(
+        "https://openrouter.ai/api/v1",
+        ("OPENROUTER_API_BASE",),
+        extra={"usage": {"include": True}},
+    ),
+    "perplexity": DirectProvider("https://api.perplexity.ai", ("PERPLEXITY_API_BASE",)),
+    "together_ai": DirectProvider("https://api.together.xyz/v1", ("TOGETHER_AI_API_BASE",)),
+    "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",), renamed=_MAX_TOKENS),
+}
+
+_AZURE_API = "2024-10-21"
+# Not OpenAI's parameters, but words to litellm.
+_TO_LITELLM = frozenset(
+    {
+        "additional_drop_params",
+        "allowed_openai_params",
+        "base_model",
+        "cache_control_injection_points",
+        "deployment_id",
+        "drop_params",
+        "enable_prompt_caching",
+        "ensure_alternating_roles",
+        "include_server_side_tool_invocations",
+        "supports_system_message",
+        "use_chat_completions_api",
+    }
+)
+# OpenAI's reasoning models know only the new name.
+_REASONING_MODEL = re.compile(r"^(o\d|gpt-5|gpt-[6-9]|codex)")
+# These take tools and reasoning over /responses only.
+_RESPONSES_MODEL = re.compile(
+    r"^(responses/|codex|computer-use|o\d-(pro|deep-research)|gpt-5(\.\d+)?-(pro|codex)|gpt-5\.[4-9]|"
+    r"gpt-[6-9])"
+)
+_OPENAI_HOST = re.compile(r"^https://([\w-]+\.)?api\.openai\.com(/|:|$)")
+
+
+def speaks(provider: str, model: str, options: Iterable[str], base_url: str | None) -> bool:
+    """Tell whether a model is called directly, with these options at this address."""
+    known = PROVIDERS.get(provider)
+    if known is None or not (known.not_here | _TO_LITELLM).isdisjoint(options):
+        return False
+    address = address_of(provider, base_url)
+    if provider == "azure" or (address and _OPENAI_HOST.match(address)):
+        return not _RESPONSES_MODEL.match(model)
+    return not model.startswith("responses/")
+
+
+def address_of(provider: str, base_url: str | None) -> str | None:
+    """Return a provider's base URL: the settings', the environment's, the usual one."""
+    known = PROVIDERS[provider]
+    from_environment = (os.environ.get(name) for name in known.variables)
+    address = base_url or next((each for each in from_environment if each), known.address)
+    if address is None:
+        return None
+    address = address.rstrip("/")
+    has_path = "/" in address.partition("://")[2]
+    return address if has_path else address + known.path
+
+
+def chat_url(
+    provider: str, model: str, access: Access, options: Mapping[str, object]
+) -> str | None:
+    """Return where a model is asked, if anybody has said where its provider is."""
+    address = address_of(provider, access.base_url)
+    if address is None or address.endswith("/chat/completions"):
+        return address
+    if provider == "azure" and not address.endswith("/v1"):
+        version = options.get("api_version") or os.environ.get("AZURE_API_VERSION") or _AZURE_API
+        if "/deployments/" not in address:
+            address = f"{address}/openai/deployments/{model}"
+        return f"{address}/chat/completions?api-version={version}"
+    return f"{address}/chat/completions"
+
+
+def no_address(provider: str) -> str:
+    """Say what to set where a provider is a server of one's own, and nobody said where."""
+    variables = "".join(f", or {name}," for name in PROVIDERS[provider].variables)
+    return (
+        f"Nobody has said where {provider} is. Set base_url of {provider!r} in "
+        f"WORKER_PROVIDERS{variables} for the worker, and restart it."
+    )
+
+
+def headers(provider: str, access: Access, options: Mapping[str, object]) -> dict[str, str]:
+    """Return what a request carries beside its body; the settings' headers count last."""
+    sent = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
+    if access.api_key:
+        key = access.api_key
+        sent |= {"api-key": key} if provider == "azure" else {"authorization": f"Bearer {key}"}
+    for option, name in (("organization", "openai-organization"), ("project", "openai-project")):
+        if value := options.get(option):
+            sent[name] = str(value)
+    extra = options.get("extra_headers")
+    if isinstance(extra, Mapping):
+        sent |= {str(name).lower(): str(value) for name, value in extra.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
+    return sent | {name.lower(): value for name, value in access.headers.items()}
+
+
+def renamed(provider: str, model: str) -> Mapping[str, str]:
+    """Return the options that a provider calls otherwise."""
+    if provider in ("openai", "azure") and _REASONING_MODEL.match(model):
+        return {"max_tokens": "max_completion_tokens"}
+    return PROVIDERS[provider].renamed

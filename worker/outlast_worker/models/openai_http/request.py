@@ -1,0 +1,74 @@
+"""What a provider of OpenAI's format is asked: the body of a request for a chat completion."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+
+from outlast.providers import provider_of
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
+
+# These are said by headers and the address.
+_NOT_IN_BODY = frozenset({"api_version", "extra_body", "extra_headers", "organization", "project"})
+
+
+def chat_body(call: ModelCall, host: str | None) -> bytes:
+    """Return a request for a streamed answer.
+
+    Args:
+        call: What to ask.
+        host: Where; some providers are known by it.
+    """
+    provider, _, model = call.pin.model.partition("/")
+    known = PROVIDERS[provider]
+    if known.model_prefix and "/" not in model:
+        model = known.model_prefix + model
+    messages = wire_messages(call.pin, call.messages, host)
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [_joined(message) for message in messages] if known.texts_only else messages,
+        **_options(call.pin.model_options, renamed(provider, model)),
+        "stream": True,
+        **known.extra,
+    }
+    if known.asks_for_usage:
+        body["stream_options"] = {"include_usage": True}
+    if call.pin.tools:
+        body["tools"] = wire_tools(call.pin)
+    extra = call.pin.model_options.get("extra_body")
+    if isinstance(extra, dict):
+        body |= extra
+    return encode(body)
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write JSON; what is more than others take (long integers) is written all the same."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode()
+
+
+def model_name(call: ModelCall) -> str:
+    """Return the model without its provider."""
+    return call.pin.model.removeprefix(f"{provider_of(call.pin.model)}/")
+
+
+def _options(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        names.get(name, name): value for name, value in options.items() if name not in _NOT_IN_BODY
+    }
+
+
+def _joined(message: dict[str, Any]) -> dict[str, Any]:
+    """Make one text of parts that are all text."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = cast("list[dict[str, Any]]", content)
+    if not all(part.get("type") == "text" for part in parts):
+        return message
+    return {**message, "content": "".join(part["text"] for part in parts)}

@@ -1,0 +1,99 @@
+"""How bytes go to a provider and come back: connections, proxies, certificates, limits."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import aiohttp
+
+from outlast_worker.models.faults import CallFailed, Symptoms
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_MAX_HEADER_BYTES = 64 * 1024
+_MAX_ERROR_BYTES = 256 * 1024
+_KEEP_ALIVE_S = 30
+_ENDS_WITHIN_S = 0.1
+
+
+class Transport:
+    """The connections of one event loop. Made at the first request."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a request; leaving before the answer has ended aborts it at the provider.
+
+        Raises:
+            CallFailed: Nobody answers, or the connection breaks.
+        """
+        try:
+            # A redirect would take the key to an address that nobody has set.
+            async with self._open().post(
+                url, headers=headers, data=body, allow_redirects=False
+            ) as response:
+                yield response
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            text = f"{url!r} is no address of a server; correct base_url in WORKER_PROVIDERS."
+            raise CallFailed(Symptoms(text, status=400)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise CallFailed(Symptoms(_text(error), "disconnected")) from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+                timeout=aiohttp.ClientTimeout(total=None),  # whoever asks has deadlines
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # Streams that are packed come in lumps.
+                headers={"accept-encoding": "identity", "user-agent": "outlast"},
+                trust_env=True,  # HTTPS_PROXY and the like
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+            )
+        return self._session
+
+
+async def let_end(response: aiohttp.ClientResponse) -> None:
+    """Give an answer whose last event was read a moment to end: then its connection is kept."""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_ENDS_WITHIN_S):
+            while await response.content.readany():
+                pass
+
+
+async def read_error_text(response: aiohttp.ClientResponse) -> str:
+    """Read as much of an error's body as may be of use."""
+    body = b""
+    async for data in response.content.iter_any():
+        body += data
+        if len(body) > _MAX_ERROR_BYTES:
+            break
+    return body[:_MAX_ERROR_BYTES].removeprefix(b"\xef\xbb\xbf").decode(errors="replace")
+
+
+def count_bytes(size: int, data: bytes) -> int:
+    """Return the size with more data.
+
+    Raises:
+        CallFailed: It is above the limit.
+    """
+    size += len(data)
+    if size > MAX_ANSWER_BYTES:
+        limit = f"{MAX_ANSWER_BYTES >> 20} MiB"
+        raise CallFailed.malformed(f"The model's answer is larger than {limit}.")
+    return size
+
+
+def _text(error: Exception) -> str:
+    return f"The connection to the model's provider failed: {str(error) or type(error).__name__}"
