@@ -9,7 +9,7 @@ import typer
 
 from outlast_cli.catalog import EXIT_CODES, Commands
 from outlast_cli.errors import BadSetting, CliError
-from outlast_cli.output import say
+from outlast_cli.output import say, write_in_any_encoding
 from outlast_cli.settings import DEFAULT_URL, KEY, TRACEBACK, URL
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: With the exit code, in all other cases.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    write_in_any_encoding()
     try:
         _check(arguments)
         _app()(arguments, prog_name="outlast")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Self
 
-import typer
 from rich.console import Group, RenderableType
 from rich.containers import Lines
 from rich.live import Live
@@ -22,7 +21,7 @@ from outlast.protocol import Run
 from outlast_cli.activity import Activity, advance
 from outlast_cli.fold import Texts, fold
 from outlast_cli.lookout import Lookout
-from outlast_cli.output import console, printable, whole, write
+from outlast_cli.output import console, printable, whole, write, write_json
 from outlast_cli.stream import Received
 from outlast_cli.transcript import line_of, summary
 from outlast_cli.waiting import Standing, advise, explain
@@ -44,7 +43,7 @@ class JsonLines:
 
     def take(self, received: Received) -> None:
         """Print one more event."""
-        typer.echo(received.data)
+        write_json(received.data)
 
     def paused(self) -> AbstractContextManager[None]:
         """Leave the terminal to somebody else."""
@@ -70,7 +69,7 @@ class Screen:
         self._asks = asks
         self._advised = ""
         self._live = Live(console=console)
-        self._spinner = Spinner("dots")
+        self._spinner = Spinner("dots" if console.encoding.startswith("utf") else "line")
 
     def __enter__(self) -> Self:
         # One that was stopped would draw over what was printed since.

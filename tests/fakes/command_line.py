@@ -27,15 +27,19 @@ def environment(url: str) -> dict[str, str]:
 
 
 def run_command(
-    url: str, arguments: Sequence[str], said: str = ""
+    url: str,
+    arguments: Sequence[str],
+    said: str = "",
+    settings: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, with pipes."""
     return subprocess.run(
         [*_COMMAND, *arguments],
-        env=environment(url),
+        env={**environment(url), **(settings or {})},
         input=said,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=WAIT_S * 2,
         check=False,
     )
