@@ -53,8 +53,8 @@ class AppSettings(SharedSettings):
     """Web pages that may call the app from a browser."""
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
     """Larger ones could not be replayed beside a long conversation."""
-    wait_timeout_s: Seconds = 120
-    """How long a plain start waits for the run's end."""
+    wait_timeout_s: Seconds = 50
+    """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
 
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:

@@ -1,9 +1,12 @@
 """What several calls take: who and what a request is about, and how it is asked for."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
@@ -17,6 +20,20 @@ from outlast.protocol import (
 from outlast_app.auth import Tenant
 from outlast_app.run_filter import RunFilter
 
+_DIGITS = re.compile(r"-?[0-9]{1,15}")
+# W3C trace context: version 00, or a later one, which may have more at its end.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,200})?")
+
+
+def _check_digits(text: str) -> str:
+    # Python reads more as a number than others do: `1_0`, ` 5`, `5.0`.
+    if not _DIGITS.fullmatch(text):
+        raise PydanticCustomError("whole_number", "write a whole number in digits")
+    return text
+
+
+Number = Annotated[int, BeforeValidator(_check_digits)]
+
 AgentName = Annotated[str, Path(description="An agent of `GET /agents`.")]
 CallId = Annotated[
     str,
@@ -26,10 +43,13 @@ CallId = Annotated[
     ),
 ]
 
-Limit = Annotated[int, Query(ge=1, le=100, description="How many items a page has at most.")]
+Limit = Annotated[Number, Query(ge=1, le=100, description="How many items a page has at most.")]
 CursorText = Annotated[
     str | None,
-    Query(description="The `next_cursor` of the page before; without it, the first page."),
+    Query(
+        description="The `next_cursor` of the page before; without the parameter, the first page. "
+        "An empty one is refused: it may be a script's that lost its place."
+    ),
 ]
 Order = Annotated[
     Literal["asc", "desc"], Query(description="Oldest first (`asc`), or newest first (`desc`).")
@@ -55,14 +75,14 @@ IdempotencyKey = Annotated[
     ),
 ]
 After = Annotated[
-    int | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
+    Number | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
 ]
 AfterMessage = Annotated[
     str,
     Query(min_length=1, max_length=256, description="The `id` of the last message that stays."),
 ]
 LastEventId = Annotated[
-    int | None,
+    Number | None,
     Header(ge=0, description="The same as `after`, sent by clients that reconnect; it counts."),
 ]
 
@@ -105,9 +125,9 @@ async def _filter(
 
 
 async def _trace(request: Request) -> Mapping[str, str]:
-    """Return the headers that go along with a start."""
-    traceparent = request.headers.get("traceparent")
-    return {"traceparent": traceparent} if traceparent else {}
+    """Return the headers that go along with a start; one that nobody can read is left out."""
+    traceparent = request.headers.get("traceparent", "")
+    return {"traceparent": traceparent} if _TRACEPARENT.fullmatch(traceparent) else {}
 
 
 RunPath = Annotated[RunRef, Depends(_run)]

@@ -75,6 +75,9 @@ async def take_back_messages(thread: ThreadPath, deps: Deps, after: AfterMessage
     responses=_DELETE_PROBLEMS,
 )
 async def delete_thread(thread: ThreadPath, deps: Deps) -> Response:
-    """Forget the conversation, unless a run holds the thread."""
+    """Forget the conversation, unless a run holds the thread.
+
+    Its runs stay, with what was said in them, until `RUN_RETENTION_S` after their end.
+    """
     await deps.threads.delete(thread)
     return Response(status_code=204)

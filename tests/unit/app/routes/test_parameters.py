@@ -1,8 +1,10 @@
 """What paths, queries and headers must be."""
 
 import pytest
+from fastapi import Request
 
 from fakes.front import RUN_ID, Client, problem
+from outlast_app.routes.parameters import _trace
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,12 @@ async def test_what_is_not_a_run_id(client: Client, run_id: str, call: str) -> N
     [
         (f"/runs/{RUN_ID}/events?after=-1", "query.after"),
         (f"/runs/{RUN_ID}/events?after=x", "query.after"),
+        (f"/runs/{RUN_ID}/events?after=1_0", "query.after"),
+        (f"/runs/{RUN_ID}/events?after={'9' * 16}", "query.after"),
+        ("/runs?limit=1_0", "query.limit"),
+        ("/runs?limit=+5", "query.limit"),
+        ("/runs?limit=5.0", "query.limit"),
+        ("/runs?limit=", "query.limit"),
         ("/threads/t/messages?limit=0", "query.limit"),
         ("/threads/t/messages?limit=101", "query.limit"),
         ("/threads/a%20b", "path.thread_id"),
@@ -49,7 +57,9 @@ async def test_invalid_parameter(client: Client, path: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "²", "", "9" * 30, "9" * 5000])
-@pytest.mark.parametrize("path", ["/threads/t/messages", "/runs", "/threads", "/approvals"])
+@pytest.mark.parametrize(
+    "path", ["/agents", "/threads/t/messages", "/runs", "/threads", "/approvals"]
+)
 async def test_invalid_cursor(client: Client, cursor: str, path: str) -> None:
     """A cursor is what the page before gave, and nothing else."""
     response = await client.get(path, params={"cursor": cursor})
@@ -72,8 +82,32 @@ async def test_invalid_header(client: Client, headers: dict[str, str], named: st
     assert named in problem(response, 422, "invalid-request")["detail"]
 
 
-@pytest.mark.parametrize("value", ["-1", "x", "1.5"])
+@pytest.mark.parametrize("value", ["-1", "x", "1.5", "1_0", "\xb2", ""])
 async def test_invalid_last_event_id(client: Client, value: str) -> None:
     """A stream goes on after the number of an event."""
-    response = await client.get(f"/runs/{RUN_ID}/events", headers={"Last-Event-ID": value})
+    response = await client.get(f"/runs/{RUN_ID}/events", headers={"Last-Event-ID": value.encode("latin-1")})
     assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "goes_along"),
+    [
+        (f"00-{'a' * 32}-{'b' * 16}-01", True),
+        (f"01-{'a' * 32}-{'b' * 16}-01-more", True),
+        (f"00-{'a' * 32}-{'b' * 16}-é", False),
+        ("café", False),
+        ("", False),
+    ],
+)
+async def test_trace(traceparent: str, goes_along: bool) -> None:
+    """What is no trace is left out: no header that a caller sends breaks a call to Restate."""
+    headers = [(b"traceparent", traceparent.encode("latin-1"))]
+    found = await _trace(Request({"type": "http", "headers": headers}))
+    assert found == ({"traceparent": traceparent} if goes_along else {})
+
+
+async def test_idempotency_key_of_any_text(client: Client) -> None:
+    """A key is hashed, never sent on, so it may be anything that a header may be."""
+    headers = {"Idempotency-Key": "sch\xf6n".encode("latin-1")}
+    response = await client.post("/agents/support/runs", json={"input": "Hi."}, headers=headers)
+    problem(response, 503, "restate-unavailable")
