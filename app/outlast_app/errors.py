@@ -7,6 +7,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
@@ -21,6 +22,7 @@ from outlast.errors import (
 from outlast.logging import get_logger
 from outlast_app.access_log import route_of
 from outlast_app.openapi import PROBLEM_TYPE
+from outlast_app.prefix import path_of
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
     400: InvalidRequest,
@@ -99,10 +101,15 @@ def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> li
     return [*found, location[-1]] if missing and location else found
 
 
-async def _on_http(_request: Request, raised: Exception) -> Response:
+async def _on_http(request: Request, raised: Exception) -> Response:
     error = cast("HTTPException", raised)
     kind = _BY_STATUS.get(error.status_code)
     headers = dict(error.headers or {})
+    if kind is MethodNotAllowed:
+        # The routes of one path are apart from each other, and each knows its own methods only.
+        headers = {"Allow": ", ".join(_methods_at(request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
     if kind is None:
         detail = error.detail or HTTPStatus(error.status_code).phrase
         document = {
@@ -124,6 +131,16 @@ async def _on_http(_request: Request, raised: Exception) -> Response:
         BodyTooLarge: "Send less: the limit is APP_MAX_BODY_BYTES, which is 8 MiB at most.",
     }
     return render(kind(details[kind], headers=headers))
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return the methods that the request's path takes."""
+    path = path_of(request.scope)
+    methods = {"OPTIONS"}
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(path):
+            methods |= route.methods or set()
+    return sorted(methods)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

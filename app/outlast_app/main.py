@@ -9,6 +9,7 @@ import aiohttp
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from redis.asyncio import Redis
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from outlast.addresses import Address
 from outlast.hosts import Hosts
@@ -27,6 +28,7 @@ from outlast_app.live.worker import WorkerStreams
 from outlast_app.no_store import NoStore
 from outlast_app.openapi import add_openapi
 from outlast_app.page_guard import PageGuard
+from outlast_app.prefix import Prefix
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.routes import agents, approvals, health, runs, steering, threads
@@ -86,7 +88,11 @@ def create_app(
             PageGuard, hosts=Hosts(settings.public_hosts), origins=settings.cors_origins
         )
     app.add_middleware(NoStore)
-    app.add_middleware(AccessLog)  # last, so that it is around the others
+    app.add_middleware(AccessLog)  # around all that may answer
+    proxies = settings.trusted_proxies
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(each) for each in proxies])
+    # Last, so that it is around the others: it asks who has connected.
+    app.add_middleware(Prefix, root_path=settings.root_path, proxies=proxies)
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)

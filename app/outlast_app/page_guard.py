@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from outlast.errors import ForeignHost, ForeignPage, Problem
 from outlast.hosts import Authority, Hosts, parse_authority
 from outlast_app.errors import render
+from outlast_app.prefix import path_of
 from outlast_app.probes import PROBES
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,7 +45,7 @@ class PageGuard:
 
     def _refuse(self, scope: Scope) -> Problem | None:
         """Return what is wrong with a request; None to let it in."""
-        if scope["path"] in PROBES:  # they say nothing of anybody
+        if path_of(scope) in PROBES:  # they say nothing of anybody
             return None
         headers = Headers(scope=scope)
         named = headers.getlist("host")

@@ -1,17 +1,23 @@
 """The app's settings, from the environment and `.env`."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from outlast.hosts import HostNames, is_loopback
+from outlast.hosts import HostNames, is_loopback, split_at_commas
 from outlast.settings import HttpAddress, SharedSettings
 from outlast.settings_errors import FromJson
 from outlast_app.keyring import Key, TenantKeys
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){1,10}")
+OWN_ADDRESSES = frozenset(
+    {"agents", "approvals", "docs", "healthz", "openapi.json", "readyz", "redoc", "runs", "threads"}
+)
+"""With what the paths of the app begin."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")
 _KEYS = '{"acme": [{"name": "desk", "sha256": "9f86d0…", "rights": ["invoke", "read", "approve"]}]}'
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,6 +29,19 @@ def _origin(origin: str) -> str:
     if origin != "*" and not _ORIGIN.fullmatch(origin):
         raise ValueError("must be an origin such as https://example.org")
     return origin
+
+
+def _root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if path and not ROOT_PATH.fullmatch(path):
+        raise ValueError("must be a path such as /outlast")
+    if path.split("/")[1:2] and path.split("/")[1] in OWN_ADDRESSES:
+        raise ValueError("must not begin like an address of the app's own; take /outlast")
+    return path
+
+
+_LOOPBACK: list[IPvAnyNetwork] = [IPv4Network("127.0.0.1"), IPv6Network("::1")]
+Networks = Annotated[list[IPvAnyNetwork], NoDecode, BeforeValidator(split_at_commas)]
 
 
 class AppSettings(SharedSettings):
@@ -45,6 +64,10 @@ class AppSettings(SharedSettings):
         default_factory=list[str], examples=["agents.example.org,10.0.0.7"]
     )
     """Without keys: names beside loopback's under which the app may be called."""
+    root_path: Annotated[str, AfterValidator(_root_path)] = Field(default="", examples=["/outlast"])
+    """The prefix under which a proxy serves the app, whether or not it takes it off."""
+    trusted_proxies: Networks = Field(default=_LOOPBACK, examples=["127.0.0.1,::1"])
+    """Whose `X-Forwarded-Prefix`, `-For` and `-Proto` count."""
     streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(

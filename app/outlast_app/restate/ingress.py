@@ -103,10 +103,10 @@ class Ingress:
         self._prefix = prefix
         self._closing = closing
 
-    async def healthy(self) -> bool:
-        """Tell whether the ingress answers."""
+    async def healthy(self, timeout_s: float) -> bool:
+        """Tell whether the ingress answers in time."""
         try:
-            answer = await self._http.request("GET", "/restate/health", READ_TIMEOUT_S)
+            answer = await self._http.request("GET", "/restate/health", timeout_s)
         except (RestateUnavailable, Lost, TimeoutError):
             return False
         return answer.status == 200

@@ -24,3 +24,8 @@ async def healthz() -> Health:
 async def readyz(deps: Deps) -> Readiness:
     """Tell whether Restate answers and the worker is registered, and which agents differ."""
     return await deps.readiness.check()
+
+
+# Some load balancers ask so.
+for path, check in (("/healthz", healthz), ("/readyz", readyz)):
+    router.head(path, include_in_schema=False)(check)

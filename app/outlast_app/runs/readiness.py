@@ -1,5 +1,8 @@
 """Can runs be started?"""
 
+import asyncio
+from collections.abc import Mapping
+
 from outlast.errors import AdminUnavailable, NotRegistered, RestateUnavailable
 from outlast.logging import get_logger
 from outlast.protocol import Readiness
@@ -7,6 +10,8 @@ from outlast.registry import Registry
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 
+# Probes give up after a second, Kubernetes' for one, and would not hear what is wrong.
+_TIMEOUT_S = 0.7
 _logger = get_logger()
 
 
@@ -25,15 +30,15 @@ class ReadinessCheck:
             RestateUnavailable: The ingress does not answer.
             NotRegistered: Restate knows none of the app's agents.
         """
-        if not await self._ingress.healthy():
+        healthy, served = await asyncio.gather(
+            self._ingress.healthy(_TIMEOUT_S), self._served_digests()
+        )
+        if not healthy:
             raise RestateUnavailable(
                 f"Restate's ingress does not answer at {self._ingress.address.url}."
             )
-        try:
-            served = await self._admin.digests(self._registry.names())
-        except AdminUnavailable as error:
+        if served is None:
             # Runs go on without the admin API, so the app stays ready; only drift is not seen.
-            _logger.warning("registration_not_checked", reason=str(error))
             return Readiness()
         if not any(served.values()):
             raise NotRegistered("Restate knows no agent of this app. Run `make register`.")
@@ -43,3 +48,15 @@ class ReadinessCheck:
         if drift:
             _logger.warning("agents_differ", agents=drift)
         return Readiness(drift=drift)
+
+    async def _served_digests(self) -> Mapping[str, str | None] | None:
+        """Return the digests of what is registered; None where nobody can say in time."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await self._admin.digests(self._registry.names())
+        except AdminUnavailable as error:
+            _logger.warning("registration_not_checked", reason=error.detail)
+        except TimeoutError:
+            reason = f"Restate's admin API did not answer within {_TIMEOUT_S:g} s."
+            _logger.warning("registration_not_checked", reason=reason)
+        return None

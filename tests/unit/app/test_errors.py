@@ -33,7 +33,26 @@ async def test_wrong_method(client: Client) -> None:
     """A method that does not fit says which ones do."""
     response = await client.delete("/agents")
     problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == "GET, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/runs", "GET, OPTIONS"),
+        ("/threads/t", "DELETE, GET, OPTIONS"),  # each a route of its own
+        ("/agents/support/runs", "OPTIONS, POST"),
+    ],
+)
+async def test_methods(client: Client, path: str, methods: str) -> None:
+    """All methods of an address are told to whoever asks, and to whoever takes another one."""
+    asked = await client.options(path)
+    assert (asked.status_code, asked.headers["allow"], asked.content) == (204, methods, b"")
+    wrong = await client.put(path)
+    problem(wrong, 405, "method-not-allowed")
+    assert wrong.headers["allow"] == methods
+    problem(await client.options("/nothing/here"), 404, "not-found")
 
 
 async def test_a_bug(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 import time
 
+import pytest
+from structlog.testing import capture_logs
+
 from fakes.front import QUICK_S, Client, Connect, problem, saying, spoken
 
 
@@ -24,3 +27,32 @@ async def test_admin_that_knows_no_service(connect: Connect) -> None:
     with saying(spoken(404, b"{}")) as admin, saying(spoken(200, b"{}")) as ingress:
         async with connect(admin=admin, ingress=ingress) as client:
             problem(await client.get("/readyz"), 503, "not-registered")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_head(connect: Connect, path: str) -> None:
+    """A load balancer may ask without wanting a body."""
+    knows = spoken(200, b'{"metadata": {"outlast-digest": "d"}}')
+    with saying(knows) as restate:
+        async with connect(admin=restate, ingress=restate) as client:
+            response = await client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_restate_that_hangs(connect: Connect, silent: str) -> None:
+    """A probe hears what is wrong before it gives up, which Kubernetes' do after a second."""
+    async with connect(admin=silent, ingress=silent) as client:
+        began = time.monotonic()
+        problem(await client.get("/readyz"), 503, "restate-unavailable")
+        assert time.monotonic() - began < 0.9
+
+
+async def test_admin_that_hangs(connect: Connect, silent: str) -> None:
+    """Without the admin API runs are started, so the app is ready, and soon says so."""
+    with saying(spoken(200, b"{}")) as ingress, capture_logs() as logs:
+        async with connect(admin=silent, ingress=ingress) as client:
+            began = time.monotonic()
+            response = await client.get("/readyz")
+            assert time.monotonic() - began < 0.9
+    assert response.json() == {"status": "ready", "drift": []}
+    assert "registration_not_checked" in [line["event"] for line in logs]

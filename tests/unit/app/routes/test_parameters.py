@@ -85,7 +85,8 @@ async def test_invalid_header(client: Client, headers: dict[str, str], named: st
 @pytest.mark.parametrize("value", ["-1", "x", "1.5", "1_0", "\xb2", ""])
 async def test_invalid_last_event_id(client: Client, value: str) -> None:
     """A stream goes on after the number of an event."""
-    response = await client.get(f"/runs/{RUN_ID}/events", headers={"Last-Event-ID": value.encode("latin-1")})
+    headers = {"Last-Event-ID": value.encode("latin-1")}
+    response = await client.get(f"/runs/{RUN_ID}/events", headers=headers)
     assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
 
 
