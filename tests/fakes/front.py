@@ -2,7 +2,7 @@
 
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
@@ -27,13 +27,14 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @contextmanager
-def saying(answer: bytes) -> Iterator[str]:
-    """Serve these bytes to everybody; return the address."""
+def saying(answer: bytes, at: Mapping[str, bytes] | None = None) -> Iterator[str]:
+    """Serve these bytes to everybody, or others at some paths; return the address."""
+    answers = {path.encode(): said for path, said in (at or {}).items()}
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.request.recv(65536)
-            self.request.sendall(answer)
+            path = self.request.recv(65536).split(b" ")[1:2]
+            self.request.sendall(answers.get(b"".join(path), answer))
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

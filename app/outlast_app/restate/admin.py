@@ -56,6 +56,15 @@ class Admin:
         self._address = address
         self._prefix = prefix
 
+    async def storage_fault(self) -> str | None:
+        """Return what keeps Restate from reading and writing, such as a full disk; None if nothing.
+
+        Its health checks say that all is well then, and what is sent to it hangs.
+        """
+        query = {"query": queries.PARTITIONS_QUERY}
+        status, body = await self._request("POST", "/query", _TIMEOUT_S, json=query)
+        return None if status == 200 else _beginning(body)
+
     async def engine_row(self, ref: RunRef) -> EngineRow | None:
         """Return the engine's view of a run, or None where Restate knows none."""
         rows = await self._query(EngineRow, queries.invocation_query(self._prefix, ref))
@@ -170,7 +179,11 @@ class Admin:
 
 
 def _refused(status: int, body: bytes) -> AdminUnavailable:
-    return _unavailable(f"answered {status}: {body.decode(errors='replace')[:500]}")
+    return _unavailable(f"answered {status}: {_beginning(body)}")
+
+
+def _beginning(body: bytes) -> str:
+    return body.decode(errors="replace")[:500]
 
 
 def _unavailable(what: str) -> AdminUnavailable:

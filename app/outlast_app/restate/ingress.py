@@ -85,8 +85,8 @@ _NOTHING = TypeAdapter[None](None)
 def maybe_accepted(run_id: str) -> RestateUnavailable:
     """Return the problem of a start of which nobody can tell whether Restate has accepted it."""
     return RestateUnavailable(
-        f"Restate was lost or did not answer in time. The run may have been accepted: ask for "
-        f"/runs/{run_id}, or repeat the request with the same Idempotency-Key.",
+        f"Restate was lost, or did not answer in time (/readyz may say why). The run may have been "
+        f"accepted: ask for /runs/{run_id}, or repeat the request with the same Idempotency-Key.",
         headers={"Location": f"/runs/{run_id}"},
         extra={"run_id": run_id},
     )

@@ -18,6 +18,10 @@ def sql_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+# A small table, of which each partition is asked: one that has no storage fails the query.
+PARTITIONS_QUERY = "SELECT count(*) FROM sys_inbox"
+
+
 def invocation_query(prefix: str, ref: RunRef) -> str:
     """Select a run's invocation."""
     return f"""

@@ -27,19 +27,25 @@ class ReadinessCheck:
         """Tell which agents differ between app and worker.
 
         Raises:
-            RestateUnavailable: The ingress does not answer.
+            RestateUnavailable: The ingress does not answer, or Restate has lost its storage.
             NotRegistered: Restate knows none of the app's agents.
         """
-        healthy, served = await asyncio.gather(
-            self._ingress.healthy(_TIMEOUT_S), self._served_digests()
+        healthy, seen = await asyncio.gather(
+            self._ingress.healthy(_TIMEOUT_S), self._ask_admin_api()
         )
         if not healthy:
             raise RestateUnavailable(
                 f"Restate's ingress does not answer at {self._ingress.address.url}."
             )
-        if served is None:
+        if seen is None:
             # Runs go on without the admin API, so the app stays ready; only drift is not seen.
             return Readiness()
+        served, fault = seen
+        if fault:
+            raise RestateUnavailable(
+                "Restate can't use its storage: it starts, or its disk is full. Make room, and it "
+                f"goes on by itself within a minute. It said: {fault}"
+            )
         if not any(served.values()):
             raise NotRegistered("Restate knows no agent of this app. Run `make register`.")
         drift = [
@@ -49,14 +55,16 @@ class ReadinessCheck:
             _logger.warning("agents_differ", agents=drift)
         return Readiness(drift=drift)
 
-    async def _served_digests(self) -> Mapping[str, str | None] | None:
-        """Return the digests of what is registered; None where nobody can say in time."""
+    async def _ask_admin_api(self) -> tuple[Mapping[str, str | None], str | None] | None:
+        """Return what is registered, and what is wrong with the storage; None if nobody says."""
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                return await self._admin.digests(self._registry.names())
+                return await asyncio.gather(
+                    self._admin.digests(self._registry.names()), self._admin.storage_fault()
+                )
         except AdminUnavailable as error:
-            _logger.warning("registration_not_checked", reason=error.detail)
+            reason = error.detail
         except TimeoutError:
             reason = f"Restate's admin API did not answer within {_TIMEOUT_S:g} s."
-            _logger.warning("registration_not_checked", reason=reason)
+        _logger.warning("registration_not_checked", reason=reason)
         return None

@@ -24,7 +24,8 @@ async def test_readiness_without_restate(client: Client, nobody: str) -> None:
 
 async def test_admin_that_knows_no_service(connect: Connect) -> None:
     """The app is not ready when the admin API says that the worker is not registered."""
-    with saying(spoken(404, b"{}")) as admin, saying(spoken(200, b"{}")) as ingress:
+    whole = {"/query": spoken(200, b'{"rows": []}')}
+    with saying(spoken(404, b"{}"), at=whole) as admin, saying(spoken(200, b"{}")) as ingress:
         async with connect(admin=admin, ingress=ingress) as client:
             problem(await client.get("/readyz"), 503, "not-registered")
 
@@ -56,3 +57,14 @@ async def test_admin_that_hangs(connect: Connect, silent: str) -> None:
             assert time.monotonic() - began < 0.9
     assert response.json() == {"status": "ready", "drift": []}
     assert "registration_not_checked" in [line["event"] for line in logs]
+
+
+async def test_storage_that_is_lost(connect: Connect) -> None:
+    """Restate says that it is healthy when its disk is full; the app does not."""
+    lost = spoken(500, b'{"message": "expecting a partition store"}')
+    knows = spoken(200, b'{"metadata": {"outlast-digest": "d"}}')
+    with saying(knows, at={"/query": lost}) as restate:
+        async with connect(admin=restate, ingress=restate) as client:
+            document = problem(await client.get("/readyz"), 503, "restate-unavailable")
+    assert "its disk is full" in document["detail"]
+    assert "expecting a partition store" in document["detail"]
