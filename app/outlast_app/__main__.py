@@ -1,11 +1,8 @@
 """`python -m outlast_app` serves the HTTP interface."""
 
 import argparse
-import socket
 import sys
 from contextlib import suppress
-
-import uvicorn
 
 from outlast.errors import DefinitionError
 from outlast.logging import configure_logging
@@ -14,22 +11,8 @@ from outlast.settings_errors import InvalidSettings, read_settings
 from outlast.settings_names import warn_of_slips
 from outlast_app.closing import Closing
 from outlast_app.main import create_app
+from outlast_app.server import AppServer
 from outlast_app.settings import AppSettings
-
-_SHUTDOWN_S = 3
-
-
-class _Server(uvicorn.Server):
-    """Tells those who wait when it was told to end."""
-
-    def __init__(self, config: uvicorn.Config, closing: Closing) -> None:
-        super().__init__(config)
-        self._closing = closing
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End: called on the event loop, a moment after the signal."""
-        self._closing.begin()
-        await super().shutdown(sockets)
 
 
 def main() -> int:
@@ -49,18 +32,7 @@ def main() -> int:
     except (DefinitionError, InvalidSettings) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
-    server = _Server(config, closing)
+    server = AppServer(app, closing, host=settings.host, port=settings.port)
     with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has ended for Ctrl-C
         server.run()
     return 0 if server.started else 1

@@ -5,11 +5,8 @@ python -m outlast_local.one_process
 
 import asyncio
 import importlib
-import logging
 import sys
 import traceback
-
-import hypercorn.asyncio
 
 import outlast.registry
 import outlast.settings
@@ -20,11 +17,12 @@ from outlast.settings_errors import InvalidSettings, check_settings
 from outlast.settings_names import warn_of_slips
 from outlast_app.closing import Closing
 from outlast_app.main import create_app
+from outlast_app.server import GuestServer
 from outlast_app.settings import AppSettings
 from outlast_local.breakpoints import PausingLoop
 from outlast_local.settings import INVALID_SETTINGS
 from outlast_worker.lifespan import LifespanError
-from outlast_worker.listening import ListenError, listen
+from outlast_worker.listening import Listener, ListenError, listen
 from outlast_worker.main import make_dependencies
 from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
@@ -87,27 +85,27 @@ async def _serve_both(
 ) -> None:
     stop, entered, closing = stop_on_signals(), asyncio.Event(), Closing()
 
-    async def app_stop() -> None:
-        await stop.wait()
-        closing.begin()
+    async def serve_app(listener: Listener) -> None:
+        server = GuestServer(create_app(app_settings, registry, closing), closing)
+
+        async def end() -> None:
+            await stop.wait()
+            server.should_exit = True
+
+        ending = asyncio.create_task(end())
+        await server.serve(listener.create_sockets().insecure_sockets)
+        ending.cancel()
 
     async def register_worker() -> None:
         # The agents' lifespan may take its time, before which the worker does not serve.
         await entered.wait()
         await register(worker_settings, registry, _REGISTER_TIMEOUT_S, allow_removed=True)
 
-    config = listen(app_settings.host, app_settings.port, "APP")
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
+    listener = listen(app_settings.host, app_settings.port, "APP")
     async with asyncio.TaskGroup() as group:
         group.create_task(serve(make_dependencies(worker_settings, registry), stop, entered))
-        group.create_task(
-            hypercorn.asyncio.serve(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-                create_app(app_settings, registry, closing),  # pyright: ignore[reportArgumentType]  # hypercorn types ASGI more narrowly
-                config,
-                shutdown_trigger=app_stop,
-            )
-        )
+        await asyncio.sleep(0)  # where the worker can't listen, nothing else begins
+        group.create_task(serve_app(listener))
         registering = group.create_task(register_worker())
         await stop.wait()
         registering.cancel()

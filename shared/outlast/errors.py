@@ -96,6 +96,22 @@ class ForeignHost(CallerProblem):
     slug, title, status = "foreign-host", "This server does not go by that name", 421
 
 
+class MalformedRequest(CallerProblem):
+    slug, title, status = "malformed-request", "The request is not HTTP", 400
+
+
+class RequestTooSlow(CallerProblem):
+    slug, title, status = "request-too-slow", "The request takes too long to come", 408
+
+
+class AddressTooLong(CallerProblem):
+    slug, title, status = "address-too-long", "The address is too long", 414
+
+
+class HeadersTooLarge(CallerProblem):
+    slug, title, status = "headers-too-large", "The headers are too large", 431
+
+
 class UnknownAgent(CallerProblem):
     slug, title, status = "unknown-agent", "There is no agent of this name", 404
 

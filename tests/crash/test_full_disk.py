@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_full_disk(small_disk_stack: TestStack, model: ScriptedModel, key: str) 
         wait_until(lambda: api.http.get("/readyz").is_success, "/readyz", RECOVERY_S)
         assert stack.restate.running
         run_id = wait_until(lambda: _started(api, key), "a start to be accepted", RECOVERY_S)
-        assert api.result(run_id)["status"] == "completed"
+        ended = wait_until(lambda: _ended(api, run_id), "the run to end", RECOVERY_S)
+        assert ended["status"] == "completed"
 
 
 def _fill(disk: Path) -> Path:
@@ -89,3 +91,8 @@ def _refusal(api: Api) -> str | None:
 def _started(api: Api, key: str) -> str | None:
     answer = api.post("tester", key, {"Prefer": "respond-async"})
     return answer.json()["run_id"] if answer.status_code == 202 else None
+
+
+def _ended(api: Api, run_id: str) -> dict[str, Any] | None:
+    answer = api.http.get(f"/runs/{run_id}/result")
+    return answer.json() if answer.status_code == 200 else None

@@ -16,6 +16,8 @@ async def _healthy(_request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def _service(request: web.BaseRequest) -> web.StreamResponse:
+    if request.path == "/query":
+        return web.json_response({"rows": []})
     assert request.path.startswith("/services/")
     return web.json_response({"metadata": {DIGEST: "another"}})
 
