@@ -1,6 +1,6 @@
 """Renders every error as `application/problem+json`, in one place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -25,7 +25,6 @@ from outlast_app.openapi import PROBLEM_TYPE
 from outlast_app.prefix import path_of
 
 _BY_STATUS: Mapping[int, type[Problem]] = {
-    400: InvalidRequest,
     404: NotFound,
     405: MethodNotAllowed,
     413: BodyTooLarge,
@@ -57,48 +56,14 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
-    invalid = cast("RequestValidationError", error)
-    faults = invalid.errors()
-    # What may be of several types has a fault for each. Those where it is of another type
-    # altogether say little: last.
-    errors = [_explain(fault, invalid.body) for fault in sorted(faults, key=_is_of_other_type)]
-    return render(InvalidRequest.at(*errors))
+    # Of paths, queries and headers: bodies are `outlast_app.bodies`'.
+    faults = cast("RequestValidationError", error).errors()
+    return render(InvalidRequest.at(*(_explain(fault) for fault in faults)))
 
 
-def _is_of_other_type(fault: Mapping[str, Any]) -> bool:
-    return fault["type"] in {"string_type", "list_type"}
-
-
-def _explain(fault: Mapping[str, Any], body: object) -> tuple[str, str]:
-    """Return the field's path and what is wrong with it."""
-    if fault["type"] == "json_invalid":
-        character, reason = fault["loc"][1] + 1, fault["ctx"]["error"]
-        message = f"not valid JSON at character {character}: {reason}"
-        return "body", message
-    # FastAPI reads JSON only where the header says so, and so it must be: any web page can make
-    # a browser send text or a form to loopback, where there may be no keys, but not JSON.
-    if isinstance(fault["input"], bytes):
-        message = "send JSON, and say so: content-type: application/json"
-        return "header.content-type", message
-    place, *location = fault["loc"]
-    if place == "body":
-        location = _fields(location, body, missing=fault["type"] == "missing")
-    # A field's name may be half a Unicode character, which no answer can repeat.
-    path = ".".join(str(part) for part in [place, *location]).encode(errors="replace").decode()
-    return path, fault["msg"]
-
-
-def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> list[str | int]:
-    """Leave out what is not a field of the body: pydantic names the types it has tried, too."""
-    found: list[str | int] = []
-    value = body
-    for part in location:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int)
-        ):
-            value = cast("Any", value)[part]
-            found.append(part)
-    return [*found, location[-1]] if missing and location else found
+def _explain(fault: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the parameter's place and name, and what is wrong with it."""
+    return ".".join(str(part) for part in fault["loc"]), fault["msg"]
 
 
 async def _on_http(request: Request, raised: Exception) -> Response:
@@ -119,12 +84,6 @@ async def _on_http(request: Request, raised: Exception) -> Response:
             "detail": detail,
         }
         return _document(document, headers)
-    if kind is InvalidRequest:
-        return render(
-            InvalidRequest.at(
-                ("body", "it can't be read: send JSON, in UTF-8 and not deeply nested")
-            )
-        )
     details: Mapping[type[Problem], str] = {
         NotFound: "See /docs for the addresses of this server.",
         MethodNotAllowed: "See /docs for what this address takes.",

@@ -5,7 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import RootModel
+from pydantic import BaseModel, RootModel
+from pydantic.json_schema import models_json_schema
 
 from outlast.errors import (
     BadGateway,
@@ -19,7 +20,7 @@ from outlast.errors import (
     problem_types,
 )
 from outlast.events import AnyEvent, AnyLiveEvent
-from outlast.protocol import ProblemDocument, Run
+from outlast.protocol import Decision, ProblemDocument, Run, StartRun, SteerRun
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -34,6 +35,9 @@ _ANYWHERE: tuple[type[Problem], ...] = (Unauthorized, MissingRight, InternalProb
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }
+
+_BODIES = (StartRun, SteerRun, Decision)
+_REFERENCE = "#/components/schemas/{model}"
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -50,6 +54,18 @@ def problems(*kinds: type[Problem]) -> Responses:
 def problems_without_key(*kinds: type[Problem]) -> Responses:
     """Describe the problems of a call that anybody may make."""
     return _described([InternalProblem, *kinds])
+
+
+def takes(body: type[BaseModel]) -> dict[str, Any]:
+    """Describe the body of a call, which FastAPI does not read."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": _REFERENCE.format(model=body.__name__)}}
+            },
+        }
+    }
 
 
 def headers(**described: str) -> dict[str, Any]:
@@ -83,8 +99,13 @@ def add_openapi(app: FastAPI) -> None:
                 tags=app.openapi_tags,
                 routes=app.routes,
             )
+            _, bodies = models_json_schema(
+                [(body, "validation") for body in _BODIES], ref_template=_REFERENCE
+            )
+            schemas = app.openapi_schema["components"]["schemas"]
+            schemas |= {name: of for name, of in bodies["$defs"].items() if name not in schemas}
             # Pydantic's own, which it describes in no other way.
-            app.openapi_schema["components"]["schemas"]["JsonValue"]["description"] = "Any JSON."
+            schemas["JsonValue"]["description"] = "Any JSON."
             for operations in app.openapi_schema["paths"].values():
                 for operation in operations.values():
                     _name_media_types(operation["responses"])

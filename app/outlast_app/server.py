@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,6 +21,8 @@ _KEEP_ALIVE_S = 75
 class AppServer(uvicorn.Server):
     """uvicorn's server; tells those who wait when it was told to end."""
 
+    _log_level: ClassVar[str | None] = None
+
     def __init__(
         self, app: FastAPI, closing: Closing, *, host: str = "127.0.0.1", port: int = 8070
     ) -> None:
@@ -32,6 +35,7 @@ class AppServer(uvicorn.Server):
                 http=LimitedHttp,
                 ws="none",
                 log_config=None,
+                log_level=self._log_level,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # the app does that itself
@@ -48,7 +52,9 @@ class AppServer(uvicorn.Server):
 
 
 class GuestServer(AppServer):
-    """The same in a process that hears signals itself, and says so by `should_exit`."""
+    """The same in a process that says itself what it serves, and when to end: `should_exit`."""
+
+    _log_level = "warning"
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until `should_exit`, or until cancelled: the app's lifespan ends in either case."""

@@ -160,10 +160,16 @@ class InvalidRequest(CallerProblem):
     slug, title, status = "invalid-request", "The request is not valid", 422
 
     @classmethod
-    def at(cls, *faults: tuple[str, str]) -> "InvalidRequest":
-        """Refuse a request for its fields, each given with what is wrong with it."""
+    def at(cls, *faults: tuple[str, str], more: int = 0) -> "InvalidRequest":
+        """Refuse a request for its fields, each given with what is wrong with it.
+
+        Args:
+            faults: The first ones, at least one.
+            more: How many others there are.
+        """
         errors = [{"field": field, "message": message} for field, message in faults]
-        return cls(f"{faults[0][0]}: {faults[0][1]}", extra={"errors": errors})
+        others = f" (and {more} faults more than are listed)" if more else ""
+        return cls(f"{faults[0][0]}: {faults[0][1]}{others}", extra={"errors": errors})
 
 
 class IdempotencyConflict(CallerProblem):

@@ -3,9 +3,11 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fakes.api import Api
@@ -13,7 +15,6 @@ from fakes.model_server import ScriptedModel
 from fakes.script import text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
-from outlast_local.restate.server import RestateServer
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -31,25 +32,15 @@ shift 2; exec "$@"
 """
 
 
-class OnSmallDisk(RestateServer):
-    """A server in a mount namespace of its own."""
-
-    disk: Path
-
-    def _find(self) -> list[str]:
-        data = self.disk.parent / "restate/node-1"
-        names = ["sh", str(self.disk), str(data)]
-        return ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, *names, *super()._find()]
-
-
 @pytest.fixture
 def small_disk_stack(tmp_path: Path, model: ScriptedModel) -> Iterator[TestStack]:
     tried = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(tmp_path)]
     if not shutil.which("unshare") or subprocess.call(tried, stderr=subprocess.DEVNULL):
         pytest.skip("no disk of a test's own can be mounted here: a full disk is NOT tried")
     stack = TestStack(tmp_path / "stack", model)
-    stack.restate.__class__ = OnSmallDisk
-    stack.restate.disk = tmp_path / "stack/disk"
+    folders = [str(stack.directory / "disk"), str(stack.directory / "restate/node-1")]
+    shell = ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", *folders]
+    stack.restate._command = [*shell, *stack.restate._find()]
     with stack:
         yield stack
 
@@ -60,7 +51,7 @@ def test_full_disk(small_disk_stack: TestStack, model: ScriptedModel, key: str) 
     model.script(key, [text("ok")])
     with Api(stack.app_url) as api:
         assert api.run("tester", key)["status"] == "completed"
-        ballast = _fill(Path(f"/proc/{stack.restate.pid}/root{stack.restate.disk}"))
+        ballast = _fill(Path(f"/proc/{stack.restate.pid}/root{stack.directory}/disk"))
         said = wait_until(lambda: _refusal(api), "/readyz to refuse")
         assert "its disk is full" in said
         refused = api.post("tester", f"{key} in vain", {"Prefer": "respond-async"})
@@ -83,7 +74,9 @@ def _fill(disk: Path) -> Path:
 
 def _refusal(api: Api) -> str | None:
     """Have Restate write, and return what the app says when it can't."""
-    api.post("tester", "x" * 400_000, {"Prefer": "respond-async"})
+    body, headers = {"input": "x" * 400_000}, {"Prefer": "respond-async"}
+    with suppress(httpx.ReadTimeout):
+        api.http.post("/agents/tester/runs", json=body, headers=headers, timeout=0.5)
     ready = api.http.get("/readyz")
     return None if ready.is_success else ready.json()["detail"]
 

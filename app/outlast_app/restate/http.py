@@ -1,6 +1,7 @@
 """One request to Restate's ingress: how it is sent, and what can go wrong with it."""
 
 import asyncio
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from outlast.errors import BadGateway, BodyTooLarge, NotRegistered, RestateUnava
 T = TypeVar("T")
 
 _NEWS_DELAYS_S = (0.05, 0.1, 0.2, 0.4)
+_LARGE_BYTES = 512 * 1024
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -90,17 +92,15 @@ class IngressHttp:
     ) -> Answer:
         """Call a handler, with a body if it takes one."""
         # None of the caller's own but the trace: Restate keeps request headers in its journal.
-        options: dict[str, Any] = {"headers": headers}
-        if body is not None:
-            data = body.model_dump_json(exclude_none=True)
-            options = {"data": data, "headers": {**_JSON, **headers}}
+        data = None if body is None else body.model_dump_json(exclude_none=True).encode()
+        options = {"headers": headers if body is None else {**_JSON, **headers}}
         for delay_s in _NEWS_DELAYS_S:
-            answer = await self.request("POST", path, timeout_s, **options)
+            answer = await self.request("POST", path, timeout_s, data=_in_pieces(data), **options)
             if not answer.names_no_service:
                 return answer
             # What was just registered reaches the ingress a little later.
             await asyncio.sleep(delay_s)
-        return await self.request("POST", path, timeout_s, **options)
+        return await self.request("POST", path, timeout_s, data=_in_pieces(data), **options)
 
     async def request(
         self, method: str, path: str, timeout_s: float | None, **options: Any
@@ -126,6 +126,11 @@ class IngressHttp:
             raise unavailable() from error
         except aiohttp.ClientError as error:
             raise Lost from error
+
+
+def _in_pieces(data: bytes | None) -> bytes | io.BytesIO | None:
+    """Have what is large sent in pieces, between which the event loop goes on."""
+    return io.BytesIO(data) if data and len(data) > _LARGE_BYTES else data
 
 
 def unavailable() -> RestateUnavailable:

@@ -11,11 +11,11 @@ from outlast.errors import (
     UnknownApproval,
     UnknownRun,
 )
-from outlast.protocol import ApprovalPage, Resolution
+from outlast.protocol import ApprovalPage, Decision, Resolution
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, problems
+from outlast_app.openapi import BEHIND, problems, takes
 from outlast_app.routes.parameters import CallId, CursorText, DecisionBody, Limit, RunPath
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
@@ -47,6 +47,7 @@ async def list_approvals(
     "/runs/{run_id}/approvals/{call_id}",
     response_description="The decision that counts.",
     responses=_DECIDE_PROBLEMS,
+    openapi_extra=takes(Decision),
 )
 async def decide(
     ref: RunPath, call_id: CallId, body: DecisionBody, deps: Deps, caller: KnownCaller

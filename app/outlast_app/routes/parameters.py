@@ -15,9 +15,9 @@ from outlast.protocol import (
     StartRun,
     SteerRun,
     ThreadId,
-    refusing_unknown_fields,
 )
 from outlast_app.auth import Tenant
+from outlast_app.bodies import read_body
 from outlast_app.run_filter import RunFilter
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
@@ -135,6 +135,19 @@ ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 Trace = Annotated[Mapping[str, str], Depends(_trace)]
 
-StartBody = Annotated[StartRun, refusing_unknown_fields(StartRun)]
-SteerBody = Annotated[SteerRun, refusing_unknown_fields(SteerRun)]
-DecisionBody = Annotated[Decision, refusing_unknown_fields(Decision)]
+
+async def _start(request: Request) -> StartRun:
+    return await read_body(request, StartRun)
+
+
+async def _steer(request: Request) -> SteerRun:
+    return await read_body(request, SteerRun)
+
+
+async def _decision(request: Request) -> Decision:
+    return await read_body(request, Decision)
+
+
+StartBody = Annotated[StartRun, Depends(_start)]
+SteerBody = Annotated[SteerRun, Depends(_steer)]
+DecisionBody = Annotated[Decision, Depends(_decision)]

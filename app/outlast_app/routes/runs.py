@@ -16,11 +16,12 @@ from outlast.errors import (
     UnknownRun,
 )
 from outlast.names import RunRef
-from outlast.protocol import Run, RunPage
+from outlast.protocol import Run, RunPage, StartRun
 from outlast_app.auth import KeyedRoute, Tenant
+from outlast_app.bodies import beside_loop
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Dependencies, Deps
-from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems
+from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems, takes
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
     Accept,
@@ -81,7 +82,9 @@ _EVENTS: Responses = {
 }
 
 
-@router.post("/agents/{agent}/runs", response_model=Run, responses=_STARTED)
+@router.post(
+    "/agents/{agent}/runs", response_model=Run, responses=_STARTED, openapi_extra=takes(StartRun)
+)
 async def start_run(
     agent: AgentName,
     body: StartBody,
@@ -98,7 +101,15 @@ async def start_run(
     preference = parse_prefer(prefer, deps.settings.wait_timeout_s)
     streamed = wants(MEDIA_TYPE, accept)
     wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
-    order = make_order(definition, body, tenant, idempotency_key, stream=streamed or not wait_s)
+    order = await beside_loop(
+        request,
+        make_order,
+        definition,
+        body,
+        tenant,
+        idempotency_key,
+        stream=streamed or not wait_s,
+    )
     log_run(request, order.run_id)
     run = await deps.starter.start(order, wait_s, trace)
     log_run(request, run.run_id)  # another one, if that took the input

@@ -9,10 +9,10 @@ from outlast.errors import (
     RunEnded,
     UnknownRun,
 )
-from outlast.protocol import Steered
+from outlast.protocol import Steered, SteerRun
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, problems
+from outlast_app.openapi import BEHIND, problems, takes
 from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
@@ -27,6 +27,7 @@ _PROBLEMS = problems(
     status_code=202,
     response_description="The run has the message.",
     responses=_PROBLEMS,
+    openapi_extra=takes(SteerRun),
 )
 async def steer_run(
     ref: RunPath, body: SteerBody, deps: Deps, idempotency_key: IdempotencyKey = None

@@ -55,7 +55,7 @@ from outlast.protocol.wire import (
     Time,
     Wire,
     check_json,
-    refusing_unknown_fields,
+    from_client,
 )
 
 __all__ = [
@@ -107,5 +107,5 @@ __all__ = [
     "Usage",
     "Wire",
     "check_json",
-    "refusing_unknown_fields",
+    "from_client",
 ]

@@ -48,14 +48,28 @@ class InputMessage(Public):
     """Text, or parts that may be images and documents."""
 
 
-def _end_with_the_user(value: str | list[InputMessage]) -> str | list[InputMessage]:
-    if isinstance(value, list) and value[-1].role != "user":
+MAX_MESSAGES = 1000
+"""Of one input, and parts of one message."""
+
+
+def _check_messages(value: str | list[InputMessage]) -> str | list[InputMessage]:
+    if isinstance(value, str):
+        return value
+    if value[-1].role != "user":
         raise ValueError("the last message must have the role user")
+    if any(
+        len(message.content) > MAX_MESSAGES
+        for message in value
+        if not isinstance(message.content, str)
+    ):
+        raise ValueError(f"a message has more than {MAX_MESSAGES} parts")
     return value
 
 
+# Here and not in the message: an order that was accepted before there was a limit stays valid.
 Input = Annotated[
-    str | Annotated[list[InputMessage], Field(min_length=1)], AfterValidator(_end_with_the_user)
+    str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES)],
+    AfterValidator(_check_messages),
 ]
 
 

@@ -3,23 +3,25 @@
 from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic_core import to_json
 
 from outlast.protocol.messages import Input
-from outlast.protocol.wire import Body, Public, ThreadId
+from outlast.protocol.wire import Public, ThreadId
 
 OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
 
+MAX_METADATA_BYTES = 16 * 1024
 MAX_DELAY_S = 365 * 24 * 3600
 
 
 class Limits(Public):
     """Where a run stops and ends as `incomplete`."""
 
-    max_turns: int | None = Field(default=None, ge=1, le=1000)
+    max_turns: int | None = Field(default=None, ge=1, le=1000, strict=True)
     """How many turns it may take; null for as many as its agent allows."""
 
 
-class StartRun(Body):
+class StartRun(Public):
     """What starts a run."""
 
     model_config = ConfigDict(
@@ -54,17 +56,25 @@ class StartRun(Body):
     """While another run holds the thread: wait in line (`enqueue`, the default), start no run
     (`reject`), cancel that run and go next (`interrupt`), or hand the input to that run
     (`steer`)."""
-    stream: bool | None = None
+    stream: bool | None = Field(default=None, strict=True)
     """Whether the model is streamed, so that there are live events; by default unless the request
     is a plain one, which waits for the end."""
     context: dict[str, JsonValue] = Field(default_factory=dict)
     """Values for the `{{…}}` of the instructions, and for tools."""
     metadata: dict[str, str] = Field(default_factory=dict)
-    """Kept with the run and shown with it; nothing else is done with it."""
+    """Kept with the run and shown with it, in lists, too: 16 KiB at most. Nothing else is done
+    with it."""
     limits: Limits = Limits()
     """Where this run stops; what is left out is as its agent says."""
-    after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S)
+    after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S, strict=True)
     """Start the run this late."""
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_small(cls, metadata: dict[str, str]) -> dict[str, str]:
+        if len(to_json(metadata)) > MAX_METADATA_BYTES:
+            raise ValueError(f"takes up to {MAX_METADATA_BYTES} bytes as JSON: lists show it")
+        return metadata
 
     # A field's check sees the fields above it, and only those that are valid.
     @field_validator("on_busy")
@@ -83,7 +93,7 @@ class StartRun(Body):
         return after_s
 
 
-class SteerRun(Body):
+class SteerRun(Public):
     """What is said to a run that goes on."""
 
     model_config = ConfigDict(
@@ -101,7 +111,7 @@ class Steered(Public):
     """The `id` that the message has in the run."""
 
 
-class Decision(Body):
+class Decision(Public):
     """What a person decides on a tool call."""
 
     model_config = ConfigDict(

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -12,7 +12,6 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_validator,
 )
 from pydantic_core import from_json
 
@@ -55,19 +54,19 @@ class Wire(BaseModel):
 
     What one process writes another one reads, and in a rolling release that is an older one: it
     leaves out fields that it does not know. Only what clients send is refused for them, at the
-    door (`refusing_unknown_fields`).
+    door (`from_client`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-def refusing_unknown_fields(kind: type[M]) -> WrapValidator:
-    """Make the check of what clients send: an unknown field, at any depth, is a mistake."""
+def from_client(kind: type[M], value: Any) -> M:
+    """Check what a client sends: an unknown field, at any depth, is a mistake.
 
-    def check(value: Any, _: ValidatorFunctionWrapHandler) -> M:
-        return kind.model_validate(value, extra="forbid")
-
-    return WrapValidator(check)
+    Raises:
+        ValidationError: It is not what it has to be.
+    """
+    return kind.model_validate(value, extra="forbid")
 
 
 def _or_newer(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -93,12 +92,3 @@ class Public(Wire):
     """Base of what clients send and get: each field has its description under it."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_describe_type)
-
-
-class Body(Public):
-    """Base of what clients send as a body: it must be JSON for everybody that it goes through."""
-
-    @model_validator(mode="after")
-    def _is_json(self) -> Self:
-        check_json(self.model_dump())
-        return self

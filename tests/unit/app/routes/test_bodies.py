@@ -1,10 +1,15 @@
 """What a body must be to start a run."""
 
+import asyncio
+import json
+import time
 from typing import Any
 
 import pytest
 
 from fakes.front import Client, problem
+
+TEXT = {"type": "text", "text": "Hi."}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +24,17 @@ from fakes.front import Client, problem
         ({"input": [{"role": "user"}]}, "body.input.0.content"),
         ({"input": [{"role": "user", "content": [{"type": "x"}]}]}, "body.input.0.content.0"),
         ({"input": None}, "body.input"),
+        ({"input": [{"role": "user", "content": "Hi."}] * 1001}, "body.input"),
+        ({"input": [{"role": "user", "content": [TEXT] * 1001}]}, "body.input"),
+        ({"input": "Hi.", "metadata": {"a": "x" * 16_384}}, "body.metadata"),
+        # Python takes these for numbers and truth values.
+        ({"input": "Hi.", "limits": {"max_turns": True}}, "body.limits.max_turns"),
+        ({"input": "Hi.", "limits": {"max_turns": "5"}}, "body.limits.max_turns"),
+        ({"input": "Hi.", "limits": {"max_turns": 5.0}}, "body.limits.max_turns"),
+        ({"input": "Hi.", "after_s": True}, "body.after_s"),
+        ({"input": "Hi.", "after_s": "5"}, "body.after_s"),
+        ({"input": "Hi.", "stream": 1}, "body.stream"),
+        ({"input": "Hi.", "stream": "yes"}, "body.stream"),
     ],
 )
 async def test_invalid_body(client: Client, body: dict[str, Any], field: str) -> None:
@@ -40,13 +56,16 @@ async def test_invalid_body(client: Client, body: dict[str, Any], field: str) ->
         b'{"input": "Hi.", "context": {"a": "\\ud800"}}',
         b'{"input": "Hi.", "context": {"\\ud800": 1}}',
         b'{"input": "Hi.", "context": {"a": NaN}}',
+        b'{"input": "Hi.", "context": {"a": 1e999}}',
+        b'{"input": "Hi."}],[{}',
+        '{"input": "Hi."}'.encode("utf-16"),
         b'{"input": "Hi.", "context": {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}}",
         b'{"input": "Hi.", "\\ud800": 1}',
         b'{"input": "Hi.", "context": {"a": ' + b"[" * 400 + b"]" * 400 + b"}}",
         b'{"input": "Hi.", "context": {"a": ' + b"[" * 200 + b"]" * 200 + b"}}",
         b'{"input": "Hi.", "context": {"a": ' + b"[" * 185 + b"]" * 185 + b"}}",
     ],
-    ids=range(14),
+    ids=range(17),
 )
 async def test_odd_body(client: Client, content: bytes) -> None:
     """A body that is not JSON, or not JSON that can be kept, is the caller's fault."""
@@ -138,3 +157,84 @@ async def test_missing_context(client: Client) -> None:
     body = {"input": "Hi.", "context": {"company": "Acme"}}
     document = problem(await client.post("/agents/filled/runs", json=body), 422, "invalid-request")
     assert [fault["field"] for fault in document["errors"]] == ["body.context.city"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": "x" * 2_000_000, "metadata": {"a": "x" * 16_000}},
+        {"input": ',[{"\\' * 400_000},
+        {"input": [{"role": "user", "content": [TEXT] * 1000}]},
+        {"input": [{"role": "user", "content": "Hi."}] * 1000},
+        {"input": "Hi.", "context": {"prices": {str(n): n for n in range(40_000)}}},
+        {"input": "Hi.", "after_s": 1, "stream": True, "limits": {"max_turns": 1}},
+    ],
+    ids=["text", "text of signs", "parts", "messages", "context", "numbers"],
+)
+async def test_large_bodies(client: Client, body: dict[str, Any]) -> None:
+    """What is within the limits is read, whatever its texts look like."""
+    response = await client.post("/agents/support/runs", json=body)
+    problem(response, 503, "restate-unavailable")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        list(range(1_000_000)),
+        [[]] * 2_000_000,
+        ['\\"'] * 1_000_000,
+        {str(n): 1 for n in range(500_000)},
+        "]" * 10 + "[" * 150_000,
+    ],
+    ids=["numbers", "lists", "texts", "names", "brackets"],
+)
+async def test_more_values_than_anybody_needs(client: Client, value: Any) -> None:
+    """A body of very many values is refused before anything is made of them."""
+    content = json.dumps({"input": "Hi.", "context": {"a": value}}).encode()
+    if isinstance(value, str):
+        content = content.replace(b'"' + value.encode() + b'"', value.encode())
+    refused, took_s = await _refused(client, content)
+    assert "more than 100000 values" in refused["detail"]
+    assert took_s < 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": "Hi.", **{f"a{n}": 1 for n in range(90_000)}},
+        {"input": [{f"a{n}": 1 for n in range(90)}] * 990},
+        {"input": [{"role": "user", "content": [{"type": "x"}] * 40_000}]},
+        {"input": "Hi.", "metadata": {str(n): n for n in range(90_000)}},
+    ],
+    ids=["unknown fields", "messages", "parts", "metadata"],
+)
+async def test_many_faults(client: Client, body: dict[str, Any]) -> None:
+    """The first faults are listed, and how many more there are; to find them takes no time."""
+    refused, took_s = await _refused(client, json.dumps(body).encode())
+    assert len(refused["errors"]) == 20
+    assert "faults more than are listed" in refused["detail"]
+    assert took_s < 5
+
+
+async def test_others_meanwhile(client: Client) -> None:
+    """A large body is read beside the event loop, which goes on."""
+    context = {"rows": [{"n": n, "text": "x" * 60} for n in range(30_000)]}
+    content = json.dumps({"input": "Hi.", "context": context}).encode()
+    headers = {"content-type": "application/json"}
+    large = asyncio.create_task(
+        client.post("/agents/support/runs", content=content, headers=headers)
+    )
+    started, longest_s = time.monotonic(), 0.0
+    while not large.done():
+        began = time.monotonic()
+        await asyncio.sleep(0)
+        longest_s = max(longest_s, time.monotonic() - began)
+    problem(await large, 503, "restate-unavailable")
+    assert longest_s < (time.monotonic() - started) / 2
+
+
+async def _refused(client: Client, content: bytes) -> tuple[dict[str, Any], float]:
+    headers = {"content-type": "application/json"}
+    began = time.monotonic()
+    response = await client.post("/agents/support/runs", content=content, headers=headers)
+    return problem(response, 422, "invalid-request"), time.monotonic() - began

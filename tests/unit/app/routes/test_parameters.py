@@ -85,7 +85,7 @@ async def test_invalid_header(client: Client, headers: dict[str, str], named: st
 @pytest.mark.parametrize("value", ["-1", "x", "1.5", "1_0", "\xb2", ""])
 async def test_invalid_last_event_id(client: Client, value: str) -> None:
     """A stream goes on after the number of an event."""
-    headers = {"Last-Event-ID": value.encode("latin-1")}
+    headers = [(b"Last-Event-ID", value.encode("latin-1"))]
     response = await client.get(f"/runs/{RUN_ID}/events", headers=headers)
     assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
 
@@ -109,6 +109,6 @@ async def test_trace(traceparent: str, goes_along: bool) -> None:
 
 async def test_idempotency_key_of_any_text(client: Client) -> None:
     """A key is hashed, never sent on, so it may be anything that a header may be."""
-    headers = {"Idempotency-Key": "sch\xf6n".encode("latin-1")}
+    headers = [(b"Idempotency-Key", "sch\xf6n".encode("latin-1"))]
     response = await client.post("/agents/support/runs", json={"input": "Hi."}, headers=headers)
     problem(response, 503, "restate-unavailable")
