@@ -66,6 +66,24 @@ def pause(api: Api, stack: TestStack, run_id: str) -> None:
     api.wait_for_status(run_id, "paused")
 
 
+def test_long_outputs_are_not_listed(
+    api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """A list has how a long output begins, and the rest of the run as it is."""
+    said = f'Grüße 🙂, "usage": {{}},"usage":{{}} {"x" * 300_000}'
+    model.script(key, [text(said)])
+    run = api.run("tester", key, thread_id=thread_id, metadata={"n": "1"})
+    assert run["output"] == said
+    [listed] = page(api, "/runs", thread_id=thread_id)["items"]
+    assert (listed["output"], listed["output_preview"]) == (None, said[:200])
+    left_out = ("output", "output_preview", "messages")
+    assert {k: v for k, v in listed.items() if k not in left_out} == {
+        k: v for k, v in run.items() if k not in left_out
+    }
+    without = api.http.get(f"/runs/{run['run_id']}", params={"messages": "false"}).json()
+    assert without == {**run, "messages": None}
+
+
 def test_runs_are_listed_as_they_are_read(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:

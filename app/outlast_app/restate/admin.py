@@ -23,6 +23,7 @@ from outlast_app.restate.rows import (
     ApprovalsRow,
     EngineRow,
     IdRow,
+    ListedRow,
     RunRow,
     StateRow,
     SubmissionRow,
@@ -87,11 +88,11 @@ class Admin:
         rows = await self._query(StateRow, queries.state_query(self._prefix, ref))
         return rows[0].value_utf8 if rows else None
 
-    async def run_states(self, partition_keys: Mapping[str, int]) -> Sequence[StateRow]:
+    async def run_states(self, partition_keys: Mapping[str, int]) -> Sequence[ListedRow]:
         """Return what runs say of themselves, given their keys and those of their partitions."""
         if not partition_keys:
             return []
-        return await self._list(StateRow, queries.states_query(partition_keys))
+        return await self._list(ListedRow, queries.states_query(partition_keys))
 
     async def runs(
         self, tenant: str, wanted: RunFilter, limit: int, after: Cursor | None

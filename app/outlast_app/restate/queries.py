@@ -110,11 +110,20 @@ def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:
 
 
 def states_query(partition_keys: Mapping[str, int]) -> str:
-    """Select the states of some runs, by their keys."""
+    """Select the states of some runs, by their keys; of a large one what stands around its output.
+
+    A list of runs with long outputs would else be read whole, to be left out.
+    """
     partitions = ", ".join(str(partition_key) for partition_key in partition_keys.values())
     keys = ", ".join(sql_text(key) for key in partition_keys)
     return f"""
-        SELECT service_key, value_utf8 FROM state
+        SELECT service_key,
+            CASE WHEN octet_length(value_utf8) <= {_LARGE_BYTES} THEN value_utf8 END AS whole,
+            CASE WHEN octet_length(value_utf8) > {_LARGE_BYTES}
+                THEN substr(value_utf8, 1, {_BEGINNING_CHARS}) END AS beginning,
+            CASE WHEN octet_length(value_utf8) > {_LARGE_BYTES}
+                THEN substr(value_utf8, strpos(value_utf8, '{AFTER_OUTPUT}')) END AS ending
+        FROM state
         WHERE partition_key IN ({partitions}) AND service_key IN ({keys}) AND key = '{RUN_KEY}'
     """  # noqa: S608  # values are written by sql_text
 
@@ -169,6 +178,12 @@ def _text_in(json: str, field: str) -> str:
     return f"split_part(split_part({json}, '\"{field}\":\"', 2), '\"', 1)"
 
 
+OUTPUT = ',"output":'
+"""Before the output in a run's state: in front of it there are names and never free text."""
+AFTER_OUTPUT = ',"usage":{'
+"""What follows it; an output may have that itself."""
+_LARGE_BYTES = 16 * 1024
+_BEGINNING_CHARS = 4 * 1024
 _ENGINE_COLUMNS = """i.partition_key, i.status, i.created_at, i.completion_failure,
                    e.retry_count, e.last_failure, e.next_retry_at"""
 # The first fields of a state are names and never free text, so the first `status` is the run's.

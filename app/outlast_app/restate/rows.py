@@ -1,11 +1,21 @@
 """What comes back from queries: rows of Restate's tables; what is null there is left out."""
 
-from pydantic import BaseModel, Json
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Self
+
+from pydantic import BaseModel, Json, ValidationError, model_validator
+from pydantic_core import from_json
 
 from outlast.names import RunRef
 from outlast.protocol import Approval, Engine, Run, Time
+from outlast_app.restate.queries import AFTER_OUTPUT, OUTPUT
 
 _FAILURE_CHARS = 300
+_LONG_CHARS = 1000
+_PREVIEW_CHARS = 200
 
 
 class IdRow(BaseModel):
@@ -78,6 +88,46 @@ class StateRow(_Keyed):
     value_utf8: Json[Run]
 
 
+class ListedRow(_Keyed):
+    """The same for a list: whole, or what stands around a long output."""
+
+    whole: Json[Run] | None = None
+    beginning: str = ""
+    ending: str = ""
+
+    @cached_property
+    def run(self) -> Run:
+        """The run, with the beginning of an output that is long."""
+        if self.whole:
+            return _with_short_output(self.whole, self.whole.output, is_cut=False)
+        before, _, output = self.beginning.partition(AFTER_OUTPUT)[0].partition(OUTPUT)
+        run = self._around_output(before)
+        try:
+            return _with_short_output(run, from_json(output or "null"), is_cut=False)
+        except ValueError:  # it goes on, perhaps behind what looks like its end
+            rest = self.beginning.partition(OUTPUT)[2]
+            begun = from_json(rest, allow_partial="trailing-strings")
+            return _with_short_output(run, begun, is_cut=True)
+
+    @model_validator(mode="after")
+    def _is_a_run(self) -> Self:
+        _ = self.run
+        return self
+
+    def _around_output(self, before: str) -> Run:
+        for after in self._endings():
+            with suppress(ValidationError):  # else that was part of the output
+                return Run.model_validate_json(before + after)
+        raise ValueError("the state of a run can't be read")
+
+    def _endings(self) -> Iterator[str]:
+        """Yield what may come after the output."""
+        at = 0
+        while at >= 0:
+            yield self.ending[at:]
+            at = self.ending.find(AFTER_OUTPUT, at + 1)
+
+
 class ApprovalsRow(_Keyed):
     """A run's pending approvals."""
 
@@ -103,3 +153,10 @@ class ThreadRow(_Keyed):
     """A thread."""
 
     value_utf8: Json[Head]
+
+
+def _with_short_output(run: Run, output: Any, *, is_cut: bool) -> Run:
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    if is_cut or len(text) > _LONG_CHARS:
+        return run.model_copy(update={"output": None, "output_preview": text[:_PREVIEW_CHARS]})
+    return run.model_copy(update={"output": output})

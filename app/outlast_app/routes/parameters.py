@@ -74,6 +74,9 @@ IdempotencyKey = Annotated[
         "same run, or message; with another body it is refused.",
     ),
 ]
+WithMessages = Annotated[
+    bool, Query(description="`false` leaves the messages out: for whoever asks again and again.")
+]
 After = Annotated[
     Number | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
 ]

@@ -36,6 +36,7 @@ from outlast_app.routes.parameters import (
     RunPath,
     StartBody,
     Trace,
+    WithMessages,
     log_run,
 )
 from outlast_app.runs.orders import find_agent, make_order
@@ -140,9 +141,9 @@ async def list_runs(
     response_description="The run.",
     responses=_RUN_PROBLEMS,
 )
-async def get_run(ref: RunPath, deps: Deps) -> Response:
+async def get_run(ref: RunPath, deps: Deps, *, messages: WithMessages = True) -> Response:
     """Return the run as it is now."""
-    return _answer(await deps.reader.read(ref), {}, status=200)
+    return _answer(await deps.reader.read(ref, messages=messages), {}, status=200)
 
 
 @router.get("/runs/{run_id}/result", response_model=Run, responses=_RESULT)

@@ -90,7 +90,7 @@ class Listings:
     async def _states(self, partition_keys: Mapping[str, int]) -> dict[str, Run]:
         """Return what runs say of themselves, by run id."""
         found = await self._admin.run_states(partition_keys)
-        return {row.name: row.value_utf8 for row in found}
+        return {row.name: row.run for row in found}
 
 
 def _run(ref: RunRef, row: RunRow, state: Run | None) -> Run:

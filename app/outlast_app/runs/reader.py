@@ -32,13 +32,17 @@ class RunReader:
     async def read(self, ref: RunRef, *, messages: bool = True) -> Run:
         """Return a run as it is now; one that goes on has messages only where the worker answers.
 
+        Args:
+            ref: The run.
+            messages: Whether to have them at all.
+
         Raises:
             UnknownRun: There is none, or it is no longer kept.
             WorkerUnavailable: It has not returned, and neither worker nor admin API answers.
         """
         match await self._ingress.outcome(ref):
             case Ended(run):
-                return run
+                return run if messages else run.model_copy(update={"messages": None})
             case Broken() as broken:
                 state = await self._state(ref, messages=messages, killed=True)
                 return broken_run(ref, state, broken)

@@ -104,10 +104,13 @@ class Run(Public):
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
     output: JsonValue = None
-    """The agent's answer; null before the end, and where there is none."""
+    """The agent's answer; null before the end, where there is none, and in lists where it is
+    long."""
+    output_preview: str | None = None
+    """In lists: how a long `output` begins, which is left out there."""
     messages: list[Message] | None = None
-    """What was said so far; null in lists and events, and where a run goes on and no worker
-    answers."""
+    """What was said so far; null in lists and events, with `messages=false`, and where a run goes
+    on and no worker answers."""
     usage: Usage = NOTHING_USED
     """What was used so far."""
     approvals: list[Approval] = Field(default_factory=list[Approval])

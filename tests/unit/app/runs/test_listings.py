@@ -7,7 +7,7 @@ import pytest
 
 from outlast.protocol import Run, RunStatus
 from outlast_app.cursors import Cursor
-from outlast_app.restate.rows import RunRow, StateRow
+from outlast_app.restate.rows import ListedRow, RunRow
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.listings import Listings
 
@@ -27,26 +27,26 @@ def row(name: str, minute: int = 0, **more: Any) -> RunRow:
     )
 
 
-def state(name: str, status: RunStatus) -> StateRow:
+def state(name: str, status: RunStatus) -> ListedRow:
     run = Run(run_id=name, agent="support", status=status, created_at=AT)
-    return StateRow(service_key=f"acme/{name}", value_utf8=run.model_dump_json())  # pyright: ignore[reportArgumentType]  # it is JSON there
+    return ListedRow(service_key=f"acme/{name}", whole=run.model_dump_json())  # pyright: ignore[reportArgumentType]  # it is JSON there
 
 
 class Tables:
     """An admin API that has these rows."""
 
-    def __init__(self, rows: list[RunRow], *states: StateRow) -> None:
+    def __init__(self, rows: list[RunRow], *states: ListedRow) -> None:
         self._rows = rows
         self._states = states
 
     async def runs(self, _tenant: str, _wanted: RunFilter, limit: int, _after: Any) -> list[RunRow]:
         return self._rows[:limit]
 
-    async def run_states(self, partition_keys: dict[str, int]) -> list[StateRow]:
+    async def run_states(self, partition_keys: dict[str, int]) -> list[ListedRow]:
         return [each for each in self._states if each.service_key in partition_keys]
 
 
-def listings(rows: list[RunRow], *states: StateRow) -> Listings:
+def listings(rows: list[RunRow], *states: ListedRow) -> Listings:
     tables: Any = Tables(rows, *states)
     return Listings(tables)
 
