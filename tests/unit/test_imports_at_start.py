@@ -1,4 +1,4 @@
-"""What app and worker import when they start: each library costs time and memory in each process."""
+"""What app and worker import at their start: each library costs time and memory in each process."""
 
 import json
 import os
