@@ -9,7 +9,6 @@ import aiohttp
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from redis.asyncio import Redis
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from outlast.addresses import Address
 from outlast.hosts import Hosts
@@ -89,10 +88,8 @@ def create_app(
         )
     app.add_middleware(NoStore)
     app.add_middleware(AccessLog)  # around all that may answer
-    proxies = settings.trusted_proxies
-    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(each) for each in proxies])
-    # Last, so that it is around the others: it asks who has connected.
-    app.add_middleware(Prefix, root_path=settings.root_path, proxies=proxies)
+    # Last, so that it is around the others: all of them see the prefix.
+    app.add_middleware(Prefix, root_path=settings.root_path, proxies=settings.trusted_proxies)
     for module in (agents, runs, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)

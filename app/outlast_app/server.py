@@ -38,7 +38,7 @@ class AppServer(uvicorn.Server):
                 log_level=self._log_level,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # the app does that itself
+                proxy_headers=False,  # the app asks who has really connected
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_SHUTDOWN_S,
             )

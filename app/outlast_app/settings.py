@@ -67,7 +67,7 @@ class AppSettings(SharedSettings):
     root_path: Annotated[str, AfterValidator(_root_path)] = Field(default="", examples=["/outlast"])
     """The prefix under which a proxy serves the app, whether or not it takes it off."""
     trusted_proxies: Networks = Field(default=_LOOPBACK, examples=["127.0.0.1,::1"])
-    """Whose `X-Forwarded-Prefix`, `-For` and `-Proto` count."""
+    """Whose `X-Forwarded-Prefix` counts."""
     streams_url: HttpAddress | None = Field(default=None, validation_alias="APP_WORKER_URL")
     """Where the app reaches the worker's live events; WORKER_URL if not given."""
     cors_origins: FromJson[list[Annotated[str, AfterValidator(_origin)]]] = Field(
