@@ -157,6 +157,10 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
   $(addprefix --no-emit-package ,$(OURS)) $(if $(UPGRADE),--upgrade)
 COMPILE_PART = $(COMPILE) --constraints requirements/dev.txt --no-annotate
 
+.PHONY: prices
+prices: setup-test ## write the price list of models anew, from the installed litellm's
+	@$(PY) dev/model_prices.py
+
 .PHONY: lock
 lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(COMPILE) --group bootstrap --output-file requirements/uv.txt

@@ -1,4 +1,4 @@
-"""A conversation in OpenAI's chat format, which litellm translates for each provider."""
+"""A conversation in OpenAI's chat format; for other providers litellm translates it."""
 
 import json
 import re

@@ -175,6 +175,53 @@ def test_opaque_fields() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "host", "message", "call"),
+    [
+        ("deepseek/x", None, {"reasoning_content"}, set()),
+        (
+            "hosted_vllm/x",
+            None,
+            {"reasoning_content", "reasoning", "extra_content"},
+            {"extra_content"},
+        ),
+        ("openrouter/x/y", None, {"reasoning_details"}, set()),
+        ("groq/x", None, set(), set()),
+        ("mistral/x", None, set(), set()),
+        ("openai/x", "api.openai.com", set(), set()),
+        ("openai/x", "api.groq.com", set(), set()),
+        ("openai/x", "generativelanguage.googleapis.com", {"extra_content"}, {"extra_content"}),
+        (
+            "anthropic/x",
+            None,
+            {"reasoning_content", "thinking_blocks", "provider_specific_fields"},
+            {"provider_specific_fields"},
+        ),
+        ("cohere/x", None, set(), set()),
+    ],
+)
+def test_what_goes_back(model: str, host: str | None, message: set[str], call: set[str]) -> None:
+    """A provider gets back what it wants of its own, and nothing that it would refuse."""
+    names = (
+        "reasoning_content",
+        "reasoning",
+        "reasoning_details",
+        "extra_content",
+        "thinking_blocks",
+        "provider_specific_fields",
+    )
+    opaque = Opaque(
+        provider=model.partition("/")[0],
+        fields=dict.fromkeys(names, "x"),
+        call_ids=["theirs"],
+        call_fields=[dict.fromkeys(names, "x")],
+    )
+    pinned: Pin = pin().model_copy(update={"model": model})
+    wire = wire_messages(pinned, [asking("1.0", opaque=opaque)], host)[1]
+    assert wire.keys() - {"role", "content", "tool_calls"} == message
+    assert wire["tool_calls"][0].keys() - {"id", "type", "function"} == call
+
+
+@pytest.mark.parametrize(
     ("name", "wire_name"),
     [
         ("find order!", "find_order_"),

@@ -1,0 +1,117 @@
+"""What the network does to a call: redirects, proxies, floods, headers, kept connections."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from fakes import ScriptedModel, fault, raw, text
+from fakes.steps import pin
+from outlast_local.demo_model.openai_wire import DONE
+from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.client import HiddenPreview
+from outlast_worker.models.keys import Access
+from outlast_worker.models.openai_http import transport
+from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.settings import Provider
+from unit.worker.models.asking import Asker, Client
+from unit.worker.models.test_answers import chunk
+
+HI = chunk({"delta": {"content": "Hi."}, "finish_reason": "stop"}) + DONE
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture
+def client() -> Client:
+    """These tests are about the direct client alone."""
+    return "direct"
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncGenerator[str]:
+    """Serve on a free port of loopback, and return the address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_redirects_are_refused(ask: Asker) -> None:
+    """A key goes nowhere that nobody has set; it is said what to set."""
+    elsewhere = ask.server.play("/elsewhere", raw(HI))
+    step = fault(307, "moved", headers={"location": f"{ask.server.origin}{elsewhere}"})
+    failed = await ask.fault(step)
+    assert (failed.error.type, failed.retry_after_s) == ("model-rejected", None)
+    assert "set base_url" in failed.error.message
+    assert ask.server.count(elsewhere) == 0
+    ask.server.forget(elsewhere)
+
+
+async def test_a_proxy(ask: Asker, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's proxy variables count."""
+    asked: list[str] = []
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        asked.append(str(request.url))
+        return web.Response(body=HI, content_type="text/event-stream")
+
+    async with serving(proxy) as address:
+        monkeypatch.setenv("http_proxy", address)
+        monkeypatch.setenv("no_proxy", "")
+        there = Provider(base_url="http://model.example/v1")
+        got = await ask.answer(text("unused"), provider=there)
+    assert got.text == "Hi."
+    assert asked == ["http://model.example/v1/chat/completions"]
+
+
+async def test_an_answer_over_the_limit(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood ends the call, and not the worker; packed bytes count as they are unpacked."""
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1 << 20)
+    big = chunk({"delta": {"content": "x" * (1 << 20)}})
+    failed = await ask.fault(raw(big + HI))
+    assert failed.error.type == "model-malformed"
+    assert "larger than 1 MiB" in failed.error.message
+
+
+async def test_large_headers(ask: Asker) -> None:
+    """Gateways tell much in headers."""
+    step = raw(HI, headers={"content-type": "text/event-stream", "x-much": "y" * 20_000})
+    assert (await ask.answer(step)).text == "Hi."
+
+
+async def test_no_address(ask: Asker) -> None:
+    """What is no address is not tried for ten minutes."""
+    failed = await ask.fault(provider=Provider(base_url="not an address"))
+    assert (failed.error.type, failed.retry_after_s) == ("model-rejected", None)
+    assert "correct base_url" in failed.error.message
+
+
+async def test_connections_are_kept() -> None:
+    """An answer that was read to its end leaves its connection to the next call."""
+    peers: list[object] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        peers.append(request.transport and request.transport.get_extra_info("peername"))
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(HI)
+        await asyncio.sleep(0.01)  # the end comes a little after the last event
+        await response.write_eof()
+        return response
+
+    async with serving(answer) as address:
+        api = OpenAiHttpApi({}, idle_s=10)
+        call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+        for _ in range(3):
+            await api.ask(call, Access(f"{address}/v1", {}, "none", None), HiddenPreview)
+        await api.close()
+    assert len(peers) == 3
+    assert len(set(peers)) == 1
