@@ -28,7 +28,7 @@ RIGHT_OF: Mapping[str, Right] = {
     "DELETE /threads/{thread_id}": "invoke",
     "DELETE /threads/{thread_id}/messages": "invoke",
 }
-"""By method and path. Agents are shown with their definitions to those who may `inspect`, too."""
+"""By method and path. No call needs `inspect`: with it agents are shown with their definitions."""
 
 
 def right_of(operation: str) -> Right:

@@ -1,6 +1,6 @@
 """What an agent is, as both processes know it."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import JsonValue
 
@@ -13,10 +13,10 @@ class ToolDescription(Public):
 
     name: str
     """What the model calls it."""
-    description: str
-    """What the model is told of it."""
-    parameters: dict[str, JsonValue]
-    """JSON Schema of its arguments."""
+    description: str | None = None
+    """What the model is told of it; null for keys without the right `inspect`."""
+    parameters: dict[str, JsonValue] | None = None
+    """JSON Schema of its arguments; null for keys without the right `inspect`."""
     effect: str
     """What may happen when a worker dies in the middle of a call. `read`: it may run again at any
     time. `idempotent`: it runs again, with the same idempotency key."""
@@ -39,8 +39,9 @@ class AgentDescription(Public):
     """One line of its author's."""
     model: str
     """The model that it runs with, as `provider/model`."""
-    instructions: str
-    """Its system prompt; `{{name}}` is filled in from a run's `context`."""
+    instructions: str | None = None
+    """Its system prompt; `{{name}}` is filled in from a run's `context`. Null for keys without the
+    right `inspect`."""
     context: list[str]
     """The names that a run's `context` must have."""
     limits: Limits
@@ -49,6 +50,12 @@ class AgentDescription(Public):
     """What it can call."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
+
+    def without_definition(self) -> Self:
+        """Return what somebody needs to know to call the agent, without what its model is told."""
+        told = {"description": None, "parameters": None}
+        tools = [tool.model_copy(update=told) for tool in self.tools]
+        return self.model_copy(update={"instructions": None, "tools": tools})
 
 
 class AgentPage(Public):

@@ -10,10 +10,20 @@ import httpx
 import pytest
 
 from fakes.front import Client, Connect
-from outlast import Agent
+from outlast import Agent, tool
 from outlast.registry import Registry
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
+
+
+@tool(needs_approval=True)
+def hand_over(item: str) -> str:
+    """Hand over.
+
+    Args:
+        item: What.
+    """
+    return item
 
 
 @pytest.fixture
@@ -44,7 +54,7 @@ def connect(nobody: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Con
         settings = AppSettings(**changes)
         agents = [
             Agent(name="support", instructions="Help."),
-            Agent(name="filled", instructions="Help {{company}} in {{city}}."),
+            Agent(name="filled", instructions="Help {{company}} in {{city}}.", tools=[hand_over]),
         ]
         app = create_app(settings, Registry(agents, "openai/x"))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

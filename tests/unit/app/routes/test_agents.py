@@ -2,7 +2,9 @@
 
 import pytest
 
-from fakes.front import Client, problem
+from fakes.front import Client, Connect, problem
+from outlast_app.keyring import hash_of_key
+from outlast_app.rights import Right
 
 
 async def test_agents(client: Client) -> None:
@@ -30,3 +32,27 @@ async def test_unknown_agent(client: Client, method: str) -> None:
     path = "/agents/nobody" if method == "GET" else "/agents/nobody/runs"
     response = await client.request(method, path, json={"input": "Hi."})
     assert "support, filled" in problem(response, 404, "unknown-agent")["detail"]
+
+
+@pytest.mark.parametrize("path", ["/agents", "/agents/filled"])
+@pytest.mark.parametrize(
+    ("rights", "shown"), [(["read"], False), (["read", "inspect"], True), (None, True)]
+)
+async def test_definitions(
+    connect: Connect, path: str, rights: list[Right] | None, shown: bool
+) -> None:
+    """What the model is told is for those who may inspect; without keys that is everybody."""
+    keys = [{"name": "desk", "sha256": hash_of_key("secret-1"), "rights": rights}]
+    async with connect(keys={"acme": keys} if rights else {}) as client:
+        answer = await client.get(path, headers={"authorization": "Bearer secret-1"})
+    described = answer.json()["items"][-1] if path == "/agents" else answer.json()
+    [tool] = described["tools"]
+    definition = [described["instructions"], tool["description"], tool["parameters"]]
+    if shown:
+        assert definition[:2] == ["Help {{company}} in {{city}}.", "Hand over."]
+        assert definition[2]["required"] == ["item"]
+    else:
+        assert definition == [None, None, None]
+    # What a caller goes by is for everybody.
+    assert (tool["name"], tool["needs_approval"]) == ("hand_over", True)
+    assert (described["context"], described["model"]) == (["company", "city"], "openai/x")
