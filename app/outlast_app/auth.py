@@ -1,6 +1,7 @@
 """Who is calling, and whether they may: checked by every route but health, before all else."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -11,7 +12,12 @@ from starlette.types import Receive, Scope, Send
 from outlast.errors import MissingRight
 from outlast_app.deps import Dependencies
 from outlast_app.keyring import Caller
+from outlast_app.prefer import wants
 from outlast_app.rights import Right, right_of
+from outlast_app.sse import MEDIA_TYPE
+
+_STARTS = "POST /agents/{agent}/runs"
+_STREAMS = "GET /runs/{run_id}/events"
 
 # Only describes the scheme in the OpenAPI document: the keyring decides.
 _bearer = HTTPBearer(auto_error=False, description="A key of `APP_KEYS`, if there are any.")
@@ -47,13 +53,28 @@ class KeyedRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, if its caller may ask for that."""
         right = self._rights.get(scope["method"])
-        if right:  # else it is refused as what it is, a wrong method
-            _admit(Request(scope), right)
-        await super().handle(scope, receive, send)
+        if right is None:  # refused as what it is: a wrong method
+            await super().handle(scope, receive, send)
+            return
+        request = Request(scope)
+        caller = _admit(request, right)
+        operation = f"{scope['method']} {self.path}"
+        quotas = Dependencies.of(request).quotas
+        with ExitStack() as held:
+            if operation == _STREAMS or (operation == _STARTS and _asks_for_stream(request)):
+                held.enter_context(quotas.stream(caller))
+            if operation == _STARTS:
+                quotas.count_start(caller)
+            # Until the answer is sent, or the client gone: for a stream, its end.
+            await super().handle(scope, receive, send)
 
 
-def _admit(request: Request, right: Right) -> None:
-    """Let a request in.
+def _asks_for_stream(request: Request) -> bool:
+    return wants(MEDIA_TYPE, request.headers.getlist("accept"))
+
+
+def _admit(request: Request, right: Right) -> Caller:
+    """Let a request in; return whose it is.
 
     Raises:
         Unauthorized: Nobody knows the key.
@@ -70,3 +91,4 @@ def _admit(request: Request, right: Right) -> None:
             f"The key {caller.key} lacks the right `{right}`, which this call needs. Send a key "
             f'that has it, or add "{right}" to the `rights` of this one in APP_KEYS.'
         )
+    return caller

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from outlast.registry import Registry
 from outlast_app.closing import Closing
 from outlast_app.keyring import Keyring
+from outlast_app.quotas import Quotas
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.listings import Listings
@@ -24,6 +25,7 @@ class Dependencies:
     settings: AppSettings
     registry: Registry
     keyring: Keyring
+    quotas: Quotas
     closing: Closing
     starter: RunStarter
     reader: RunReader

@@ -28,6 +28,7 @@ from outlast_app.no_store import NoStore
 from outlast_app.openapi import add_openapi
 from outlast_app.page_guard import PageGuard
 from outlast_app.prefix import Prefix
+from outlast_app.quotas import Quotas
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.routes import agents, approvals, health, runs, steering, threads
@@ -116,6 +117,7 @@ async def _lifespan(
             settings=settings,
             registry=registry,
             keyring=Keyring(settings.keys),
+            quotas=Quotas(settings.max_runs_per_key, settings.max_streams_per_key),
             closing=closing,
             starter=RunStarter(registry, ingress, reader, live),
             reader=reader,

@@ -79,6 +79,11 @@ class AppSettings(SharedSettings):
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
 
+    max_runs_per_key: int | None = Field(default=None, ge=1)
+    """How many runs a key may start within a minute, at this process; any number if not given."""
+    max_streams_per_key: int | None = Field(default=None, ge=1)
+    """How many streams of events a key may have open, at this process; any number if not given."""
+
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:
         for number, tenant in enumerate(self.keys, start=1):

@@ -185,6 +185,11 @@ class IdempotencyConflict(CallerProblem):
         super().__init__(detail, extra={"errors": [fault]})
 
 
+class KeyLimit(CallerProblem):
+    slug, title, status = "key-limit", "The key has as much as it may have", 429
+    retry_after_s = 5
+
+
 class InternalProblem(OperatorProblem):
     slug, title, status = "internal", "An error of this server", 500
 

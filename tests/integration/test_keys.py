@@ -8,8 +8,9 @@ import pytest
 
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
-from fakes.script import call, text
+from fakes.script import Gate, call, text
 from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_app.keyring import hash_of_key
 
 RIGHTS = {"starter": ["invoke"], "desk": ["read", "approve"], "reader": ["read"]}
@@ -63,3 +64,45 @@ def test_a_decision_without_a_name(clients: dict[str, Api], model: ScriptedModel
     clients["desk"].wait_for_approval(run_id)
     answer = clients["desk"].decide(run_id, "1.0", "reject")
     assert answer.json()["by"] == {"key": "desk", "said": None}
+
+
+def test_streams_of_one_key(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A key has so many streams; a client that goes away gives its place back."""
+    gate = Gate()
+    model.script(key, [text("done", gate=gate)])
+    settings = {"APP_KEYS": '{"default": ["one", "two"]}', "APP_MAX_STREAMS_PER_KEY": "1"}
+    with stack.another_app(settings) as url, Api(url) as api:
+        api.http.headers["Authorization"] = "Bearer one"
+        run_id = api.start("tester", key)
+        with api.http.stream("GET", f"/runs/{run_id}/events") as stream:
+            next(stream.iter_lines())
+            refused = api.http.get(f"/runs/{run_id}/events")
+            assert (refused.status_code, refused.json()["type"]) == (429, "key-limit")
+            assert refused.headers["retry-after"] == "5"
+            other = {"Authorization": "Bearer two"}
+            with api.http.stream("GET", f"/runs/{run_id}/events", headers=other) as free:
+                assert free.status_code == 200
+        wait_until(lambda: status_of_stream(api, run_id) == 200, "the key's place to be free")
+        gate.open()
+        assert api.result(run_id)["output"] == "done"
+
+
+def status_of_stream(api: Api, run_id: str) -> int:
+    with api.http.stream("GET", f"/runs/{run_id}/events") as stream:
+        return stream.status_code
+
+
+def test_starts_of_one_key(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A key starts so many runs a minute; what is beyond that is never started."""
+    model.script(key, [text("done")])
+    settings = {"APP_KEYS": '{"default": ["one", "two"]}', "APP_MAX_RUNS_PER_KEY": "3"}
+    with stack.another_app(settings) as url, Api(url) as api:
+        api.http.headers["Authorization"] = "Bearer one"
+        answers = [api.post("tester", key, {"Prefer": "respond-async"}) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [202, 202, 202, 429, 429]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        for answer in answers[:3]:
+            api.result(answer.json()["run_id"])
+        assert len(model.requests(key)) == 3
+        answer = api.post("tester", key, {"Authorization": "Bearer two"})
+        assert answer.json()["output"] == "done"

@@ -9,6 +9,7 @@ from outlast.errors import (
     BodyTooLarge,
     IdempotencyConflict,
     InvalidRequest,
+    KeyLimit,
     RunEnded,
     RunNotPaused,
     ThreadBusy,
@@ -65,6 +66,7 @@ _STARTED: Responses = {
         BodyTooLarge,
         InvalidRequest,
         IdempotencyConflict,
+        KeyLimit,
         *BEHIND,
     ),
 }
@@ -79,7 +81,7 @@ _RESULT: Responses = {
 _EVENTS: Responses = {
     200: {"model": StreamEvent, "description": "The run's events, to its end."},
     204: {"description": "The run has ended, and there is nothing after that event."},
-    **_RUN_PROBLEMS,
+    **problems(UnknownRun, InvalidRequest, KeyLimit, *BEHIND),
 }
 
 
