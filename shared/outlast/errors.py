@@ -25,7 +25,8 @@ class DefinitionError(OutlastError, ValueError):
 class ToolError(OutlastError):
     """A tool call that failed in a way that the model can act on.
 
-    Raise it in a tool to choose the text that the model reads.
+    Raise it in a tool to choose the text: the model reads it, and so do clients. Of any other
+    exception the model is told class and text, and clients the class.
     """
 
 

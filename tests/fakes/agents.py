@@ -15,6 +15,9 @@ from fakes.till import agent as till
 from fakes.till import lifespan
 from outlast import Agent, Limits, ToolContext, tool
 
+LEAKED = "postgres://shop:4711@db"
+"""What no client may read."""
+
 
 def _trace(tool_name: str, context: ToolContext, **details: object) -> None:
     line = json.dumps({"tool": tool_name, "key": context.idempotency_key, **details})
@@ -73,6 +76,12 @@ async def fail(text: str) -> str:
         text: Its text.
     """
     raise ValueError(text)
+
+
+@tool
+async def leak() -> str:
+    """Fail as a client of a database does."""
+    raise ConnectionError(LEAKED)
 
 
 @tool
@@ -182,6 +191,7 @@ tester = Agent(
         hold,
         hold_sync,
         fail,
+        leak,
         big,
         slow,
         pause,

@@ -75,7 +75,8 @@ def test_streams_of_one_key(stack: TestStack, model: ScriptedModel, key: str) ->
         api.http.headers["Authorization"] = "Bearer one"
         run_id = api.start("tester", key)
         with api.http.stream("GET", f"/runs/{run_id}/events") as stream:
-            next(stream.iter_lines())
+            lines = stream.iter_lines()  # kept: without it the client would end the stream
+            next(lines)
             refused = api.http.get(f"/runs/{run_id}/events")
             assert (refused.status_code, refused.json()["type"]) == (429, "key-limit")
             assert refused.headers["retry-after"] == "5"

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from fakes.agents import LEAKED
 from fakes.api import Api
 from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.model_server import ScriptedModel
-from fakes.script import Reply, call, calls, raw_call, text
+from fakes.script import Gate, Reply, call, calls, raw_call, text
 from fakes.stack import TestStack
 
 
@@ -54,7 +55,7 @@ def test_calls_of_a_turn_run_side_by_side(
             raw_call("note", '{"text": "a'), "The arguments of note can't be read", id="json"
         ),
         pytest.param(call("note", wrong=1), "text: Field required", id="arguments"),
-        pytest.param(call("fail", text="boom"), "failed: ValueError: boom", id="exception"),
+        pytest.param(call("fail", text="boom"), "The tool fail failed: ValueError", id="exception"),
         pytest.param(call("slow", seconds=9), "did not finish within 0.3 s", id="timeout"),
         pytest.param(call("big", size=300_000), "at most 262144 can be read", id="size"),
     ],
@@ -81,6 +82,27 @@ def test_garbled_arguments_go_back_as_valid_json(api: Api, model: ScriptedModel,
     api.run("tester", key)
     assistant = model.requests(key, 2)[0].messages[-2]
     assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {}
+
+
+def test_text_of_an_exception_is_for_the_model(api: Api, model: ScriptedModel, key: str) -> None:
+    """It may hold secrets: no client reads it, wherever it looks; the model does, later, too."""
+    thread_id, gate = key.replace(" ", "-"), Gate()
+    model.script(key, [call("leak"), text("I see.", gate=gate)])
+    model.script(f"{key} more", [text("ok")])
+    run_id = api.start("tester", key, thread_id=thread_id)
+    model.wait_for(key, turn=2)
+    goes_on = api.http.get(f"/runs/{run_id}").text
+    gate.open()
+    api.result(run_id)
+    api.run("tester", f"{key} more", thread_id=thread_id)
+    paths = (f"/runs/{run_id}", f"/threads/{thread_id}/messages", f"/runs/{run_id}/events")
+    seen = [goes_on, *(api.http.get(path).text for path in paths)]
+    assert not [answer for answer in seen if LEAKED in answer]
+    shown = "The tool leak failed: ConnectionError. The worker's log says more."
+    assert all(shown in answer for answer in seen)
+    for request in (model.requests(key)[-1], model.requests(f"{key} more")[-1]):
+        [result] = [m["content"] for m in request.messages if m["role"] == "tool"]
+        assert result == f"The tool leak failed: ConnectionError: {LEAKED}"
 
 
 def test_exception_is_logged_with_its_trace(

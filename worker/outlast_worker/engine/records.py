@@ -127,12 +127,14 @@ ModelOutcome = Annotated[ModelRecord | ModelFault, Field(discriminator="kind")]
 class ApprovalCheck(Record):
     """Whether a call has to wait for a person.
 
-    `refused`: it can't be checked, and so is not run at all; `reason` tells the model why.
+    `refused`: it can't be checked, and so is not run at all; `reason` says why, and `told` says it
+    to the model where clients see less.
     """
 
     outcome: Literal["needed", "not_needed", "refused"]
     at: Time
     reason: str | None = None
+    told: str | None = None
 
 
 UNFINISHED = (
@@ -142,12 +144,17 @@ UNFINISHED = (
 
 
 class ToolRecord(Record):
-    """What came of a tool call: a result, or an error text that the model can act on."""
+    """What came of a tool call: a result, or an error text that the model can act on.
+
+    `told` is for the model in place of `output`, where clients see less: the text of an exception
+    may hold what is not for them.
+    """
 
     output: str
     is_error: bool
     started_at: Time
     ended_at: Time
+    told: str | None = None
 
     @classmethod
     def cancelled(cls, at: Time) -> "ToolRecord":
@@ -167,9 +174,14 @@ class ToolRecord(Record):
 
 
 class StoredMessage(Message):
-    """A message with what its provider wants back."""
+    """A message with what is not for clients.
+
+    `opaque` is what its provider wants back. `told` is what the model reads in place of the
+    content, as in `ToolRecord`.
+    """
 
     opaque: Opaque | None = None
+    told: str | None = None
 
     def public(self) -> Message:
         """Return the message as clients see it."""

@@ -74,7 +74,8 @@ class ToolCalls:
     async def _check(self, call: PlannedCall, check: ApprovalCheck) -> None:
         self._state.advance_clock(check.at)
         if check.outcome == "refused":
-            return self._finish(call, _not_run(check.reason or _NOT_CHECKED, check.at))
+            record = _not_run(check.reason or _NOT_CHECKED, check.at, told=check.told)
+            return self._finish(call, record)
         if check.outcome == "not_needed":
             return self._start(call)
         timeout_s = self._tools[call.name].approval_timeout_s
@@ -102,9 +103,11 @@ class ToolCalls:
         self._finish(call, record)
 
     def _finish(self, call: PlannedCall, record: ToolRecord) -> None:
-        if not self._state.size.has_room_for(record.output):
-            record = record.model_copy(update={"output": _omission(call), "is_error": True})
-        self._state.size.count_content(record.output)
+        size = self._state.size
+        if not size.has_room_for(record.output + (record.told or "")):
+            left_out = {"output": _omission(call), "told": None, "is_error": True}
+            record = record.model_copy(update=left_out)
+        size.count_content(record.output + (record.told or ""))
         self._records[call.call_id] = record
         self._state.advance_clock(record.ended_at)
         self._state.emit(
@@ -130,6 +133,7 @@ class ToolCalls:
             call_id=call.call_id,
             is_error=record.is_error if record else True,
             approval=self._approvals.resolution_of(call.call_id),
+            told=record.told if record else None,
         )
 
 
@@ -145,8 +149,8 @@ def plan_call(turn: int, index: int, requested: RequestedCall, *, known: bool) -
     return PlannedCall(turn, call_id, name, arguments, known)
 
 
-def _not_run(text: str, at: Time) -> ToolRecord:
-    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at)
+def _not_run(text: str, at: Time, told: str | None = None) -> ToolRecord:
+    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at, told=told)
 
 
 def _refusal(call: PlannedCall, resolution: Resolution) -> str:

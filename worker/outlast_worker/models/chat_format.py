@@ -62,7 +62,7 @@ class _Writer:
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
         if message.role == "tool":
             wire_id = self._ids[message.run_id, message.call_id or ""]
-            result = _REFUSED_RESULT if message.refused else str(message.content)
+            result = _REFUSED_RESULT if message.refused else message.told or str(message.content)
             content = _changed(message) + result
             return {"role": "tool", "tool_call_id": wire_id, "content": content}
         if message.role == "assistant":

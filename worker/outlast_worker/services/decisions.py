@@ -11,12 +11,14 @@ from restate import RunOptions, WorkflowSharedContext
 from outlast.agent import Agent
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
+from outlast.logging import get_logger
 from outlast.protocol import Approval, Decider, Resolution, Run, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.text import repair_surrogates
-from outlast_worker.tools.author_code import call_safely, text_of
+from outlast_worker.tools.author_code import call_safely, kind_of
 
+_logger = get_logger()
 _CHECK_ARGUMENTS = "check arguments"
 
 
@@ -103,8 +105,11 @@ async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[F
         return [_fault(str(error))]
     except ValidationError as error:
         return [_fault(fault["msg"], *fault["loc"]) for fault in error.errors(include_url=False)]
-    except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-        return [_fault(f"{type(error).__name__}: {text_of(error)}")]
+    except Exception as error:  # an author's validators may raise anything
+        # Its text may hold what is not for clients.
+        _logger.exception("arguments_check_failed", tool=tool.name)
+        why = f"the tool's check failed: {kind_of(error)}. The worker's log says more"
+        return [_fault(why)]
     return []
 
 

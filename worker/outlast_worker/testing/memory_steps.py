@@ -17,8 +17,8 @@ from pydantic_core import PydanticSerializationError
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import InputMessage, Resolution, Run, Time
-from outlast_worker.engine.operations import AskModel, Operation
-from outlast_worker.engine.records import Record, StoredMessage
+from outlast_worker.engine.operations import AskModel, CheckApproval, Operation, RunTool
+from outlast_worker.engine.records import ApprovalCheck, Record, StoredMessage, ToolRecord
 from outlast_worker.engine.steps import Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.decisions import Decisions
@@ -73,6 +73,8 @@ class MemorySteps:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._skipped = timedelta(0)
         self.events: list[AnyEvent] = []
+        self.told: dict[str, str] = {}
+        """What the model is told of calls, where the events say less."""
         self.run: Run | None = None
 
     @property
@@ -190,9 +192,14 @@ class MemorySteps:
         skipped = self._skipped
         record = _later(await self._execution.execute(operation), skipped)
         try:
-            return _as_journaled(operation, record)
+            journaled = _as_journaled(operation, record)
         except PydanticSerializationError as error:
             return operation.crashed(error, self._now())
+        if isinstance(operation, CheckApproval | RunTool):
+            outcome = cast("ApprovalCheck | ToolRecord", journaled)
+            if outcome.told:
+                self.told[operation.call.call_id] = outcome.told
+        return journaled
 
     def _hear_during(self, operation: Operation[Any]) -> None:
         turn = operation.call.turn if isinstance(operation, AskModel) else 0

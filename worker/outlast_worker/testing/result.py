@@ -1,7 +1,7 @@
 """What came of a run in memory, as tests ask for it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,6 +52,7 @@ class RunResult:
         events: The committed ones, in order.
         live: The previews: streamed text, and tools' progress.
         requests: What the model was asked, each time.
+        told: What the model reads of calls that failed, by their ids, where clients see less.
     """
 
     run: Run
@@ -59,6 +60,7 @@ class RunResult:
     events: Sequence[AnyEvent]
     live: Sequence[AnyLiveEvent]
     requests: Sequence[ModelRequest]
+    told: Mapping[str, str]
 
     @property
     def status(self) -> RunStatus:
@@ -103,7 +105,7 @@ class RunResult:
                 call_id=call.call_id,
                 name=call.name,
                 arguments=(started.get(call.call_id) or call).arguments,
-                result=completed[call.call_id].output,
+                result=self.told.get(call.call_id, completed[call.call_id].output),
                 is_error=completed[call.call_id].is_error,
                 ran=call.call_id in started,
             )

@@ -140,13 +140,13 @@ async def _run(
             ended = f"{run.status}: {run.error.message}" if run.error else run.status
             raise ScriptError(f"The run ended ({ended}), and {spare}")  # noqa: TRY301  # as the others
     except ScriptError as error:
-        so_far = transcript(order.input, steps.events)
+        so_far = transcript(order.input, steps.events, steps.told)
         raise ScriptError(f"{error}\n\nThe run so far:\n{so_far}") from error.__cause__
     finally:
         await steps.stop()
         tools.close()
     before = [message.public() for message in history]
-    return RunResult(run, before, steps.events, live.events, api.requests)
+    return RunResult(run, before, steps.events, live.events, api.requests, steps.told)
 
 
 def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> RunOrder:

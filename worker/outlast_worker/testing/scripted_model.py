@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from outlast.protocol import Message, Usage
 from outlast_worker.engine.operations import ModelCall
+from outlast_worker.engine.records import StoredMessage
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.client import Preview
 from outlast_worker.models.faults import CallFailed
@@ -106,9 +107,13 @@ def _request(call: ModelCall) -> ModelRequest:
         attempt=call.attempt,
         model=call.pin.model,
         instructions=call.pin.instructions,
-        messages=[message.public() for message in call.messages],
+        messages=[_as_told(message) for message in call.messages],
         tools=[tool.name for tool in call.pin.tools],
     )
+
+
+def _as_told(message: StoredMessage) -> Message:
+    return message.public().model_copy(update={"content": message.told or message.content})
 
 
 def _show(scripted: Scripted, preview: Preview) -> None:

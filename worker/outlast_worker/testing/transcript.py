@@ -1,7 +1,7 @@
 """A run so far in a few lines, for whoever reads a failed test."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from outlast.events import (
@@ -18,14 +18,16 @@ from outlast.protocol import Content, InputMessage
 _LINE_CHARS = 160
 
 
-def transcript(said: Sequence[InputMessage], events: Iterable[AnyEvent]) -> str:
-    """Return what was said and done, one line each."""
+def transcript(
+    said: Sequence[InputMessage], events: Iterable[AnyEvent], told: Mapping[str, str]
+) -> str:
+    """Return what was said and done, one line each; of failed calls what the model was told."""
     lines = [f"{message.role}: {_quoted(message.content)}" for message in said]
-    lines += [line for event in events for line in _lines(event)]
+    lines += [line for event in events for line in _lines(event, told)]
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _lines(event: AnyEvent) -> Iterator[str]:
+def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
     match event:
         case MessageCompleted(message=message) if message.content:
             yield f"turn {event.turn}: {_quoted(message.content)}"
@@ -33,7 +35,7 @@ def _lines(event: AnyEvent) -> Iterator[str]:
             yield f"call {event.call_id}: {_shown(event.name, event.arguments)}"
         case ToolCallCompleted():
             kind = "error" if event.is_error else "result"
-            yield f"{kind} {event.call_id}: {_cut(event.output)}"
+            yield f"{kind} {event.call_id}: {_cut(told.get(event.call_id, event.output))}"
         case ApprovalRequested():
             yield f"call {event.call_id} waits: {_shown(event.name, event.arguments)}"
         case ApprovalResolved():

@@ -19,11 +19,11 @@ def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         try:
             return fn(*args, **kwargs)
         except _NOT_FOR_A_FUTURE as error:
-            raise as_exception(error) from error
+            raise Contained(error) from error
         except Exception:
             raise
         except BaseException as error:  # SystemExit and KeyboardInterrupt would end the worker
-            raise as_exception(error) from error
+            raise Contained(error) from error
 
 
 async def await_safely(fn: Callable[..., Awaitable[T]], /, **kwargs: Any) -> T:
@@ -34,7 +34,7 @@ async def await_safely(fn: Callable[..., Awaitable[T]], /, **kwargs: Any) -> T:
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # as above
-            raise as_exception(error) from error
+            raise Contained(error) from error
 
 
 @contextmanager
@@ -48,9 +48,17 @@ def _forks_ending_here() -> Generator[None]:
             os._exit(0)
 
 
-def as_exception(error: BaseException) -> RuntimeError:
-    """Return an error that ends nothing but the call it came from."""
-    return RuntimeError(f"{type(error).__name__}: {text_of(error)}")
+class Contained(Exception):
+    """Stands for what would have ended more than the call it came from."""
+
+    def __init__(self, contained: BaseException) -> None:
+        super().__init__(text_of(contained))
+        self.kind = kind_of(contained)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the name of an exception's class."""
+    return error.kind if isinstance(error, Contained) else type(error).__name__
 
 
 def text_of(error: BaseException) -> str:

@@ -22,7 +22,13 @@ from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, ToolRecord
 from outlast_worker.stopwatch import Stopwatch
-from outlast_worker.tools.author_code import as_exception, await_safely, call_safely, text_of
+from outlast_worker.tools.author_code import (
+    Contained,
+    await_safely,
+    call_safely,
+    kind_of,
+    text_of,
+)
 
 MAX_RESULT_BYTES = 256 * 1024
 _FIRST_DELAY_S = 0.5
@@ -32,6 +38,14 @@ _SHOWN_ARGUMENTS_CHARS = 500
 
 _logger = get_logger()
 T = TypeVar("T")
+
+
+class _Text:
+    """Why a call failed: for everybody, and for the model, where clients see less."""
+
+    def __init__(self, shown: str, told: str | None = None) -> None:
+        self.shown = _shortened(shown)
+        self.told = told and _shortened(told)
 
 
 class _TimedOut(Exception):
@@ -80,8 +94,8 @@ class ToolRunner:
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            reason = _invalid(tool, call, context, error)
-            return ApprovalCheck(outcome="refused", at=at, reason=_shortened(reason))
+            text = _invalid(tool, call, context, error)
+            return ApprovalCheck(outcome="refused", at=at, reason=text.shown, told=text.told)
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
@@ -97,10 +111,10 @@ class ToolRunner:
         """Run a call with its timeout and its retries."""
         watch = Stopwatch()
         if call.fault:
-            return _error(call.fault, watch)
+            return _error(_Text(call.fault), watch)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if not call.known or tool is None:
-            return _error(_unknown(agent, call), watch)
+            return _error(_Text(_unknown(agent, call)), watch)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
@@ -112,14 +126,14 @@ class ToolRunner:
     async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
     ) -> ToolRecord:
-        text = ""
+        text = _Text("")
         for attempt in range(tool.retries + 1):
             try:
                 return _result(tool, await self._try(tool, arguments), watch)
             except ToolError as error:
-                text = text_of(error)
+                text = _Text(text_of(error))
             except _TimedOut as late:
-                text = late.text
+                text = _Text(late.text)
                 if late.runs_on:
                     break  # a second one beside it helps nobody
             except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
@@ -147,7 +161,7 @@ class ToolRunner:
             return task.result()
         except asyncio.CancelledError as error:
             # The tool cancelled itself, or awaited what was cancelled; this call was not.
-            raise as_exception(error) from error
+            raise Contained(error) from error
 
     async def _run_in_thread(
         self, tool: AnyTool, fn: Callable[..., T], /, *args: Any, **kwargs: Any
@@ -187,8 +201,10 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     size = len(output.encode())
     if size > MAX_RESULT_BYTES:
         return _error(
-            f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be read. "
-            "Ask for less.",
+            _Text(
+                f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be "
+                "read. Ask for less."
+            ),
             watch,
         )
     return ToolRecord(
@@ -196,12 +212,13 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     )
 
 
-def _error(text: str, watch: Stopwatch) -> ToolRecord:
+def _error(text: _Text, watch: Stopwatch) -> ToolRecord:
     return ToolRecord(
-        output=_shortened(text),
+        output=text.shown,
         is_error=True,
         started_at=watch.started_at,
         ended_at=watch.read(),
+        told=text.told,
     )
 
 
@@ -215,7 +232,7 @@ def _unknown(agent: Agent, call: PlannedCall) -> str:
     return f"There is no tool {call.name!r}. The tools are: {names}."
 
 
-def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> str:
+def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> _Text:
     """Say what is wrong with the arguments, and show them: the model may have garbled them."""
     if not isinstance(error, ValidationError):
         return _failed(tool, context, 0, error)
@@ -224,10 +241,11 @@ def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exce
         for fault in error.errors(include_url=False)
     )
     shown = to_json(call.arguments).decode()[:_SHOWN_ARGUMENTS_CHARS]
-    return f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
+    return _Text(f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}")
 
 
-def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> str:
+def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> _Text:
+    """Tell the model what was raised; clients see its class, since its text may hold secrets."""
     _logger.error(
         "tool_failed",
         tool=tool.name,
@@ -236,4 +254,5 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
         attempt=attempt + 1,
         exc_info=error,
     )
-    return f"The tool {tool.name} failed: {type(error).__name__}: {text_of(error)}"
+    failed = f"The tool {tool.name} failed: {kind_of(error)}"
+    return _Text(f"{failed}. The worker's log says more.", f"{failed}: {text_of(error)}")

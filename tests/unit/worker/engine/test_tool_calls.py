@@ -1,5 +1,6 @@
 """A turn's tool calls: what is run, and what the model and watchers are told."""
 
+from fakes.orders import on_thread
 from fakes.steps import FakeSteps, after, answer, pin, result
 from outlast.events import ToolCallCompleted, ToolCallStarted
 from outlast_worker.engine.records import ApprovalCheck
@@ -88,3 +89,26 @@ async def test_a_call_that_cannot_be_checked_is_refused() -> None:
     assert run.approvals == []
     [told] = [m for m in run.messages or [] if m.role == "tool"]
     assert (told.content, told.is_error) == ("The arguments are not valid.", True)
+
+
+async def test_what_only_the_model_is_told() -> None:
+    """The text of an exception reaches the model and later runs, and no event and no client."""
+    failed = result("It failed.", is_error=True).model_copy(update={"told": "password 4711"})
+    refused = ApprovalCheck(outcome="refused", at=after(3), reason="No.", told="password 4712")
+    steps = FakeSteps(
+        pinned=pin("find", "?pay"),
+        model=[answer("", ("find", "{}"), ("pay", "{}")), answer("Done.")],
+        tools={"1.0": failed},
+        checks={"1.1": refused},
+    )
+    run = await play(steps, on_thread())
+    shown = [m.content for m in run.messages or [] if m.role == "tool"]
+    completed = [e.output for e in steps.events if isinstance(e, ToolCallCompleted)]
+    assert shown == ["It failed.", "No."]
+    assert sorted(completed) == shown
+    assert "password" not in run.model_dump_json()
+    assert "password" not in str(steps.events)
+    [(kept, _)] = steps.released
+    for messages in (steps.calls[-1].messages, kept):
+        told = [m.told for m in messages if m.role == "tool"]
+        assert told == ["password 4711", "password 4712"]

@@ -100,6 +100,12 @@ def test_an_empty_answer(content: Any) -> None:
     assert [message["content"] for message in wire] == ["?", "!"]
 
 
+def test_what_only_the_model_is_told() -> None:
+    """It reads why a call failed, where clients see less."""
+    shown = said("tool", "It failed.", call_id="1.0", told="It failed: no such table.")
+    assert sent(asking("1.0"), shown)[1]["content"] == "It failed: no such table."
+
+
 def test_what_was_refused() -> None:
     """What a provider refused is not sent again, but each call keeps a result."""
     wire = sent(

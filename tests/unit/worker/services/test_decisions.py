@@ -50,7 +50,7 @@ async def test_validator_that_raises_anything(raised: type[BaseException]) -> No
     """It is a fault of the request, and neither the worker's end nor a handler that is retried."""
 
     def leave(_: Any) -> Any:
-        raise raised
+        raise raised("secret-1")
 
     @tool
     def refund(cents: Annotated[int, AfterValidator(leave)]) -> str:
@@ -63,3 +63,4 @@ async def test_validator_that_raises_anything(raised: type[BaseException]) -> No
 
     [fault] = await check(refund, {"cents": 5})
     assert (fault.field, raised.__name__ in fault.message) == ("body.arguments", True)
+    assert "secret-1" not in fault.message

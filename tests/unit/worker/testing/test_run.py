@@ -98,6 +98,22 @@ async def test_calls_of_one_answer_run_side_by_side() -> None:
     assert result.messages[1].content == "One moment."
 
 
+async def test_an_exception() -> None:
+    """A test sees what the model is told of it, and can look at what clients see."""
+
+    @tool
+    def find() -> str:
+        """Find."""
+        raise KeyError("A-1")
+
+    agent = Agent(name="finder", instructions="Find.", tools=[find])
+    ended = await run_in_memory(agent, "Go.", model=[call("find"), text("Sorry.")])
+    told = "The tool find failed: KeyError: 'A-1'"
+    assert (ended.tool_calls[0].result, ended.requests[1].last) == (told, told)
+    shown = "The tool find failed: KeyError. The worker's log says more."
+    assert [message.content for message in ended.messages if message.role == "tool"] == [shown]
+
+
 async def test_tools_that_fail() -> None:
     """What is wrong with a call is told to the model, as in production."""
     asked = calls(

@@ -34,7 +34,8 @@ async def test_validator_that_fails(runner: ToolRunner, logged: list[Any]) -> No
         raise AssertionError("run with invalid arguments")
 
     record = await execute(runner, refund, '{"cents": 5}')
-    assert (record.output, record.is_error) == ("The tool refund failed: KeyError: 'cents'", True)
+    assert (record.told, record.is_error) == ("The tool refund failed: KeyError: 'cents'", True)
+    assert record.output == "The tool refund failed: KeyError. The worker's log says more."
     assert logged[0]["event"] == "tool_failed"
 
 
@@ -70,7 +71,8 @@ async def test_what_would_end_more_than_the_call(
     executed = execute(runner, fail if is_async else fail_in_thread)
     record = await asyncio.wait_for(executed, WAIT_S)
     assert record.is_error
-    assert raised.__name__ in record.output
+    assert raised.__name__ in (record.told or "")
+    assert record.output.startswith("The tool fail failed: ")
     assert logged
 
 
@@ -102,11 +104,12 @@ async def test_validator_that_would_end_the_worker(
         await execute(runner, find),
     ):
         assert record.is_error
-        assert raised.__name__ in record.output
+        assert raised.__name__ in (record.told or "")
     agent = Agent(name="support", instructions="Help.", tools=[refund])
     call = PlannedCall(1, "1.0", "refund", {"cents": 5}, known=True)
     check = await runner.check(agent, call, context())
     assert (check.outcome, raised.__name__ in (check.reason or "")) == ("refused", True)
+    assert check.told == f"The tool refund failed: {raised.__name__}: "
 
 
 async def test_exception_without_a_text(runner: ToolRunner, logged: list[Any]) -> None:
@@ -121,7 +124,7 @@ async def test_exception_without_a_text(runner: ToolRunner, logged: list[Any]) -
         """Pay."""
         raise Broken
 
-    assert (await execute(runner, pay)).output == (
+    assert (await execute(runner, pay)).told == (
         "The tool pay failed: Broken: (its text can't be read)"
     )
 

@@ -24,7 +24,8 @@ async def test_retries(runner: ToolRunner, logged: list[Any], retries: int) -> N
 
     record = await execute(runner, fail)
     assert keys == ["test.run:1.0"] * (retries + 1)
-    assert record.output.endswith(f"ValueError: attempt {retries + 1}")
+    assert record.told
+    assert record.told.endswith(f"ValueError: attempt {retries + 1}")
     assert [entry["attempt"] for entry in logged] == list(range(1, retries + 2))
 
 

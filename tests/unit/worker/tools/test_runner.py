@@ -151,7 +151,7 @@ async def test_unknown_tool(runner: ToolRunner) -> None:
 
 
 async def test_tool_error(runner: ToolRunner) -> None:
-    """The text of a ToolError is what the model reads, as it is."""
+    """The text of a ToolError is what the model reads, as it is, and so do clients."""
 
     @tool
     async def find() -> str:
@@ -160,11 +160,12 @@ async def test_tool_error(runner: ToolRunner) -> None:
 
     record = await execute(runner, find)
     assert (record.output, record.is_error) == ("There is no order A-9. Ask for the number.", True)
+    assert record.told is None
 
 
 @pytest.mark.parametrize("raised", [ValueError("no such day"), KeyError("day"), SystemError()])
 async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exception) -> None:
-    """An exception becomes a text for the model, and its trace is logged with the call."""
+    """An exception becomes a text for the model; clients hear its class, the log has its trace."""
 
     @tool
     def fail() -> str:
@@ -173,7 +174,9 @@ async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exceptio
 
     record = await execute(runner, fail)
     assert record.is_error
-    assert record.output == f"The tool fail failed: {type(raised).__name__}: {raised}"
+    failed = f"The tool fail failed: {type(raised).__name__}"
+    assert record.told == f"{failed}: {raised}"
+    assert record.output == f"{failed}. The worker's log says more."
     [entry] = logged
     assert entry["event"] == "tool_failed"
     assert (entry["tool"], entry["run_id"], entry["call_id"]) == ("fail", "test.run", "1.0")

@@ -114,7 +114,7 @@ async def test_a_tools_own_timeout(runner: ToolRunner, logged: list[Any]) -> Non
         raise TimeoutError("the bank is slow")
 
     record = await execute(runner, fetch)
-    assert record.output == "The tool fetch failed: TimeoutError: the bank is slow"
+    assert record.told == "The tool fetch failed: TimeoutError: the bank is slow"
 
 
 async def test_cancelled_call(runner: ToolRunner) -> None:
