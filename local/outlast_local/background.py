@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outlast_local.errors import AlreadyRunning, NotRunning, PortTaken
 from outlast_local.ports import is_free
+from outlast_local.private_files import make_private_folder
 from outlast_local.process_table import ProcessTable, end
 from outlast_local.provider import chosen_model
 from outlast_local.restate import container
@@ -64,7 +65,7 @@ def own_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
                 for name in taken
             )
         )
-    _keep_out_of_git(stack.directory)
+    _shut(stack.directory)
     stack.rotate_logs()
     return stack
 
@@ -107,6 +108,8 @@ def restart(settings: LocalSettings, part: str) -> list[str]:
     return stack.register(allow_removed=True) if part == "worker" else []
 
 
-def _keep_out_of_git(directory: Path) -> None:
+def _shut(directory: Path) -> None:
+    """Keep a project's data from others on this machine, and out of its repository."""
     if directory.parent.name == DATA:
+        make_private_folder(directory.parent)
         (directory.parent / ".gitignore").write_text("*\n")

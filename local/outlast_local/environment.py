@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from outlast.providers import secret_variables
 from outlast_local.breakpoints import DAY_S, HOOK
 
 # What a hermetic stack takes: no key, no setting.
@@ -18,6 +19,12 @@ def inherited_environment(project: Path | None) -> dict[str, str]:
     else:
         inherited = {**os.environ, **_import_path(project)}
     return {**inherited, **_without_proxy(inherited)}
+
+
+def without_provider_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what is left for processes that ask no model: the worker alone does."""
+    secret = secret_variables(environment.get("MODEL", ""))
+    return {name: value for name, value in environment.items() if name not in secret}
 
 
 def with_breakpoints(environment: Mapping[str, str]) -> dict[str, str]:

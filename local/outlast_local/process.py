@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from outlast_local.errors import NotReady, ProcessDied
+from outlast_local.private_files import open_private_log
 from outlast_local.signals import put_off
 
 _POLL_S = 0.02
@@ -54,13 +55,14 @@ class Process:
                 self._child = self._spawn(None)
                 return
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as output:
+            with open_private_log(self.log) as output:
                 self._child = self._spawn(output)
 
     def rotate_log(self) -> None:
         """Put the log of an earlier start aside, in the place of the one before."""
         if self.log and self.log.exists():
-            self.log.replace(self.log.with_suffix(".log.1"))
+            aside = self.log.replace(self.log.with_suffix(".log.1"))
+            aside.chmod(0o600)
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until the process serves.

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from outlast_local.errors import ForeignFolder
+from outlast_local.private_files import make_private_folder
 
 _NODE = "node-1"
 _PARENT = Path("/tmp")  # noqa: S108  # what is in it is checked
@@ -62,7 +63,8 @@ class RestateSockets:
         Raises:
             ForeignFolder: Somebody else has something of that name.
         """
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._data.parent)
+        make_private_folder(self._data)
         with suppress(FileExistsError):
             self.folder.mkdir(mode=0o700)
         found = self.folder.lstat()

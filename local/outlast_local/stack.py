@@ -16,9 +16,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from outlast_local.breakpoints import PATIENT
-from outlast_local.environment import inherited_environment, with_breakpoints
+from outlast_local.environment import (
+    inherited_environment,
+    with_breakpoints,
+    without_provider_keys,
+)
 from outlast_local.errors import NotRegistered
 from outlast_local.ports import free_ports
+from outlast_local.private_files import make_private_folder
 from outlast_local.process import Process, end_all
 from outlast_local.process_table import ProcessTable
 from outlast_local.provider import demo_settings
@@ -89,19 +94,17 @@ class Stack:
         self.settings = {**self._defaults(), **demo, **(settings or {})}
         self.settings.setdefault("WORKER_URL", self.worker_url)
         self._cwd = project or self.directory
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._identity.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(self.directory)
+        make_private_folder(self._identity)
         make_identity(self._identity)
         self._table = ProcessTable(self.directory)
         self.guard = self._guard()
         self.restate = self._restate(node_modules or self._cwd, PATIENT if breakpoints else {})
-        self.worker = self._python("worker", worker_module)
-        self.app = self._python("app", "outlast_app")
-        self.demo_model = (
-            self._python("demo_model", "outlast_local.demo_model", "--port", str(ports.model))
-            if demo_model
-            else None
-        )
+        self.worker = self._python("worker", self.environment, worker_module)
+        keyless = without_provider_keys(self.environment)
+        self.app = self._python("app", keyless, "outlast_app")
+        demo_command = ("outlast_local.demo_model", "--port", str(ports.model))
+        self.demo_model = self._python("demo_model", keyless, *demo_command) if demo_model else None
         self.all_in_one = Process(
             "all_in_one",
             [sys.executable, "-m", "outlast_local.one_process"],
@@ -252,7 +255,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of worker and app."""
+        """The environment of the worker; all others have it without providers' keys."""
         given = {**self._base, **self.settings}
         return {**given, "PYTHONUNBUFFERED": "1"}
 
@@ -282,11 +285,13 @@ class Stack:
             "STREAM_SECRET_FILE": str(self._identity / "stream-secret"),
         }
 
-    def _python(self, name: str, module: str, *arguments: str) -> Process:
+    def _python(
+        self, name: str, environment: Mapping[str, str], module: str, *arguments: str
+    ) -> Process:
         return Process(
             name,
             [sys.executable, "-m", module, *arguments],
-            self.environment,
+            environment,
             self.directory / f"{name}.log",
             self._cwd,
         )
@@ -301,7 +306,7 @@ class Stack:
                 *("--admin", f"{_LOOPBACK}:{ports.admin}", sockets.admin_url),
             ],
             # How the others log is theirs to refuse.
-            {**self.environment, "LOG_LEVEL": "INFO", "LOG_JSON": "true"},
+            {**without_provider_keys(self.environment), "LOG_LEVEL": "INFO", "LOG_JSON": "true"},
             self.directory / "guard.log",
             self._cwd,
         )
@@ -315,7 +320,8 @@ class Stack:
             **patience,
         }
         folders = (self.directory, self.sockets.folder)
-        return RestateServer(folders, settings, self._base, node_modules)
+        base = without_provider_keys(self._base)
+        return RestateServer(folders, settings, base, node_modules)
 
 
 def is_up(url: str) -> bool:

@@ -194,6 +194,32 @@ PROVIDERS: Mapping[str, KnownProvider] = {
     **{name: KnownProvider("other") for name in _OTHER},
 }
 
+# What the libraries of the others, and of those with logins, take.
+_LOGIN_SECRETS = frozenset(
+    {
+        "AICORE_SERVICE_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_PASSWORD",
+        "DATABRICKS_API_KEY",
+        "DATABRICKS_CLIENT_SECRET",
+        "DATABRICKS_TOKEN",
+        "GIGACHAT_CREDENTIALS",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "OCI_KEY",
+        "SNOWFLAKE_JWT",
+        "VERTEXAI_CREDENTIALS",
+        "WATSONX_API_KEY",
+        "WATSONX_APIKEY",
+        "WATSONX_TOKEN",
+        "WATSONX_ZENAPIKEY",
+        "WX_API_KEY",
+    }
+)
+
 # What people call a provider after its owner, its models, or in other catalogs.
 _NICKNAMES: Mapping[str, str] = {
     "aws": "bedrock",
@@ -226,6 +252,16 @@ def key_variables(provider: str) -> tuple[str, ...]:
     if known := PROVIDERS.get(provider):
         return known.keys
     return (f"{provider.upper().replace('-', '_')}_API_KEY",)
+
+
+def secret_variables(model: str) -> frozenset[str]:
+    """Return the variables that may hold a provider's key or login: who asks no model needs none.
+
+    Args:
+        model: Whose provider may be one that is not known.
+    """
+    known = (name for found in PROVIDERS.values() for name in (*found.keys, *found.instead))
+    return _LOGIN_SECRETS | {"WORKER_PROVIDERS", *key_variables(provider_of(model)), *known}
 
 
 def correct_model(model: str) -> str:

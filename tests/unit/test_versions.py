@@ -84,6 +84,13 @@ def test_a_new_project_asks_for_this_version():
         assert asked == [version], name
 
 
+def test_kubernetes_gives_provider_keys_to_the_worker_alone():
+    for name, has in (("app", False), ("worker", True)):
+        manifest = (ROOT / f"deploy/kubernetes/{name}.yaml").read_text()
+        assert ("outlast-providers" in manifest) == has, name
+        assert ("secretRef: {name: outlast-app}" in manifest) != has, name
+
+
 def test_kubernetes_runs_restate_with_the_settings_of_the_single_node():
     manifest = yaml.safe_load((ROOT / "deploy/kubernetes/restate.yaml").read_text())
     ours = tomllib.loads((ROOT / "deploy/restate.toml").read_text())

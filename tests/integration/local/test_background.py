@@ -2,6 +2,7 @@
 
 import json
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,27 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     assert [run["status"] for run in runs["items"]] == ["completed"]
     done(start(outlast("down")))
     assert up.left() == []
+
+
+def test_who_has_secrets(start: Start, tmp_path: Path) -> None:
+    """The worker alone has providers' keys; nobody else on this machine reads data and logs."""
+    folder = tmp_path / ".outlast" / "example_agents"
+    (folder / "restate").mkdir(parents=True, mode=0o755)  # as an older version left them
+    (folder / "worker.log").touch(mode=0o644)
+    done(start(outlast("up"), TOGETHER_API_KEY="sk-1", AWS_SECRET_ACCESS_KEY="aws-1"))
+    secret = {"TOGETHER_API_KEY", "AWS_SECRET_ACCESS_KEY", "WORKER_PROVIDERS"}
+    parts = running(tmp_path).alive()
+    having = {name: secret & process.environ().keys() for name, process in parts.items()}
+    assert having == {
+        "worker": secret,
+        **{name: set() for name in ("app", "guard", "restate", "demo_model")},
+    }
+    folders = [folder.parent, folder, folder / "identity", folder / "restate"]
+    assert {stat.S_IMODE(found.stat().st_mode) for found in folders} == {0o700}
+    logs = [*folder.glob("*.log"), folder / "worker.log.1"]
+    assert len(logs) == 6
+    assert {stat.S_IMODE(found.stat().st_mode) for found in logs} == {0o600}
+    done(start(outlast("down")))
 
 
 def test_down_after_a_part_has_died(start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Folders and files of a stack, which hold what people and models say: for this user alone."""
+
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+from outlast_local.errors import ForeignFolder
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that nobody else can enter, or shut one that is there.
+
+    Raises:
+        ForeignFolder: Others have business there.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not mode & 0o077:
+        return
+    if mode & stat.S_IWOTH or found.st_uid != os.getuid():
+        raise ForeignFolder(
+            f"{folder} is not a folder of this user's alone: others may write there, or own it. "
+            "Let STACK_DIR name another one."
+        )
+    folder.chmod(0o700)
+
+
+def open_private_log(path: Path) -> IO[bytes]:
+    """Open a file that nobody else can read, to add to it."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(log, 0o600)  # an older version let all read it
+    return os.fdopen(log, "ab")
