@@ -113,6 +113,7 @@ async def _lifespan(
         ingress = Ingress(to_ingress, ingress_at, settings.service_prefix, closing)
         admin = Admin(to_admin, admin_at, settings.service_prefix)
         reader = RunReader(ingress, admin)
+        events = RunEvents(ingress, reader, live)
         app.state.dependencies = Dependencies(
             settings=settings,
             registry=registry,
@@ -121,7 +122,7 @@ async def _lifespan(
             closing=closing,
             starter=RunStarter(registry, ingress, reader, live),
             reader=reader,
-            events=RunEvents(ingress, reader, live),
+            events=events,
             runs=RunActions(ingress, admin, reader),
             threads=ThreadActions(ingress, reader),
             listings=Listings(admin),
@@ -129,6 +130,7 @@ async def _lifespan(
         )
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield
+        events.close()
 
 
 def _open_session(socket: str | None = None) -> aiohttp.ClientSession:

@@ -1,20 +1,33 @@
 """The wire format of server-sent events."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
 
 from fastapi.responses import StreamingResponse
-from fastapi.sse import format_sse_event
+from starlette.types import Receive, Scope, Send
 
-from outlast.events import AnyLiveEvent, Event, ReadEvent
 from outlast_app.closing import Closing
+from outlast_app.runs.feed import ShownEvent
+from outlast_app.runs.follow import Following
 
 MEDIA_TYPE = "text/event-stream"
-HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING_S = 15.0
-_RECONNECT_MS = 1000
-_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+_PING = b": ping\n\n"
+_RETRY = b"retry: 1000\n\n"
+# How much may wait for a client that reads slowly, beside what the server itself lets wait.
+_PART_BYTES = 64 * 1024
+# What some clients take for the end of a line (U+0085, U+2028, U+2029), in UTF-8.
+_LINE_ENDS = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
+
+
+class Events(Protocol):
+    """Where the events of a stream come from."""
+
+    async def next(self) -> list[ShownEvent]:
+        """Return what is new, as soon as there is something; nothing at the end."""
+        ...
 
 
 class EventStream(StreamingResponse):
@@ -22,39 +35,58 @@ class EventStream(StreamingResponse):
 
     media_type = MEDIA_TYPE
 
+    def __init__(
+        self,
+        following: Following,
+        closing: Closing,
+        headers: Mapping[str, str] | None = None,
+        status_code: int = 200,  # FastAPI looks for the default here
+    ) -> None:
+        self._following = following
+        parts = sse(following, closing)
+        super().__init__(parts, status_code, headers={**_HEADERS, **(headers or {})})
 
-async def sse(
-    events: AsyncIterator[ReadEvent | AnyLiveEvent], closing: Closing
-) -> AsyncIterator[bytes]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them until there are no more, or the client leaves."""
+        with self._following:
+            await super().__call__(scope, receive, send)
+
+
+async def sse(events: Events, closing: Closing) -> AsyncIterator[bytes]:
     """Write events in the wire format, with a comment whenever nothing was sent for a while.
 
     The stream ends with the process, too: the client goes on at another one.
     """
-    yield format_sse_event(retry=_RECONNECT_MS)
-    pending = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            try:
-                async with closing.timeout(PING_S):
-                    await asyncio.wait([pending])
-            except TimeoutError:
-                if closing.begun:
-                    return
-                yield format_sse_event(comment="ping")
-                continue
-            event = pending.result()
-            if event is None:
+    yield _RETRY
+    while True:
+        try:
+            async with closing.timeout(PING_S):
+                new = await events.next()
+        except TimeoutError:
+            if closing.begun:
                 return
-            yield format_sse_event(
-                event=event.type,
-                id=str(event.seq) if isinstance(event, Event) else None,
-                data_str=_on_one_line(event.model_dump_json()),
-            )
-            pending = asyncio.ensure_future(anext(events, None))
-    finally:
-        pending.cancel()
+            yield _PING
+            continue
+        if not new:
+            return
+        part = b""
+        for event in new:
+            part += _frame(event)
+            if len(part) >= _PART_BYTES:
+                yield part
+                part = b""
+        if part:
+            yield part
 
 
-def _on_one_line(text: str) -> str:
-    """Escape what some clients take for the end of a line; JSON has it inside of texts only."""
-    return text if text.isascii() else _LINE_ENDS.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+def _frame(event: ShownEvent) -> bytes:
+    data = event.data
+    if not data.isascii():
+        data = _LINE_ENDS.sub(_escape, data)
+    number = b"" if event.seq is None else b"id: %d\n" % event.seq
+    return b"event: %s\ndata: %s\n%s\n" % (event.type.encode(), data, number)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    """Write a character as JSON can, too, which has it inside of texts only."""
+    return b"\\u%04x" % ord(found[0].decode())

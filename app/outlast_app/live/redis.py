@@ -1,28 +1,21 @@
 """Live events from Redis Streams, where the workers write them: for several workers."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from outlast.events import (
-    MessageDelta,
-    MessageReset,
-    MessageSnapshot,
-    ReasoningDelta,
-    ToolCallProgress,
-)
-from outlast.live import Committed, LiveItem, redis_stream
+from outlast.live import redis_stream
 from outlast.logging import get_logger
 from outlast.names import RunRef
-from outlast_app.live.source import LiveBatches, items_of
+from outlast_app.backoff import backoff_s
+from outlast_app.live.source import Heard, LiveBatches, hear
 
 _BLOCK_MS = 15_000
 SILENCE_S = 20
 """After this long without an answer Redis counts as lost: it answers after 15 s at the latest."""
-_RETRY_S = 0.5
+_RETRY_S = (0.2, 2.0)
 _logger = get_logger()
 
 
@@ -35,68 +28,30 @@ class RedisStreams:
 
     async def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run."""
-        stream = redis_stream(self._prefix, ref.key)
+        stream, failures = redis_stream(self._prefix, ref.key), 0
         while True:
             try:
-                last, items = _read(await self._redis.xrange(stream))
-                yield _folded(items)
+                last, heard = _read(await self._redis.xrange(stream))
+                failures = 0
+                yield heard
                 while True:
                     found = await self._redis.xread({stream: last or "0-0"}, block=_BLOCK_MS)
                     for _, entries in cast("list[tuple[Any, Any]]", found):
-                        newest, items = _read(entries)
+                        newest, heard = _read(entries)
                         last = newest or last
-                        yield items
+                        yield heard
             except (RedisError, OSError) as error:
                 _logger.warning("live_channel_lost", reason=repr(error))
             yield None
-            await asyncio.sleep(_RETRY_S)
+            # There is one for each run that is watched.
+            await asyncio.sleep(backoff_s(failures, *_RETRY_S))
+            failures += 1
 
 
-def _read(entries: Any) -> tuple[str, list[LiveItem]]:
+def _read(entries: Any) -> tuple[str, list[Heard]]:
     """Return the id of the last entry, and what the entries say."""
-    last, items = "", list[LiveItem]()
+    last, heard = "", list[Heard]()
     for entry_id, fields in entries:
         last = entry_id.decode()
-        items += items_of(fields[b"lines"].splitlines())
-    return last, items
-
-
-def _folded(items: Iterable[LiveItem]) -> list[LiveItem]:
-    """Return what a new reader has to know of all that was written."""
-    committed: Committed | None = None
-    answer: MessageSnapshot | None = None
-    deltas: list[MessageDelta | ReasoningDelta] = []
-    progress: dict[str, ToolCallProgress] = {}
-    for item in items:
-        match item:
-            case Committed():
-                committed = item
-            case ToolCallProgress(call_id=call_id):
-                progress[call_id] = item
-            case MessageReset(run_id=run_id, turn=turn, attempt=attempt):
-                answer = MessageSnapshot(
-                    run_id=run_id, turn=turn, attempt=attempt, n=0, text="", reasoning=""
-                )
-                deltas = []
-            case MessageSnapshot():
-                answer, deltas = item, []
-            case MessageDelta() | ReasoningDelta():
-                deltas.append(item)
-    if committed and answer and answer.turn <= committed.turn:
-        answer = None
-    known = [committed, answer and _extended(answer, deltas), *progress.values()]
-    return [item for item in known if item]
-
-
-def _extended(
-    answer: MessageSnapshot, deltas: Sequence[MessageDelta | ReasoningDelta]
-) -> MessageSnapshot:
-    text = [delta.text for delta in deltas if isinstance(delta, MessageDelta)]
-    reasoning = [delta.text for delta in deltas if isinstance(delta, ReasoningDelta)]
-    return answer.model_copy(
-        update={
-            "n": answer.n + len(deltas),
-            "text": "".join([answer.text, *text]),
-            "reasoning": "".join([answer.reasoning, *reasoning]),
-        }
-    )
+        heard += hear(fields[b"lines"].splitlines())
+    return last, heard

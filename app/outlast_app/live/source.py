@@ -6,17 +6,23 @@ The channel is an extra. Without it, committed events come from the run's state,
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from pydantic import ValidationError
-
-from outlast.live import LIVE_ITEM, Committed, LiveItem
+from outlast.live import Committed, LiveItem, read_line
 from outlast.logging import get_logger
 from outlast.names import RunRef
 
 _logger = get_logger()
 
-LiveBatches = AsyncGenerator[list[LiveItem] | None]
+
+class Heard(NamedTuple):
+    """What a run said, and the line that said it: an event as clients get it."""
+
+    item: LiveItem
+    line: bytes
+
+
+LiveBatches = AsyncGenerator[list[Heard] | None]
 
 
 class LiveSource(Protocol):
@@ -25,7 +31,8 @@ class LiveSource(Protocol):
     def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run, which may begin later; None while nothing can come.
 
-        After each new connection a snapshot of the answer that is being streamed comes first.
+        After each new connection comes what there is so far, in one batch; an empty one says that
+        there is nothing.
         """
         ...
 
@@ -35,25 +42,13 @@ class Tail:
 
     def __init__(self, batches: LiveBatches) -> None:
         self._batches = batches
-        self._pending: asyncio.Task[list[LiveItem] | None] | None = None
-        self.connected = False
-
-    async def next(self, timeout_s: float) -> list[LiveItem]:
-        """Return what has come, as soon as there is something; nothing after the timeout."""
-        if self._pending is None:
-            self._pending = asyncio.create_task(anext(self._batches))
-        done, _ = await asyncio.wait([self._pending], timeout=timeout_s)
-        if not done:
-            return []
-        items, self._pending = self._pending.result(), None
-        self.connected = items is not None
-        return items or []
+        self._pending: asyncio.Task[list[Heard] | None] | None = None
 
     async def committed(self, timeout_s: float) -> bool:
         """Wait until something is committed; False if nothing is before the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not any(isinstance(item, Committed) for item in await self.next(timeout_s)):
+                while not any(isinstance(heard.item, Committed) for heard in await self._next()):
                     pass
         except TimeoutError:
             return False
@@ -65,16 +60,25 @@ class Tail:
             self._pending.cancel()
             await asyncio.wait([self._pending])
 
+    async def _next(self) -> list[Heard]:
+        if self._pending is None:
+            self._pending = asyncio.create_task(anext(self._batches))
+        await asyncio.wait([self._pending])
+        heard, self._pending = self._pending.result(), None
+        return heard or []
 
-def items_of(lines: Iterable[bytes]) -> list[LiveItem]:
+
+def hear(lines: Iterable[bytes]) -> list[Heard]:
     """Read what a worker writes; one that is newer may say what is not known here."""
-    items = list[LiveItem]()
+    heard: list[Heard] = []
     for line in lines:
+        if not line:
+            continue
         try:
-            items += [LIVE_ITEM.validate_json(line)] if line else []
-        except ValidationError as error:
-            _logger.warning("live_event_unknown", faults=error.error_count())
-    return items
+            heard.append(Heard(read_line(line), line))
+        except ValueError as error:
+            _logger.warning("live_event_unknown", fault=str(error))
+    return heard
 
 
 @asynccontextmanager

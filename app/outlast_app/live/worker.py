@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 import aiohttp
 
-from outlast.live import STREAMS_PATH, LiveItem
+from outlast.live import STREAMS_PATH
 from outlast.logging import get_logger
 from outlast.names import RunRef
-from outlast_app.live.source import LiveBatches, items_of
+from outlast_app.backoff import backoff_s
+from outlast_app.live.source import Heard, LiveBatches, hear
 
-_RECONNECT_S = (0.1, 1.0)
+_RECONNECT_S = (0.1, 5.0)
 _CONNECT_S = 2
 # The worker says something at least every 15 s.
 _SILENCE_S = 40
@@ -30,20 +31,21 @@ class WorkerStreams:
     async def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run."""
         url = f"{self._url}{STREAMS_PATH}/{quote(ref.key, safe='')}"
-        delay_s = _RECONNECT_S[0]
+        failures = 0
         while True:
             try:
                 async with aclosing(self._read(url)) as batches:
-                    async for items in batches:
-                        delay_s = _RECONNECT_S[0]
-                        yield items
+                    async for heard in batches:
+                        failures = 0
+                        yield heard
             except (aiohttp.ClientError, TimeoutError) as error:
                 _logger.debug("live_channel_lost", reason=repr(error))
             yield None
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, _RECONNECT_S[1])
+            # There is one for each run that is watched.
+            await asyncio.sleep(backoff_s(failures, *_RECONNECT_S))
+            failures += 1
 
-    async def _read(self, url: str) -> AsyncGenerator[list[LiveItem]]:
+    async def _read(self, url: str) -> AsyncGenerator[list[Heard]]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         async with self._session.get(url, headers=self._headers, timeout=timeout) as response:
             if response.status != 200:
@@ -52,4 +54,4 @@ class WorkerStreams:
             rest = b""
             async for data in response.content.iter_any():
                 *lines, rest = (rest + data).split(b"\n")
-                yield items_of(lines)
+                yield hear(lines)

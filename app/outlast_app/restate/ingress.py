@@ -39,6 +39,7 @@ from outlast.contract import (
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
+from outlast_app.backoff import backoff_s
 from outlast_app.closing import Closing
 from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable
 from outlast_app.restate.outcomes import (
@@ -57,6 +58,7 @@ READ_TIMEOUT_S = 1.5
 _ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
 _RECONNECT_DELAY_S = 0.2
+_RECONNECT_S = (0.2, 2.0)
 _ARRIVAL_POLL_S = 0.001
 _NOT_READY = 470
 # What reads an end says the first, what waits for it the second, as if the run had failed so.
@@ -194,13 +196,15 @@ class Ingress:
     async def wait(self, ref: RunRef, wait_s: float) -> Outcome:
         """Wait for the end of a run that was accepted; a restart of Restate is waited out."""
         path = self._path("workflow", ref, "attach")
+        failures = 0
         try:
             async with self._closing.timeout(wait_s):
                 while True:
                     try:
                         return _outcome(await self._http.request("GET", path, None))
                     except (Lost, RestateUnavailable):
-                        await asyncio.sleep(_RECONNECT_DELAY_S)
+                        await asyncio.sleep(backoff_s(failures, *_RECONNECT_S))
+                        failures += 1
         except TimeoutError:
             return Pending()
 
@@ -224,9 +228,9 @@ class Ingress:
         question = StatusQuestion(messages=messages, killed=killed)
         return await self._call(ref, "status", _MAYBE_RUN, question)
 
-    async def events(self, ref: RunRef, after: int) -> EventPage:
+    async def events(self, ref: RunRef, after: int, timeout_s: float) -> EventPage:
         """Return the run's committed events after a number."""
-        return await self._call(ref, "events", _PAGE, EventsQuestion(after=after))
+        return await self._call(ref, "events", _PAGE, EventsQuestion(after=after), timeout_s)
 
     async def cancel(self, ref: RunRef) -> None:
         """Ask for the run's cancellation; it is carried out as soon as a worker is there.

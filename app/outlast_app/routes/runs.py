@@ -21,7 +21,7 @@ from outlast.protocol import Run, RunPage, StartRun
 from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.bodies import beside_loop
 from outlast_app.cursors import Cursor
-from outlast_app.deps import Dependencies, Deps
+from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems, takes
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
@@ -41,7 +41,7 @@ from outlast_app.routes.parameters import (
     log_run,
 )
 from outlast_app.runs.orders import find_agent, make_order
-from outlast_app.sse import HEADERS, MEDIA_TYPE, EventStream, sse
+from outlast_app.sse import MEDIA_TYPE, EventStream
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -119,7 +119,8 @@ async def start_run(
     headers = {"Location": f"/runs/{run.run_id}"}
     if streamed:
         headers["Content-Location"] = f"/runs/{run.run_id}/events"
-        return _stream(deps, RunRef(tenant, run.run_id), 0, headers)
+        following = deps.events.follow(RunRef(tenant, run.run_id))
+        return EventStream(following, deps.closing, headers)
     if preference.applied:
         headers["Preference-Applied"] = preference.applied
     return _answer(run, headers)
@@ -166,11 +167,9 @@ async def get_events(
     ref: RunPath, deps: Deps, after: After = None, last_event_id: LastEventId = None
 ) -> Response:
     """Stream the run's committed events as server-sent events, from any of them on."""
-    run = await deps.reader.read(ref, messages=False)
     seen = last_event_id if last_event_id is not None else after or 0
-    if run.ended and not await deps.events.has_more(ref, seen):
-        return Response(status_code=204)
-    return _stream(deps, ref, seen, {})
+    following = await deps.events.open(ref, seen)
+    return EventStream(following, deps.closing) if following else Response(status_code=204)
 
 
 @router.post(
@@ -201,11 +200,6 @@ async def resume_run(ref: RunPath, deps: Deps) -> Response:
     """Let a paused run try again."""
     run = await deps.runs.resume(ref)
     return _answer(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
-
-
-def _stream(deps: Dependencies, ref: RunRef, after: int, headers: Mapping[str, str]) -> Response:
-    events = sse(deps.events.follow(ref, after), deps.closing)
-    return EventStream(events, headers={**HEADERS, **headers})
 
 
 def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:

@@ -1,162 +1,142 @@
-"""A run's events from any number on: committed ones from its state, live ones as they come."""
+"""A run's events from any number on: committed ones from its state, live ones as they come.
 
-import asyncio
-from collections.abc import AsyncIterator
+All who follow one run in this process share one reader, and what it holds.
+"""
 
-from outlast.errors import RestateUnavailable, UnknownRun, WorkerUnavailable
-from outlast.events import (
-    AnyLiveEvent,
-    MessageCompleted,
-    ReadEvent,
-    ToolCallProgress,
-    terminal_event,
-)
-from outlast.live import Committed
-from outlast.logging import get_logger
+from types import TracebackType
+from typing import Self
+
 from outlast.names import RunRef
-from outlast.protocol import Run
-from outlast_app.live.source import LiveSource, tail_of
+from outlast_app.live.source import LiveSource
 from outlast_app.restate.ingress import Ingress
-from outlast_app.restate.outcomes import Broken, Unknown
+from outlast_app.runs.committed import CommittedReads, EarlierEvents
+from outlast_app.runs.event_reader import EventReader, Sources
+from outlast_app.runs.feed import FeedCursor, ShownEvent
 from outlast_app.runs.reader import RunReader
-from outlast_app.runs.views import broken_run
-
-_POLL_S = (0.05, 0.5)
-# With the live channel, polling is only for runs that are killed, or executed elsewhere.
-_SLOW_POLL_S = 2.0
-_VISIBLE_S = (0.002, 1.0)
-_logger = get_logger()
 
 
 class RunEvents:
     """Follows runs."""
 
-    def __init__(self, ingress: Ingress, reader: RunReader, live: LiveSource) -> None:
-        self._ingress = ingress
-        self._reader = reader
-        self._live = live
+    def __init__(self, ingress: Ingress, runs: RunReader, live: LiveSource) -> None:
+        self._sources = Sources(ingress, runs, live, CommittedReads(ingress))
+        self._shared: dict[RunRef, _Shared] = {}
 
-    async def follow(self, ref: RunRef, after: int) -> AsyncIterator[ReadEvent | AnyLiveEvent]:
-        """Yield a run's committed events after a number, and live ones; end after the terminal one.
+    def follow(self, ref: RunRef, after: int = 0) -> "Following":
+        """Follow a run that is known to be there, from the event after a number on.
 
-        The run's own state is the log of what is committed, so this works before, during and after
-        the run, at any app process. The live channel says when there is something new to read.
+        This works before, during and after the run, at any app process. The caller enters what is
+        returned, and leaves it when it needs no more events.
         """
-        log = _CommittedLog(self._ingress, self._reader, ref, after)
-        delay_s = _POLL_S[0]
-        async with tail_of(self._live, ref) as tail:
-            while True:
-                before = log.seq
-                async for event in log.read():
-                    yield event
-                if log.ended:
-                    return
-                slowest_s = _SLOW_POLL_S if tail.connected else _POLL_S[1]
-                delay_s = _POLL_S[0] if log.seq > before else min(delay_s * 2, slowest_s)
-                for item in await tail.next(delay_s):
-                    if isinstance(item, Committed):
-                        async for event in log.read_until(item):
-                            yield event
-                    elif log.is_news(item):
-                        yield item
+        return self._join(ref, after, found=True)
 
-    async def has_more(self, ref: RunRef, seen: int) -> bool:
-        """Tell whether an ended run has any event after the one last seen."""
-        page = await self._ingress.events(ref, max(seen - 1, 0))
-        if page.more or any(event.seq > seen for event in page.events):
-            return True
-        if page.run and page.run.ended:
-            return False
-        # A killed run committed no end: its stream adds one after the last committed event.
-        return seen == 0 or any(event.seq == seen for event in page.events)
-
-
-class _CommittedLog:
-    """How far one follower has read a run's committed events."""
-
-    def __init__(self, ingress: Ingress, reader: RunReader, ref: RunRef, after: int) -> None:
-        self._ingress = ingress
-        self._reader = reader
-        self._ref = ref
-        self._run: Run | None = None
-        self._turn = 0
-        self._looked = False
-        self.seq = after
-        self.ended = False
-
-    async def read(self) -> AsyncIterator[ReadEvent]:
-        """Yield what is new; at first, and if nothing is, see whether the run was killed."""
-        before = self.seq
-        try:
-            async for event in self._rest():
-                yield event
-        except (RestateUnavailable, WorkerUnavailable) as problem:
-            _logger.debug("events_not_read", run_id=self._ref.run_id, reason=problem.detail)
-            return
-        if self._run:
-            # The turns before this one have their messages.
-            self._turn = max(self._turn, self._run.turn - 1)
-            self.ended = self._run.ended
-        looked, self._looked = self._looked, True
-        if self.ended or (self.seq > before and looked):
-            return
-        if broken := await self._broken():
-            async for event in self._end(broken):
-                yield event
-
-    async def read_until(self, committed: Committed) -> AsyncIterator[ReadEvent]:
-        """Yield events up to this one, which is about to be in the run's state."""
-        delay_s = _VISIBLE_S[0]
-        self._turn = max(self._turn, committed.turn)
-        while self.seq < committed.seq and not self.ended and delay_s < _VISIBLE_S[1]:
-            async for event in self.read():
-                yield event
-            if self.seq < committed.seq:
-                await asyncio.sleep(delay_s)
-                delay_s *= 2
-
-    def is_news(self, event: AnyLiveEvent) -> bool:
-        """Tell whether a live event is not outdated by a committed one."""
-        return isinstance(event, ToolCallProgress) or event.turn > self._turn
-
-    async def _rest(self) -> AsyncIterator[ReadEvent]:
-        """Yield all that is committed by now.
+    async def open(self, ref: RunRef, after: int) -> "Following | None":
+        """Do so if there is such a run; None if it has ended and nothing comes after that number.
 
         Raises:
-            RestateUnavailable: Restate does not answer.
-            WorkerUnavailable: The worker does not.
+            UnknownRun: There is none, or it is no longer kept.
+            OperatorProblem: Nobody can tell now.
         """
-        while True:
-            page = await self._ingress.events(self._ref, self.seq)
-            for event in page.events:
-                self.seq = event.seq
-                if isinstance(event, MessageCompleted):
-                    self._turn = max(self._turn, event.turn)
-                yield event
-            self._run = page.run
-            if not page.more:
-                return
-
-    async def _broken(self) -> Broken | None:
-        """Tell whether the run was ended from outside, and so could not commit its end."""
+        following = self._join(ref, after, found=False)
         try:
-            outcome = await self._ingress.outcome(self._ref)
-            if isinstance(outcome, Unknown):
-                await self._reader.find(self._ref)
-        except (RestateUnavailable, WorkerUnavailable):
+            await following.ready()
+        except BaseException:
+            following.leave()
+            raise
+        if following.is_over:
+            following.leave()
             return None
-        except UnknownRun:
-            return Broken(killed=True, reason="purged")
-        return outcome if isinstance(outcome, Broken) else None
+        return following
 
-    async def _end(self, broken: Broken) -> AsyncIterator[ReadEvent]:
-        """Yield the end, after what was committed just before it."""
-        if self._run:
-            try:
-                async for event in self._rest():
-                    yield event
-            except (RestateUnavailable, WorkerUnavailable):
-                return  # asked again
-        self.ended = True
-        if self._run is None or not self._run.ended:  # else it had just committed its end
-            yield terminal_event(broken_run(self._ref, self._run, broken), self.seq + 1)
+    def close(self) -> None:
+        """Stop reading."""
+        for shared in self._shared.values():
+            shared.close()
+
+    def _join(self, ref: RunRef, after: int, *, found: bool) -> "Following":
+        shared = self._shared.get(ref)
+        if shared is None or shared.failed:
+            shared = self._shared[ref] = _Shared(self._sources, ref, after)
+            shared.reader.start(found=found)
+        shared.followers += 1
+        return Following(self, ref, shared, after)
+
+    def forget(self, ref: RunRef, shared: "_Shared") -> None:
+        """Let go of what nobody follows any more."""
+        shared.close()
+        if self._shared.get(ref) is shared:
+            del self._shared[ref]
+
+
+class _Shared:
+    """What the followers of one run have in common."""
+
+    def __init__(self, sources: Sources, ref: RunRef, after: int) -> None:
+        self.reader = EventReader(sources, ref, after)
+        self.earlier = EarlierEvents(sources.reads, ref)
+        self.followers = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether nobody will ever be told the run's end here."""
+        return self.reader.stopped and not self.reader.feed.ended
+
+    def close(self) -> None:
+        self.reader.close()
+        self.earlier.close()
+
+
+class Following:
+    """One follower, and how far it has read."""
+
+    def __init__(self, events: RunEvents, ref: RunRef, shared: _Shared, after: int) -> None:
+        self._events = events
+        self._ref = ref
+        self._shared = shared
+        self._feed = shared.reader.feed
+        self._cursor = FeedCursor(self._feed, after)
+        self._woken = self._feed.watch()
+        self._left = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.leave()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended and all its events were read."""
+        return self._feed.ended and self._cursor.seq >= self._feed.seq
+
+    async def ready(self) -> None:
+        """Wait until it is known whether there is such a run."""
+        await self._shared.reader.ready()
+
+    async def next(self) -> list[ShownEvent]:
+        """Return what is new, as soon as there is something; nothing when nothing follows."""
+        while True:
+            self._woken.clear()
+            events: list[ShownEvent] = []
+            if self._cursor.is_behind:
+                events = self._cursor.take(await self._shared.earlier.after(self._cursor.seq))
+            if not events:
+                events = self._cursor.read()
+            if events or self._feed.ended or self._shared.failed:
+                return events
+            await self._woken.wait()
+
+    def leave(self) -> None:
+        """Follow no longer."""
+        if self._left:
+            return
+        self._left = True
+        self._feed.leave(self._woken)
+        self._shared.followers -= 1
+        if not self._shared.followers:
+            self._events.forget(self._ref, self._shared)

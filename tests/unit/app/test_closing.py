@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from outlast_app.closing import Closing
-from outlast_app.sse import sse
 
 SOON_S = 1
 
@@ -59,22 +57,3 @@ async def test_a_wait_keeps_its_own_time() -> None:
         await asyncio.sleep(0)
         closing.begin()
     assert ended == [0.01, 60]
-
-
-async def test_stream_ends() -> None:
-    """A stream that waits for events ends cleanly, and lets go of them."""
-    closing, let_go = Closing(), asyncio.Event()
-
-    async def events() -> AsyncIterator:
-        try:
-            await asyncio.sleep(60)
-            yield
-        finally:
-            let_go.set()
-
-    stream = sse(events(), closing)
-    assert b"retry" in await anext(stream)
-    asyncio.get_running_loop().call_later(0.05, closing.begin)
-    async with asyncio.timeout(SOON_S):
-        assert [part async for part in stream] == []
-        await let_go.wait()

@@ -1,7 +1,6 @@
 """One key can't have all of an app process."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,12 +8,10 @@ import pytest
 
 from fakes.front import RUN_ID, Client, Connect, problem
 from outlast.errors import KeyLimit
-from outlast.protocol import Run
 from outlast_app.keyring import Caller, hash_of_key
 from outlast_app.quotas import Quotas
 from outlast_app.rights import ALL_RIGHTS
 from outlast_app.runs.follow import RunEvents
-from outlast_app.runs.reader import RunReader
 
 DESK = Caller("acme", "desk", ALL_RIGHTS)
 OTHERS = [Caller("acme", "shop", ALL_RIGHTS), Caller("globex", "desk", ALL_RIGHTS)]
@@ -83,23 +80,25 @@ class Streams:
         self.opened: asyncio.Queue[None] = asyncio.Queue()
         self.end = asyncio.Event()
 
-    async def follow(self, *_: Any) -> AsyncIterator[Any]:
+    async def open(self, *_: Any) -> "Streams":
+        return self
+
+    def __enter__(self) -> None:
         self.opened.put_nowait(None)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    async def next(self) -> list[Any]:
         await self.end.wait()
-        for nothing in ():
-            yield nothing
+        return []
 
 
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
-    """Let each run go on, and have a silent stream."""
+    """Let each run have a silent stream."""
     streams = Streams()
-
-    async def read(*_: Any, **__: Any) -> Run:
-        return Run(run_id=RUN_ID, agent="support", status="running")
-
-    monkeypatch.setattr(RunReader, "read", read)
-    monkeypatch.setattr(RunEvents, "follow", streams.follow)
+    monkeypatch.setattr(RunEvents, "open", streams.open)
     return streams
 
 

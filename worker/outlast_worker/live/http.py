@@ -2,10 +2,9 @@
 
 import asyncio
 import hmac
-from contextlib import aclosing
 from urllib.parse import unquote
 
-from outlast.live import LIVE_ITEM, STREAMS_PATH
+from outlast.live import STREAMS_PATH, write_line
 from outlast_worker.asgi import Receive, Scope, Send, answer
 from outlast_worker.live.hub import LiveHub
 
@@ -45,23 +44,17 @@ class LiveStreams:
             writing.cancel()
 
     async def _write(self, key: str, run_id: str, send: Send) -> None:
-        async with aclosing(self._hub.watch(key, run_id)) as batches:
-            pending = asyncio.ensure_future(anext(batches))
-            try:
-                await _send_lines(send, b"\n")
-                while True:
-                    done, _ = await asyncio.wait([pending], timeout=_PING_S)
-                    if not done:
-                        await _send_lines(send, b"\n")
-                        continue
-                    items = pending.result()
-                    await _send_lines(
-                        send, b"".join(LIVE_ITEM.dump_json(item) + b"\n" for item in items)
-                    )
-                    pending = asyncio.ensure_future(anext(batches))
-            finally:
-                pending.cancel()
-                await asyncio.wait([pending])
+        with self._hub.watch(key) as watcher:
+            lines = b"\n"
+            while True:
+                await send({"type": "http.response.body", "body": lines, "more_body": True})
+                try:
+                    async with asyncio.timeout(_PING_S):
+                        items = await watcher.next()
+                except TimeoutError:
+                    lines = b"\n"
+                else:
+                    lines = b"".join(write_line(run_id, item) + b"\n" for item in items)
 
     def _may_read(self, scope: Scope) -> bool:
         if self._secret is None:
@@ -73,7 +66,3 @@ class LiveStreams:
 async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _send_lines(send: Send, lines: bytes) -> None:
-    await send({"type": "http.response.body", "body": lines, "more_body": True})

@@ -7,27 +7,16 @@ how far it has read, so a slow one costs nothing and gets a snapshot of what it 
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
-from outlast.events import (
-    AnyEvent,
-    AnyLiveEvent,
-    MessageCompleted,
-    MessageDelta,
-    MessageReset,
-    MessageSnapshot,
-    ReasoningDelta,
-    ToolCallProgress,
-)
-from outlast.live import Committed, LiveItem
+from outlast.events import AnyEvent, MessageCompleted
+from outlast.live import Committed, Delta, Kind, LiveItem, Progress, Reset, Snapshot
 from outlast.logging import get_logger
 from outlast.tool_context import ProgressReport
 from outlast_worker.text import repair_surrogates
-
-Kind = Literal["text", "reasoning"]
 
 _MAX_LAG = 200
 _KEPT_S = 10.0
@@ -38,11 +27,10 @@ _logger = get_logger()
 class _Preview:
     """What this process knows of one run."""
 
-    run_id: str
     turn: int = 0
     attempt: int = 0
     pieces: list[tuple[Kind, str]] = field(default_factory=list[tuple[Kind, str]])
-    progress: list[ToolCallProgress] = field(default_factory=list[ToolCallProgress])
+    progress: list[Progress] = field(default_factory=list[Progress])
     committed: int = 0
     completed_turn: int = 0
     users: int = 0
@@ -77,7 +65,7 @@ class LiveHub:
     @contextmanager
     def running(self, key: str, run_id: str) -> Generator[None]:
         """Keep a run's preview while an attempt at it goes on here, and a little longer."""
-        preview = self._use(key, run_id)
+        preview = self._use(key)
         preview.attempts += 1
         if self._relay and preview.relaying is None:
             preview.relaying = asyncio.create_task(self._relay.run(self, key, run_id))
@@ -86,10 +74,10 @@ class LiveHub:
         finally:
             asyncio.get_running_loop().call_later(_KEPT_S, self._end, key, preview)
 
-    def begin(self, key: str, run_id: str, turn: int) -> "LiveAnswer":
+    def begin(self, key: str, turn: int) -> "LiveAnswer":
         """Begin to preview a model's answer; what was shown of this turn before is void."""
         # A closure that has long outlived its attempt speaks to nobody.
-        preview = self._previews.get(key) or _Preview(run_id)
+        preview = self._previews.get(key) or _Preview()
         preview.turn = turn
         # Restate tells no attempt number. After a restart the clock's still is a higher one.
         preview.attempt = max(preview.attempt + 1, time.time_ns() // 1_000_000)
@@ -109,7 +97,7 @@ class LiveHub:
                 preview.turn, preview.pieces, preview.progress = 0, [], []
         preview.wake_watchers()
 
-    def make_reporter(self, key: str, run_id: str, call_id: str) -> ProgressReport:
+    def make_reporter(self, key: str, call_id: str) -> ProgressReport:
         """Return what a tool calls, from any thread, to say how far it is."""
         loop = asyncio.get_running_loop()
         last = 0.0
@@ -121,7 +109,7 @@ class LiveHub:
                 return
             last = now
             try:
-                progress = _progress(run_id, call_id, done, total, message)
+                progress = _progress(call_id, done, total, message)
             except Exception:  # what only tells of an effect must not fail it
                 _logger.warning("progress_not_shown", call_id=call_id, exc_info=True)
             else:
@@ -129,7 +117,7 @@ class LiveHub:
 
         return report
 
-    def _report(self, key: str, progress: ToolCallProgress) -> None:
+    def _report(self, key: str, progress: Progress) -> None:
         if preview := self._previews.get(key):
             others = [p for p in preview.progress if p.call_id != progress.call_id]
             preview.progress = [*others, progress]
@@ -140,21 +128,16 @@ class LiveHub:
         preview = self._previews.get(key)
         return preview.text("text") if preview and preview.turn == turn else ""
 
-    async def watch(self, key: str, run_id: str) -> AsyncGenerator[list[LiveItem]]:
-        """Yield what is new, as soon as there is something; first a snapshot of all there is."""
-        preview = self._use(key, run_id)
-        woken = asyncio.Event()
-        preview.watchers.add(woken)
-        cursor = _Cursor(preview)
+    @contextmanager
+    def watch(self, key: str) -> Generator["Watcher"]:
+        """Watch a run, which may begin later."""
+        preview = self._use(key)
+        watcher = Watcher(preview)
+        preview.watchers.add(watcher.woken)
         try:
-            while True:
-                if items := cursor.read():
-                    yield items
-                else:
-                    woken.clear()
-                    await woken.wait()
+            yield watcher
         finally:
-            preview.watchers.discard(woken)
+            preview.watchers.discard(watcher.woken)
             self._leave(key, preview)
 
     async def close(self) -> None:
@@ -172,8 +155,8 @@ class LiveHub:
             preview.relaying = None
         self._leave(key, preview)
 
-    def _use(self, key: str, run_id: str) -> _Preview:
-        preview = self._previews.setdefault(key, _Preview(run_id))
+    def _use(self, key: str) -> _Preview:
+        preview = self._previews.setdefault(key, _Preview())
         preview.users += 1
         return preview
 
@@ -222,15 +205,23 @@ class LiveAnswer:
         self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._flush)
 
 
-class _Cursor:
+class Watcher:
     """How far one watcher has read."""
 
     def __init__(self, preview: _Preview) -> None:
+        self.woken = asyncio.Event()
         self._preview = preview
         self._attempt = 0
         self._n = 0
         self._committed = 0
-        self._progress: list[ToolCallProgress] = []
+        self._progress: list[Progress] = []
+
+    async def next(self) -> list[LiveItem]:
+        """Return what is new, as soon as there is something; first a snapshot of all there is."""
+        while not (items := self.read()):
+            self.woken.clear()
+            await self.woken.wait()
+        return items
 
     def read(self) -> list[LiveItem]:
         """Return what is new."""
@@ -238,13 +229,14 @@ class _Cursor:
         items: list[LiveItem] = []
         if preview.committed > self._committed:
             self._committed = preview.committed
-            items.append(Committed(seq=preview.committed, turn=preview.completed_turn))
+            items.append(Committed(preview.committed, preview.completed_turn))
         items += self._read_answer()
-        items += [progress for progress in preview.progress if progress not in self._progress]
-        self._progress = preview.progress
+        if preview.progress is not self._progress:
+            items += [progress for progress in preview.progress if progress not in self._progress]
+            self._progress = preview.progress
         return items
 
-    def _read_answer(self) -> list[AnyLiveEvent]:
+    def _read_answer(self) -> list[LiveItem]:
         preview = self._preview
         if not preview.turn:
             return []
@@ -256,20 +248,16 @@ class _Cursor:
         if (first and unread) or len(unread) > _MAX_LAG:
             self._n = len(preview.pieces)
             return [self._snapshot()]
-        run_id, turn, attempt = preview.run_id, preview.turn, preview.attempt
-        events: list[AnyLiveEvent] = []
-        if is_new:
-            events.append(MessageReset(run_id=run_id, turn=turn, attempt=attempt))
+        turn, attempt = preview.turn, preview.attempt
+        items: list[LiveItem] = [Reset(turn, attempt)] if is_new else []
         for n, (kind, text) in enumerate(unread, start=self._n):
-            delta = MessageDelta if kind == "text" else ReasoningDelta
-            events.append(delta(run_id=run_id, turn=turn, attempt=attempt, n=n, text=text))
+            items.append(Delta(kind, turn, attempt, n, text))
         self._n = len(preview.pieces)
-        return events
+        return items
 
-    def _snapshot(self) -> MessageSnapshot:
+    def _snapshot(self) -> Snapshot:
         preview = self._preview
-        return MessageSnapshot(
-            run_id=preview.run_id,
+        return Snapshot(
             turn=preview.turn,
             attempt=preview.attempt,
             n=len(preview.pieces),
@@ -285,11 +273,10 @@ def _without_half_characters(text: str) -> tuple[str, str]:
     return whole if whole.isascii() else repair_surrogates(whole), half
 
 
-def _progress(
-    run_id: str, call_id: str, done: float, total: float | None, message: str | None
-) -> ToolCallProgress:
+def _progress(call_id: str, done: float, total: float | None, message: str | None) -> Progress:
     """Check what a tool says, which may be anything."""
-    if not math.isfinite(done) or not math.isfinite(total or 0):
+    amounts = float(done), None if total is None else float(total)
+    if not all(math.isfinite(amount or 0) for amount in amounts):
         raise ValueError(f"{done} of {total} is not an amount")
     shown = None if message is None else repair_surrogates(str(message))
-    return ToolCallProgress(run_id=run_id, call_id=call_id, done=done, total=total, message=shown)
+    return Progress(call_id, *amounts, shown)

@@ -6,14 +6,20 @@ snapshot, and committed events are in the run's state anyway.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from outlast.events import MessageReset, MessageSnapshot, ToolCallProgress
-from outlast.live import LIVE_ITEM, Committed, LiveItem, redis_stream
+from outlast.live import (
+    Committed,
+    LiveItem,
+    Progress,
+    Reset,
+    Snapshot,
+    redis_stream,
+    write_line,
+)
 from outlast.logging import get_logger
 from outlast_worker.live.hub import LiveHub
 
@@ -57,15 +63,13 @@ class RedisRelay:
     async def run(self, hub: LiveHub, key: str, run_id: str) -> None:
         """Copy one run's events until cancelled."""
         stream = redis_stream(self._prefix, key)
-        copy = _Copy(self._begin, self._write, [stream, f"{stream}:attempt"])
+        copy = _Copy(self._begin, self._write, [stream, f"{stream}:attempt"], run_id)
         while True:
             try:
-                async with aclosing(hub.watch(key, run_id)) as batches:
-                    async for items in batches:
-                        await copy.write(items)
-                        if copy.entries > _LONG:
-                            copy.entries = 0
-                            break  # to begin with a snapshot again
+                with hub.watch(key) as watcher:
+                    while copy.entries <= _LONG:
+                        await copy.write(await watcher.next())
+                copy.entries = 0  # the next watcher begins with a snapshot
             except (RedisError, OSError) as error:
                 _logger.warning("live_events_not_written", reason=repr(error))
                 await asyncio.sleep(_RETRY_S)
@@ -77,10 +81,11 @@ class RedisRelay:
 class _Copy:
     """How far one run was copied."""
 
-    def __init__(self, begin: Any, write: Any, keys: Sequence[str]) -> None:
+    def __init__(self, begin: Any, write: Any, keys: Sequence[str], run_id: str) -> None:
         self._begin = begin
         self._write = write
         self._keys = keys
+        self._run_id = run_id
         self._here = 0
         """The attempt's number in this process."""
         self._number = ""
@@ -94,25 +99,25 @@ class _Copy:
         for item in items:
             if isinstance(item, Committed):
                 self._committed = item
-            if isinstance(item, Committed | ToolCallProgress):
+            if isinstance(item, Committed | Progress):
                 lines.append(item)
                 continue
-            if isinstance(item, MessageReset | MessageSnapshot):
+            if isinstance(item, Reset | Snapshot):
                 await self._count(item.attempt)
                 # What was dropped now may have said this, and not to everybody.
                 lines = [self._committed]
             if self._number:
-                lines.append(item.model_copy(update={"attempt": int(self._number)}))
+                lines.append(item._replace(attempt=int(self._number)))
         if not await self._append(lines):
             # There is a successor: nobody may read this attempt's words any more.
             self._number = ""
-            await self._append([x for x in lines if isinstance(x, Committed | ToolCallProgress)])
+            await self._append([x for x in lines if isinstance(x, Committed | Progress)])
 
     async def _append(self, lines: Sequence[LiveItem]) -> bool:
         if not lines:
             return True
         self.entries += 1
-        text = b"\n".join(LIVE_ITEM.dump_json(line) for line in lines)
+        text = b"\n".join(write_line(self._run_id, line) for line in lines)
         return bool(await self._write(self._keys, [self._number, text, _KEPT_S, _MAX_ENTRIES]))
 
     async def _count(self, here: int) -> None:

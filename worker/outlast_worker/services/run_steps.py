@@ -61,8 +61,8 @@ class RestateSteps:
             model=dependencies.model,
             tools=dependencies.tools,
             resources=dependencies.resources,
-            preview=partial(dependencies.live.begin, self._key, order.run_id),
-            reporter=partial(dependencies.live.make_reporter, self._key, order.run_id),
+            preview=partial(dependencies.live.begin, self._key),
+            reporter=partial(dependencies.live.make_reporter, self._key),
         )
         self._saved_approvals: list[Approval] = []
 

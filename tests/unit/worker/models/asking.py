@@ -89,7 +89,7 @@ class Asker:
         )
         hub = LiveHub(interval_s=0)
         with hub.running("", "r"):
-            outcome = await client.complete(call, lambda: hub.begin("", "r", 1))
+            outcome = await client.complete(call, lambda: hub.begin("", 1))
             self.shown = hub.partial_answer("", 1)
         return outcome
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from fakes.watching import REF, Behind, read_to_end
 from outlast.contract import EventPage
-from outlast.events import ReadEvent, TurnStarted
+from outlast.events import TurnStarted
 from outlast.names import RunRef
 from outlast.protocol import Run
-from outlast_app.runs.follow import _CommittedLog
 from outlast_worker.services import event_log, state
 from outlast_worker.services.event_log import read_events, read_page
 
@@ -44,15 +44,14 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     context: Any = Context(100)
     pages: list[EventPage] = []
 
-    class Ingress:
-        async def events(self, _ref: RunRef, after: int) -> EventPage:
+    class Restate(Behind):
+        async def events(self, _ref: RunRef, after: int, _timeout_s: float) -> EventPage:
             pages.append(await read_page(context, after, RUN))
             return pages[-1]
 
-    ingress: Any = Ingress()
-    log = _CommittedLog(ingress, ingress, RunRef("t", "r"), 3)
-    events: list[ReadEvent] = [event async for event in log.read()]
-    assert [event.seq for event in events] == list(range(4, 101))
-    assert log.ended
+    async with Restate().serving() as events:
+        with events.follow(REF, 3) as follower:
+            shown = await read_to_end(follower)
+    assert [event.seq for event in shown] == list(range(4, 101))
     assert len(pages) > 3
     assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]

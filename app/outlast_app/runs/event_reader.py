@@ -1,0 +1,270 @@
+"""Reads one run's events into a feed, for all who follow the run in this process.
+
+What is committed is read from the run's state: at the start, when the live channel says that
+there is something new, after each loss of that channel, and after a long silence, since a word
+may be lost. The run's end is awaited at Restate. So a run that only waits costs nothing.
+"""
+
+import asyncio
+from contextlib import aclosing
+from typing import NamedTuple
+
+from outlast.contract import EventPage
+from outlast.errors import OperatorProblem, Problem
+from outlast.events import TerminalEvent, terminal_event
+from outlast.live import Committed
+from outlast.logging import get_logger
+from outlast.names import RunRef
+from outlast.protocol import Run
+from outlast_app.backoff import backoff_s
+from outlast_app.live.source import Heard, LiveSource
+from outlast_app.restate.ingress import Ingress
+from outlast_app.restate.outcomes import Broken, Ended, Pending, Unknown
+from outlast_app.runs.committed import RETRY_S, CommittedReads
+from outlast_app.runs.feed import RunFeed
+from outlast_app.runs.reader import RunReader
+from outlast_app.runs.views import broken_run
+
+# The channel's word comes a moment before the event is in the run's state. One that is not there
+# after so many looks, which is about a second, was lost with a run that was killed.
+_VISIBLE_S = (0.004, 0.25)
+_VISIBLE_LOOKS = 10
+# While the channel is lost: soon when much happens, rarely when nothing does.
+_LOST_S = (0.1, 5.0)
+# While it is there: a word may be lost all the same.
+_SILENCE_S = (60.0, 600.0)
+# Renewed, since a connection that stands for days may be gone without a sign.
+_AWAIT_END_S = 600.0
+_logger = get_logger()
+
+
+class Sources(NamedTuple):
+    """Where events come from."""
+
+    ingress: Ingress
+    runs: RunReader
+    live: LiveSource
+    reads: CommittedReads
+
+
+class EventReader:
+    """The reader of one run. It stops at the run's end, or when it is closed."""
+
+    def __init__(self, sources: Sources, ref: RunRef, after: int) -> None:
+        """Prepare to read the events after a number."""
+        self.feed = RunFeed(ref.run_id)
+        self.feed.begin_after(max(after - 1, 0))
+        self._sources = sources
+        self._ref = ref
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._problem: Exception | None = None
+        self._news = asyncio.Event()
+        """Read again, at once."""
+        self._wanted = 0
+        """The last event that the channel told of."""
+        self._connected = False
+        self._outcome: Ended | Broken | None = None
+        self._failures = 0
+        self._idle_looks = 0
+        """How often nothing new was found."""
+
+    def start(self, *, found: bool) -> None:
+        """Begin; `found` if it is known that there is such a run."""
+        self._task = asyncio.create_task(self._read(found=found))
+
+    async def ready(self) -> None:
+        """Wait until the run was found and, if it has ended, until its last events are there.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            OperatorProblem: Nobody can tell now.
+        """
+        await self._ready.wait()
+        if self._problem:
+            raise self._problem
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing will be added to the feed."""
+        return self._task is not None and self._task.done()
+
+    def close(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+
+    async def _read(self, *, found: bool) -> None:
+        try:
+            if not found:
+                self._outcome = await self._find()
+            if self._outcome is None:
+                self._ready.set()
+                await self._follow()
+            else:
+                await self._fill()
+        except Problem as problem:
+            self._problem = problem
+        except Exception as fault:  # ours: the streams end, and clients ask again
+            self._problem = fault
+            _logger.exception("events_not_read", run_id=self._ref.run_id)
+        finally:
+            self._ready.set()
+            # Followers look whether it has stopped, which it has in a moment.
+            asyncio.get_running_loop().call_soon(self.feed.wake)
+
+    async def _follow(self) -> None:
+        """Read on to the end of a run that goes on."""
+        # The channel first: what is live is not to wait for the first read.
+        async with asyncio.TaskGroup() as tasks:
+            aside = [tasks.create_task(self._listen()), tasks.create_task(self._await_end())]
+            await self._fill()
+            for task in aside:
+                task.cancel()
+
+    async def _find(self) -> Ended | Broken | None:
+        """Return how the run has ended, if it has.
+
+        Raises:
+            UnknownRun: There is none.
+            OperatorProblem: Nobody can tell.
+        """
+        outcome = await self._sources.ingress.outcome(self._ref)
+        if isinstance(outcome, Unknown):
+            await self._sources.runs.find(self._ref)
+        return outcome if isinstance(outcome, Ended | Broken) else None
+
+    async def _await_end(self) -> None:
+        failures = 0
+        while self._outcome is None:
+            try:
+                outcome = await self._sources.runs.wait(self._ref, _AWAIT_END_S)
+            except OperatorProblem as problem:
+                _logger.debug("end_not_awaited", run_id=self._ref.run_id, reason=problem.detail)
+                await asyncio.sleep(backoff_s(failures, *RETRY_S))
+                failures += 1
+                continue
+            failures = 0
+            if isinstance(outcome, Unknown):
+                self._outcome = Broken(killed=True, reason="purged")
+            elif not isinstance(outcome, Pending):
+                self._outcome = outcome
+        self._news.set()
+
+    async def _listen(self) -> None:
+        was_lost = False
+        async with aclosing(self._sources.live.listen(self._ref)) as batches:
+            async for batch in batches:
+                is_lost = batch is None
+                if is_lost != was_lost:
+                    self._news.set()
+                is_first = not self._connected
+                self._connected, was_lost = not is_lost, is_lost
+                if batch:
+                    await self._show(batch, is_first=is_first)
+
+    async def _show(self, batch: list[Heard], *, is_first: bool) -> None:
+        """Show what is live; never before what was committed before it."""
+        for heard in batch:
+            if isinstance(heard.item, Committed):
+                self.feed.wake()
+                await self._catch_up(heard.item)
+            else:
+                self.feed.show(heard)
+        if is_first:
+            self.feed.condense()  # it was said before we listened
+        self.feed.wake()
+
+    async def _catch_up(self, word: Committed) -> None:
+        """Wait until what the channel told of was read, or was given up."""
+        if self.feed.seq < word.seq:
+            self._wanted, self._idle_looks = word.seq, 0
+            self._news.set()
+            woken = self.feed.watch()
+            while self.feed.seq < self._wanted:
+                woken.clear()
+                await woken.wait()
+            self.feed.leave(woken)
+        self.feed.complete_turn(word.turn)
+
+    async def _fill(self) -> None:
+        """Read what is committed until the run has ended.
+
+        Raises:
+            OperatorProblem: It has, and nobody can tell what it committed.
+        """
+        feed, unsure = self.feed, self.feed.seq > 0
+        while not feed.ended:
+            self._news.clear()
+            outcome = self._outcome
+            page = await self._read_page()
+            if page is None:
+                await self._pause(backoff_s(self._failures, *RETRY_S))
+            elif unsure and not page.events:
+                feed.begin_after(0)  # there is no event of the number that its follower has seen
+                unsure = False
+            else:
+                unsure = False
+                await self._take(page, outcome)
+
+    async def _read_page(self) -> EventPage | None:
+        reads, somebody_waits = self._sources.reads, not self._ready.is_set()
+        read = reads.page_soon if somebody_waits else reads.page
+        try:
+            page = await read(self._ref, self.feed.seq)
+        except OperatorProblem as problem:
+            if somebody_waits:
+                raise
+            _logger.debug("events_not_read", run_id=self._ref.run_id, reason=problem.detail)
+            self._failures += 1
+            return None
+        self._failures = 0
+        return page
+
+    async def _take(self, page: EventPage, outcome: Ended | Broken | None) -> None:
+        """Add a page, and wait until the next one is needed.
+
+        Args:
+            page: What was read.
+            outcome: How the run had ended before that, as far as was known.
+        """
+        feed, ended = self.feed, page.run is not None and page.run.ended
+        self._idle_looks = 0 if page.events else self._idle_looks + 1
+        feed.commit(page.events)
+        if page.more:
+            self._ready.set()
+            await feed.caught_up.wait()
+        elif ended or outcome:
+            if outcome and not ended:  # it could not commit its end
+                feed.commit([self._end_of(page.run, outcome)])
+            feed.end()
+        else:
+            await self._await_news()
+
+    def _end_of(self, state: Run | None, outcome: Ended | Broken) -> TerminalEvent:
+        run = outcome.run if isinstance(outcome, Ended) else broken_run(self._ref, state, outcome)
+        return terminal_event(run, self.feed.seq + 1)
+
+    async def _await_news(self) -> None:
+        """Wait until there may be something new."""
+        while True:
+            connected = self._connected
+            if await self._pause(self._silence_s()) or connected == self._connected:
+                return
+
+    def _silence_s(self) -> float:
+        if self.feed.seq < self._wanted:
+            if self._idle_looks < _VISIBLE_LOOKS:
+                return backoff_s(self._idle_looks, *_VISIBLE_S)
+            self._wanted = 0
+            self.feed.wake()
+        return backoff_s(self._idle_looks, *(_SILENCE_S if self._connected else _LOST_S))
+
+    async def _pause(self, delay_s: float) -> bool:
+        """Wait; end at once when there is news, and say so."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
