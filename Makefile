@@ -26,12 +26,16 @@ demo: setup ## a run that outlives two crashes of its worker; needs no API key
 
 .PHONY: test
 test: setup-test ## unit, integration and crash tests, against a real Restate server
-	@.venv/bin/pytest -m "not e2e" --numprocesses logical --maxprocesses 4 \
+	@.venv/bin/pytest -m "not e2e and not load" --numprocesses logical --maxprocesses 4 \
 	  --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-unit
 test-unit: setup-test ## the tests that need no other process than their own
 	@.venv/bin/pytest --quiet --numprocesses logical --dist loadscope tests/unit
+
+.PHONY: test-load
+test-load: setup-test ## a thousand watchers, and what watching costs: minutes; prints figures
+	@.venv/bin/pytest -m load -s tests/load
 
 ##@ Run without Docker
 

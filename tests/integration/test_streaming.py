@@ -141,7 +141,7 @@ def test_client_that_does_not_read(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
     """A client that stops reading does not slow the run down, nor other clients."""
-    long = " ".join(f"word{index}" for index in range(20_000))
+    long = " ".join(f"word{index}" for index in range(30_000))
     model.script(key, [text(long)])
     run_id = api.start("tester", key)
     with (

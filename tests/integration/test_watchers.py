@@ -1,0 +1,110 @@
+"""Many watchers, and what watching costs: a sample of what `make test-load` tries in full."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from fakes.api import Api
+from fakes.counting_proxy import CountingProxy
+from fakes.crowd import Crowd
+from fakes.follower import Follower
+from fakes.model_server import ScriptedModel
+from fakes.script import Gate, call, text
+from fakes.stack import TestStack
+from outlast_local.ports import free_ports
+from outlast_local.stack import is_up
+
+WATCHERS = 200
+SOON_S = 2
+BEGUN_S = 60
+_numbers = count()
+
+
+@pytest.fixture
+def counted(stack: TestStack) -> Iterator[tuple[str, CountingProxy]]:
+    """Return the address of an app of the test's own, and what counts its requests to Restate."""
+    [port] = free_ports(1)
+    with CountingProxy(stack.sockets.ingress_url) as proxy:
+        settings = {"APP_PORT": str(port), "RESTATE_INGRESS_URL": proxy.url}
+        app = stack.process("outlast_app", settings)
+        app.start()
+        try:
+            app.wait_until(lambda: is_up(f"http://127.0.0.1:{port}/healthz"), 30)
+            yield f"http://127.0.0.1:{port}", proxy
+        finally:
+            app.terminate()
+
+
+def held_runs(api: Api, model: ScriptedModel, key: str, gate: Gate, runs: int) -> list[str]:
+    """Start runs whose answers all wait at one gate."""
+    started: list[str] = []
+    for number in range(runs):
+        said = f"{key} {next(_numbers)}-{number}."
+        model.script(said, [text("one two three", gate=gate)])
+        started.append(api.start("tester", said))
+    return started
+
+
+async def end_of(crowd: Crowd, gate: Gate) -> list[float]:
+    """Return how late each watcher hears of the end of the runs that wait at a gate."""
+    async with crowd.watching(BEGUN_S):
+        gate.open()
+    return crowd.delays_s
+
+
+async def test_many_watchers_of_one_run(api: Api, stack: TestStack, model: ScriptedModel, key: str):
+    """Each of them hears of the end soon after it."""
+    gate = Gate()
+    [run_id] = held_runs(api, model, key, gate, 1)
+    async with asyncio.timeout(BEGUN_S):
+        delays_s = await end_of(Crowd(stack.app_url, [run_id] * WATCHERS), gate)
+    assert len(delays_s) == WATCHERS
+    assert delays_s[-1] < SOON_S
+
+
+async def test_many_runs_with_a_watcher_each(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+):
+    """Each of them hears of its run's end soon after it, though all end together."""
+    gate = Gate()
+    run_ids = await asyncio.to_thread(held_runs, api, model, key, gate, WATCHERS)
+    async with asyncio.timeout(2 * BEGUN_S):
+        delays_s = await end_of(Crowd(stack.app_url, run_ids), gate)
+    assert len(delays_s) == WATCHERS
+    assert delays_s[-1] < SOON_S
+
+
+def test_requests_of_a_stream(
+    counted: tuple[str, CountingProxy], model: ScriptedModel, key: str
+) -> None:
+    """A long answer costs Restate no more than a short one, however many watch it."""
+    app_url, proxy = counted
+    words = " ".join(f"word{index}" for index in range(400))
+    model.script(key, [text(words, pace_s=0.005)])
+    with Api(app_url) as api:
+        answer = api.post("tester", key, {"Accept": "text/event-stream"})
+        assert answer.text.count("event: message.delta") > 5
+        assert sum(proxy.counts.values()) <= 10, proxy.counts
+
+
+def test_requests_of_a_run_that_waits(
+    counted: tuple[str, CountingProxy], model: ScriptedModel, key: str
+) -> None:
+    """While a run waits for a person, watching it asks for nothing."""
+    app_url, proxy = counted
+    model.script(key, [call("pay", cents=9), text("done")])
+    with Api(app_url) as api:
+        run_id = api.start("tester", key)
+        api.wait_for_approval(run_id)
+        with Follower([app_url], run_id) as first, Follower([app_url], run_id) as second:
+            for follower in (first, second):
+                follower.wait(lambda f=follower: f.of("approval.requested"), "the request")
+            before = proxy.counts.copy()
+            time.sleep(3)  # nothing happens: what was polled would be asked for meanwhile
+            assert proxy.counts == before
+            api.decide(run_id, "1.0", "approve")
+            for follower in (first, second):
+                follower.wait_for_end()
