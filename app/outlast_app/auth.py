@@ -69,6 +69,19 @@ class KeyedRoute(APIRoute):
             await super().handle(scope, receive, send)
 
 
+def check_right(caller: Caller, right: Right) -> None:
+    """Refuse a call that needs a right which the caller lacks.
+
+    Raises:
+        MissingRight: With what to do.
+    """
+    if right not in caller.rights:
+        raise MissingRight(
+            f"The key {caller.key} lacks the right `{right}`, which this call needs. Send a key "
+            f'that has it, or add "{right}" to the `rights` of this one in APP_KEYS.'
+        )
+
+
 def _asks_for_stream(request: Request) -> bool:
     return wants(MEDIA_TYPE, request.headers.getlist("accept"))
 
@@ -86,9 +99,5 @@ def _admit(request: Request, right: Right) -> Caller:
     request.state.tenant = caller.tenant
     if caller.key:
         request.state.key = caller.key
-    if right not in caller.rights:
-        raise MissingRight(
-            f"The key {caller.key} lacks the right `{right}`, which this call needs. Send a key "
-            f'that has it, or add "{right}" to the `rights` of this one in APP_KEYS.'
-        )
+    check_right(caller, right)
     return caller

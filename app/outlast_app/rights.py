@@ -28,7 +28,11 @@ RIGHT_OF: Mapping[str, Right] = {
     "DELETE /threads/{thread_id}": "invoke",
     "DELETE /threads/{thread_id}/messages": "invoke",
 }
-"""By method and path. No call needs `inspect`: with it agents are shown with their definitions."""
+"""By method and path.
+
+A start that another run may take (`on_busy: steer`) needs `read`, too, and without that a run is
+cancelled and resumed unseen. No call needs `inspect`: with it agents are shown with definitions.
+"""
 
 
 def right_of(operation: str) -> Right:

@@ -18,10 +18,11 @@ from outlast.errors import (
 )
 from outlast.names import RunRef
 from outlast.protocol import Run, RunPage, StartRun
-from outlast_app.auth import KeyedRoute, Tenant
+from outlast_app.auth import KeyedRoute, KnownCaller, Tenant, check_right
 from outlast_app.bodies import beside_loop
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
+from outlast_app.keyring import Caller
 from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems, takes
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
@@ -41,6 +42,7 @@ from outlast_app.routes.parameters import (
     log_run,
 )
 from outlast_app.runs.orders import find_agent, make_order
+from outlast_app.runs.views import without_content
 from outlast_app.sse import MEDIA_TYPE, EventStream
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
@@ -93,13 +95,16 @@ async def start_run(
     body: StartBody,
     request: Request,
     deps: Deps,
-    tenant: Tenant,
+    caller: KnownCaller,
     trace: Trace,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     accept: Accept = None,
 ) -> Response:
     """Start a run, and wait for its end unless asked not to."""
+    if body.on_busy == "steer":  # answered with the run that takes the input, whosoever it is
+        check_right(caller, "read")
+    tenant = caller.tenant
     definition = find_agent(deps.registry, agent)
     preference = parse_prefer(prefer, deps.settings.wait_timeout_s)
     streamed = wants(MEDIA_TYPE, accept)
@@ -181,9 +186,9 @@ async def get_events(
         **problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
     },
 )
-async def cancel_run(ref: RunPath, deps: Deps) -> Response:
+async def cancel_run(ref: RunPath, deps: Deps, caller: KnownCaller) -> Response:
     """Cancel the run, wherever it is."""
-    run = await deps.runs.cancel(ref)
+    run = _shown(await deps.runs.cancel(ref), caller)
     return _answer(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
 
 
@@ -196,10 +201,14 @@ async def cancel_run(ref: RunPath, deps: Deps) -> Response:
         **problems(UnknownRun, RunNotPaused, AdminUnavailable, InvalidRequest, *BEHIND),
     },
 )
-async def resume_run(ref: RunPath, deps: Deps) -> Response:
+async def resume_run(ref: RunPath, deps: Deps, caller: KnownCaller) -> Response:
     """Let a paused run try again."""
-    run = await deps.runs.resume(ref)
+    run = _shown(await deps.runs.resume(ref), caller)
     return _answer(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
+
+
+def _shown(run: Run, caller: Caller) -> Run:
+    return run if "read" in caller.rights else without_content(run)
 
 
 def _answer(run: Run, headers: Mapping[str, str], status: int | None = None) -> Response:

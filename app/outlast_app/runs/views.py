@@ -27,6 +27,13 @@ def accepted_run(
     )
 
 
+def without_content(run: Run) -> Run:
+    """Return how a run stands, for who may not read what is in it."""
+    return run.model_copy(
+        update={"messages": None, "output": None, "approvals": [], "metadata": {}, "error": None}
+    )
+
+
 def broken_run(ref: RunRef, state: Run | None, broken: Broken) -> Run:
     """Return a run that could not say how it ended, with what it had written before."""
     known = state or Run(run_id=ref.run_id, agent=ref.agent, status="failed")

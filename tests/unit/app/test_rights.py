@@ -8,10 +8,13 @@ import pytest
 from fastapi import APIRouter
 
 from fakes.front import RUN_ID, Connect, problem
+from fakes.steps import NOON
+from outlast.protocol import Approval, Message, Run, RunError
 from outlast_app.auth import KeyedRoute
 from outlast_app.keyring import hash_of_key
 from outlast_app.probes import PROBES
 from outlast_app.rights import ALL_RIGHTS, RIGHT_OF, Right
+from outlast_app.runs.actions import RunActions
 
 EXAMPLES = {"agent": "support", "run_id": RUN_ID, "call_id": "1.0", "thread_id": "t"}
 
@@ -70,3 +73,48 @@ async def test_a_wrong_method_needs_no_right(connect: Connect) -> None:
     """It is told as what it is, to everybody."""
     async with connect(keys={"acme": ["secret-1"]}) as client:
         problem(await client.patch("/runs"), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize(("rights", "status"), [(["invoke"], 403), (["invoke", "read"], 503)])
+async def test_a_start_that_another_run_may_take(
+    connect: Connect, rights: list[Right], status: int
+) -> None:
+    """It is answered with that run, which only those may see who may read."""
+    body = {"input": "Hi.", "thread_id": "t", "on_busy": "steer"}
+    headers = {"authorization": "Bearer secret-1"}
+    async with connect(keys={"acme": [a_key(rights)]}) as client:
+        answer = await client.post("/agents/support/runs", json=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 403:
+        assert "`read`" in problem(answer, 403, "missing-right")["detail"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "resume"])
+@pytest.mark.parametrize("rights", [["invoke"], ["invoke", "read"]])
+async def test_what_is_in_a_run_that_one_ends(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, action: str, rights: list[Right]
+) -> None:
+    """Whoever may cancel or resume a run, and not read, hears how it stands and no more."""
+    said = Message(id="1", role="user", content="secret", run_id=RUN_ID, created_at=NOON)
+    run = Run(
+        run_id=RUN_ID,
+        agent="support",
+        status="cancelled",
+        messages=[said],
+        output="secret",
+        metadata={"ticket": "secret"},
+        approvals=[
+            Approval(call_id="1.0", name="pay", arguments={"to": "secret"}, requested_at=NOON)
+        ],
+        error=RunError(type="internal", message="secret", retryable=False),
+    )
+
+    async def act(*_: Any) -> Run:
+        return run
+
+    monkeypatch.setattr(RunActions, action, act)
+    headers = {"authorization": "Bearer secret-1"}
+    async with connect(keys={"acme": [a_key(rights)]}) as client:
+        answer = await client.post(f"/runs/{RUN_ID}/{action}", headers=headers)
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert ("secret" in answer.text) == ("read" in rights)
