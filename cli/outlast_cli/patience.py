@@ -6,7 +6,6 @@ from outlast_cli.errors import CliError, Refused, Unreachable
 from outlast_cli.output import say
 
 _DELAYS_S = (0.2, 5.0)
-_LONGEST_RETRY_AFTER_S = 30.0
 _SAY_AFTER_S = 3.0
 
 
@@ -37,11 +36,11 @@ class Patience:
         self._failing_since = self._failing_since or now
         failing_s = now - self._failing_since
         hopeful = error.passes or (self._known and isinstance(error, Unreachable))
-        if not hopeful or failing_s >= self._give_up_after_s:
+        asked_s = error.retry_after_s if isinstance(error, Refused) else 0
+        if not hopeful or max(failing_s, asked_s) >= self._give_up_after_s:
             raise error
-        if failing_s >= _SAY_AFTER_S and not self._said:
+        if failing_s + asked_s >= _SAY_AFTER_S and not self._said:
             self._said = True
             say(f"{error} Trying again …")
-        asked_s = error.retry_after_s if isinstance(error, Refused) else 0
-        time.sleep(max(self._delay_s, min(asked_s, _LONGEST_RETRY_AFTER_S)))
+        time.sleep(max(self._delay_s, asked_s))
         self._delay_s = min(self._delay_s * 2, _DELAYS_S[1])
