@@ -85,7 +85,7 @@ def test_describe() -> None:
     assert described.digest == registry.agent_digest(agent) == registry.digests()["support"]
     [find] = described.tools
     assert (find.name, find.retries, find.timeout_s) == ("find", 2, 90.0)
-    assert find.parameters["required"] == ["order_id"]
+    assert (find.parameters or {})["required"] == ["order_id"]
 
 
 # Where they come from.
