@@ -22,7 +22,7 @@ MAX_VALUES = 100_000
 """Of a body: texts, numbers, lists and objects. 8 MiB of empty lists would take seconds."""
 _MAX_FAULTS = 20
 _LARGE_BYTES = 64 * 1024
-_JSON = re.compile(r"application/([^;\s]+\+)?json")
+_JSON = re.compile(r"application/(\S+\+)?json")
 _WHERE = re.compile(r" at line \d+ column \d+$")
 
 M = TypeVar("M", bound=BaseModel)
@@ -38,7 +38,8 @@ async def read_body(request: Request, kind: type[M]) -> M:
     """
     # A web page can make a browser send text or a form to loopback, where there may be no keys,
     # but not JSON.
-    if not _JSON.match(request.headers.get("content-type", "").lower()):
+    kind_of_body = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not _JSON.fullmatch(kind_of_body):
         wrong = "send JSON, and say so: content-type: application/json"
         raise InvalidRequest.at(("header.content-type", wrong))
     try:

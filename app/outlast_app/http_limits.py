@@ -156,7 +156,7 @@ class LimitedHttp(HttpToolsProtocol):
         """Tell whether an answer is under way, into which no other may be written."""
         if not self.cycle or self.cycle.response_complete:
             return False
-        return self.cycle.response_started or not self._in_body
+        return bool(self.pipeline) or self.cycle.response_started or not self._in_body
 
     def _answer(self, problem: Problem) -> None:
         """Answer without the app, and end the connection."""

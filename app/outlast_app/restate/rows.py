@@ -116,16 +116,16 @@ class ListedRow(_Keyed):
 
     def _around_output(self, before: str) -> Run:
         for after in self._endings():
-            with suppress(ValidationError):  # else that was part of the output
+            with suppress(ValidationError):  # else that was part of something else
                 return Run.model_validate_json(before + after)
         raise ValueError("the state of a run can't be read")
 
     def _endings(self) -> Iterator[str]:
-        """Yield what may come after the output."""
-        at = 0
+        """Yield what may come after the output, from the end on: the output may be long."""
+        at = self.ending.rfind(AFTER_OUTPUT)
         while at >= 0:
             yield self.ending[at:]
-            at = self.ending.find(AFTER_OUTPUT, at + 1)
+            at = self.ending.rfind(AFTER_OUTPUT, 0, at)
 
 
 class ApprovalsRow(_Keyed):

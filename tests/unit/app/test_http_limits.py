@@ -151,6 +151,12 @@ async def test_many_requests(server: Server) -> None:
         assert (await caller.answer())[0] == 200
 
 
+async def test_bad_request_behind_others(server: Server) -> None:
+    """No answer overtakes another one: the connection ends instead."""
+    caller = await server.call(HEALTH + HEALTH + b"nonsense\r\n\r\n")
+    assert await caller.ended()
+
+
 @pytest.mark.parametrize(
     "ending",
     [b"0\r\nX: " + b"a" * 2**22, b"0\r\n" + b"X: y\r\n" * 2**18, b"2;" + b"a" * 2**22],

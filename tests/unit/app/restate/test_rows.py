@@ -73,6 +73,21 @@ def test_short_output(output: Any) -> None:
             assert run == Run.model_validate_json(state)
 
 
+def test_long_output_before_approvals_like_an_end() -> None:
+    """What people are asked about may look like a run's end as well."""
+    call = {"name": "pay", "requested_at": AT, "arguments": {"a": 1, "usage": {"b": 2}}}
+    approvals = [Approval(call_id=f"1.{n}", **call) for n in range(100)]
+    state = stored([{"a": 1, "usage": {}}] * 100_000, approvals=approvals)
+    assert cut(state).run.approvals == approvals
+
+
+@pytest.mark.parametrize("offset", range(12))
+def test_output_that_is_cut_anywhere(offset: int) -> None:
+    """A character or an escape that is cut in two is left out."""
+    run = cut(stored("x" * offset + '🙂é\x00\\"\n' * 2_000)).run
+    assert run.output_preview == ("x" * offset + '🙂é\x00\\"\n' * 40)[:200]
+
+
 def test_middling_output() -> None:
     """One that is long, in a state that is not, is left out as well."""
     state = stored("x" * 1001)

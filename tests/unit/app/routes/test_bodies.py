@@ -76,7 +76,13 @@ async def test_odd_body(client: Client, content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, *({"content-type": kind} for kind in ("text/plain", "application/x-www-form-urlencoded"))],
+    [
+        {},
+        *(
+            {"content-type": kind}
+            for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp")
+        ),
+    ],
     ids=str,
 )
 async def test_body_that_is_not_called_json(client: Client, headers: dict[str, str]) -> None:
