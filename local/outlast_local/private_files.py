@@ -15,16 +15,20 @@ def make_private_folder(folder: Path) -> None:
         ForeignFolder: Others have business there.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    mode = stat.S_IMODE(found.st_mode)
+    mode = folder.stat().st_mode
     if not mode & 0o077:
         return
-    if mode & stat.S_IWOTH or found.st_uid != os.getuid():
+    shared = bool(mode & stat.S_ISVTX)  # as /tmp is, which must stay open
+    if not shared:
+        try:
+            folder.chmod(0o700)  # without effect where a file system knows no modes
+        except PermissionError:
+            shared = True
+    if shared:
         raise ForeignFolder(
-            f"{folder} is not a folder of this user's alone: others may write there, or own it. "
-            "Let STACK_DIR name another one."
+            f"{folder} is not this user's alone, and holds what people say. Let STACK_DIR name "
+            "another folder."
         )
-    folder.chmod(0o700)
 
 
 def open_private_log(path: Path) -> IO[bytes]:

@@ -23,7 +23,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.parametrize("before", [None, 0o755, 0o750, 0o700])
+@pytest.mark.parametrize("before", [None, 0o777, 0o755, 0o750, 0o700])
 def test_folders(tmp_path: Path, before: int | None) -> None:
     """A new folder is private, and so is one of before from now on."""
     folder = tmp_path / "a" / "stack"
@@ -36,11 +36,23 @@ def test_folders(tmp_path: Path, before: int | None) -> None:
 
 
 def test_a_folder_that_others_use(tmp_path: Path) -> None:
-    """What others may write to, as `/tmp`, is not shut on them but refused."""
+    """What all may write to, as `/tmp`, is not shut on them but refused."""
     tmp_path.chmod(0o1777)
-    with pytest.raises(ForeignFolder, match="Let STACK_DIR name another one"):
+    with pytest.raises(ForeignFolder, match="Let STACK_DIR name another folder"):
         make_private_folder(tmp_path)
     assert mode(tmp_path) == 0o1777
+
+
+def test_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be shut is refused."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(ForeignFolder):
+        make_private_folder(tmp_path)
 
 
 @pytest.mark.parametrize("before", [None, 0o644])
