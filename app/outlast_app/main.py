@@ -8,11 +8,9 @@ from importlib.metadata import version
 import aiohttp
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from redis.asyncio import Redis
 
 from outlast.addresses import Address
 from outlast.hosts import Hosts
-from outlast.live import REDIS_CONNECTIONS
 from outlast.logging import get_logger
 from outlast.registry import Registry
 from outlast_app.access_log import AccessLog
@@ -21,7 +19,6 @@ from outlast_app.closing import Closing
 from outlast_app.deps import Dependencies
 from outlast_app.errors import add_error_handlers
 from outlast_app.keyring import Keyring
-from outlast_app.live.redis import SILENCE_S, RedisStreams
 from outlast_app.live.source import LiveSource
 from outlast_app.live.worker import WorkerStreams
 from outlast_app.no_store import NoStore
@@ -157,12 +154,9 @@ async def live_source(
         url = settings.streams_url or settings.worker_url
         yield WorkerStreams(session, url, settings.stream_key())
         return
+    # A library that most do without, and that takes time and memory.
+    from outlast_app.live.redis import open_streams  # noqa: PLC0415
+
     url = settings.redis_url.get_secret_value()
-    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-        url,
-        socket_connect_timeout=2,
-        socket_timeout=SILENCE_S,
-        max_connections=REDIS_CONNECTIONS,
-    )
-    async with redis:
-        yield RedisStreams(redis, settings.service_prefix)
+    async with open_streams(url, settings.service_prefix) as streams:
+        yield streams

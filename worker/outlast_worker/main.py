@@ -1,13 +1,9 @@
 """Puts the worker together, and serves it."""
 
-from redis.asyncio import Redis
-
-from outlast.live import REDIS_CONNECTIONS
 from outlast.registry import Registry
 from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
-from outlast_worker.live.hub import LiveHub
-from outlast_worker.live.redis import RedisRelay
+from outlast_worker.live.hub import LiveHub, Relay
 from outlast_worker.models.checks import check_models
 from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
@@ -16,8 +12,6 @@ from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.runner import ToolRunner
-
-_REDIS_TIMEOUT_S = 5
 
 
 async def serve_worker(settings: WorkerSettings, registry: Registry) -> None:
@@ -49,12 +43,10 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
     )
 
 
-def _make_relay(settings: WorkerSettings) -> RedisRelay | None:
+def _make_relay(settings: WorkerSettings) -> Relay | None:
     if settings.redis_url is None:
         return None
-    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-        settings.redis_url.get_secret_value(),
-        socket_timeout=_REDIS_TIMEOUT_S,
-        max_connections=REDIS_CONNECTIONS,
-    )
-    return RedisRelay(redis, settings.service_prefix)
+    # A library that most do without, and that takes time and memory.
+    from outlast_worker.live.redis import make_relay  # noqa: PLC0415
+
+    return make_relay(settings.redis_url.get_secret_value(), settings.service_prefix)

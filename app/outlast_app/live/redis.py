@@ -1,22 +1,38 @@
 """Live events from Redis Streams, where the workers write them: for several workers."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from outlast.live import redis_stream
+from outlast.live import REDIS_CONNECTIONS, redis_stream
 from outlast.logging import get_logger
 from outlast.names import RunRef
 from outlast_app.backoff import backoff_s
 from outlast_app.live.source import Heard, LiveBatches, hear
 
 _BLOCK_MS = 15_000
-SILENCE_S = 20
-"""After this long without an answer Redis counts as lost: it answers after 15 s at the latest."""
+_CONNECT_S = 2
+# After this long without an answer Redis counts as lost: it answers after 15 s at the latest.
+_SILENCE_S = 20
 _RETRY_S = (0.2, 2.0)
 _logger = get_logger()
+
+
+@asynccontextmanager
+async def open_streams(url: str, prefix: str) -> AsyncGenerator["RedisStreams"]:
+    """Open the streams of the Redis at this URL."""
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        url,
+        socket_connect_timeout=_CONNECT_S,
+        socket_timeout=_SILENCE_S,
+        max_connections=REDIS_CONNECTIONS,
+    )
+    async with redis:
+        yield RedisStreams(redis, prefix)
 
 
 class RedisStreams:

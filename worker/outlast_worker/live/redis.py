@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from outlast.live import (
+    REDIS_CONNECTIONS,
     Committed,
     LiveItem,
     Progress,
@@ -25,6 +26,7 @@ from outlast_worker.live.hub import LiveHub
 
 _KEPT_S = 3600
 _RETRY_S = 0.5
+_TIMEOUT_S = 5
 # What is written without a model's answer, such as progress, begins nothing anew.
 _MAX_ENTRIES = 20_000
 _LONG = 5_000
@@ -50,6 +52,14 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return 1
 """
+
+
+def make_relay(url: str, prefix: str) -> "RedisRelay":
+    """Make the relay to the Redis at this URL."""
+    redis: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+        url, socket_timeout=_TIMEOUT_S, max_connections=REDIS_CONNECTIONS
+    )
+    return RedisRelay(redis, prefix)
 
 
 class RedisRelay:
