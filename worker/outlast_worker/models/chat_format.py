@@ -8,7 +8,7 @@ from typing import Any
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
 from outlast.providers import provider_of
 from outlast_worker.engine.records import Pin, StoredMessage
-from outlast_worker.models.sent_back import sent_back
+from outlast_worker.models.sent_back import SentBack, sent_back
 
 WireMessage = dict[str, Any]
 
@@ -24,7 +24,7 @@ def wire_tools(pin: Pin) -> list[dict[str, Any]]:
 
 
 def wire_messages(
-    pin: Pin, messages: Sequence[StoredMessage], host: str | None = None
+    pin: Pin, messages: Sequence[StoredMessage], back: SentBack | None = None
 ) -> list[WireMessage]:
     """Return the instructions and the conversation.
 
@@ -37,18 +37,18 @@ def wire_messages(
     Args:
         pin: Whose instructions, and for which model.
         messages: The conversation.
-        host: Where the provider is, if it is known by that.
+        back: What goes back of the provider's own; by default what its name says.
     """
     return [
         {"role": "system", "content": pin.instructions},
-        *_Writer(provider_of(pin.model), host).write(messages),
+        *_Writer(provider_of(pin.model), back).write(messages),
     ]
 
 
 class _Writer:
-    def __init__(self, provider: str, host: str | None) -> None:
+    def __init__(self, provider: str, back: SentBack | None) -> None:
         self._provider = provider
-        self._sent_back = sent_back(provider, host)
+        self._sent_back = back or sent_back(provider)
         self._used: set[str] = set()
         self._ids: dict[tuple[str, str], str] = {}
 

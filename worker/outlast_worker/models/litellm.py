@@ -21,6 +21,7 @@ from outlast_worker.models.client import NotInstalled, Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
+from outlast_worker.models.sent_back import sent_back
 from outlast_worker.models.silence import noticing_silence
 
 # What only the provider understands, by litellm's names.
@@ -118,11 +119,11 @@ class LitellmApi:
         return _assemble(litellm, call.pin.model, response, reason)
 
     async def _request(self, litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> Any:
+        provider = provider_of(call.pin.model)
+        back = sent_back(provider, urlsplit(access.base_url or "").hostname)
         return await litellm.acompletion(
             model=call.pin.model,
-            messages=wire_messages(
-                call.pin, call.messages, urlsplit(access.base_url or "").hostname
-            ),
+            messages=wire_messages(call.pin, call.messages, back),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,

@@ -8,6 +8,7 @@ import pytest
 from fakes.steps import NOON, pin
 from outlast_worker.engine.records import Opaque, Pin, StoredMessage
 from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.sent_back import sent_back
 
 
 def said(role: str, content: Any, run_id: str = "r", **more: Any) -> StoredMessage:
@@ -222,7 +223,9 @@ def test_what_goes_back(model: str, host: str | None, message: set[str], call: s
         call_fields=[dict.fromkeys(names, "x")],
     )
     pinned: Pin = pin().model_copy(update={"model": model})
-    wire = wire_messages(pinned, [asking("1.0", opaque=opaque)], host)[1]
+    wire = wire_messages(pinned, [asking("1.0", opaque=opaque)], sent_back(opaque.provider, host))[
+        1
+    ]
     assert wire.keys() - {"role", "content", "tool_calls"} == message
     assert wire["tool_calls"][0].keys() - {"id", "type", "function"} == call
 

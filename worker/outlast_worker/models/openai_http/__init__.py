@@ -1,10 +1,13 @@
 """Providers that speak OpenAI's wire format, spoken to over HTTP without any library of theirs.
 
-api         the `ProviderApi`: one attempt, from the request to the answer
-providers   which ones: addresses, and what each wants to be different
-request     what is asked
-transport   how bytes go and come
-sse         bytes → events
-assembler   events → the answer
-calls       pieces of tool calls → calls
+- `api`: the `ProviderApi`, one attempt from the request to the answer
+- `providers`: which ones, their addresses, and what each wants to be different
+- `request`: what is asked, in a chat
+- `transport`: how bytes go and come
+- `sse`: bytes → events
+- `assembler`: events → the answer
+- `calls`: pieces of tool calls → calls
+
+OpenAI's newer models speak another dialect over the same transport: `responses_request` and
+`responses_assembler`.
 """

@@ -13,8 +13,17 @@ from outlast_worker.models.error_bodies import read_error
 from outlast_worker.models.faults import CallFailed, Symptoms, retry_after_s
 from outlast_worker.models.keys import Access, accesses
 from outlast_worker.models.openai_http.assembler import Assembler
-from outlast_worker.models.openai_http.providers import chat_url, headers, no_address, speaks
+from outlast_worker.models.openai_http.providers import (
+    chat_url,
+    headers,
+    needs_responses,
+    no_address,
+    responses_url,
+    speaks,
+)
 from outlast_worker.models.openai_http.request import chat_body, model_name
+from outlast_worker.models.openai_http.responses_assembler import ResponsesAssembler
+from outlast_worker.models.openai_http.responses_request import responses_body
 from outlast_worker.models.openai_http.sse import EventReader
 from outlast_worker.models.openai_http.transport import (
     Transport,
@@ -42,7 +51,7 @@ class OpenAiHttpApi:
         """Serve models whose wire it speaks, with a key or without one that is needed."""
         provider, _, name = model.partition("/")
         given = self._providers.get(provider, Provider())
-        if not speaks(provider, name, options, given.base_url):
+        if not speaks(provider, name, options):
             return False
         # Logins that stand for a key are litellm's to make.
         return all(access.api_key for access in accesses(provider, given))
@@ -64,18 +73,20 @@ class OpenAiHttpApi:
         Raises:
             CallFailed: With what was seen.
         """
-        provider, options = provider_of(call.pin.model), call.pin.model_options
-        url = chat_url(provider, model_name(call), access, options)
-        if url is None:
-            raise CallFailed(Symptoms(no_address(provider), status=400))
+        over_responses = needs_responses(
+            provider_of(call.pin.model), model_name(call), access.base_url
+        )
+        if over_responses:
+            url, body = responses_url(access), responses_body(call)
+        else:
+            url, body = _chat(call, access)
+        sent = headers(provider_of(call.pin.model), access, call.pin.model_options)
         shown = preview()
-        assembler = Assembler(call.pin.model, shown)
+        assembler = (ResponsesAssembler if over_responses else Assembler)(call.pin.model, shown)
         try:
             async with (
                 noticing_silence(self._idle_s) as heard,
-                self._transport.post(
-                    url, headers(provider, access, options), chat_body(call, urlsplit(url).hostname)
-                ) as response,
+                self._transport.post(url, sent, body) as response,
             ):
                 await _check(response)
                 await _read(response, assembler, heard)
@@ -86,6 +97,19 @@ class OpenAiHttpApi:
         finally:
             shown.end()
         return assembler.answer()
+
+
+def _chat(call: ModelCall, access: Access) -> tuple[str, bytes]:
+    """Return where a chat is asked for, and how.
+
+    Raises:
+        CallFailed: Nobody has said where the provider is.
+    """
+    provider = provider_of(call.pin.model)
+    url = chat_url(provider, model_name(call), access, call.pin.model_options)
+    if url is None:
+        raise CallFailed(Symptoms(no_address(provider), status=400))
+    return url, chat_body(call, urlsplit(url).hostname)
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:
@@ -106,7 +130,9 @@ async def _check(response: aiohttp.ClientResponse) -> None:
 
 
 async def _read(
-    response: aiohttp.ClientResponse, assembler: Assembler, heard: Callable[[], None]
+    response: aiohttp.ClientResponse,
+    assembler: Assembler | ResponsesAssembler,
+    heard: Callable[[], None],
 ) -> None:
     """Read an answer: events as they come, or a whole body; its first bytes tell which.
 

@@ -134,23 +134,34 @@ _TO_LITELLM = frozenset(
 )
 # OpenAI's reasoning models know only the new name.
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-5|gpt-[6-9]|codex)")
+_RESPONSES = "responses/"
+"""Before a model's name it chooses that interface, as in litellm."""
 # These take tools and reasoning over /responses only.
 _RESPONSES_MODEL = re.compile(
-    r"^(responses/|codex|computer-use|o\d-(pro|deep-research)|gpt-5(\.\d+)?-(pro|codex)|gpt-5\.[4-9]|"
+    r"^(codex|computer-use|o\d-(pro|deep-research)|gpt-5(\.\d+)?-(pro|codex)|gpt-5\.[4-9]|"
     r"gpt-[6-9])"
 )
 _OPENAI_HOST = re.compile(r"^https://([\w-]+\.)?api\.openai\.com(/|:|$)")
 
 
-def speaks(provider: str, model: str, options: Iterable[str], base_url: str | None) -> bool:
-    """Tell whether a model is called directly, with these options at this address."""
+def speaks(provider: str, model: str, options: Iterable[str]) -> bool:
+    """Tell whether a model is called directly, with these options."""
     known = PROVIDERS.get(provider)
     if known is None or not (known.not_here | _TO_LITELLM).isdisjoint(options):
         return False
-    address = address_of(provider, base_url)
-    if provider == "azure" or (address and _OPENAI_HOST.match(address)):
-        return not _RESPONSES_MODEL.match(model)
-    return not model.startswith("responses/")
+    if provider == "azure":
+        return not model.startswith(_RESPONSES) and not _RESPONSES_MODEL.match(model)
+    return provider == "openai" or not model.startswith(_RESPONSES)
+
+
+def needs_responses(provider: str, model: str, base_url: str | None) -> bool:
+    """Tell whether a model is asked over `/responses`, and not as a chat."""
+    if provider != "openai":
+        return False
+    if model.startswith(_RESPONSES):
+        return True
+    address = address_of(provider, base_url) or ""
+    return bool(_OPENAI_HOST.match(address) and _RESPONSES_MODEL.match(model))
 
 
 def address_of(provider: str, base_url: str | None) -> str | None:
@@ -178,6 +189,12 @@ def chat_url(
             address = f"{address}/openai/deployments/{model}"
         return f"{address}/chat/completions?api-version={version}"
     return f"{address}/chat/completions"
+
+
+def responses_url(access: Access) -> str:
+    """Return where a model is asked that needs `/responses`."""
+    address = address_of("openai", access.base_url) or ""
+    return f"{address.removesuffix('/chat/completions')}/responses"
 
 
 def no_address(provider: str) -> str:

@@ -10,9 +10,10 @@ from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.chat_format import wire_messages, wire_tools
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
+from outlast_worker.models.sent_back import sent_back
 
-# These are said by headers and the address.
-_NOT_IN_BODY = frozenset({"api_version", "extra_body", "extra_headers", "organization", "project"})
+NOT_IN_BODY = frozenset({"api_version", "extra_body", "extra_headers", "organization", "project"})
+"""Options that are said by headers and the address."""
 
 
 def chat_body(call: ModelCall, host: str | None) -> bytes:
@@ -26,7 +27,7 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
     known = PROVIDERS[provider]
     if known.model_prefix and "/" not in model:
         model = known.model_prefix + model
-    messages = wire_messages(call.pin, call.messages, host)
+    messages = wire_messages(call.pin, call.messages, sent_back(provider, host))
     body: dict[str, Any] = {
         "model": model,
         "messages": [_joined(message) for message in messages] if known.texts_only else messages,
@@ -59,7 +60,7 @@ def model_name(call: ModelCall) -> str:
 
 def _options(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        names.get(name, name): value for name, value in options.items() if name not in _NOT_IN_BODY
+        names.get(name, name): value for name, value in options.items() if name not in NOT_IN_BODY
     }
 
 
