@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
+from outlast.agent import Agent
 from outlast.errors import DefinitionError
+from outlast.logging import get_logger
 from outlast.providers import correct_model, nearest_provider, provider_of
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings
 from outlast_worker.models.client import ProviderApi
+from outlast_worker.models.schema_loss import GOOGLE, lost_for_google
+
+_logger = get_logger()
 
 
 def check_models(
@@ -36,6 +41,8 @@ def check_models(
         if not api.knows(provider_of(model)):
             where = f"agent {agent.name}: model" if agent.model else "the setting MODEL"
             raise DefinitionError(f"{where} is {model!r}: {correct_model(model)}")
+        if provider_of(model) in GOOGLE:
+            _warn_of_losses(agent, model)
     for number, name in enumerate(providers, start=1):
         if not _serving(apis, f"{name}/", ()).knows(name):
             # Without the name: where it and a key were swapped, it is the key.
@@ -43,6 +50,18 @@ def check_models(
             advice = f"did you mean {meant}?" if meant else "write one that litellm has"
             raise InvalidSettings(f"WORKER_PROVIDERS: name {number} is not a provider's; {advice}")
     return needed
+
+
+def _warn_of_losses(agent: Agent, model: str) -> None:
+    for tool in agent.tools:
+        if lost := lost_for_google(tool.parameters):
+            _logger.warning(
+                "tool_parameters_reduced",
+                agent=agent.name,
+                tool=tool.name,
+                model=model,
+                not_told=lost,
+            )
 
 
 def _serving(apis: Sequence[ProviderApi], model: str, options: Iterable[str]) -> ProviderApi:

@@ -115,3 +115,10 @@ async def test_what_is_not_the_messages_fault(kind: RunErrorType) -> None:
     """After any other fault the next run says it again."""
     run = await play(FakeSteps(model=[model_fault(None, kind=kind)]))
     assert [said.refused for said in run.messages or []] == [None]
+
+
+async def test_a_pause() -> None:
+    """A provider that pauses in the middle of its work is asked for the rest."""
+    steps = FakeSteps(model=[answer("One moment.", finish_reason="pause"), answer("Done.")])
+    run = await play(steps)
+    assert (run.status, run.output, run.turn) == ("completed", "Done.", 2)

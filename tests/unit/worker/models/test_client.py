@@ -113,6 +113,20 @@ async def test_one_deadline_for_all_keys() -> None:
     assert [access.key_name for access in api.asked] in (["a", "b"], ["b", "a"])
 
 
+async def test_the_shortest_wait_of_several_keys() -> None:
+    """With all keys at their limits, the run waits for the one that is free first."""
+
+    async def limited(access: Access) -> Answer:
+        waits_s = {"a": 30.0, "b": 5.0}
+        raise CallFailed(
+            Symptoms("slow down", status=429, retry_after_s=waits_s[access.key_name or ""])
+        )
+
+    outcome = await complete(Api(answer=limited), provider=TWO_KEYS)
+    assert isinstance(outcome, ModelFault)
+    assert outcome.retry_after_s == 5.0
+
+
 async def test_a_malformed_answer() -> None:
     """An answer that is not whole is a fault, and no other key is tried for it."""
 

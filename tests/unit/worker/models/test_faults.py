@@ -85,6 +85,35 @@ def test_meanings(symptoms: Symptoms, kind: str, retried: bool, key_bound: bool)
     assert diagnosis.key_bound == key_bound
 
 
+@pytest.mark.parametrize(
+    ("symptoms", "kind", "key_bound"),
+    [
+        (Symptoms("Insufficient Balance", status=402), "model-unavailable", True),
+        (Symptoms("Your credit balance is too low", status=400), "model-unavailable", True),
+        (Symptoms("API key not valid.", status=400), "model-auth", True),
+        (Symptoms("The input is too long: context window", status=400), "context-too-long", False),
+        (Symptoms("no", status=400, code="context_length_exceeded"), "context-too-long", False),
+        (Symptoms("exceeds the available context size", status=400), "context-too-long", False),
+        (Symptoms("max context length exceeded", status=500), "context-too-long", False),
+        (Symptoms("x is not a valid model ID", status=400), "model-not-found", False),
+        (Symptoms("The model `x` does not exist", status=400), "model-not-found", False),
+        (Symptoms("requires moderation", status=403), "content-policy", False),
+        (Symptoms("no", status=400, code="data_inspection_failed"), "content-policy", False),
+        (
+            Symptoms("'temperature' is not supported with this model", status=400),
+            "model-rejected",
+            False,
+        ),
+        (Symptoms("The model is overloaded", status=503), "model-unavailable", False),
+    ],
+    ids=lambda value: value.text if isinstance(value, Symptoms) else "",
+)
+def test_wordings(symptoms: Symptoms, kind: str, key_bound: bool) -> None:
+    """Providers have many words for the same, under statuses of their own."""
+    diagnosis = diagnosed(symptoms)
+    assert (diagnosis.error.type, diagnosis.key_bound) == (kind, key_bound)
+
+
 def test_an_unknown_exception() -> None:
     """What nothing else explains is named after what was raised."""
     error = diagnosed(Symptoms("division by zero", exception="ZeroDivisionError")).error

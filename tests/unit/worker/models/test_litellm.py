@@ -1,6 +1,7 @@
 """What is litellm's own: formats of other providers, prices, its slow import."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -128,12 +129,20 @@ print("litellm" in sys.modules)
 
 
 @pytest.mark.parametrize(
-    ("model", "loaded"), [("openai/gpt-5-mini", "False"), ("anthropic/claude-sonnet-4-5", "True")]
+    ("model", "chosen", "loaded"),
+    [
+        ("openai/gpt-5-mini", "auto", "False"),
+        ("openai/gpt-5-mini", "litellm", "True"),
+        ("anthropic/claude-sonnet-4-5", "auto", "True"),
+    ],
 )
-def test_it_is_loaded_when_an_agent_needs_it(model: str, loaded: str) -> None:
+def test_it_is_loaded_when_an_agent_needs_it(model: str, chosen: str, loaded: str) -> None:
     """It takes seconds and a hundred megabytes, which no agent pays that is called directly."""
     command = [sys.executable, "-c", LOADED, model]
-    done = subprocess.run(command, check=True, timeout=60, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "WORKER_MODEL_CLIENT": chosen}
+    done = subprocess.run(
+        command, check=True, timeout=60, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert done.stdout.split()[-1] == loaded
 
 
