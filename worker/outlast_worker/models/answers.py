@@ -127,6 +127,6 @@ def is_json(text: str) -> bool:
     """Tell whether a call's arguments are whole."""
     try:
         json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

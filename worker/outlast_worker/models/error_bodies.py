@@ -13,7 +13,8 @@ from typing import Any, cast
 from outlast_worker.models.faults import Symptoms
 
 _DEPTH = 4
-_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# In linear time, whatever a page leaves open.
+_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _SHOWN_CHARS = 2000
 
 # What an error's name says where no status does: in a stream, which begins with 200.

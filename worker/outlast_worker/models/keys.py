@@ -36,10 +36,15 @@ def accesses(name: str, provider: Provider) -> list[Access]:
 
     A key goes to no other provider than its own, wherever that one's address is.
     """
-    headers = {header: value.get_secret_value() for header, value in provider.headers.items()}
+    headers = {
+        header: value.get_secret_value().strip() for header, value in provider.headers.items()
+    }
     given = [(key.key.get_secret_value(), key.name) for key in _in_random_order(provider.keys)]
     keys = given or _keys_elsewhere(name, optional=provider.base_url is not None)
-    return [Access(provider.base_url, headers, key, key_name) for key, key_name in keys]
+    # Files and secret stores leave a line break at a key's end, which no header can have.
+    return [
+        Access(provider.base_url, headers, key and key.strip(), key_name) for key, key_name in keys
+    ]
 
 
 def missing_key(model: str) -> Symptoms:

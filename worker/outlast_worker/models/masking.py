@@ -8,6 +8,8 @@ from outlast_worker.settings import Provider
 from outlast_worker.text import repair_surrogates
 
 _SHOWN_CHARS = 500
+# Paths are found in quadratic time, and a provider may quote megabytes.
+_READ_CHARS = 2 * _SHOWN_CHARS
 _SECRET = re.compile(r"(_KEY|APIKEY|_TOKEN|_SECRET|_PASSWORD)$")
 _SHORTEST_SECRET_CHARS = 8
 # Libraries put them into their errors' texts, at whatever white space.
@@ -20,11 +22,12 @@ def mask(text: str, providers: Mapping[str, Provider]) -> str:
 
     It may quote keys, and the worker's own files.
     """
-    text = _PATH.sub(r"\1", _TRACEBACK.sub("", repair_surrogates(text)))
-    # The longest first: one secret may begin with another.
+    text = repair_surrogates(text)
+    # Before anything is cut. The longest first: one secret may begin with another.
     for secret in sorted(_secrets(providers.values()), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return text[:_SHOWN_CHARS]
+    text = text[:_READ_CHARS]
+    return _PATH.sub(r"\1", _TRACEBACK.sub("", text))[:_SHOWN_CHARS]
 
 
 def _secrets(providers: Iterable[Provider]) -> set[str]:
@@ -35,7 +38,8 @@ def _secrets(providers: Iterable[Provider]) -> set[str]:
             value = header.get_secret_value()
             found |= {value, *_long_ones(value.split()[-1:])}  # `Bearer …`
     found |= _long_ones(value for name, value in os.environ.items() if _SECRET.search(name))
-    return found - {""}
+    # As they are sent, and as their variables have them.
+    return (found | {secret.strip() for secret in found}) - {""}
 
 
 def _long_ones(values: Iterable[str]) -> set[str]:

@@ -57,9 +57,10 @@ async def test_broken_arguments(ask: Asker, stream: bool) -> None:
     assert (await ask.answer(step, stream=stream)).calls[0].arguments == '{"cents": '
 
 
-async def test_broken_arguments_of_an_answer_that_just_stopped(ask: Asker) -> None:
+@pytest.mark.parametrize("arguments", ['{"cents": ', "[" * 5_000], ids=["cut", "without end"])
+async def test_broken_arguments_of_an_answer_that_just_stopped(ask: Asker, arguments: str) -> None:
     """Arguments that break off where the model "stopped" are a cut stream."""
-    outcome = await ask.fault(raw_call("refund", '{"cents": ', finish_reason="stop"), stream=True)
+    outcome = await ask.fault(raw_call("refund", arguments, finish_reason="stop"), stream=True)
     assert (outcome.error.type, outcome.error.retryable) == ("model-malformed", True)
 
 

@@ -1,5 +1,6 @@
 """An error is found in whatever a provider answers, with its name, its status and its words."""
 
+import time
 from typing import Any
 
 import pytest
@@ -58,6 +59,8 @@ def test_the_status_of_an_answer() -> None:
     [
         ("<html><style>p {}</style><body><h1>Bad\n Gateway</h1></body></html>", "Bad Gateway"),
         ("upstream is away", "upstream is away"),
+        ("a < b", "a < b"),
+        ("<p>Bad<script>never closed", "Bad"),
         ("", "The provider gave no reason."),
         ('{"reason": "other"}', '{"reason": "other"}'),
         ("[" * 100_000, "[" * 2000),
@@ -66,3 +69,11 @@ def test_the_status_of_an_answer() -> None:
 def test_other_texts(text: str, shown: str) -> None:
     """Pages are shown without their tags, and whatever else as it is."""
     assert read_error(text).text == shown
+
+
+@pytest.mark.parametrize("piece", ["<", "<script ", "<script>", "<a", "<style>x</script>"])
+def test_much_that_stays_open(piece: str) -> None:
+    """A page that closes nothing takes no time to speak of."""
+    began_s = time.process_time()
+    read_error(piece * (256 * 1024 // len(piece)))
+    assert time.process_time() - began_s < 1

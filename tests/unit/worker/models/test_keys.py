@@ -51,6 +51,13 @@ async def test_failover(ask: Asker, refusal: Single, stream: bool) -> None:
     assert sorted(keys_used(ask)) == ["a", "b", "c"]
 
 
+async def test_white_space_around_a_key(ask: Asker) -> None:
+    """A line break that a file or a secret store left at a key's end is not sent."""
+    got = await ask.answer(text("Hi."), provider=provider_with(ask, "a\n"))
+    assert got.text == "Hi."
+    assert keys_used(ask) == ["a"]
+
+
 @pytest.mark.parametrize("status", [400, 404, 500])
 async def test_no_failover(ask: Asker, status: int) -> None:
     """What another key can't mend is not tried with one."""

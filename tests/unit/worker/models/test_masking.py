@@ -1,5 +1,7 @@
 """No secret shows in what a provider says."""
 
+import time
+
 import pytest
 
 from outlast_worker.models.masking import mask
@@ -35,6 +37,26 @@ def test_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So is what a variable of the environment holds that is called as secrets are."""
     monkeypatch.setenv(name, "hidden-value")
     assert mask("it is hidden-value", {}) == "it is ***"
+
+
+def test_a_line_break_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret is known without the white space around it, as it is sent."""
+    monkeypatch.setenv("ANY_API_KEY", "hidden-value\n")
+    assert mask("it is hidden-value!", {}) == "it is ***!"
+
+
+@pytest.mark.parametrize("piece", ["/9j/4AAQSkZJRg", "/a", "\n", "Traceback "])
+def test_much_of_it(piece: str) -> None:
+    """What a provider quotes, an image say, takes no time to speak of."""
+    began_s = time.process_time()
+    assert len(mask(piece * (256 * 1024 // len(piece)), {})) <= 500
+    assert time.process_time() - began_s < 1
+
+
+def test_a_secret_far_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret at which a long text is cut shows no part of itself."""
+    monkeypatch.setenv("ANY_API_KEY", "hidden-value")
+    assert "hid" not in mask("hidden-value" * 10_000, {})
 
 
 def test_a_short_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from outlast_worker.models.openai_http.transport import (
     Transport,
     count_bytes,
     let_end,
+    not_an_address,
     read_error_text,
 )
 from outlast_worker.models.silence import noticing_silence
@@ -103,13 +104,17 @@ def _chat(call: ModelCall, access: Access) -> tuple[str, bytes]:
     """Return where a chat is asked for, and how.
 
     Raises:
-        CallFailed: Nobody has said where the provider is.
+        CallFailed: Nobody has said where the provider is, or it can be nowhere.
     """
     provider = provider_of(call.pin.model)
     url = chat_url(provider, model_name(call), access, call.pin.model_options)
     if url is None:
         raise CallFailed(Symptoms(no_address(provider), status=400))
-    return url, chat_body(call, urlsplit(url).hostname)
+    try:
+        host = urlsplit(url).hostname
+    except ValueError as error:
+        raise not_an_address(url) from error
+    return url, chat_body(call, host)
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

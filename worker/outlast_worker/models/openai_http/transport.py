@@ -32,13 +32,8 @@ class Transport:
         """
         try:
             # A redirect would take the key to an address that nobody has set.
-            async with self._open().post(
-                url, headers=headers, data=body, allow_redirects=False
-            ) as response:
+            async with await self._send(url, headers, body) as response:
                 yield response
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            text = f"{url!r} is no address of a server; correct base_url in WORKER_PROVIDERS."
-            raise CallFailed(Symptoms(text, status=400)) from error
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
@@ -48,6 +43,16 @@ class Transport:
         """Close all connections."""
         if self._session is not None:
             await self._session.close()
+
+    async def _send(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await self._open().post(url, headers=headers, data=body, allow_redirects=False)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
+            raise not_an_address(url) from error
+        except ValueError as error:  # a key or another header that nobody could send
+            raise CallFailed(Symptoms(str(error), "key-refused")) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -62,6 +67,12 @@ class Transport:
                 max_field_size=_MAX_HEADER_BYTES,
             )
         return self._session
+
+
+def not_an_address(url: str) -> CallFailed:
+    """Make the failure of a call to what no server can be at."""
+    text = f"{url!r} is no address of a server; correct base_url in WORKER_PROVIDERS."
+    return CallFailed(Symptoms(text, status=400))
 
 
 async def let_end(response: aiohttp.ClientResponse) -> None:

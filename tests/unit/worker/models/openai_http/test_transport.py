@@ -87,11 +87,22 @@ async def test_large_headers(ask: Asker) -> None:
     assert (await ask.answer(step)).text == "Hi."
 
 
-async def test_no_address(ask: Asker) -> None:
+@pytest.mark.parametrize("url", ["not an address", "http://[::1/v1", f"http://{'a' * 70}.example"])
+async def test_no_address(ask: Asker, url: str) -> None:
     """What is no address is not tried for ten minutes."""
-    failed = await ask.fault(provider=Provider(base_url="not an address"))
+    failed = await ask.fault(provider=Provider(base_url=url))
     assert (failed.error.type, failed.retry_after_s) == ("model-rejected", None)
     assert "correct base_url" in failed.error.message
+
+
+async def test_a_key_that_no_header_can_have(ask: Asker) -> None:
+    """It is refused as a wrong one is: another one may do, and it is said what to check."""
+    keys = [{"name": "bad", "key": "sk-a\nb"}]
+    provider = Provider.model_validate({"base_url": ask.server.url, "keys": keys})
+    failed = await ask.fault(text("unused"), provider=provider)
+    assert (failed.error.type, failed.retry_after_s) == ("model-auth", None)
+    assert "the keys of 'openai'" in failed.error.message
+    assert ask.requests == 0
 
 
 async def test_connections_are_kept() -> None:
