@@ -78,6 +78,7 @@ STREAMS_PATH = "/streams"
 # Each run that is watched holds one while it waits; redis-py's own limit is 100.
 REDIS_CONNECTIONS = 2**31 - 1
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 def redis_stream(prefix: str, key: str) -> str:
@@ -98,7 +99,7 @@ def read_line(line: bytes) -> LiveItem:
     Raises:
         ValueError: Whoever wrote it is of another version, and says what is not known here.
     """
-    fields: Mapping[str, Any] = json.loads(line)
+    fields: Mapping[str, Any] = _decode(line.decode())
     try:
         match fields["type"]:
             case "message.delta":

@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from fakes.stack import TestStack
+
 _ENDS = ("run.completed", "run.incomplete", "run.failed", "run.cancelled")
 
 
 @dataclass
 class Watcher:
-    """One client: how far it is, and how long after the run's end it heard of it."""
+    """One client: how far it is, and when it heard of the run's end."""
 
     run_id: str
     begun: bool = False
-    delay_s: float | None = None
+    heard_at: datetime | None = None
 
 
 class Crowd:
@@ -32,10 +34,22 @@ class Crowd:
         self._app_url = app_url
         self._all_begun = asyncio.Event()
 
-    @property
-    def delays_s(self) -> list[float]:
-        """How late each heard of the end, in order; who has not yet is left out."""
-        return sorted(w.delay_s for w in self.watchers if w.delay_s is not None)
+    def delays_s(self, stack: TestStack) -> list[float]:
+        """Return how long after its run's end, in Restate, each heard of it; the last at the end.
+
+        Each has, once `watching` is left.
+        """
+        rows = stack.query(
+            "SELECT target_service_key, completed_at FROM sys_invocation"
+            " WHERE target_handler_name = 'run' AND completed_at IS NOT NULL"
+        )
+        ended_at = {
+            row["target_service_key"].partition("/")[2]: datetime.fromisoformat(row["completed_at"])
+            for row in rows
+        }
+        return sorted(
+            (w.heard_at - ended_at[w.run_id]).total_seconds() for w in self.watchers if w.heard_at
+        )
 
     @asynccontextmanager
     async def watching(self, begun_within_s: float) -> AsyncIterator[None]:
@@ -54,7 +68,7 @@ class Crowd:
 
     async def _watch(self, session: aiohttp.ClientSession, watcher: Watcher) -> None:
         seq = 0
-        while watcher.delay_s is None:
+        while watcher.heard_at is None:
             headers = {"Last-Event-ID": str(seq)} if seq else {}
             url = f"{self._app_url}/runs/{watcher.run_id}/events"
             async with session.get(url, headers=headers) as answer:
@@ -71,8 +85,7 @@ class Crowd:
             if all(each.begun for each in self.watchers):
                 self._all_begun.set()
         if event["type"] in _ENDS:
-            ended_at = datetime.fromisoformat(event["run"]["ended_at"])
-            watcher.delay_s = (datetime.now(UTC) - ended_at).total_seconds()
+            watcher.heard_at = datetime.now(UTC)
 
 
 @asynccontextmanager

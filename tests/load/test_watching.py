@@ -50,9 +50,12 @@ def show(line: str) -> None:
     print(f"\n  {line}", end="")  # noqa: T201  # what this is run for
 
 
-def show_delays(what: str, delays_s: list[float]) -> None:
+def assert_heard_soon(what: str, crowd: Crowd, stack: TestStack) -> None:
+    delays_s = crowd.delays_s(stack)
     middle, last = statistics.median(delays_s), delays_s[-1]
     show(f"{what}: the end after {middle:.2f} s (median), {last:.2f} s (last)")
+    assert len(delays_s) == len(crowd.watchers)
+    assert last < SOON_S
 
 
 async def test_watchers_of_one_run(api: Api, stack: TestStack, model: ScriptedModel, key: str):
@@ -68,10 +71,8 @@ async def test_watchers_of_one_run(api: Api, stack: TestStack, model: ScriptedMo
         with cpu_shown(stack, f"{WATCHERS} watchers of one run that waits"):
             await asyncio.sleep(10)
         gate.open()
-    show_delays(f"{WATCHERS} watchers of one run", crowd.delays_s)
     show(f"another run took {alone_s:.3f} s alone, {beside_s:.3f} s beside them")
-    assert len(crowd.delays_s) == WATCHERS
-    assert crowd.delays_s[-1] < SOON_S
+    assert_heard_soon(f"{WATCHERS} watchers of one run", crowd, stack)
 
 
 async def test_runs_with_a_watcher_each(api: Api, stack: TestStack, model: ScriptedModel, key: str):
@@ -87,9 +88,7 @@ async def test_runs_with_a_watcher_each(api: Api, stack: TestStack, model: Scrip
             await asyncio.sleep(10)
         show(f"MiB: {memory_mib(stack)}")
         gate.open()
-    show_delays(f"{WATCHERS} runs with a watcher each", crowd.delays_s)
-    assert len(crowd.delays_s) == WATCHERS
-    assert crowd.delays_s[-1] < SOON_S
+    assert_heard_soon(f"{WATCHERS} runs with a watcher each", crowd, stack)
 
 
 async def test_runs_that_wait_for_a_person(
@@ -112,7 +111,7 @@ async def test_runs_that_wait_for_a_person(
         assert _log_bytes(stack) - before < 10_000
         for run_id in run_ids:
             await asyncio.to_thread(api.decide, run_id, "1.0", "approve")
-    assert crowd.delays_s[-1] < SOON_S
+    assert_heard_soon("60 watchers", crowd, stack)
 
 
 async def test_watchers_that_never_read(api: Api, stack: TestStack, model: ScriptedModel, key: str):

@@ -13,7 +13,8 @@ from outlast.names import RunRef
 from outlast_app.backoff import backoff_s
 from outlast_app.live.source import Heard, LiveBatches, hear
 
-_RECONNECT_S = (0.1, 5.0)
+_RECONNECT_S = (0.05, 5.0)
+_KNOCK_S = (0.05, 0.3)
 _CONNECT_S = 2
 # The worker says something at least every 15 s.
 _SILENCE_S = 40
@@ -27,6 +28,7 @@ class WorkerStreams:
         self._session = session
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self._knocking: asyncio.Task[None] | None = None
 
     async def listen(self, ref: RunRef) -> LiveBatches:
         """Yield what comes from a run."""
@@ -41,9 +43,26 @@ class WorkerStreams:
             except (aiohttp.ClientError, TimeoutError) as error:
                 _logger.debug("live_channel_lost", reason=repr(error))
             yield None
-            # There is one for each run that is watched.
+            await self._worker_answers()
             await asyncio.sleep(backoff_s(failures, *_RECONNECT_S))
             failures += 1
+
+    async def _worker_answers(self) -> None:
+        """Wait until the worker is there: one knocks, often, for all the runs that are watched."""
+        if self._knocking is None or self._knocking.done():
+            self._knocking = asyncio.create_task(self._knock())
+        await asyncio.shield(self._knocking)
+
+    async def _knock(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=_CONNECT_S)
+        failures = 0
+        while True:
+            try:
+                async with self._session.get(f"{self._url}/healthz", timeout=timeout):
+                    return
+            except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(backoff_s(failures, *_KNOCK_S))
+                failures += 1
 
     async def _read(self, url: str) -> AsyncGenerator[list[Heard]]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)

@@ -25,10 +25,11 @@ from outlast_app.runs.feed import RunFeed
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.views import broken_run
 
-# The channel's word comes a moment before the event is in the run's state. One that is not there
-# after so many looks, which is about a second, was lost with a run that was killed.
-_VISIBLE_S = (0.004, 0.25)
-_VISIBLE_LOOKS = 10
+# The channel's word comes a moment before the event is in the run's state, and seldom alone: so
+# long after it is looked for the event. It is looked for again after four times as long, and so on.
+# One that is not there after that was lost with a run that was killed.
+_VISIBLE_S = (0.005, 1.0)
+_VISIBLE_LOOKS = 5
 # While the channel is lost: soon when much happens, rarely when nothing does.
 _LOST_S = (0.1, 5.0)
 # While it is there: a word may be lost all the same.
@@ -60,10 +61,12 @@ class EventReader:
         self._ready = asyncio.Event()
         self._problem: Exception | None = None
         self._news = asyncio.Event()
-        """Read again, at once."""
+        self._look_now = False
+        """Read again, whatever the channel told of."""
         self._wanted = 0
         """The last event that the channel told of."""
-        self._connected = False
+        self._lost = False
+        """Whether the channel was there or tried, and is not there now."""
         self._outcome: Ended | Broken | None = None
         self._failures = 0
         self._idle_looks = 0
@@ -149,19 +152,19 @@ class EventReader:
                 self._outcome = Broken(killed=True, reason="purged")
             elif not isinstance(outcome, Pending):
                 self._outcome = outcome
-        self._news.set()
+        self._look()
 
     async def _listen(self) -> None:
-        was_lost = False
+        is_first = True
         async with aclosing(self._sources.live.listen(self._ref)) as batches:
             async for batch in batches:
-                is_lost = batch is None
-                if is_lost != was_lost:
-                    self._news.set()
-                is_first = not self._connected
-                self._connected, was_lost = not is_lost, is_lost
+                lost = batch is None
+                if lost != self._lost:
+                    self._lost = lost
+                    self._look()
                 if batch:
                     await self._show(batch, is_first=is_first)
+                is_first = lost
 
     async def _show(self, batch: list[Heard], *, is_first: bool) -> None:
         """Show what is live; never before what was committed before it."""
@@ -195,6 +198,7 @@ class EventReader:
         """
         feed, unsure = self.feed, self.feed.seq > 0
         while not feed.ended:
+            self._look_now = False
             self._news.clear()
             outcome = self._outcome
             page = await self._read_page()
@@ -245,20 +249,25 @@ class EventReader:
         run = outcome.run if isinstance(outcome, Ended) else broken_run(self._ref, state, outcome)
         return terminal_event(run, self.feed.seq + 1)
 
+    def _look(self) -> None:
+        self._look_now = True
+        self._news.set()
+
     async def _await_news(self) -> None:
-        """Wait until there may be something new."""
-        while True:
-            connected = self._connected
-            if await self._pause(self._silence_s()) or connected == self._connected:
+        """Wait until it is time to look again."""
+        while not self._look_now:
+            self._news.clear()
+            if not await self._pause(self._silence_s()):
                 return
 
     def _silence_s(self) -> float:
+        looks = self._idle_looks
         if self.feed.seq < self._wanted:
-            if self._idle_looks < _VISIBLE_LOOKS:
-                return backoff_s(self._idle_looks, *_VISIBLE_S)
+            if looks < _VISIBLE_LOOKS:
+                return backoff_s(2 * looks, *_VISIBLE_S)
             self._wanted = 0
             self.feed.wake()
-        return backoff_s(self._idle_looks, *(_SILENCE_S if self._connected else _LOST_S))
+        return backoff_s(looks, *(_LOST_S if self._lost else _SILENCE_S))
 
     async def _pause(self, delay_s: float) -> bool:
         """Wait; end at once when there is news, and say so."""

@@ -144,9 +144,7 @@ def _add_questions(workflow: Workflow) -> None:
     @json_handler(workflow.handler, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:
         """Return the committed events after a number."""
-        # The run first: if it has ended, its last event is there when the events are read.
-        run = await state.RUN.get(ctx)
-        return await read_page(ctx, question.after, run)
+        return await read_page(ctx, question.after, state.RUN.get(ctx))
 
     # Tried for ever: `Thread.submit` waits for it, and given up would lose an accepted run.
     @json_handler(workflow.handler, calls.SAME.name)

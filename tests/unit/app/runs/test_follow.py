@@ -87,6 +87,18 @@ async def test_no_read_for_what_is_live(behind: Behind, events: RunEvents):
         assert len(behind.reads) == 1
 
 
+async def test_a_word_of_what_is_being_read(behind: Behind, events: RunEvents):
+    """What a read brings that is under way is not read again."""
+    behind.slow_s = 0.05
+    behind.commit_unheard(*BEGINNING)
+    with events.follow(REF) as follower:
+        await behind.heard_of()
+        behind.say(Committed(3, 0), Reset(1, 7))
+        await read_until(follower, "message.reset")
+        await asyncio.sleep(0.05)  # in which it could be
+        assert behind.reads == [0]
+
+
 async def test_live_events_wait_for_what_was_committed_before(behind: Behind, events: RunEvents):
     """What comes after the channel's word is shown after the events that it told of."""
     with events.follow(REF) as follower:

@@ -16,19 +16,26 @@ from outlast_worker.services.event_log import read_events, read_page
 RUN = Run(run_id="r", agent="a", status="completed")
 
 
+async def asked_run() -> Run:
+    return RUN
+
+
 class Context:
     """The state of a run with this many events."""
 
     def __init__(self, count: int) -> None:
         each = (TurnStarted(run_id="r", seq=seq, turn=seq) for seq in range(1, count + 1))
+        self.asked: list[str] = []
         self._state = {state.event(e.seq).key: e.model_dump_json().encode() for e in each}
 
     async def state_keys(self) -> list[str]:
         return ["run", *sorted(self._state)]
 
-    def get(self, key: str, serde: Any) -> asyncio.Future[bytes]:
+    def get(self, key: str, serde: Any) -> asyncio.Future[bytes | None]:
+        self.asked.append(key)
         found = asyncio.get_running_loop().create_future()
-        found.set_result(serde.deserialize(self._state[key]))
+        value = self._state.get(key)
+        found.set_result(serde.deserialize(value) if value else None)
         return found
 
 
@@ -46,7 +53,7 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Restate(Behind):
         async def events(self, _ref: RunRef, after: int, _timeout_s: float) -> EventPage:
-            pages.append(await read_page(context, after, RUN))
+            pages.append(await read_page(context, after, asked_run()))
             return pages[-1]
 
     async with Restate().serving() as events:
@@ -55,3 +62,18 @@ async def test_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [event.seq for event in shown] == list(range(4, 101))
     assert len(pages) > 3
     assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
+
+
+@pytest.mark.parametrize(("count", "after"), [(0, 0), (3, 0), (5, 3), (5, 5), (5, 99)])
+async def test_few_are_asked_for_at_once(count: int, after: int) -> None:
+    """What is new is mostly little, and then there is one question, asked with the run's."""
+    context: Any = Context(count)
+
+    async def asked_run() -> Run:
+        assert len(context.asked) == 6
+        return RUN
+
+    page = await read_page(context, after, asked_run())
+    assert [event.seq for event in page.events] == list(range(after + 1, count + 1))
+    assert (page.run, page.more) == (RUN, False)
+    assert len(context.asked) == 6
