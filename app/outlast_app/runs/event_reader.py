@@ -196,7 +196,7 @@ class EventReader:
         Raises:
             OperatorProblem: It has, and nobody can tell what it committed.
         """
-        feed, unsure = self.feed, self.feed.seq > 0
+        feed = self.feed
         while not feed.ended:
             self._look_now = False
             self._news.clear()
@@ -204,11 +204,9 @@ class EventReader:
             page = await self._read_page()
             if page is None:
                 await self._pause(backoff_s(self._failures, *RETRY_S))
-            elif unsure and not page.events:
+            elif not feed.is_placed and not page.events:
                 feed.begin_after(0)  # there is no event of the number that its follower has seen
-                unsure = False
             else:
-                unsure = False
                 await self._take(page, outcome)
 
     async def _read_page(self) -> EventPage | None:

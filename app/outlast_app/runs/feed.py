@@ -75,6 +75,8 @@ class RunFeed:
 
     def __init__(self, run_id: str) -> None:
         self.seq = 0
+        self.is_placed = True
+        """Whether there is an event of that number, as far as anybody knows."""
         self.ended = False
         self.answer: _Answer | None = None
         self.committed: deque[ShownEvent] = deque()
@@ -89,14 +91,16 @@ class RunFeed:
         self._watchers: set[asyncio.Event] = set()
 
     def begin_after(self, seq: int) -> None:
-        """Begin with the event after this one."""
+        """Begin with the event after this one, if there turns out to be one."""
         self.seq = seq
+        self.is_placed = seq == 0
 
     def commit(self, events: Iterable[ReadEvent]) -> None:
         """Add the committed events that follow; what they settle is shown no longer."""
         added = 0
         for event in events:
             shown = ShownEvent.of(event)
+            self.is_placed = True
             self.committed.append(shown)
             added += len(shown.data)
             self.seq = event.seq
@@ -186,7 +190,7 @@ class FeedCursor:
     @property
     def is_behind(self) -> bool:
         """Whether the next committed event is no longer held."""
-        return self.seq < self._feed.first_seq - 1
+        return self._feed.is_placed and self.seq < self._feed.first_seq - 1
 
     def take(self, events: Iterable[ShownEvent]) -> list[ShownEvent]:
         """Return those that are new of what was committed before the feed's first event."""
@@ -203,7 +207,7 @@ class FeedCursor:
         """Return what is new."""
         feed = self._feed
         events: list[ShownEvent] = []
-        if self.seq < feed.seq:
+        if feed.is_placed and self.seq < feed.seq:
             events += islice(feed.committed, self.seq + 1 - feed.first_seq, None)
             self.seq = feed.seq
         feed.caught_up.set()

@@ -213,6 +213,23 @@ async def test_a_number_that_never_was(behind: Behind, events: RunEvents):
         assert [e.seq for e in await read_to_end(follower)] == [4]
 
 
+async def test_a_number_that_never_was_while_nobody_answers(behind: Behind, events: RunEvents):
+    """Nor does it while its own first read fails, and another's does not."""
+    behind.commit_unheard(*BEGINNING)
+    behind.problem = WorkerUnavailable("away")
+    odd = await events.open(REF, 10_000)
+    assert odd
+    with odd:
+        await behind.heard_of()
+        behind.problem = None
+        with events.follow(REF, 3) as follower:
+            seen = asyncio.create_task(follower.next())
+            await asyncio.sleep(0.05)
+            behind.commit(completed(4))
+            async with asyncio.timeout(5):
+                assert [e.seq for e in await seen] == [4]
+
+
 async def test_a_run_that_is_not_there(behind: Behind, events: RunEvents):
     """Whoever asks for it is told, each time."""
     behind.end(Unknown())
