@@ -8,6 +8,7 @@ not get on with a request is given up.
 import asyncio
 from typing import Any, ClassVar, Literal
 
+import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -43,6 +44,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._bare_bytes = 0
         self._body_bytes = 0
         self._in_body = False
+        self._wants_upgrade = False
         self._refused = False
         self._awaited: Literal["head", "body"] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -67,7 +69,7 @@ class LimitedHttp(HttpToolsProtocol):
                 return
             piece = data[start : start + _PIECE_BYTES] if len(data) > _PIECE_BYTES else data
             self._bare_bytes += len(piece)
-            super().data_received(piece)
+            self._parse(piece)
         if not self._refused:
             self._await("body" if self._in_body else "head" if self._bare_bytes else None)
 
@@ -78,9 +80,13 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request on; its body comes now."""
+        # CONNECT asks for no other protocol, but for a tunnel: refused, as it names no address.
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._wants_upgrade = True
+            return
+        super().on_headers_complete()
         self._in_body = True
         self._body_bytes = 0
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body on."""
@@ -90,6 +96,8 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Begin anew: another request may follow."""
+        if self._wants_upgrade:
+            return  # the parser takes it for one without a body
         self._bare_bytes = 0
         self._in_body = False
         super().on_message_complete()
@@ -97,6 +105,35 @@ class LimitedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, as all else is refused."""
         self._refuse(MalformedRequest(f"{msg} The connection ends."))
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade(data[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                return self.send_400_response("Invalid HTTP request received.")
+            else:
+                return None
+        return None
+
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """Return a head once more, and what follows, as if it asked for no other protocol.
+
+        Nobody has to change it. To the parser what follows is no longer HTTP: a body would be
+        lost, or taken for another request.
+        """
+        if not self._wants_upgrade:
+            return b""  # a tunnel's
+        self._wants_upgrade = False
+        version = self.parser.get_http_version().encode()
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        kept = (b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return b"".join((line, *kept, b"\r\n", rest))
 
     def _await(self, part: Literal["head", "body"] | None) -> None:
         """Wait for a part of a request; more of the same part gives no more time."""

@@ -107,6 +107,7 @@ def request(path: bytes = b"/healthz", *headers: bytes) -> bytes:
         (b"GET / HTTP/1.1\r\n" + b"a" * 2**24, 431, "headers-too-large"),
         (b"\r\n" * 2**20, 431, "headers-too-large"),
         (b"nonsense\r\n\r\n", 400, "malformed-request"),
+        (b"CONNECT evil.example:80 HTTP/1.1\r\n\r\n", 400, "malformed-request"),
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400, "malformed-request"),
     ],
     ids=[
@@ -118,6 +119,7 @@ def request(path: bytes = b"/healthz", *headers: bytes) -> bytes:
         "endless name",
         "line ends",
         "not http",
+        "tunnel",
         "not ascii",
     ],
 )
@@ -137,6 +139,29 @@ async def test_head_that_fits(server: Server, size: int) -> None:
     assert (await caller.answer())[0] == 404
     caller.send(request(b"/healthz", b"X: " + b"a" * size))
     assert await caller.answer() == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+async def test_another_protocol(server: Server, protocol: bytes) -> None:
+    """Who asks for one, as clients of HTTP/2 do, is answered in HTTP/1.1, body and all."""
+    body = b'{"input": "Hi."}'
+    asked = START + b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n"
+    start = asked + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    caller = await server.call(start)
+    assert (await caller.answer())[0] == 503  # there is no Restate
+    caller.send(start[:-5])
+    await asyncio.sleep(0.05)
+    caller.send(start[-5:] + HEALTH)
+    assert [(await caller.answer())[0] for _ in range(2)] == [503, 200]
+
+
+async def test_a_body_is_no_request(server: Server) -> None:
+    """Nothing hides in a body, whatever else its head asks for."""
+    asked = START + b"Connection: Upgrade\r\nUpgrade: x\r\n"
+    caller = await server.call(asked + b"Content-Length: %d\r\n\r\n" % len(HEALTH) + HEALTH)
+    assert (await caller.answer())[0] == 422
+    caller.send(request(b"/nowhere"))
+    assert (await caller.answer())[0] == 404
 
 
 async def test_many_requests(server: Server) -> None:
