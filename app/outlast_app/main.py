@@ -117,7 +117,7 @@ async def _lifespan(
             keyring=Keyring(settings.keys),
             quotas=Quotas(settings.max_runs_per_key, settings.max_streams_per_key),
             closing=closing,
-            starter=RunStarter(registry, ingress, reader, live),
+            starter=RunStarter(registry, ingress, reader),
             reader=reader,
             events=events,
             runs=RunActions(ingress, admin, reader),

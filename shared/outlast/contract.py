@@ -95,6 +95,22 @@ class StatusQuestion(Wire):
     killed: bool = False
 
 
+class SettledQuestion(Wire):
+    """`wait_s`: for how long. `in_line`: whether to be told of a holder that waits, too."""
+
+    wait_s: float
+    in_line: bool = False
+
+
+class SettledAnswer(Wire):
+    """`settled`: the run has ended, or waits for a person; `neither`: the time is over.
+
+    `parked`: it is in line behind one that waits for a person, or was.
+    """
+
+    outcome: Literal["settled", "parked", "neither"]
+
+
 class EventsQuestion(Wire):
     after: int
 
@@ -171,9 +187,13 @@ class DecideAnswer(Wire):
 
 
 class ThreadStatus(Wire):
-    """A thread without its messages."""
+    """A thread without its messages.
+
+    `held_up`: the run that holds it waits for a person, or did when it was killed.
+    """
 
     run_id: str | None = None
+    held_up: bool = False
     queued: list[str]
     message_count: int
     created_at: Time

@@ -260,6 +260,12 @@ class FakeSteps:
     async def next_message(self, index: int) -> SteeringMessage | None:
         return self._inbox[index] if index < len(self._inbox) else None
 
+    def settle(self, segment: int) -> None:
+        self._enter(f"settle {segment}")
+
+    def hold_up_thread(self, *, waits: bool) -> None:
+        self._enter(f"hold_up_thread {waits}")
+
     async def partial_answer(self, turn: int) -> str:
         self._enter(f"partial {turn}")
         return self.partial

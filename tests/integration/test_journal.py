@@ -26,7 +26,15 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.services.thread_state import Head, Join, Release, SteeredRequest, Watch
+from outlast_worker.services.thread_state import (
+    Delivery,
+    Head,
+    HoldUp,
+    Join,
+    Release,
+    SteeredRequest,
+    Watch,
+)
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -43,6 +51,8 @@ _RECORDS: dict[str, Any] = {
     "SteeredRequest": SteeredRequest,
     "Join": Join,
     "Release": Release,
+    "HoldUp": HoldUp,
+    "Delivery": Delivery,
     "Watch": Watch,
 }
 

@@ -169,6 +169,42 @@ def test_an_agent_that_is_taken_away_all_the_same(api: Api, fresh: TestStack, ke
     assert api.result(run_id)["status"] == "cancelled"
 
 
+def test_a_thread_outlives_a_removed_agent(
+    api: Api, fresh: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """What its run holds goes on once that is killed; what is for it waits until it is back."""
+    thread_ids = [f"{key} {name}".replace(" ", "-") for name in ("killed", "back")]
+    gate = Gate()
+    model.script(key, [text("cut", gate=gate), text("late")])
+    model.script(f"{key} next", [text("next")])
+    holders = [api.start("tester", key, thread_id=thread_id) for thread_id in thread_ids]
+    model.wait_for(key)
+    ask = {"context": {"company": "Acme"}}
+    waiting = api.start("support", f"{key} next", thread_id=thread_ids[0], **ask)
+    fresh.worker.kill()
+    others = {"AGENTS": "example_agents"}
+    worker = fresh.process("outlast_worker", others)
+    worker.start()
+    try:
+        wait_until(lambda: _is_up(_health(fresh)), "the worker with other agents")
+        assert _register(fresh, others, "--allow-removed").returncode == 0
+        fresh.administer(holders[0], "kill")
+        assert api.result(waiting)["output"] == "next"
+        # Neither a message nor an interruption for the other one stops its thread.
+        for on_busy in ("steer", "interrupt"):
+            started = api.start(
+                "support", f"{key} next", thread_id=thread_ids[1], on_busy=on_busy, **ask
+            )
+            assert started in api.http.get(f"/threads/{thread_ids[1]}").json()["queued"]
+    finally:
+        gate.open()
+        worker.terminate()
+        fresh.start_worker()
+        assert _register(fresh).returncode == 0
+    assert api.result(holders[1])["status"] == "cancelled"
+    assert api.result(started)["output"] == "next"
+
+
 def test_other_journal_versions_are_refused(fresh: TestStack) -> None:
     """A path of another journal version is a 503, so that Restate keeps the run for later."""
     with httpx.Client(base_url=_health(fresh).removesuffix("/healthz"), trust_env=False) as http:

@@ -182,6 +182,28 @@ def test_interrupt(
     assert_valid_conversation(api.messages(thread_id))
 
 
+def test_interrupt_twice(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """The last one counts: those that came before it are cancelled, in line or not."""
+    holder = _hold(api, stack, model, key, thread_id)
+    for name in ("waiting", "last"):
+        model.script(f"{key} {name}", [text(name)])
+    waiting = api.start("tester", f"{key} waiting", thread_id=thread_id)
+    earlier = list[str]()
+    for index in range(3):
+        model.script(f"{key} urgent {index}", [call("hold", gate=f"{key} never"), text("no")])
+        said = f"{key} urgent {index}"
+        earlier.append(api.start("tester", said, thread_id=thread_id, on_busy="interrupt"))
+    last = api.run("tester", f"{key} last", thread_id=thread_id, on_busy="interrupt")
+    assert last["output"] == "last"
+    for run_id in (holder, *earlier):
+        assert api.result(run_id)["status"] == "cancelled"
+    assert api.result(waiting)["output"] == "waiting"
+    _wait_until_free(api, thread_id)
+    assert_valid_conversation(api.messages(thread_id))
+
+
 def test_steer_a_busy_thread(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:

@@ -38,6 +38,11 @@ class Answer:
         return self.status == 404 and "make sure to register" in self.text
 
     @property
+    def names_no_handler(self) -> bool:
+        """Whether the service that was called has no such handler: its worker is older."""
+        return self.status == 404 and "check that the handler exists" in self.text
+
+    @property
     def is_of_lost_restate(self) -> bool:
         """Whether the ingress says that it can't answer now."""
         return self.source == "ingress" and self.status >= 500

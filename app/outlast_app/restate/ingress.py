@@ -7,8 +7,9 @@ worker. The worker's handlers answer the rest, within a short time or not at all
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -28,6 +29,8 @@ from outlast.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    SettledAnswer,
+    SettledQuestion,
     StatusQuestion,
     SteerAnswer,
     SteerOrder,
@@ -77,6 +80,7 @@ _SAME = TypeAdapter(SameAnswer)
 _STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
 _HISTORY = TypeAdapter(HistoryAnswer)
 _DECIDED = TypeAdapter(DecideAnswer)
+_SETTLED = TypeAdapter(SettledAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 _TAKEN_BACK = TypeAdapter(TakeBackAnswer)
@@ -207,6 +211,35 @@ class Ingress:
                         failures += 1
         except TimeoutError:
             return Pending()
+
+    async def settled(
+        self, ref: RunRef, wait_s: float, *, in_line: bool
+    ) -> Literal["settled", "parked", "neither", "unable"]:
+        """Wait until a run that was accepted has ended or waits for a person.
+
+        A restart of Restate is waited out; a worker that is older is `unable` to tell.
+
+        Args:
+            ref: The run.
+            wait_s: For how long.
+            in_line: Whether to return, too, once it stands in line behind one that waits.
+        """
+        path = self._path("call", ref, "settled")
+        deadline = asyncio.get_running_loop().time() + wait_s
+        try:
+            async with self._closing.timeout(wait_s):
+                while True:
+                    left_s = deadline - asyncio.get_running_loop().time()
+                    question = SettledQuestion(wait_s=max(left_s, 0), in_line=in_line)
+                    with suppress(Lost, RestateUnavailable):
+                        answer = await self._http.send(path, question, None, {})
+                        if answer.names_no_handler:
+                            return "unable"
+                        answer.expect(200)
+                        return answer.read(_SETTLED).outcome
+                    await asyncio.sleep(_RECONNECT_DELAY_S)
+        except TimeoutError:
+            return "neither"
 
     async def outcome(self, ref: RunRef) -> Outcome:
         """Return how a run ended, if it has. Needs no worker."""

@@ -18,26 +18,22 @@ from outlast.errors import (
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
 from outlast.registry import Registry
-from outlast_app.live.source import LiveSource, tail_of
 from outlast_app.restate.ingress import Ingress, maybe_accepted
-from outlast_app.restate.outcomes import Broken, Ended, Pending, Repeated, Unknown
+from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.views import accepted_run
 
 _SAME_WAIT_S = 2.0
-_PARKED_POLL_S = (0.05, 1.0)
+_OLDER_WORKER_POLL_S = 1.0
 
 
 class RunStarter:
     """Starts runs, and waits for them."""
 
-    def __init__(
-        self, registry: Registry, ingress: Ingress, reader: RunReader, live: LiveSource
-    ) -> None:
+    def __init__(self, registry: Registry, ingress: Ingress, reader: RunReader) -> None:
         self._registry = registry
         self._ingress = ingress
         self._reader = reader
-        self._live = live
 
     async def start(self, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
         """Start a run; return it when it has ended, or as it is when the time is over."""
@@ -46,53 +42,71 @@ class RunStarter:
                 return await self._start_on_thread(order.thread, order, wait_s, trace)
             return await self._start_alone(order, wait_s, trace)
 
-    async def await_end(self, ref: RunRef, run: Run, wait_s: float, *, queued: bool = False) -> Run:
+    async def await_end(self, ref: RunRef, run: Run, wait_s: float, *, in_line: bool = True) -> Run:
         """Wait for the end of an accepted run; return it as it is if it takes longer.
 
-        It does when the time is over, when the run waits for a person, or is queued behind one
-        that does.
+        It does when the time is over, when the run waits for a person, or is in line behind one
+        that does. `in_line`: whether it may be, on its thread.
         """
         if run.ended or wait_s <= 0 or run.waiting_for == "approval":
             return run
+        thread = ThreadRef(ref.tenant, run.thread_id) if run.thread_id and in_line else None
+        if not thread and not self._may_ask(ref):
+            return await self._ended(ref, await self._reader.wait(ref, wait_s))
         ending = asyncio.create_task(self._reader.wait(ref, wait_s))
-        waits = {ending}
-        if queued or run.status == "queued" or self._may_ask(ref):
-            waits |= {asyncio.create_task(self._until_parked(ref, run.thread_id))}
+        settling = asyncio.create_task(self._settles(ref, thread, wait_s))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ending, settling}, return_when=asyncio.FIRST_COMPLETED)
+            if settling.done() and not settling.result():
+                await asyncio.wait({ending})
         finally:
-            for wait in waits - {ending} if ending.done() else waits:
-                wait.cancel()
-            await asyncio.wait(waits)
-        if not ending.cancelled():
-            match ending.result():
-                case Ended(ended):
-                    return ended
-                case Unknown():
-                    raise UnknownRun(f"The run {ref.run_id} was purged while it was waited for.")
-                case _:
-                    pass
-        return await self._reader.read(ref)
+            settling.cancel()
+            if not ending.done():
+                ending.cancel()
+            await asyncio.wait({ending, settling})
+        return await self._ended(ref, Pending() if ending.cancelled() else ending.result())
 
-    async def _until_parked(self, ref: RunRef, thread_id: str | None) -> None:
-        """Return when the run waits for a person, or is queued behind one that does."""
-        delay_s = _PARKED_POLL_S[0]
-        async with tail_of(self._live, ref) as tail:
-            while not await self._is_parked(ref, thread_id):
-                news = await tail.committed(delay_s)
-                delay_s = _PARKED_POLL_S[0] if news else min(delay_s * 2, _PARKED_POLL_S[1])
+    async def _ended(self, ref: RunRef, outcome: Outcome) -> Run:
+        """Return a run that was waited for."""
+        match outcome:
+            case Ended(run):
+                return run
+            case Unknown():
+                raise UnknownRun(f"The run {ref.run_id} was purged while it was waited for.")
+            case _:
+                return await self._reader.read(ref)
 
-    async def _is_parked(self, ref: RunRef, thread_id: str | None) -> bool:
-        with suppress(OperatorProblem):  # asked again
-            seen = await self._ingress.status(ref)
-            if seen and seen.status != "queued":
-                return seen.waiting_for == "approval"
-            if not thread_id:
-                return False
-            thread = await self._ingress.thread_status(ThreadRef(ref.tenant, thread_id))
-            if thread and thread.run_id:
-                holder = await self._ingress.status(RunRef(ref.tenant, thread.run_id))
-                return holder is not None and holder.waiting_for == "approval"
+    async def _settles(self, ref: RunRef, thread: ThreadRef | None, wait_s: float) -> bool:
+        """Wait until the run waits for a person, or is in line behind one that does.
+
+        False if that can't be told: the time is over, or nobody knows.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, in_line = loop.time() + wait_s, thread is not None
+        with suppress(OperatorProblem):
+            while (left_s := deadline - loop.time()) > 0:
+                match await self._ingress.settled(ref, left_s, in_line=in_line):
+                    case "settled":
+                        return True
+                    case "neither":
+                        return False
+                    case "parked":
+                        if thread and await self._is_held_up(ref, thread):
+                            return True
+                        in_line = False  # it goes on; what holds it up later is not waited for
+                    case "unable":
+                        run = await self._ingress.status(ref)
+                        if run and run.waiting_for == "approval":
+                            return True
+                        await asyncio.sleep(_OLDER_WORKER_POLL_S)
+        return False
+
+    async def _is_held_up(self, ref: RunRef, thread: ThreadRef) -> bool:
+        """Tell whether another run, which holds the thread, waits for a person and is alive."""
+        with suppress(OperatorProblem):  # who can't be asked is not known to wait
+            status = await self._ingress.thread_status(thread)
+            if status and status.held_up and status.run_id and status.run_id != ref.run_id:
+                return not await self._reader.is_dead(RunRef(ref.tenant, status.run_id))
         return False
 
     def _may_ask(self, ref: RunRef) -> bool:
@@ -115,8 +129,8 @@ class RunStarter:
             if not answer.same_body:
                 raise _conflict()
             ref, run = await self._read_submitted(order, answer)
-            queued = answer.outcome == "queued"
-            run = await self.await_end(ref, run, deadline - loop.time(), queued=queued)
+            in_line = answer.outcome != "granted"
+            run = await self.await_end(ref, run, deadline - loop.time(), in_line=in_line)
         return run.model_copy(update={"steered": answer.outcome == "steered"})
 
     async def _is_held_by_dead(self, thread: ThreadRef) -> bool:

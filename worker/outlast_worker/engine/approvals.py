@@ -106,14 +106,15 @@ class Approvals:
         self._resolutions[resolution.call_id] = resolution
         self._state.size.count(resolution)
         self._state.advance_clock(resolution.at)
-        self._state.set_status(
-            "running",
-            waiting_for=None,
+        self._state.change(
             approvals=[
                 approval.model_copy(update={"resolution": resolution})
                 if approval.call_id == resolution.call_id
                 else approval
                 for approval in self._state.run.approvals
-            ],
+            ]
         )
+        self._state.save()
+        if not self._open:
+            self._state.go_on()
         self._state.emit(ApprovalResolved, **resolution.model_dump())

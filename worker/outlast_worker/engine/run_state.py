@@ -25,6 +25,7 @@ class RunState:
         self._steps = steps
         self._order = order
         self._seq = 0
+        self._segment = 1
         self.now = order.created_at
         self.size = RunSize()
         self.history: list[StoredMessage] = []
@@ -52,6 +53,21 @@ class RunState:
         """Change the status, for everybody to see."""
         self.change(status=status, **changes)
         self.save()
+
+    def wait_for_people(self) -> None:
+        """Show that nothing goes on before somebody has decided."""
+        self.set_status("waiting", waiting_for="approval")
+        self._settle()
+        if self._order.thread_id:
+            self._steps.hold_up_thread(waits=True)
+
+    def go_on(self) -> None:
+        """Show that the run goes on, if it was waiting for people."""
+        if self.run.status != "waiting":
+            return
+        self.set_status("running", waiting_for=None)
+        if self._order.thread_id:
+            self._steps.hold_up_thread(waits=False)
 
     def save(self) -> None:
         """Show the run as it is now."""
@@ -98,7 +114,12 @@ class RunState:
         self._seq += 1
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
+        self._settle()
         if self._order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             self._steps.release_thread(self.messages, self.now)
         return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})
+
+    def _settle(self) -> None:
+        self._steps.settle(self._segment)
+        self._segment += 1

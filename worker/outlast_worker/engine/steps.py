@@ -80,6 +80,14 @@ class Steps(Protocol):
         """Return the steering message of this number if it is there already."""
         ...
 
+    def settle(self, segment: int) -> None:
+        """Let those go who wait for the run to end, or to wait for a person, in this segment."""
+        ...
+
+    def hold_up_thread(self, *, waits: bool) -> None:
+        """Tell the thread, which the run holds, that it waits for a person, or no longer."""
+        ...
+
     async def partial_answer(self, turn: int) -> str:
         """Return the text that a model call which was broken off had streamed."""
         ...

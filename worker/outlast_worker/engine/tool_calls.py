@@ -53,6 +53,7 @@ class ToolCalls:
             while self._waits:
                 self._show_what_it_waits_for()
                 await self._waits.go_on()
+            self._state.go_on()
         except Cancelled:
             for resolution in await self._approvals.withdraw():
                 self._records[resolution.call_id] = _not_run(_NOT_RUN, resolution.at)
@@ -120,10 +121,10 @@ class ToolCalls:
         )
 
     def _show_what_it_waits_for(self) -> None:
-        waiting = self._approvals.wait_count == len(self._waits)
-        status = "waiting" if waiting else "running"
-        if self._state.run.status != status:
-            self._state.set_status(status, waiting_for="approval" if waiting else None)
+        if self._approvals.wait_count < len(self._waits):
+            self._state.go_on()
+        elif self._state.run.status != "waiting":
+            self._state.wait_for_people()
 
     def _add_result(self, call: PlannedCall) -> None:
         record = self._records.get(call.call_id)

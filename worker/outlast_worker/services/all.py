@@ -3,6 +3,7 @@
 from restate import Service, VirtualObject, Workflow
 
 from outlast_worker.deps import Dependencies
+from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.run import build_agent
 from outlast_worker.services.thread import build_thread
 from outlast_worker.services.thread_watch import build_thread_watch
@@ -10,6 +11,6 @@ from outlast_worker.services.thread_watch import build_thread_watch
 
 def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject | Service]:
     """Make them."""
-    prefix = dependencies.settings.service_prefix
+    recipients = Recipients(dependencies.settings.service_prefix, dependencies.registry)
     agents = [build_agent(agent, dependencies) for agent in dependencies.registry]
-    return [*agents, build_thread(prefix), build_thread_watch(prefix)]
+    return [*agents, build_thread(recipients), build_thread_watch(recipients)]

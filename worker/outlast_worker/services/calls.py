@@ -23,7 +23,7 @@ from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import Join, Release, ThreadRun, Watch
+from outlast_worker.services.thread_state import Delivery, HoldUp, Join, Release, ThreadRun, Watch
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
 O = TypeVar("O")  # noqa: E741
@@ -63,7 +63,7 @@ class Call(Generic[I, O]):
 
     async def call(self, ctx: Context, target: Target, value: I) -> O:
         """Call it and wait for its answer, without a place of Restate's if that takes long."""
-        body = self._body(value)
+        body = self.write(value)
         with suspending_soon(ctx):
             answer = await ctx.generic_call(target.service, self.name, body, key=target.key)
         return self._gives.parse(answer)
@@ -81,19 +81,21 @@ class Call(Generic[I, O]):
         return ctx.generic_send(
             target.service,
             self.name,
-            self._body(value),
+            self.write(value),
             key=target.key,
             idempotency_key=idempotency_key,
             headers=dict(headers) if headers else None,
         )
 
-    def _body(self, value: I) -> bytes:
+    def write(self, value: I) -> bytes:
+        """Return its input as it is sent."""
         return b"" if self.takes is None else serde_of(self.takes).serialize(value)
 
 
 # of a run's workflow
 RUN = Call[RunOrder, Run]("run", RunOrder, Run)
 ADMIT = Call[None, None]("admit", None, None)
+PARK = Call[None, None]("park", None, None)
 CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)
 STEER = Call[SteerOrder, SteerAnswer]("steer", SteerOrder, SteerAnswer)
 SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
@@ -103,4 +105,6 @@ SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
 JOIN = Call[Join, SubmitAnswer]("join", Join, SubmitAnswer)
 CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[StoredMessage])
 RELEASE = Call[Release, None]("release", Release, None)
+HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
+DELIVER = Call[Delivery, None]("deliver", Delivery, None)
 WATCH = Call[Watch, None]("watch", Watch, None)

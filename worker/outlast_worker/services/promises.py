@@ -53,6 +53,8 @@ ACCEPTED = Promise[str]("accepted", str)
 """The hash of the request's body, by which a repeated request is told from another one."""
 ADMISSION = Promise[str]("admission", str)
 """The run holds its thread."""
+PARKED = Promise[bool]("parked", bool)
+"""The run stands in line behind one that waits for a person, or did."""
 CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 """When somebody asked for the run's cancellation."""
 
@@ -60,6 +62,11 @@ CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 def decision(call_id: str) -> Promise[Resolution]:
     """Return the promise of a decision on a call."""
     return Promise(f"decision:{call_id}", Resolution)
+
+
+def settled(segment: int) -> Promise[bool]:
+    """Return the promise that the run has ended or waits for a person, for the time so many."""
+    return Promise(f"settled:{segment}", bool)
 
 
 def inbox(index: int) -> Promise[SteeringMessage | None]:

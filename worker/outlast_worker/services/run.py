@@ -17,6 +17,8 @@ from outlast.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    SettledAnswer,
+    SettledQuestion,
     StatusQuestion,
     SteerAnswer,
     SteerOrder,
@@ -33,6 +35,7 @@ from outlast_worker.services.decisions import add_decisions, take_decision
 from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
+from outlast_worker.services.settling import await_settled
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.tools.runner import total_timeout_s
@@ -92,6 +95,11 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         """Tell the run that it holds its thread now."""
         await promises.ADMISSION.resolve_once(ctx, "granted")
 
+    @json_handler(workflow.handler, calls.PARK.name, ingress_private=True)
+    async def park(ctx: WorkflowSharedContext) -> None:
+        """Tell those who wait for this run that it is in line behind one that waits for people."""
+        await promises.PARKED.resolve_once(ctx, True)  # noqa: FBT003  # its name says what it means
+
     async def abort(run_id: str) -> None:
         dependencies.inflight.abort(run_id)
 
@@ -145,6 +153,12 @@ def _add_questions(workflow: Workflow) -> None:
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:
         """Return the committed events after a number."""
         return await read_page(ctx, question.after, state.RUN.get(ctx))
+
+    # Tried for ever, or for as long as the question says: a caller waits while workers are away.
+    @json_handler(workflow.handler)
+    async def settled(ctx: WorkflowSharedContext, question: SettledQuestion) -> SettledAnswer:
+        """Tell when the run has ended, or waits for a person."""
+        return await await_settled(ctx, question)
 
     # Tried for ever: `Thread.submit` waits for it, and given up would lose an accepted run.
     @json_handler(workflow.handler, calls.SAME.name)

@@ -29,7 +29,7 @@ from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
-from outlast_worker.services.thread_state import Join, Release
+from outlast_worker.services.thread_state import HoldUp, Join, Release
 
 T = TypeVar("T")
 
@@ -134,6 +134,15 @@ class RestateSteps:
     async def next_message(self, index: int) -> SteeringMessage | None:
         """Return the steering message of this number if it is there already."""
         return await self._wait(promises.inbox(index).peek(self._ctx))
+
+    def settle(self, segment: int) -> None:
+        """Let those go who wait for the run to end, or to wait for a person, in this segment."""
+        state.SEGMENT.set(self._ctx, segment + 1)
+        promises.settled(segment).resolve(self._ctx, True)  # noqa: FBT003  # not awaited: nobody else does it
+
+    def hold_up_thread(self, *, waits: bool) -> None:
+        """Tell the thread, one-way, that the run waits for a person, or no longer."""
+        calls.HOLD_UP.send(self._ctx, self._thread, HoldUp(run_id=self._order.run_id, waits=waits))
 
     async def partial_answer(self, turn: int) -> str:
         """Return the text that a model call which was broken off had streamed."""

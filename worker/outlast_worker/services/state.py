@@ -41,6 +41,8 @@ class State(Generic[T]):
 RUN = State[Run](contract.RUN_KEY, Run)
 APPROVALS = State[list[Approval]](contract.APPROVALS_KEY, list[Approval])
 ORDER = State[RunOrder]("order", RunOrder)
+SEGMENT = State[int]("segment", int)
+"""How often the run has waited for people, and one more; not there before the first time."""
 MESSAGES_TAKEN = State[int]("messages_taken", int)
 """How many steering messages the run has heard."""
 EVENT_PREFIX = "e:"
@@ -53,6 +55,8 @@ def event(seq: int) -> State[AnyEvent]:
 
 # of a thread
 HEAD = State[Head](contract.HEAD_KEY, Head)
+HELD_UP = State[str]("held_up", str)
+"""The run that held the thread when it began to wait for a person; counts while it holds it."""
 STEERED_REQUESTS = State[list[SteeredRequest]]("steered_requests", list[SteeredRequest])
 
 

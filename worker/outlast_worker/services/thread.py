@@ -29,10 +29,12 @@ from outlast.protocol import Time
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services import calls, state
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
+from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler
 from outlast_worker.services.thread_state import (
     MAX_BYTES,
     Head,
+    HoldUp,
     Join,
     Release,
     SteeredRequest,
@@ -45,8 +47,9 @@ from outlast_worker.services.thread_state import (
 from outlast_worker.services.thread_watch import watch_holder
 
 
-def build_thread(prefix: str) -> VirtualObject:
+def build_thread(recipients: Recipients) -> VirtualObject:
     """Make the object that holds threads."""
+    prefix = recipients.prefix
     thread = VirtualObject(
         thread_service(prefix),
         description="Conversations: who holds them, who waits, what was said.",
@@ -64,12 +67,12 @@ def build_thread(prefix: str) -> VirtualObject:
             if head and head.is_held_by(order.run_id):
                 watch_holder(ctx, prefix, head)
             return known
-        if head and head.holder and (answer := await _answer_busy(ctx, prefix, head, order)):
+        if head and head.holder and (answer := await _answer_busy(ctx, recipients, head, order)):
             return answer
         outcome = "queued" if head and head.holder else "granted"
         run = await _send_run(ctx, prefix, order.model_copy(update={"admission": outcome}))
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
-        _enter(ctx, prefix, head, run, order.created_at)
+        await _enter(ctx, recipients, head, run, order.created_at)
         return SubmitAnswer(outcome=outcome)
 
     @json_handler(thread.handler, calls.JOIN.name)
@@ -78,17 +81,32 @@ def build_thread(prefix: str) -> VirtualObject:
         head = await state.HEAD.get(ctx) or Head(created_at=joining.at, updated_at=joining.at)
         if not head.find(joining.run_id):
             run = ThreadRun(**joining.model_dump(exclude={"at"}))
-            head = _enter(ctx, prefix, head, run, joining.at)
+            head = await _enter(ctx, recipients, head, run, joining.at)
         return SubmitAnswer(outcome="granted" if head.is_held_by(joining.run_id) else "queued")
 
-    _add_ends(thread, prefix)
+    @json_handler(thread.handler, calls.HOLD_UP.name)
+    async def hold_up(ctx: ObjectContext, held_up: HoldUp) -> None:
+        """Note that the holder waits for a person, and tell those in line; or that it goes on."""
+        head = await state.HEAD.get(ctx)
+        if head is None or not head.is_held_by(held_up.run_id):
+            return
+        if not held_up.waits:
+            state.HELD_UP.clear(ctx)
+            return
+        missing = await recipients.missing(ctx, head.queue)
+        state.HELD_UP.set(ctx, held_up.run_id)
+        for run in head.queue:
+            recipients.send(ctx, missing, calls.PARK, run, None)
+
+    _add_ends(thread, recipients)
     _add_taking_back(thread, prefix)
     _add_questions(thread)
     return thread
 
 
-def _add_ends(thread: VirtualObject, prefix: str) -> None:
+def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
     """Add the handlers by which a run, or the conversation, comes to its end."""
+    prefix = recipients.prefix
 
     @json_handler(thread.handler, calls.RELEASE.name)
     async def release(ctx: ObjectContext, released: Release) -> None:
@@ -97,7 +115,7 @@ def _add_ends(thread: VirtualObject, prefix: str) -> None:
         if head is None or head.find(released.run_id) is None:
             return
         if head.is_held_by(released.run_id):
-            await _pass_on(ctx, prefix, head, released)
+            await _pass_on(ctx, recipients, head, released)
         else:
             state.HEAD.set(ctx, head.leave_line(released.run_id))
 
@@ -169,6 +187,7 @@ def _add_questions(thread: VirtualObject) -> None:
         head = await state.HEAD.get(ctx)
         return head and ThreadStatus(
             run_id=head.holder.run_id if head.holder else None,
+            held_up=head.is_held_by(await state.HELD_UP.get(ctx) or ""),
             queued=[run.run_id for run in head.queue],
             message_count=head.message_count,
             created_at=head.created_at,
@@ -197,15 +216,18 @@ async def _find_earlier(
 
 
 async def _answer_busy(
-    ctx: ObjectContext, prefix: str, head: Head, order: RunOrder
+    ctx: ObjectContext, recipients: Recipients, head: Head, order: RunOrder
 ) -> SubmitAnswer | None:
     """Return the answer for a run that is not to wait for the holder, or None if it is."""
     holder = head.holder
     if holder is None or order.on_busy in ("enqueue", "interrupt"):
         return None
+    prefix = recipients.prefix
     if order.on_busy == "reject":
         watch_holder(ctx, prefix, head)
         return SubmitAnswer(outcome="rejected", run_id=holder.run_id)
+    if await recipients.missing(ctx, [holder]):
+        return None  # nobody can hand it over
     steering = SteerOrder(
         run_id=holder.run_id,
         input=order.input,
@@ -241,30 +263,40 @@ async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> ThreadR
     )
 
 
-def _enter(ctx: ObjectContext, prefix: str, head: Head, run: ThreadRun, at: Time) -> Head:
-    if holder := head.holder:
-        watch_holder(ctx, prefix, head)
-        if run.interrupts:
-            order = CancelOrder(run_id=holder.run_id, invocation_id=holder.invocation_id, at=at)
-            calls.CANCEL.send(ctx, calls.run_target(prefix, holder), order)
+async def _enter(
+    ctx: ObjectContext, recipients: Recipients, head: Head, run: ThreadRun, at: Time
+) -> Head:
+    if head.is_held_by(await state.HELD_UP.get(ctx) or ""):
+        calls.PARK.send(ctx, calls.run_target(recipients.prefix, run), None)
+    if head.holder:
+        watch_holder(ctx, recipients.prefix, head)
+    if run.interrupts:
+        ahead = head.ahead_of_interruption
+        missing = await recipients.missing(ctx, ahead)
+        for other in ahead:
+            order = CancelOrder(run_id=other.run_id, invocation_id=other.invocation_id, at=at)
+            recipients.send(ctx, missing, calls.CANCEL, other, order)
     head = head.enter(run)
     state.HEAD.set(ctx, head)
     return head
 
 
-async def _pass_on(ctx: ObjectContext, prefix: str, head: Head, released: Release) -> None:
+async def _pass_on(
+    ctx: ObjectContext, recipients: Recipients, head: Head, released: Release
+) -> None:
     open_page = head.open_page
     page = [] if open_page is None else await _read_pages(ctx, [open_page])
     head, written = append(head, page, released.items)
     head = head.pass_on(released.at)
+    missing = await recipients.missing(ctx, [head.holder] if head.holder else [])
     for index, messages in written.items():
         state.page(index).set(ctx, messages)
     state.HEAD.set(ctx, head)
     # Last: the next run reads what was written.
     if head.holder:
-        calls.ADMIT.send(ctx, calls.run_target(prefix, head.holder), None)
+        recipients.send(ctx, missing, calls.ADMIT, head.holder, None)
         if head.queue:
-            watch_holder(ctx, prefix, head)
+            watch_holder(ctx, recipients.prefix, head)
 
 
 async def _keep_until(

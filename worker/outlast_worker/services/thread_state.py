@@ -54,6 +54,22 @@ class Release(Record):
     at: Time | None = None
 
 
+class HoldUp(Record):
+    """The holder waits for a person, or no longer."""
+
+    run_id: str
+    waits: bool
+
+
+class Delivery(Record):
+    """A one-way call of a handler whose service is missing."""
+
+    service: str
+    key: str
+    handler: str
+    body: str
+
+
 class Watch(Record):
     """Wait for a holder to end."""
 
@@ -91,6 +107,12 @@ class Head(Record):
     def is_held_by(self, run_id: str) -> bool:
         """Tell whether this run holds the thread."""
         return self.holder is not None and self.holder.run_id == run_id
+
+    @property
+    def ahead_of_interruption(self) -> list[ThreadRun]:
+        """The runs that one which interrupts ends: the holder, and those that did so before it."""
+        holder = [self.holder] if self.holder else []
+        return [*holder, *(run for run in self.queue if run.interrupts)]
 
     def enter(self, run: ThreadRun) -> "Head":
         """Give a run the thread, or a place in line: one that interrupts goes before the others."""

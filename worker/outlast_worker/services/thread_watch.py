@@ -13,9 +13,10 @@ from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services import calls
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
+from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import Head, Release, Watch
+from outlast_worker.services.thread_state import Delivery, Head, Release, Watch
 
 # The holder's own `release` is on its way when its invocation ends: let it come first.
 _GRACE = timedelta(seconds=2)
@@ -33,8 +34,9 @@ def watch_holder(ctx: ObjectContext, prefix: str, head: Head) -> None:
     calls.WATCH.send(ctx, target, watch, idempotency_key=only)
 
 
-def build_thread_watch(prefix: str) -> Service:
+def build_thread_watch(recipients: Recipients) -> Service:
     """Make the service."""
+    prefix = recipients.prefix
     watcher = Service(
         thread_watch_service(prefix),
         description="Waits for a run that holds a thread while others wait.",
@@ -59,9 +61,18 @@ def build_thread_watch(prefix: str) -> Service:
             if is_own_cancellation(error):
                 raise  # this watch was cancelled, not the holder: a cancelled run returns
             await _give_time(ctx)
-            items = await calls.SALVAGE.call(ctx, calls.run_target(prefix, holder), None)
+            # What a removed agent's run has said, nobody can read.
+            if not await recipients.missing(ctx, [holder]):
+                items = await calls.SALVAGE.call(ctx, calls.run_target(prefix, holder), None)
         release = Release(run_id=holder.run_id, items=items, at=None)
         calls.RELEASE.send(ctx, calls.thread_target(prefix, watch.thread_key), release)
+
+    @json_handler(watcher.handler, calls.DELIVER.name)
+    async def deliver(ctx: Context, delivery: Delivery) -> None:
+        """Call a handler, one-way: tried again until Restate knows its service."""
+        ctx.generic_send(
+            delivery.service, delivery.handler, delivery.body.encode(), key=delivery.key
+        )
 
     return watcher
 

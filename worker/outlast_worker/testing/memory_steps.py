@@ -159,6 +159,12 @@ class MemorySteps:
         """Return the steering message of this number if it is there already."""
         return self._heard[index] if index < len(self._heard) else None
 
+    def settle(self, segment: int) -> None:
+        """Have nobody who waits."""
+
+    def hold_up_thread(self, *, waits: bool) -> None:
+        """Have nobody in line."""
+
     async def partial_answer(self, turn: int) -> str:  # noqa: ARG002  # no call is broken off
         """Return nothing: only a cancelled run asks."""
         return ""

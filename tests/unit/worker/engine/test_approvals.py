@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes.orders import order
+from fakes.orders import on_thread, order
 from fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
 from outlast.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
@@ -62,6 +62,39 @@ async def test_waits_as_waiting() -> None:
     shown = [(run.status, run.waiting_for) for run in steps.saved]
     waiting = shown.index(("waiting", "approval"))
     assert ("running", None) in shown[waiting:]
+
+
+async def test_those_who_wait_are_told() -> None:
+    """Before a run waits for people, whoever waits for it and its thread hear of that, once."""
+    two = answer("", ("refund", '{"cents": 1}'), ("refund", '{"cents": 2}'))
+    rejected = {"1.0": decided("1.0", "reject"), "1.1": decided("1.1", "reject")}
+    steps = script(model=[two, answer("No.")], decisions=rejected)
+    await play(steps, on_thread())
+    told = [name for name in steps.log if name.startswith(("settle", "hold_up", "release"))]
+    assert told == [
+        "settle 1",
+        "hold_up_thread True",
+        "hold_up_thread False",
+        "settle 2",
+        "release_thread",
+    ]
+    assert steps.log.index("save waiting") < steps.log.index("settle 1")
+
+
+async def test_each_wait_is_told() -> None:
+    """A run that worked in between waits anew."""
+    two = answer("", ("refund", '{"cents": 1}'), ("refund", '{"cents": 2}'))
+    steps = script(
+        model=[two, answer("Done.")],
+        decisions={"1.0": decided("1.0"), "1.1": decided("1.1", "reject", at_s=20)},
+        tools={"1.0": result("paid", at_s=11)},
+    )
+    await play(steps)
+    assert [name for name in steps.log if name.startswith(("settle", "hold_up"))] == [
+        "settle 1",
+        "settle 2",
+        "settle 3",
+    ]
 
 
 async def test_edited_arguments() -> None:
