@@ -187,7 +187,7 @@ class FakeSteps:
         self._enter("acquire_thread")
         return list(self.history)
 
-    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         self.released.append((list(items), at))
         self._enter("release_thread")
 

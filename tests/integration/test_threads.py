@@ -37,6 +37,23 @@ def test_conversation_goes_on(api: Api, model: ScriptedModel, key: str, thread_i
     ]
 
 
+def test_an_ended_run_has_left_its_thread(
+    api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """Who was told that a run has ended finds the thread free, and what was said on it."""
+    for index in range(8):
+        model.script(f"{key} #{index}", [text(f"answer {index}")])
+    for index in range(4):
+        api.run("tester", f"{key} #{index}", thread_id=thread_id, on_busy="reject")
+        assert api.messages(thread_id)[-1]["content"] == f"answer {index}"
+    for index in range(4, 8):
+        run_id = api.start("tester", f"{key} #{index}", thread_id=thread_id, on_busy="reject")
+        assert api.events(run_id)[-1]["type"] == "run.completed"
+        assert api.http.get(f"/threads/{thread_id}").json()["status"] == "idle"
+        assert len(api.messages(thread_id)) == 2 * index + 2
+    assert api.http.delete(f"/threads/{thread_id}").status_code == 204
+
+
 def test_ten_runs_on_one_thread_keep_their_order(
     api: Api, model: ScriptedModel, key: str, thread_id: str
 ) -> None:

@@ -63,7 +63,7 @@ class AgentLoop:
             self._state.change(status="cancelled")
         while not await self._try_to_finish():
             self._state.change(status="cancelled", error=None, incomplete_reason=None)
-        return self._state.end()
+        return await self._state.end()
 
     async def _start(self) -> None:
         if self._order.after_s:

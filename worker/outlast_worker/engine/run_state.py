@@ -1,5 +1,6 @@
 """What a run has become: its state, its messages, its events. It decides nothing."""
 
+from contextlib import suppress
 from typing import Any
 
 from outlast.contract import RunOrder
@@ -7,7 +8,7 @@ from outlast.events import AnyEvent, terminal_event
 from outlast.protocol import Content, Run, RunError, RunStatus, Time
 from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.engine.steps import Steps
+from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 
 
 class RunFailed(Exception):
@@ -108,16 +109,20 @@ class RunState:
             refused = self.messages[position].model_copy(update={"refused": why})
             self.messages[position] = refused
 
-    def end(self) -> Run:
-        """Commit the end. Nothing here is awaited, so no second cancellation can cut it."""
+    async def end(self) -> Run:
+        """Hand over the thread, then commit the end: who sees that finds the conversation whole.
+
+        No second cancellation can cut it.
+        """
         self.change(waiting_for=None, engine=None, ended_at=self.now)
+        if self._order.thread_id:
+            # The thread takes nothing from a run that never held it: that one leaves the line.
+            with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
+                await self._steps.release_thread(self.messages, self.now)
         self._seq += 1
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
         self._settle()
-        if self._order.thread_id:
-            # The thread takes nothing from a run that never held it: that one leaves the line.
-            self._steps.release_thread(self.messages, self.now)
         return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})
 
     def _settle(self) -> None:

@@ -40,8 +40,11 @@ class Steps(Protocol):
         """Wait until the run holds its thread, and return the conversation so far."""
         ...
 
-    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        """Hold the thread no longer, with what the run adds to the conversation."""
+    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        """Hold the thread no longer, with what the run adds to the conversation.
+
+        The thread has it when this returns. It will have it, whatever cuts the wait.
+        """
         ...
 
     def begin(self, operation: Operation[T]) -> Pending[T]:

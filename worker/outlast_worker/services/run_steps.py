@@ -33,6 +33,9 @@ from outlast_worker.services.thread_state import HoldUp, Join, Release
 
 T = TypeVar("T")
 
+# Only for a release that somebody kills in Restate.
+_RELEASE_PATIENCE = timedelta(seconds=10)
+
 
 @dataclass(eq=False)
 class _Begun(Pending[T]):
@@ -76,10 +79,17 @@ class RestateSteps:
                 await self._wait(promises.ADMISSION.value(self._ctx))
         return await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
 
-    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        """Hold the thread no longer. A one-way send: a second cancellation does not cut it."""
-        release = Release(run_id=self._order.run_id, items=list(items), at=at)
+    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+        """Hold the thread no longer, and wait until it has what the run adds to it.
+
+        A one-way send, answered by an awakeable: a cancellation cuts the wait, not the release.
+        """
+        name, released = self._ctx.awakeable(serde_of(bool))
+        release = Release(run_id=self._order.run_id, items=list(items), at=at, awakeable=name)
         calls.RELEASE.send(self._ctx, self._thread, release)
+        waited = self._ctx.sleep(_RELEASE_PATIENCE)
+        with suspending_soon(self._ctx):
+            await self._wait(restate.select(released=released, waited=waited))
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""

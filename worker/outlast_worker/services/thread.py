@@ -30,7 +30,7 @@ from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services import calls, state
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
-from outlast_worker.services.serde import json_handler
+from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.thread_state import (
     MAX_BYTES,
     Head,
@@ -112,12 +112,12 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
     async def release(ctx: ObjectContext, released: Release) -> None:
         """Take the thread from a run and pass it on; a no-op for a run that is not here."""
         head = await state.HEAD.get(ctx)
-        if head is None or head.find(released.run_id) is None:
-            return
-        if head.is_held_by(released.run_id):
+        if head and head.is_held_by(released.run_id):
             await _pass_on(ctx, recipients, head, released)
-        else:
+        elif head and head.find(released.run_id):
             state.HEAD.set(ctx, head.leave_line(released.run_id))
+        if released.awakeable:
+            ctx.resolve_awakeable(released.awakeable, True, serde_of(bool))  # noqa: FBT003  # done
 
     @json_handler(thread.handler)
     async def check_holder(ctx: ObjectContext) -> None:

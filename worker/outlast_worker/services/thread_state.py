@@ -47,11 +47,15 @@ def remember(earlier: Sequence[SteeredRequest], request: SteeredRequest) -> list
 
 
 class Release(Record):
-    """A run holds the thread no longer, or leaves the line, with what it adds to it."""
+    """A run holds the thread no longer, or leaves the line, with what it adds to it.
+
+    `awakeable`: by which the run, if it waits for that, hears that it is done.
+    """
 
     run_id: str
     items: list[StoredMessage]
     at: Time | None = None
+    awakeable: str | None = None
 
 
 class HoldUp(Record):

@@ -96,7 +96,7 @@ class MemorySteps:
         """Return the conversation so far: nobody else holds the thread."""
         return self._history
 
-    def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Have nobody to hand the thread to."""
 
     def begin(self, operation: Operation[T]) -> Pending[T]:

@@ -75,8 +75,8 @@ async def test_those_who_wait_are_told() -> None:
         "settle 1",
         "hold_up_thread True",
         "hold_up_thread False",
-        "settle 2",
         "release_thread",
+        "settle 2",
     ]
     assert steps.log.index("save waiting") < steps.log.index("settle 1")
 

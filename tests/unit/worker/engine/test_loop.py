@@ -185,7 +185,7 @@ async def test_a_step_that_the_engine_refuses(step: str) -> None:
 
 
 async def test_the_thread_gets_what_was_added() -> None:
-    """The thread gets back exactly the run's own messages, once, and last of all."""
+    """The thread gets back exactly the run's own messages, once, before its end is told."""
     steps = script_with_tools(
         history=[remembered("user", "Hi."), remembered("assistant", "Hello.")]
     )
@@ -194,7 +194,7 @@ async def test_the_thread_gets_what_was_added() -> None:
     assert [item.public() for item in items] == run.messages
     assert items[0].content == "Where is my order?"
     assert at == run.ended_at
-    assert steps.log[-2:] == ["settle 1", "release_thread"]
+    assert steps.log[-4:] == ["release_thread", "run.completed", "save completed", "settle 1"]
 
 
 @pytest.mark.parametrize("step", ["sleep", "acquire_thread"])
