@@ -21,7 +21,7 @@ RIGHT_OF: Mapping[str, Right] = {
     "POST /runs/{run_id}/resume": "invoke",
     "POST /runs/{run_id}/messages": "invoke",
     "GET /approvals": "read",
-    "POST /runs/{run_id}/approvals/{call_id}": "approve",
+    "POST /runs/{run_id}/approvals/{approval_id}": "approve",
     "GET /threads": "read",
     "GET /threads/{thread_id}": "read",
     "GET /threads/{thread_id}/messages": "read",

@@ -1,5 +1,6 @@
 """What app and worker say to each other through Restate. Clients never see it."""
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -7,6 +8,7 @@ from pydantic import Field, JsonValue
 from outlast.events import ReadEvent
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
+    Approval,
     Decision,
     InputMessage,
     Limits,
@@ -24,11 +26,36 @@ DIGEST = "outlast-digest"
 
 # State that the app's listings read in Restate, without the worker.
 RUN_KEY = "run"
-"""A run's `Run`, as it is now, without messages."""
-APPROVALS_KEY = "approvals"
-"""A run's pending approvals, a list of `Approval`; not there when none is pending."""
+"""A run's `Run`, as it is now, without messages and without what has keys of its own."""
+METADATA_KEY = "metadata"
+"""A run's metadata, if it has any."""
+APPROVAL_PREFIX = "approval:"
+"""Before an approval's id: the `Approval` as it was requested."""
+RESOLUTION_PREFIX = "resolution:"
+"""Before an approval's id: the `Resolution` that it came to."""
+PENDING_PREFIX = "pending:"
+"""Before an approval's id, while it waits: when it was requested. So all that waits is found."""
+OLDER_APPROVALS_KEY = "approvals"
+"""Where older workers keep the pending approvals of a run, a list of `Approval`."""
 HEAD_KEY = "head"
 """A thread's holder, line and page counts (`outlast_worker.services.thread_state.Head`)."""
+
+
+def whole_run(
+    run: Run,
+    metadata: Mapping[str, str] | None,
+    approvals: Iterable[Approval],
+    resolutions: Mapping[str, Resolution],
+) -> Run:
+    """Put a run together from its keys. What an older worker has kept is whole already."""
+    asked = sorted(approvals, key=lambda approval: (approval.requested_at, approval.approval_id))
+    if asked:
+        found = [
+            approval.model_copy(update={"resolution": resolutions.get(approval.approval_id)})
+            for approval in asked
+        ]
+        run = run.model_copy(update={"approvals": found})
+    return run.model_copy(update={"metadata": dict(metadata)}) if metadata else run
 
 
 class RunOrder(Wire):
@@ -163,9 +190,13 @@ class SteerAnswer(Wire):
 
 
 class DecideOrder(Wire):
-    """`key` is the name of the key that the decision came with."""
+    """`call_id` is what older workers know the approval by.
+
+    `key` is the name of the key that the decision came with.
+    """
 
     call_id: str
+    approval_id: str = Field(default_factory=lambda known: known["call_id"])
     decision: Decision
     at: Time
     key: str | None = None

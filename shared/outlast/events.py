@@ -93,11 +93,13 @@ class ToolCallCompleted(Event):
 
 
 class ApprovalRequested(Event):
-    """A call waits for a person. Decide at `POST /runs/{run_id}/approvals/{call_id}`."""
+    """A call waits for a person. Decide at `POST /runs/{run_id}/approvals/{approval_id}`."""
 
     type: Literal["approval.requested"] = "approval.requested"
     call_id: str
     """Names the call within its run."""
+    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    """Names the approval within its run."""
     name: str
     """The tool."""
     arguments: dict[str, JsonValue]
@@ -114,6 +116,8 @@ class ApprovalResolved(Event):
     type: Literal["approval.resolved"] = "approval.resolved"
     call_id: str
     """Names the call within its run."""
+    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    """Names the approval within its run."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time."""
     by: By = None

@@ -138,6 +138,17 @@ async def pay(cents: int, context: ToolContext) -> str:
     return f"paid {cents}"
 
 
+@tool(needs_approval=True)
+async def publish(text: str, context: ToolContext) -> str:
+    """Publish, which a person must approve.
+
+    Args:
+        text: What to publish.
+    """
+    _trace("publish", context)
+    return f"published {len(text)} characters"
+
+
 @tool(needs_approval=lambda cents: cents > 100)
 async def pay_little(cents: int, context: ToolContext) -> str:
     """Pay, which a person must approve if it is much.
@@ -197,6 +208,7 @@ tester = Agent(
         pause,
         block,
         pay,
+        publish,
         pay_little,
         pay_now,
         pay_soon,

@@ -15,7 +15,16 @@ from typing import Any, Literal, cast
 
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
-from outlast.protocol import InputMessage, Resolution, Run, RunError, RunErrorType, Time, Usage
+from outlast.protocol import (
+    Approval,
+    InputMessage,
+    Resolution,
+    Run,
+    RunError,
+    RunErrorType,
+    Time,
+    Usage,
+)
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
@@ -206,8 +215,8 @@ class FakeSteps:
             case _:
                 raise AssertionError(f"the script knows no {type(operation).__name__}")
 
-    def expect_decision(self, call_id: str) -> Pending[Resolution]:
-        return FakePending(f"decision {call_id}")
+    def expect_decision(self, approval_id: str) -> Pending[Resolution]:
+        return FakePending(f"decision {approval_id}")
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         return FakePending(f"message {index}")
@@ -247,8 +256,8 @@ class FakeSteps:
                 return None
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
-        self._enter(f"close_decision {resolution.call_id}")
-        return self.late.get(resolution.call_id, resolution)
+        self._enter(f"close_decision {resolution.approval_id}")
+        return self.late.get(resolution.approval_id, resolution)
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         self._enter("close_inbox")
@@ -277,6 +286,12 @@ class FakeSteps:
     def save(self, run: Run) -> None:
         self.saved.append(run)
         self._enter(f"save {run.status}")
+
+    def keep_approval(self, approval: Approval) -> None:
+        self._enter(f"keep_approval {approval.approval_id}")
+
+    def keep_resolution(self, resolution: Resolution) -> None:
+        self._enter(f"keep_resolution {resolution.approval_id}")
 
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")

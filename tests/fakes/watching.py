@@ -104,6 +104,9 @@ class Behind:
         self.outcomes += 1
         return self.outcome_now
 
+    async def read(self, ref: RunRef, *, messages: bool) -> Run:
+        raise UnknownRun(f"{ref.run_id} is not kept, with messages or without: {messages}")
+
     async def find(self, ref: RunRef) -> None:
         if isinstance(self.outcome_now, Unknown):
             raise UnknownRun(f"There is no run {ref.run_id}.")

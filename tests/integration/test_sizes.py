@@ -3,6 +3,7 @@
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, text
+from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 
@@ -20,6 +21,33 @@ def test_results_end_where_the_journal_does(api: Api, model: ScriptedModel, key:
     refused = [m["content"] for m in results if m["is_error"]]
     assert len(refused) == 120 - MAX_RUN_BYTES // _BIG
     assert "the run has reached its limit" in refused[0]
+
+
+def test_approvals_are_written_once(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """What many approvals write grows with their number, not with its square."""
+    count, text_bytes = 20, 5_000
+    asked = [call("publish", text="x" * text_bytes) for _ in range(count)]
+    model.script(key, [calls(*asked), text("done")])
+    run_id = api.start("tester", key, metadata={"note": "y" * text_bytes})
+    api.wait_for_approval(run_id, count)
+    *others, last = (f"1.{index}" for index in range(count))
+    for approval_id in others:
+        assert api.decide(run_id, approval_id, "reject").status_code == 200
+    run = api.wait_for_approval(run_id)
+    assert [each["approval_id"] for each in run["approvals"]] == [*others, last]
+    assert run["metadata"] == {"note": "y" * text_bytes}
+    [written] = stack.query(
+        "SELECT sum(raw_length) AS bytes FROM sys_journal WHERE entry_type = 'Command: SetState'"
+        f" AND id = '{stack.invocation_id(run_id)}'"
+    )
+    # In the message, in the approval and in its event; the order is kept, too.
+    assert written["bytes"] < 5 * count * text_bytes
+    assert api.decide(run_id, last, "reject").status_code == 200
+    ended = api.result(run_id)
+    assert [each["resolution"]["action"] for each in ended["approvals"]] == ["reject"] * count
+    assert ended["metadata"] == run["metadata"]
 
 
 def test_conversation_that_no_run_can_read(api: Api, model: ScriptedModel, key: str) -> None:

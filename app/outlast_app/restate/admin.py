@@ -4,7 +4,7 @@ Everything here is an extra: without the admin API, runs go on and are served.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,14 +20,16 @@ from outlast_app.cursors import Cursor
 from outlast_app.restate import queries
 from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.rows import (
-    ApprovalsRow,
     EngineRow,
     IdRow,
     ListedRow,
+    PendingRow,
     RunRow,
     StateRow,
     SubmissionRow,
     ThreadRow,
+    listed_runs,
+    runs_of,
 )
 from outlast_app.run_filter import RunFilter
 
@@ -35,6 +37,7 @@ _TIMEOUT_S = 1.5
 _LISTING_TIMEOUT_S = 5.0
 _logger = get_logger()
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
 
 
 class _Rows(BaseModel):
@@ -86,13 +89,22 @@ class Admin:
     async def run_state(self, ref: RunRef) -> Run | None:
         """Return the run as the worker has left it; None before it has begun."""
         rows = await self._query(StateRow, queries.state_query(self._prefix, ref))
-        return rows[0].value_utf8 if rows else None
+        return _read(lambda: runs_of(rows)).get(ref.run_id)
 
-    async def run_states(self, partition_keys: Mapping[str, int]) -> Sequence[ListedRow]:
-        """Return what runs say of themselves, given their keys and those of their partitions."""
+    async def run_states(
+        self, partition_keys: Mapping[str, int], approval_ids: Sequence[str] | None = None
+    ) -> Mapping[str, Run]:
+        """Return what runs say of themselves, by run id, with the beginnings of long outputs.
+
+        Args:
+            partition_keys: Of each run, by its key in Restate.
+            approval_ids: Which of their approvals to read; by default all.
+        """
         if not partition_keys:
-            return []
-        return await self._list(ListedRow, queries.states_query(partition_keys))
+            return {}
+        query = queries.states_query(partition_keys, approval_ids)
+        rows = await self._list(ListedRow, query)
+        return _read(lambda: listed_runs(rows))
 
     async def runs(
         self, tenant: str, wanted: RunFilter, limit: int, after: Cursor | None
@@ -108,9 +120,9 @@ class Admin:
             ThreadRow, queries.threads_query(self._prefix, tenant, limit, after)
         )
 
-    async def approvals(self, tenant: str) -> Sequence[ApprovalsRow]:
+    async def approvals(self, tenant: str) -> Sequence[PendingRow]:
         """Return what a tenant's runs wait for people to decide."""
-        return await self._list(ApprovalsRow, queries.approvals_query(self._prefix, tenant))
+        return await self._list(PendingRow, queries.approvals_query(self._prefix, tenant))
 
     async def resume(self, ref: RunRef) -> None:
         """Let a paused run try again.
@@ -143,11 +155,8 @@ class Admin:
         status, body = await self._request("POST", "/query", timeout_s, json={"query": sql})
         if status != 200:
             raise _refused(status, body)
-        try:
-            rows = _ROWS.validate_json(body).rows
-            return [row.model_validate(found) for found in rows]
-        except ValidationError as error:
-            raise _unavailable("answered what can't be read") from error
+        rows = _read(lambda: _ROWS.validate_json(body).rows)
+        return _read(lambda: [row.model_validate(found) for found in rows])
 
     async def _service(self, name: str) -> _Service | None:
         status, body = await self._request("GET", f"/services/{name}", _TIMEOUT_S)
@@ -155,10 +164,7 @@ class Admin:
             return None
         if status != 200:
             raise _refused(status, body)
-        try:
-            return _SERVICE.validate_json(body)
-        except ValidationError as error:
-            raise _unavailable("answered what can't be read") from error
+        return _read(lambda: _SERVICE.validate_json(body))
 
     async def _request(
         self, method: str, path: str, timeout_s: float, **options: Any
@@ -177,6 +183,13 @@ class Admin:
         except aiohttp.ClientError as error:
             _logger.debug("admin_not_reached", url=self._address.url, reason=repr(error))
             raise _unavailable("can't be reached at RESTATE_ADMIN_URL") from error
+
+
+def _read(answer: Callable[[], T]) -> T:
+    try:
+        return answer()
+    except ValidationError as error:
+        raise _unavailable("answered what can't be read") from error
 
 
 def _refused(status: int, body: bytes) -> AdminUnavailable:

@@ -4,9 +4,17 @@ Restate has no index, so a query reads a whole table: that of invocations, or th
 is the larger one. Only rows of states whose partition keys are known are found at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from outlast.contract import APPROVALS_KEY, HEAD_KEY, RUN_KEY
+from outlast.contract import (
+    APPROVAL_PREFIX,
+    HEAD_KEY,
+    METADATA_KEY,
+    OLDER_APPROVALS_KEY,
+    PENDING_PREFIX,
+    RESOLUTION_PREFIX,
+    RUN_KEY,
+)
 from outlast.names import RunRef, key_of, service_of, thread_service
 from outlast.protocol import ENDED
 from outlast_app.cursors import Cursor
@@ -50,10 +58,10 @@ def submission_query(prefix: str, ref: RunRef) -> str:
 def state_query(prefix: str, ref: RunRef) -> str:
     """Select what a run says of itself."""
     return f"""
-        SELECT service_key, value_utf8
+        SELECT service_key, key, value_utf8
         FROM state
         WHERE service_name = {sql_text(ref.service(prefix))}
-            AND service_key = {sql_text(ref.key)} AND key = '{RUN_KEY}'
+            AND service_key = {sql_text(ref.key)} AND {_OF_RUN}
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -109,22 +117,26 @@ def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:
     """  # noqa: S608  # values are written by sql_text
 
 
-def states_query(partition_keys: Mapping[str, int]) -> str:
-    """Select the states of some runs, by their keys; of a large one what stands around its output.
+def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] | None) -> str:
+    """Select what some runs say of themselves, by their keys; of their approvals all, or these.
 
-    A list of runs with long outputs would else be read whole, to be left out.
+    Of a large run what stands around its output: a list of runs with long outputs would else be
+    read whole, to be left out.
     """
     partitions = ", ".join(str(partition_key) for partition_key in partition_keys.values())
     keys = ", ".join(sql_text(key) for key in partition_keys)
+    asked = _OF_RUN
+    if approval_ids is not None:
+        names = (f"{APPROVAL_PREFIX}{approval_id}" for approval_id in approval_ids)
+        asked = f"key IN ({', '.join(map(sql_text, (RUN_KEY, *names)))})"
     return f"""
-        SELECT service_key,
-            CASE WHEN octet_length(value_utf8) <= {_LARGE_BYTES} THEN value_utf8 END AS whole,
-            CASE WHEN octet_length(value_utf8) > {_LARGE_BYTES}
-                THEN substr(value_utf8, 1, {_BEGINNING_CHARS}) END AS beginning,
-            CASE WHEN octet_length(value_utf8) > {_LARGE_BYTES}
+        SELECT service_key, key,
+            CASE WHEN NOT {_IS_LARGE} THEN value_utf8 END AS whole,
+            CASE WHEN {_IS_LARGE} THEN substr(value_utf8, 1, {_BEGINNING_CHARS}) END AS beginning,
+            CASE WHEN {_IS_LARGE}
                 THEN substr(value_utf8, strpos(value_utf8, '{AFTER_OUTPUT}')) END AS ending
         FROM state
-        WHERE partition_key IN ({partitions}) AND service_key IN ({keys}) AND key = '{RUN_KEY}'
+        WHERE partition_key IN ({partitions}) AND service_key IN ({keys}) AND {asked}
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -149,10 +161,11 @@ def threads_query(prefix: str, tenant: str, limit: int, after: Cursor | None) ->
 
 def approvals_query(prefix: str, tenant: str) -> str:
     """Select a tenant's pending approvals; a killed run leaves its own behind."""
+    pending = f"(starts_with(s.key, '{PENDING_PREFIX}') OR s.key = '{OLDER_APPROVALS_KEY}')"
     return f"""
-        SELECT i.partition_key, s.service_key, s.value_utf8
+        SELECT i.partition_key, s.service_key, s.key, s.value_utf8
         FROM sys_invocation_status i
-        JOIN state s ON {_SAME_KEY} AND s.key = '{APPROVALS_KEY}'
+        JOIN state s ON {_SAME_KEY} AND {pending}
         WHERE {_is_run(prefix, tenant)} AND i.status <> 'completed'
     """  # noqa: S608  # values are written by sql_text
 
@@ -183,9 +196,14 @@ OUTPUT = ',"output":'
 AFTER_OUTPUT = ',"usage":{'
 """What follows it; an output may have that itself."""
 _LARGE_BYTES = 16 * 1024
+_IS_LARGE = f"(key = '{RUN_KEY}' AND octet_length(value_utf8) > {_LARGE_BYTES})"
 _BEGINNING_CHARS = 4 * 1024
 _ENGINE_COLUMNS = """i.partition_key, i.status, i.created_at, i.completion_failure,
                    e.retry_count, e.last_failure, e.next_retry_at"""
+_OF_RUN = (
+    f"(key IN ('{RUN_KEY}', '{METADATA_KEY}') OR starts_with(key, '{APPROVAL_PREFIX}')"
+    f" OR starts_with(key, '{RESOLUTION_PREFIX}'))"
+)
 # The first fields of a state are names and never free text, so the first `status` is the run's.
 _SAID = _text_in("s.value_utf8", "status")
 _SAME_KEY = "s.service_name = i.target_service_name AND s.service_key = i.target_service_key"

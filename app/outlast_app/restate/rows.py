@@ -1,21 +1,33 @@
 """What comes back from queries: rows of Restate's tables; what is null there is left out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Self
 
-from pydantic import BaseModel, Json, ValidationError, model_validator
+from pydantic import BaseModel, Json, TypeAdapter, ValidationError, model_validator
 from pydantic_core import from_json
 
+from outlast.contract import (
+    APPROVAL_PREFIX,
+    METADATA_KEY,
+    OLDER_APPROVALS_KEY,
+    PENDING_PREFIX,
+    RESOLUTION_PREFIX,
+    RUN_KEY,
+    whole_run,
+)
 from outlast.names import RunRef
-from outlast.protocol import Approval, Engine, Run, Time
+from outlast.protocol import Approval, Engine, Resolution, Run, Time
 from outlast_app.restate.queries import AFTER_OUTPUT, OUTPUT
 
 _FAILURE_CHARS = 300
 _LONG_CHARS = 1000
 _PREVIEW_CHARS = 200
+_APPROVALS = TypeAdapter(list[Approval])
+_METADATA = TypeAdapter(dict[str, str])
+_TIME = TypeAdapter[Time](Time)
 
 
 class IdRow(BaseModel):
@@ -83,15 +95,17 @@ class RunRow(_Keyed, EngineRow):
 
 
 class StateRow(_Keyed):
-    """What a run says of itself."""
+    """One key of what a run says of itself."""
 
-    value_utf8: Json[Run]
+    key: str
+    value_utf8: str
 
 
 class ListedRow(_Keyed):
-    """The same for a list: whole, or what stands around a long output."""
+    """The same for a list: whole, or of a run what stands around a long output."""
 
-    whole: Json[Run] | None = None
+    key: str = RUN_KEY
+    whole: str | None = None
     beginning: str = ""
     ending: str = ""
 
@@ -99,7 +113,8 @@ class ListedRow(_Keyed):
     def run(self) -> Run:
         """The run, with the beginning of an output that is long."""
         if self.whole:
-            return _with_short_output(self.whole, self.whole.output, is_cut=False)
+            whole = Run.model_validate_json(self.whole)
+            return _with_short_output(whole, whole.output, is_cut=False)
         before, _, output = self.beginning.partition(AFTER_OUTPUT)[0].partition(OUTPUT)
         run = self._around_output(before)
         try:
@@ -111,7 +126,7 @@ class ListedRow(_Keyed):
 
     @model_validator(mode="after")
     def _is_a_run(self) -> Self:
-        _ = self.run
+        _ = self.run if self.key == RUN_KEY else None
         return self
 
     def _around_output(self, before: str) -> Run:
@@ -128,11 +143,50 @@ class ListedRow(_Keyed):
             at = self.ending.rfind(AFTER_OUTPUT, 0, at)
 
 
-class ApprovalsRow(_Keyed):
-    """A run's pending approvals."""
+class PendingRow(_Keyed):
+    """A key by which approvals are found that wait."""
 
     partition_key: int
-    value_utf8: Json[list[Approval]]
+    key: str
+    value_utf8: str
+
+    def approvals(self) -> dict[str, Time]:
+        """Return when each of them was requested, by its id."""
+        if self.key == OLDER_APPROVALS_KEY:
+            waiting = _APPROVALS.validate_json(self.value_utf8)
+            return {approval.approval_id: approval.requested_at for approval in waiting}
+        return {self.key.removeprefix(PENDING_PREFIX): _TIME.validate_json(self.value_utf8)}
+
+
+def runs_of(rows: Sequence[StateRow]) -> dict[str, Run]:
+    """Put runs together from rows of their states, by run id."""
+    runs = {row.name: Run.model_validate_json(row.value_utf8) for row in rows if row.key == RUN_KEY}
+    return _whole(runs, ((row.name, row.key, row.value_utf8) for row in rows))
+
+
+def listed_runs(rows: Sequence[ListedRow]) -> dict[str, Run]:
+    """Do the same for a list."""
+    runs = {row.name: row.run for row in rows if row.key == RUN_KEY}
+    return _whole(runs, ((row.name, row.key, row.whole or "") for row in rows))
+
+
+def _whole(runs: Mapping[str, Run], kept: Iterable[tuple[str, str, str]]) -> dict[str, Run]:
+    """Add what has keys of its own, given as run id, key and value."""
+    metadata: dict[str, dict[str, str]] = {}
+    approvals: dict[str, list[Approval]] = {}
+    resolutions: dict[str, dict[str, Resolution]] = {}
+    for name, key, value in kept:
+        if key == METADATA_KEY:
+            metadata[name] = _METADATA.validate_json(value)
+        elif key.startswith(APPROVAL_PREFIX):
+            approvals.setdefault(name, []).append(Approval.model_validate_json(value))
+        elif key.startswith(RESOLUTION_PREFIX):
+            resolution = Resolution.model_validate_json(value)
+            resolutions.setdefault(name, {})[resolution.approval_id] = resolution
+    return {
+        name: whole_run(run, metadata.get(name), approvals.get(name, []), resolutions.get(name, {}))
+        for name, run in runs.items()
+    }
 
 
 class _Member(BaseModel):

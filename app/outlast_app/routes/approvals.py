@@ -16,7 +16,7 @@ from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems, takes
-from outlast_app.routes.parameters import CallId, CursorText, DecisionBody, Limit, RunPath
+from outlast_app.routes.parameters import ApprovalId, CursorText, DecisionBody, Limit, RunPath
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
@@ -44,13 +44,13 @@ async def list_approvals(
 
 
 @router.post(
-    "/runs/{run_id}/approvals/{call_id}",
+    "/runs/{run_id}/approvals/{approval_id}",
     response_description="The decision that counts.",
     responses=_DECIDE_PROBLEMS,
     openapi_extra=takes(Decision),
 )
 async def decide(
-    ref: RunPath, call_id: CallId, body: DecisionBody, deps: Deps, caller: KnownCaller
+    ref: RunPath, approval_id: ApprovalId, body: DecisionBody, deps: Deps, caller: KnownCaller
 ) -> Resolution:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    return await deps.runs.decide(ref, call_id, body, caller.key)
+    return await deps.runs.decide(ref, approval_id, body, caller.key)

@@ -35,11 +35,11 @@ def _check_digits(text: str) -> str:
 Number = Annotated[int, BeforeValidator(_check_digits)]
 
 AgentName = Annotated[str, Path(description="An agent of `GET /agents`.")]
-CallId = Annotated[
+ApprovalId = Annotated[
     str,
     Path(
         pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$",
-        description="The tool call's `call_id`, such as `2.0`: turn and place within it.",
+        description="The `approval_id`; a tool call's is its `call_id`, such as `2.0`.",
     ),
 ]
 

@@ -28,7 +28,7 @@ from outlast.protocol import (
 )
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
-from outlast_app.restate.outcomes import Broken
+from outlast_app.restate.outcomes import Broken, Ended
 from outlast_app.runs.orders import (
     MAX_DECISION_BYTES,
     MAX_MESSAGE_BYTES,
@@ -37,7 +37,6 @@ from outlast_app.runs.orders import (
     hash_of,
 )
 from outlast_app.runs.reader import RunReader
-from outlast_app.runs.views import is_broken
 
 
 class RunActions:
@@ -49,13 +48,13 @@ class RunActions:
         self._reader = reader
 
     async def decide(
-        self, ref: RunRef, call_id: str, decision: Decision, key: str | None
+        self, ref: RunRef, approval_id: str, decision: Decision, key: str | None
     ) -> Resolution:
-        """Decide on a tool call that waits for a person; return the decision that counts.
+        """Decide on what waits for a person; return the decision that counts.
 
         Args:
             ref: The run.
-            call_id: The call.
+            approval_id: What waits.
             decision: What is decided.
             key: The name of the caller's key, if there are keys.
 
@@ -66,14 +65,13 @@ class RunActions:
             InvalidRequest: The tool can't take the arguments.
         """
         check_addition(decision, MAX_DECISION_BYTES)
-        run = await self._reader.read(ref, messages=False)
-        if is_broken(run):
+        if isinstance(await self._reader.outcome(ref), Broken):
             raise _nothing_waits(ref)
-        order = DecideOrder(call_id=call_id, decision=decision, at=datetime.now(UTC), key=key)
+        order = DecideOrder(call_id=approval_id, decision=decision, at=datetime.now(UTC), key=key)
         answer = await self._ingress.decide(ref, order)
         if answer.resolution and answer.outcome == "decided":
             return answer.resolution
-        raise _refusal(ref, call_id, answer)
+        raise _refusal(ref, approval_id, answer)
 
     async def steer(self, ref: RunRef, body: SteerRun, idempotency_key: str | None) -> Steered:
         """Say something to a run, which reads it before its next model call.
@@ -83,8 +81,8 @@ class RunActions:
             IdempotencyConflict: The key was given with another message.
         """
         check_addition(body, MAX_MESSAGE_BYTES)
-        run = await self._reader.read(ref, messages=False)
-        if is_broken(run) or (run.ended and not idempotency_key):
+        outcome = await self._reader.outcome(ref)
+        if isinstance(outcome, Broken) or (isinstance(outcome, Ended) and not idempotency_key):
             raise _reads_no_more(ref)
         order = SteerOrder(
             run_id=ref.run_id,
@@ -234,19 +232,19 @@ def _busy(run_id: str | None) -> ThreadBusy:
     return ThreadBusy(f"The run {run_id} holds the thread. Wait for its end, or cancel it, first.")
 
 
-def _refusal(ref: RunRef, call_id: str, answer: DecideAnswer) -> Problem:
+def _refusal(ref: RunRef, approval_id: str, answer: DecideAnswer) -> Problem:
     if answer.resolution:
         counts = answer.resolution
         by = f" by {counts.by}" if counts.by else ""
         return AlreadyDecided(
-            f"The call {call_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
+            f"The call {approval_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
             extra={"resolution": counts.model_dump(mode="json")},
         )
     if answer.outcome == "invalid":
         return InvalidRequest.at(*((fault.field, fault.message) for fault in answer.faults))
     if answer.outcome == "ended":
         return _nothing_waits(ref)
-    return UnknownApproval(f"The call {call_id} of {ref.run_id} does not wait for a decision.")
+    return UnknownApproval(f"The call {approval_id} of {ref.run_id} does not wait for a decision.")
 
 
 def _nothing_waits(ref: RunRef) -> RunEnded:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from outlast.contract import EventPage
-from outlast.errors import OperatorProblem, Problem
+from outlast.errors import OperatorProblem, Problem, UnknownRun
 from outlast.events import TerminalEvent, terminal_event
 from outlast.live import Committed
 from outlast.logging import get_logger
@@ -238,14 +238,21 @@ class EventReader:
             await feed.caught_up.wait()
         elif ended or outcome:
             if outcome and not ended:  # it could not commit its end
-                feed.commit([self._end_of(page.run, outcome)])
+                feed.commit([await self._end_of(page.run, outcome)])
             feed.end()
         else:
             await self._await_news()
 
-    def _end_of(self, state: Run | None, outcome: Ended | Broken) -> TerminalEvent:
-        run = outcome.run if isinstance(outcome, Ended) else broken_run(self._ref, state, outcome)
+    async def _end_of(self, state: Run | None, outcome: Ended | Broken) -> TerminalEvent:
+        run = outcome.run if isinstance(outcome, Ended) else await self._broken(state, outcome)
         return terminal_event(run, self.feed.seq + 1)
+
+    async def _broken(self, state: Run | None, broken: Broken) -> Run:
+        """Return a run that could not commit its end, with what it has kept, if that is there."""
+        try:
+            return await self._sources.runs.read(self._ref, messages=False)
+        except (UnknownRun, OperatorProblem):
+            return broken_run(self._ref, state, broken)
 
     def _look(self) -> None:
         self._look_now = True

@@ -3,25 +3,25 @@
 A query reads all of a table, whatever the page: see `outlast_app.restate.queries`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 
 from outlast.names import RunRef
 from outlast.protocol import (
-    Approval,
     ApprovalPage,
     PendingApproval,
     Run,
     RunPage,
     Thread,
     ThreadPage,
+    Time,
 )
 from outlast_app.cursors import Cursor
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.outcomes import Broken
-from outlast_app.restate.rows import ApprovalsRow, RunRow, ThreadRow
+from outlast_app.restate.rows import PendingRow, RunRow, ThreadRow
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.views import accepted_run, broken_run, with_engine
 
@@ -31,13 +31,13 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class _Waiting:
-    row: ApprovalsRow
-    approval: Approval
+    row: PendingRow
+    approval_id: str
+    requested_at: Time
 
     @property
     def cursor(self) -> Cursor:
-        name = f"{self.row.name}:{self.approval.call_id}"
-        return Cursor("approvals", self.approval.requested_at, name)
+        return Cursor("approvals", self.requested_at, f"{self.row.name}:{self.approval_id}")
 
 
 class Listings:
@@ -58,7 +58,7 @@ class Listings:
         page, more = rows[:limit], len(rows) > limit
         # A key that was given with two bodies while no worker was there: the first one counts.
         each = {row.name: row for row in page}.values()
-        states = await self._states({row.service_key: row.partition_key for row in each})
+        states = await self._admin.run_states({row.service_key: row.partition_key for row in each})
         runs = [_run(ref, row, states.get(row.name)) for row in each if (ref := row.ref)]
         # A run may have changed its status between the two queries.
         fitting = [run for run in runs if wanted.status in (None, run.status)]
@@ -76,21 +76,22 @@ class Listings:
     async def approvals(self, tenant: str, limit: int, after: Cursor | None) -> ApprovalPage:
         """List what waits for a person, newest first.
 
-        All that is pending is read for each page: what people decide on can't be that much.
+        What is pending is counted for each page, and read for the page alone.
         """
-        rows = await self._admin.approvals(tenant)
-        waiting = [_Waiting(row, approval) for row in rows for approval in row.value_utf8]
+        waiting = [
+            _Waiting(row, approval_id, requested_at)
+            for row in await self._admin.approvals(tenant)
+            for approval_id, requested_at in row.approvals().items()
+        ]
         later = [each for each in waiting if after is None or each.cursor < after]
         later.sort(key=attrgetter("cursor"), reverse=True)
         page, more = later[:limit], len(later) > limit
-        runs = await self._states({each.row.service_key: each.row.partition_key for each in page})
-        items = [_pending(each, run) for each in page if (run := runs.get(each.row.name))]
+        runs = await self._admin.run_states(
+            {each.row.service_key: each.row.partition_key for each in page},
+            [each.approval_id for each in page],
+        )
+        items = [item for each in page for item in _pending(each, runs.get(each.row.name))]
         return ApprovalPage(items=items, next_cursor=page[-1].cursor.write() if more else None)
-
-    async def _states(self, partition_keys: Mapping[str, int]) -> dict[str, Run]:
-        """Return what runs say of themselves, by run id."""
-        found = await self._admin.run_states(partition_keys)
-        return {row.name: row.run for row in found}
 
 
 def _run(ref: RunRef, row: RunRow, state: Run | None) -> Run:
@@ -119,7 +120,13 @@ def _thread(row: ThreadRow) -> Thread:
     )
 
 
-def _pending(waiting: _Waiting, run: Run) -> PendingApproval:
-    return PendingApproval(
-        **waiting.approval.model_dump(), run_id=run.run_id, agent=run.agent, thread_id=run.thread_id
-    )
+def _pending(waiting: _Waiting, run: Run | None) -> Iterator[PendingApproval]:
+    """Yield the approval, if it was not resolved between the two queries."""
+    for approval in run.approvals if run else []:
+        if run and approval.approval_id == waiting.approval_id and approval.resolution is None:
+            yield PendingApproval(
+                **approval.model_dump(),
+                run_id=run.run_id,
+                agent=run.agent,
+                thread_id=run.thread_id,
+            )

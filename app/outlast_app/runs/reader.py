@@ -51,6 +51,18 @@ class RunReader:
             case _:
                 return await self._read_pending(ref, messages=messages)
 
+    async def outcome(self, ref: RunRef) -> Outcome:
+        """Return how a run has ended, if it has; needs no worker.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            WorkerUnavailable: Neither worker nor admin API answers.
+        """
+        outcome = await self._ingress.outcome(ref)
+        if isinstance(outcome, Unknown):
+            return Pending() if await self.find(ref) else await self._ingress.outcome(ref)
+        return outcome
+
     async def wait(self, ref: RunRef, wait_s: float) -> Outcome:
         """Wait for the end of a run, which its thread may not have seen yet."""
         loop = asyncio.get_running_loop()

@@ -47,11 +47,6 @@ def broken_run(ref: RunRef, state: Run | None, broken: Broken) -> Run:
     )
 
 
-def is_broken(run: Run) -> bool:
-    """Tell whether a run was ended from outside, so that its own state can't say so."""
-    return run.status == "failed" and run.ended_at is None
-
-
 def with_engine(run: Run, row: EngineRow | None) -> Run:
     """Add what the engine knows to what the run says of itself: what holds it up at the model."""
     if row is None or run.ended:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import JsonValue, PlainSerializer, SerializationInfo
+from pydantic import Field, JsonValue, PlainSerializer, SerializationInfo
 from pydantic.json_schema import SkipJsonSchema
 
 from outlast.protocol.wire import AMONG_PROCESSES, OrNewer, Public, Time
@@ -37,6 +37,8 @@ class Resolution(Public):
 
     call_id: str
     """The call that was decided on."""
+    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    """The approval that this ends."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time, which counts as a rejection."""
     by: By = None
@@ -53,7 +55,9 @@ class Approval(Public):
     """A tool call that waits, or waited, for a person."""
 
     call_id: str
-    """Names the call within its run: the decision is sent to its address."""
+    """Names the call within its run."""
+    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    """Names the approval within its run: the decision is sent to its address."""
     name: str
     """The tool."""
     arguments: dict[str, JsonValue]

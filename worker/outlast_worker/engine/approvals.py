@@ -1,12 +1,13 @@
 """A turn's calls that wait for a person: asked for, then decided, expired or withdrawn."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from outlast.events import ApprovalRequested, ApprovalResolved
-from outlast.protocol import Approval, Resolution
+from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Cancelled, Pending, Steps
 from outlast_worker.engine.waits import Waits
@@ -17,6 +18,26 @@ _NOT_APPROVED = "The run was cancelled before anybody had decided."
 _GRACE = timedelta(seconds=6)
 
 
+@dataclass(frozen=True)
+class _Open:
+    """What waits for a person, and for the end of the time that they have."""
+
+    approval: Approval
+    pending: list[Pending[Any]]
+
+    def end(
+        self, action: Literal["reject", "expired"], at: Time, reason: str | None = None
+    ) -> Resolution:
+        """Return how it ends without a decision."""
+        return Resolution(
+            call_id=self.approval.call_id,
+            approval_id=self.approval.approval_id,
+            action=action,
+            at=at,
+            reason=reason,
+        )
+
+
 class Approvals:
     """Asks people, and writes down what they decide."""
 
@@ -24,17 +45,17 @@ class Approvals:
         self._steps = steps
         self._state = state
         self._waits = waits
-        self._open: dict[str, list[Pending[Any]]] = {}
-        self._resolutions: dict[str, Resolution] = {}
+        self._open: dict[str, _Open] = {}
+        self._by_call: dict[str, Resolution] = {}
 
     @property
     def wait_count(self) -> int:
         """How many of the turn's waits are for people."""
-        return sum(len(pending) for pending in self._open.values())
+        return sum(len(each.pending) for each in self._open.values())
 
     def resolution_of(self, call_id: str) -> Resolution | None:
         """Return what was decided on a call."""
-        return self._resolutions.get(call_id)
+        return self._by_call.get(call_id)
 
     def request(
         self,
@@ -43,32 +64,28 @@ class Approvals:
         decided: Callable[[Resolution], None],
     ) -> None:
         """Ask for a decision; without one in time, it is `expired`."""
-        call_id = approval.call_id
-        self._state.size.count(approval)
         # Whoever hears of it may decide at once: so it is in the state before it is told.
-        self._state.change(approvals=[*self._state.run.approvals, approval])
-        self._state.save()
+        self._state.add_approval(approval)
         self._state.emit(
             ApprovalRequested,
-            call_id=call_id,
+            call_id=approval.call_id,
+            approval_id=approval.approval_id,
             name=approval.name,
             arguments=approval.arguments,
             expires_at=approval.expires_at,
         )
-        decision = self._steps.expect_decision(call_id)
-        self._open[call_id] = [decision]
+        decision = self._steps.expect_decision(approval.approval_id)
+        self._open[approval.approval_id] = asked = _Open(approval, [decision])
         self._waits.add(decision, partial(self._decide, decided))
         if timeout and approval.expires_at:
-            expired = Resolution(call_id=call_id, action="expired", at=approval.expires_at)
-            self._wait(timeout, call_id, partial(self._await_late_decision, decided, expired))
+            expired = asked.end("expired", approval.expires_at)
+            self._wait(timeout, asked, partial(self._await_late_decision, decided, expired))
 
     async def withdraw(self) -> list[Resolution]:
         """End what waits for a person, so that nobody decides on it any more."""
         ended: list[Resolution] = []
-        while call_id := next(iter(self._open), None):
-            withdrawn = Resolution(
-                call_id=call_id, action="reject", at=self._state.now, reason=_NOT_APPROVED
-            )
+        while asked := next(iter(self._open.values()), None):
+            withdrawn = asked.end("reject", self._state.now, reason=_NOT_APPROVED)
             try:
                 resolution = await self._steps.close_decision(withdrawn)
             except Cancelled:
@@ -82,17 +99,18 @@ class Approvals:
         decided(resolution)
 
     def _wait(
-        self, delay: timedelta, call_id: str, go_on: Callable[[None], Awaitable[None]]
+        self, delay: timedelta, asked: _Open, go_on: Callable[[None], Awaitable[None]]
     ) -> None:
         timer = self._steps.start_timer(delay)
-        self._open[call_id] = [self._open[call_id][0], timer]  # the decision, and one timer
+        asked.pending[1:] = [timer]  # after the decision, one timer
         self._waits.add(timer, go_on)
 
     async def _await_late_decision(
         self, decided: Callable[[Resolution], None], expired: Resolution, _: None
     ) -> None:
         """Wait a little longer for a decision that was made before the time was over."""
-        self._wait(_GRACE, expired.call_id, partial(self._expire, decided, expired))
+        asked = self._open[expired.approval_id]
+        self._wait(_GRACE, asked, partial(self._expire, decided, expired))
 
     async def _expire(
         self, decided: Callable[[Resolution], None], expired: Resolution, _: None
@@ -101,20 +119,11 @@ class Approvals:
 
     def _resolve(self, resolution: Resolution) -> None:
         """Write down what was decided, and wait for it no longer."""
-        for pending in self._open.pop(resolution.call_id):
+        for pending in self._open.pop(resolution.approval_id).pending:
             self._waits.drop(pending)
-        self._resolutions[resolution.call_id] = resolution
-        self._state.size.count(resolution)
+        self._by_call[resolution.call_id] = resolution
         self._state.advance_clock(resolution.at)
-        self._state.change(
-            approvals=[
-                approval.model_copy(update={"resolution": resolution})
-                if approval.call_id == resolution.call_id
-                else approval
-                for approval in self._state.run.approvals
-            ]
-        )
-        self._state.save()
+        self._state.resolve_approval(resolution)
         if not self._open:
             self._state.go_on()
         self._state.emit(ApprovalResolved, **resolution.model_dump())

@@ -5,7 +5,7 @@ from typing import Any
 
 from outlast.contract import RunOrder
 from outlast.events import AnyEvent, terminal_event
-from outlast.protocol import Content, Run, RunError, RunStatus, Time
+from outlast.protocol import Approval, Content, Resolution, Run, RunError, RunStatus, Time
 from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
@@ -69,6 +69,25 @@ class RunState:
         self.set_status("running", waiting_for=None)
         if self._order.thread_id:
             self._steps.hold_up_thread(waits=False)
+
+    def add_approval(self, approval: Approval) -> None:
+        """Show an approval that waits."""
+        self.size.count(approval)
+        self.change(approvals=[*self.run.approvals, approval])
+        self._steps.keep_approval(approval)
+
+    def resolve_approval(self, resolution: Resolution) -> None:
+        """Show what an approval came to."""
+        self.size.count(resolution)
+        self.change(
+            approvals=[
+                approval.model_copy(update={"resolution": resolution})
+                if approval.approval_id == resolution.approval_id
+                else approval
+                for approval in self.run.approvals
+            ]
+        )
+        self._steps.keep_resolution(resolution)
 
     def save(self) -> None:
         """Show the run as it is now."""

@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
-from outlast.protocol import Resolution, Run, Time
+from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation
 from outlast_worker.engine.records import StoredMessage
 
@@ -51,8 +51,8 @@ class Steps(Protocol):
         """Begin a step."""
         ...
 
-    def expect_decision(self, call_id: str) -> Pending[Resolution]:
-        """Begin to wait for a person's decision on a call."""
+    def expect_decision(self, approval_id: str) -> Pending[Resolution]:
+        """Begin to wait for a person's decision."""
         ...
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
@@ -104,5 +104,13 @@ class Steps(Protocol):
         ...
 
     def save(self, run: Run) -> None:
-        """Keep the run as it is now, for whoever asks."""
+        """Keep the run as it is now, but for its approvals, for whoever asks."""
+        ...
+
+    def keep_approval(self, approval: Approval) -> None:
+        """Keep an approval that waits from now on."""
+        ...
+
+    def keep_resolution(self, resolution: Resolution) -> None:
+        """Keep what an approval came to."""
         ...

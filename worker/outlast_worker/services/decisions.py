@@ -12,7 +12,7 @@ from outlast.agent import Agent
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
 from outlast.logging import get_logger
-from outlast.protocol import Approval, Decider, Resolution, Run, Time
+from outlast.protocol import Approval, Decider, Resolution, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.text import repair_surrogates
@@ -25,13 +25,15 @@ _CHECK_ARGUMENTS = "check arguments"
 async def take_decision(
     ctx: WorkflowSharedContext, agent: Agent, order: DecideOrder
 ) -> DecideAnswer:
-    """Decide on a call that waits; nothing is decided on one that is not shown to wait."""
-    run = await state.RUN.get(ctx)
-    approval = _find(run, order.call_id)
+    """Decide on what waits; nothing is decided on that is not shown to wait."""
+    asked_run = state.RUN.get(ctx)
+    asked_approval = state.approval(order.approval_id).get(ctx)
+    resolution = await state.resolution(order.approval_id).get(ctx)
+    run, approval = await asked_run, await asked_approval
     if run is None or approval is None:
         return DecideAnswer(outcome="unknown")
-    if approval.resolution:
-        return _compare(order, approval.resolution)
+    if resolution:
+        return _compare(order, resolution)
     if run.ended:
         return DecideAnswer(outcome="ended")
     if approval.expires_at and order.at >= approval.expires_at:
@@ -42,14 +44,15 @@ async def take_decision(
         if faults := await ctx.run_typed(_CHECK_ARGUMENTS, _check, check, agent, approval, order):
             return DecideAnswer(outcome="invalid", faults=faults)
     resolution = Resolution(
-        call_id=order.call_id,
+        call_id=approval.call_id,
+        approval_id=approval.approval_id,
         action=decision.action,
         by=Decider(key=order.key, said=decision.by) if order.key else decision.by,
         at=order.at,
         reason=decision.reason,
         arguments=decision.arguments,
     )
-    promise = promises.decision(order.call_id)
+    promise = promises.decision(order.approval_id)
     if await promise.resolve_once(ctx, resolution):
         return DecideAnswer(outcome="decided", resolution=resolution)
     earlier = await promise.peek(ctx)
@@ -60,32 +63,14 @@ async def _decide_too_late(
     ctx: WorkflowSharedContext, order: DecideOrder, expires_at: Time
 ) -> DecideAnswer:
     """Let the approval expire now, unless it was decided on before: when it was made counts."""
-    expired = Resolution(call_id=order.call_id, action="expired", at=expires_at)
-    promise = promises.decision(order.call_id)
+    expired = Resolution(
+        call_id=order.call_id, approval_id=order.approval_id, action="expired", at=expires_at
+    )
+    promise = promises.decision(order.approval_id)
     if await promise.resolve_once(ctx, expired):
         return DecideAnswer(outcome="conflict", resolution=expired)
     earlier = await promise.peek(ctx)
     return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
-
-
-async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
-    """Add decisions that were taken and that the run has not got round to yet."""
-    approvals: list[Approval] = []
-    for approval in run.approvals:
-        if approval.resolution is None and not run.ended:
-            resolution = await promises.decision(approval.call_id).peek(ctx)
-            approvals.append(approval.model_copy(update={"resolution": resolution}))
-        else:
-            approvals.append(approval)
-    if approvals == run.approvals:
-        return run
-    going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
-    return run.model_copy(update=going_on)
-
-
-def _find(run: Run | None, call_id: str) -> Approval | None:
-    approvals = run.approvals if run else []
-    return next((approval for approval in approvals if approval.call_id == call_id), None)
 
 
 def _compare(order: DecideOrder, counts: Resolution) -> DecideAnswer:

@@ -59,9 +59,9 @@ CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 """When somebody asked for the run's cancellation."""
 
 
-def decision(call_id: str) -> Promise[Resolution]:
-    """Return the promise of a decision on a call."""
-    return Promise(f"decision:{call_id}", Resolution)
+def decision(approval_id: str) -> Promise[Resolution]:
+    """Return the promise of what an approval comes to."""
+    return Promise(f"decision:{approval_id}", Resolution)
 
 
 def settled(segment: int) -> Promise[bool]:

@@ -31,13 +31,14 @@ from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import messages_so_far, salvage_messages
 from outlast_worker.services import calls, promises, state
-from outlast_worker.services.decisions import add_decisions, take_decision
+from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.settling import await_settled
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
+from outlast_worker.services.whole_run import add_decisions, read_whole_run
 from outlast_worker.tools.runner import total_timeout_s
 
 _MARGIN = timedelta(seconds=60)
@@ -77,6 +78,8 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             _logger.info("run_started")
             promises.ACCEPTED.resolve(ctx, order.body_hash)  # not awaited: nobody else does it
             state.ORDER.set(ctx, order)
+            if order.metadata:
+                state.METADATA.set(ctx, order.metadata)
             steps = dependencies.make_steps(ctx, order, agent, dependencies)
             ended = await AgentLoop(steps, order).run()
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
@@ -138,7 +141,7 @@ def _add_questions(workflow: Workflow) -> None:
     @json_handler(workflow.handler, **read)
     async def status(ctx: WorkflowSharedContext, question: StatusQuestion) -> Run | None:
         """Return the run as it is now; None before it has begun."""
-        run = await state.RUN.get(ctx)
+        run = await read_whole_run(ctx)
         if run is None:
             return None
         if not question.killed:

@@ -67,7 +67,6 @@ class RestateSteps:
             preview=partial(dependencies.live.begin, self._key),
             reporter=partial(dependencies.live.make_reporter, self._key),
         )
-        self._saved_approvals: list[Approval] = []
 
     async def acquire_thread(self) -> list[StoredMessage]:
         """Wait until the run holds its thread, and return the conversation so far."""
@@ -106,9 +105,9 @@ class RestateSteps:
         future = self._ctx.run_typed(operation.step, closure, RunOptions(serde=serde))
         return _Begun(future, in_process=True)
 
-    def expect_decision(self, call_id: str) -> Pending[Resolution]:
-        """Begin to wait for a person's decision on a call."""
-        return _Begun(promises.decision(call_id).value(self._ctx))
+    def expect_decision(self, approval_id: str) -> Pending[Resolution]:
+        """Begin to wait for a person's decision."""
+        return _Begun(promises.decision(approval_id).value(self._ctx))
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
@@ -134,7 +133,7 @@ class RestateSteps:
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
-        promise = promises.decision(resolution.call_id)
+        promise = promises.decision(resolution.approval_id)
         return await self._resolve(promise, resolution) or resolution
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
@@ -173,17 +172,18 @@ class RestateSteps:
         self._dependencies.live.announce(self._key, event)
 
     def save(self, run: Run) -> None:
-        """Keep the run as it is now, for whoever asks."""
-        state.RUN.set(self._ctx, run)
-        waiting = [] if run.ended else [a for a in run.approvals if a.resolution is None]
-        if waiting == self._saved_approvals:
-            return
-        # A key of its own, so that what waits can be found among all runs.
-        if waiting:
-            state.APPROVALS.set(self._ctx, waiting)
-        else:
-            state.APPROVALS.clear(self._ctx)
-        self._saved_approvals = waiting
+        """Keep the run as it is now, for whoever asks, without what has keys of its own."""
+        state.RUN.set(self._ctx, run.model_copy(update={"metadata": {}, "approvals": []}))
+
+    def keep_approval(self, approval: Approval) -> None:
+        """Keep an approval that waits from now on, so that it is found among those of all runs."""
+        state.approval(approval.approval_id).set(self._ctx, approval)
+        state.pending(approval.approval_id).set(self._ctx, approval.requested_at)
+
+    def keep_resolution(self, resolution: Resolution) -> None:
+        """Keep what an approval came to."""
+        state.resolution(resolution.approval_id).set(self._ctx, resolution)
+        state.pending(resolution.approval_id).clear(self._ctx)
 
     @property
     def _thread(self) -> calls.Target:

@@ -10,10 +10,9 @@ from typing import Any
 from restate import RestateDurableFuture, WorkflowSharedContext, select
 
 from outlast.contract import SettledAnswer, SettledQuestion
-from outlast.protocol import Run
 from outlast_worker.services import promises, state
-from outlast_worker.services.decisions import add_decisions
 from outlast_worker.services.suspend import suspending_after
+from outlast_worker.services.whole_run import waits_for_people
 
 
 async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -> SettledAnswer:
@@ -21,7 +20,7 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     # The segment first: if the run settles before it is looked at, the promise says so.
     segment = await state.SEGMENT.get(ctx) or 1
     run = await state.RUN.get(ctx)
-    if run and (run.ended or await _waits_for_people(ctx, run)):
+    if run and (run.ended or await waits_for_people(ctx, run)):
         return SettledAnswer(outcome="settled")
     awaited: dict[str, RestateDurableFuture[Any]] = {
         "settled": promises.settled(segment).value(ctx),
@@ -32,10 +31,3 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     with suspending_after(ctx, 0):
         outcome, _ = await select(**awaited)
     return SettledAnswer(outcome=outcome)
-
-
-async def _waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
-    if run.waiting_for != "approval":
-        return False
-    decided = await add_decisions(ctx, run)
-    return any(approval.resolution is None for approval in decided.approvals)

@@ -8,7 +8,7 @@ from restate import ObjectContext, ObjectSharedContext
 from outlast import contract
 from outlast.contract import RunOrder
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, Run
+from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Head, SteeredRequest
@@ -39,7 +39,7 @@ class State(Generic[T]):
 
 # of a run
 RUN = State[Run](contract.RUN_KEY, Run)
-APPROVALS = State[list[Approval]](contract.APPROVALS_KEY, list[Approval])
+METADATA = State[dict[str, str]](contract.METADATA_KEY, dict[str, str])
 ORDER = State[RunOrder]("order", RunOrder)
 SEGMENT = State[int]("segment", int)
 """How often the run has waited for people, and one more; not there before the first time."""
@@ -51,6 +51,21 @@ EVENT_PREFIX = "e:"
 def event(seq: int) -> State[AnyEvent]:
     """Return the key of a committed event."""
     return State(f"{EVENT_PREFIX}{seq}", AnyEvent)
+
+
+def approval(approval_id: str) -> State[Approval]:
+    """Return the key of an approval as it was requested."""
+    return State(f"{contract.APPROVAL_PREFIX}{approval_id}", Approval)
+
+
+def resolution(approval_id: str) -> State[Resolution]:
+    """Return the key of what an approval came to."""
+    return State(f"{contract.RESOLUTION_PREFIX}{approval_id}", Resolution)
+
+
+def pending(approval_id: str) -> State[Time]:
+    """Return the key by which an approval is found while it waits."""
+    return State(f"{contract.PENDING_PREFIX}{approval_id}", Time)
 
 
 # of a thread

@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
-from outlast.protocol import InputMessage, Resolution, Run, Time
+from outlast.protocol import Approval, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, CheckApproval, Operation, RunTool
 from outlast_worker.engine.records import ApprovalCheck, Record, StoredMessage, ToolRecord
 from outlast_worker.engine.steps import Pending
@@ -70,6 +70,7 @@ class MemorySteps:
         self._history = list(history)
         self._heard: list[SteeringMessage] = []
         self._closed = False
+        self._approvals: dict[str, Approval] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._skipped = timedelta(0)
         self.events: list[AnyEvent] = []
@@ -107,15 +108,20 @@ class MemorySteps:
         task.add_done_callback(self._tasks.discard)
         return _Step(task)
 
-    def expect_decision(self, call_id: str) -> Pending[Resolution]:
+    def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         """Ask the test for its decision; one that expires never comes."""
-        approvals = self.run.approvals if self.run else []
-        approval = next(asked for asked in approvals if asked.call_id == call_id)
+        approval = self._approvals[approval_id]
         decision = self._decisions.on(approval)
         if decision is None:
             return _Decision(None)
-        at = self._now()
-        return _Decision(Resolution(call_id=call_id, at=at, **decision.model_dump()))
+        return _Decision(
+            Resolution(
+                call_id=approval.call_id,
+                approval_id=approval_id,
+                at=self._now(),
+                **decision.model_dump(),
+            )
+        )
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number."""
@@ -180,6 +186,13 @@ class MemorySteps:
     def save(self, run: Run) -> None:
         """Keep the run as it is now."""
         self.run = run
+
+    def keep_approval(self, approval: Approval) -> None:
+        """Keep an approval for when its decision is expected."""
+        self._approvals[approval.approval_id] = approval
+
+    def keep_resolution(self, resolution: Resolution) -> None:
+        """Have nobody who asks what an approval came to."""
 
     def _is_done(self, pending: Pending[Any]) -> bool:
         match pending:

@@ -51,7 +51,8 @@ def test_queries_keep_values_in_texts(value: str) -> None:
             runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
             threads_query("p", value, 21, Cursor("threads", AT, value)),
             approvals_query("p", value),
-            states_query({value: 7}),
+            states_query({value: 7}, None),
+            states_query({value: 7}, [value]),
         ]
 
     harmless = [outside_of_texts(query) for query in queries("harmless")]

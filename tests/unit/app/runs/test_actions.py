@@ -34,7 +34,7 @@ from outlast.errors import (
 )
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Decider, Decision, Message, Resolution, Run, RunStatus, SteerRun
-from outlast_app.restate.outcomes import Broken, Outcome, Pending
+from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending
 from outlast_app.restate.rows import EngineRow
 from outlast_app.runs.actions import RunActions, ThreadActions
 
@@ -126,9 +126,6 @@ def a_run(status: RunStatus) -> Run:
     return Run(run_id=REF.run_id, agent=REF.agent, status=status, ended_at=ended_at)
 
 
-KILLED = a_run("failed")  # it could not say when
-
-
 # Decisions.
 
 
@@ -191,7 +188,7 @@ async def test_a_decision_is_refused(answer: DecideAnswer, kind: type[Problem]) 
 
 async def test_decisions_that_nobody_takes() -> None:
     """A run that was killed takes no decision, and no run takes one that is too large."""
-    behind = Behind(run=KILLED)
+    behind = Behind(outcome_=Broken(killed=True, reason="killed"))
     with pytest.raises(RunEnded):
         await runs(behind).decide(REF, "1.0", APPROVE, None)
     with pytest.raises(BodyTooLarge):
@@ -224,13 +221,17 @@ async def test_a_message_is_refused(answer: SteerAnswer, kind: type[Problem]) ->
 
 
 @pytest.mark.parametrize(
-    ("run", "key", "asked"),
-    [(a_run("completed"), None, False), (a_run("completed"), "key", True), (KILLED, "key", False)],
+    ("outcome", "key", "asked"),
+    [
+        (Ended(a_run("completed")), None, False),
+        (Ended(a_run("completed")), "key", True),
+        (Broken(killed=True, reason="killed"), "key", False),
+    ],
     ids=["ended", "ended-repeated", "killed"],
 )
-async def test_a_message_after_the_end(run: Run, key: str | None, asked: bool) -> None:
+async def test_a_message_after_the_end(outcome: Outcome, key: str | None, asked: bool) -> None:
     """Only a repeated message may have been heard before the end; a killed run can't say."""
-    behind = Behind(run=run, steered=SteerAnswer(outcome="ended"))
+    behind = Behind(outcome_=outcome, steered=SteerAnswer(outcome="ended"))
     with pytest.raises(RunEnded):
         await runs(behind).steer(REF, SAY, key)
     assert bool(behind.calls) == asked

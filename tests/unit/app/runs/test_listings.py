@@ -1,13 +1,14 @@
 """Pages of runs, put together from what Restate and the runs say."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from outlast.protocol import Run, RunStatus
+from outlast.protocol import Approval, Resolution, Run, RunStatus
 from outlast_app.cursors import Cursor
-from outlast_app.restate.rows import ListedRow, RunRow
+from outlast_app.restate.rows import ListedRow, PendingRow, RunRow, StateRow, listed_runs, runs_of
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.listings import Listings
 
@@ -29,7 +30,7 @@ def row(name: str, minute: int = 0, **more: Any) -> RunRow:
 
 def state(name: str, status: RunStatus) -> ListedRow:
     run = Run(run_id=name, agent="support", status=status, created_at=AT)
-    return ListedRow(service_key=f"acme/{name}", whole=run.model_dump_json())  # pyright: ignore[reportArgumentType]  # it is JSON there
+    return ListedRow(service_key=f"acme/{name}", whole=run.model_dump_json())
 
 
 class Tables:
@@ -42,8 +43,8 @@ class Tables:
     async def runs(self, _tenant: str, _wanted: RunFilter, limit: int, _after: Any) -> list[RunRow]:
         return self._rows[:limit]
 
-    async def run_states(self, partition_keys: dict[str, int]) -> list[ListedRow]:
-        return [each for each in self._states if each.service_key in partition_keys]
+    async def run_states(self, partition_keys: dict[str, int]) -> Mapping[str, Run]:
+        return listed_runs([each for each in self._states if each.service_key in partition_keys])
 
 
 def listings(rows: list[RunRow], *states: ListedRow) -> Listings:
@@ -101,3 +102,88 @@ async def test_where_the_next_page_begins() -> None:
     assert [run.run_id for run in page.items] == [run_id("a")]
     assert page.next_cursor == Cursor("runs", rows[1].created_at, "support.by-hand").write()
     assert (await listings(rows[:2]).runs("acme", RunFilter(), 2, None)).next_cursor is None
+
+
+class Waiting:
+    """An admin API that has these approvals."""
+
+    def __init__(self, rows: list[PendingRow], *states: ListedRow) -> None:
+        self._rows = rows
+        self._states = states
+        self.asked: list[str] = []
+
+    async def approvals(self, _tenant: str) -> list[PendingRow]:
+        return self._rows
+
+    async def run_states(
+        self, partition_keys: dict[str, int], approval_ids: list[str]
+    ) -> Mapping[str, Run]:
+        self.asked = approval_ids
+        return listed_runs([each for each in self._states if each.service_key in partition_keys])
+
+
+def asked_at(approval_id: str, minute: int) -> Approval:
+    return Approval(
+        call_id=approval_id, name="pay", arguments={}, requested_at=AT + timedelta(minutes=minute)
+    )
+
+
+def kept(name: str, approval: Approval) -> ListedRow:
+    key = f"approval:{approval.approval_id}"
+    return ListedRow(service_key=f"acme/{name}", key=key, whole=approval.model_dump_json())
+
+
+def pending(name: str, key: str, value: str) -> PendingRow:
+    return PendingRow(service_key=f"acme/{name}", partition_key=7, key=key, value_utf8=value)
+
+
+async def test_approvals_of_workers_of_both_kinds() -> None:
+    """What waits is found by its own keys, or in the one key of an older worker, newest first."""
+    newer, older = run_id("a"), run_id("b")
+    first, second, third = asked_at("1.0", 1), asked_at("1.1", 2), asked_at("2.0", 3)
+    whole = Run(run_id=older, agent="support", status="waiting", approvals=[second])
+    tables: Any = Waiting(
+        [
+            pending(newer, "pending:1.0", f'"{first.requested_at.isoformat()}"'),
+            pending(newer, "pending:2.0", f'"{third.requested_at.isoformat()}"'),
+            pending(older, "approvals", f"[{second.model_dump_json()}]"),
+        ],
+        state(newer, "waiting"),
+        kept(newer, first),
+        kept(newer, third),
+        ListedRow(service_key=f"acme/{older}", whole=whole.model_dump_json()),
+    )
+    page = await Listings(tables).approvals("acme", 2, None)
+    assert [(item.run_id, item.approval_id) for item in page.items] == [
+        (newer, "2.0"),
+        (older, "1.1"),
+    ]
+    assert tables.asked == ["2.0", "1.1"]
+    rest = await Listings(tables).approvals("acme", 2, Cursor.read(page.next_cursor, "approvals"))
+    assert [(item.run_id, item.approval_id) for item in rest.items] == [(newer, "1.0")]
+
+
+def test_a_run_is_put_together() -> None:
+    """Metadata, approvals and what they came to are added to what a run says of itself."""
+    name, waits, done = run_id("a"), asked_at("1.0", 2), asked_at("1.1", 1)
+    resolution = Resolution(call_id="1.1", action="reject", at=AT)
+    values = {
+        "approval:1.0": waits.model_dump_json(),
+        "resolution:1.1": resolution.model_dump_json(),
+        "metadata": '{"ticket":"7"}',
+        "approval:1.1": done.model_dump_json(),
+        "run": Run(run_id=name, agent="support", status="waiting").model_dump_json(),
+    }
+    place = f"acme/{name}"
+    read = runs_of(
+        [StateRow(service_key=place, key=key, value_utf8=text) for key, text in values.items()]
+    )
+    listed = listed_runs(
+        [ListedRow(service_key=place, key=key, whole=text) for key, text in values.items()]
+    )
+    for run in (read[name], listed[name]):
+        assert run.metadata == {"ticket": "7"}
+        assert [(each.approval_id, each.resolution) for each in run.approvals] == [
+            ("1.1", resolution),
+            ("1.0", None),
+        ]

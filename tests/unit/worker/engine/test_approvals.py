@@ -50,9 +50,8 @@ async def test_shown_before_it_is_told() -> None:
     """Whoever hears of a request can decide at once: the run's state shows it first."""
     steps = script(decisions={"1.0": decided("1.0")}, tools={"1.0": result("paid")})
     await play(steps)
-    first = next(i for i, run in enumerate(steps.saved) if run.approvals)
-    saves = [i for i, name in enumerate(steps.log) if name.startswith("save")]
-    assert saves[first] < steps.log.index("approval.requested")
+    assert steps.log.index("keep_approval 1.0") < steps.log.index("approval.requested")
+    assert steps.log.index("keep_resolution 1.0") < steps.log.index("approval.resolved")
 
 
 async def test_waits_as_waiting() -> None:

@@ -58,4 +58,9 @@ async def test_a_run_is_accepted_first() -> None:
         return FakeSteps(model=[answer("Done.")])
 
     await run_with(make_steps, context)
-    assert logged == [("promise", "accepted"), ("resolve", "h"), ("set", "order")]
+    assert logged == [
+        ("promise", "accepted"),
+        ("resolve", "h"),
+        ("set", "order"),
+        ("set", "metadata"),
+    ]

@@ -1,0 +1,67 @@
+"""Reads a run from its state, where what is large has keys of its own."""
+
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import TypeVar
+
+from restate import WorkflowSharedContext
+
+from outlast.contract import (
+    APPROVAL_PREFIX,
+    PENDING_PREFIX,
+    RESOLUTION_PREFIX,
+    whole_run,
+)
+from outlast.protocol import Resolution, Run
+from outlast_worker.services import promises, state
+
+T = TypeVar("T")
+
+
+async def read_whole_run(ctx: WorkflowSharedContext) -> Run | None:
+    """Return the run as it is now, without its messages; None before it has begun."""
+    asked_run, asked_metadata = state.RUN.get(ctx), state.METADATA.get(ctx)
+    keys = await ctx.state_keys()
+    approvals = [state.approval(each).get(ctx) for each in _ids(keys, APPROVAL_PREFIX)]
+    resolutions = [state.resolution(each).get(ctx) for each in _ids(keys, RESOLUTION_PREFIX)]
+    run, metadata = await asked_run, await asked_metadata
+    found = {each.approval_id: each for each in await _all(resolutions)}
+    return run and whole_run(run, metadata, await _all(approvals), found)
+
+
+async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
+    """Add decisions that were taken and that the run has not got round to yet."""
+    waiting = [each.approval_id for each in run.approvals if each.resolution is None]
+    taken = {} if run.ended else await decisions_on(ctx, waiting)
+    if not taken:
+        return run
+    approvals = [
+        each.model_copy(update={"resolution": taken.get(each.approval_id, each.resolution)})
+        for each in run.approvals
+    ]
+    going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
+    return run.model_copy(update=going_on)
+
+
+async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
+    """Tell whether somebody still has to decide before the run goes on."""
+    if run.waiting_for != "approval":
+        return False
+    waiting = _ids(await ctx.state_keys(), PENDING_PREFIX)
+    return len(await decisions_on(ctx, waiting)) < len(waiting)
+
+
+async def decisions_on(
+    ctx: WorkflowSharedContext, approval_ids: Sequence[str]
+) -> dict[str, Resolution]:
+    """Return the decisions that were taken on these, by approval."""
+    asked = [promises.decision(approval_id).peek(ctx) for approval_id in approval_ids]
+    return {each.approval_id: each for each in await _all(asked)}
+
+
+def _ids(keys: Iterable[str], prefix: str) -> list[str]:
+    return [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+
+
+async def _all(asked: Iterable[Awaitable[T | None]]) -> list[T]:
+    # Asked for together and awaited one by one: `gather` looks at all of them for each.
+    return [found for future in asked if (found := await future) is not None]
