@@ -117,7 +117,7 @@ async def _lifespan(
             keyring=Keyring(settings.keys),
             quotas=Quotas(settings.max_runs_per_key, settings.max_streams_per_key),
             closing=closing,
-            starter=RunStarter(registry, ingress, reader),
+            starter=RunStarter(registry, ingress, reader, settings.max_queued_per_thread),
             reader=reader,
             events=events,
             runs=RunActions(ingress, admin, reader),

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from outlast.contract import MAX_IN_LINE
 from outlast.hosts import HostNames, is_loopback, split_at_commas
 from outlast.settings import HttpAddress, SharedSettings
 from outlast.settings_errors import FromJson
@@ -76,6 +77,8 @@ class AppSettings(SharedSettings):
     """Web pages that may call the app from a browser."""
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, gt=0, le=MAX_BODY_BYTES)
     """Larger ones could not be replayed beside a long conversation."""
+    max_queued_per_thread: int = Field(default=MAX_IN_LINE, ge=0)
+    """How many runs may wait for a thread; further ones are refused."""
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
 

@@ -39,6 +39,10 @@ OLDER_APPROVALS_KEY = "approvals"
 """Where older workers keep the pending approvals of a run, a list of `Approval`."""
 HEAD_KEY = "head"
 """A thread's holder, line and page counts (`outlast_worker.services.thread_state.Head`)."""
+MAX_IN_LINE = 1000
+"""How many runs may wait for a thread, unless the app is set otherwise."""
+LINE_PREFIX = "line:"
+"""Before a number: the run of a thread that has it in line, with its `run_id`."""
 
 
 def whole_run(
@@ -62,7 +66,8 @@ class RunOrder(Wire):
     """The input of a run's workflow.
 
     `admission` says how the run comes to hold its thread: `granted` and `queued` were decided by
-    `Thread.submit`; a run that is to start later joins the line itself (`join`).
+    `Thread.submit`; a run that is to start later joins the line itself (`join`). `max_in_line`:
+    how many runs may wait for the thread already; by default `MAX_IN_LINE`.
     """
 
     run_id: str
@@ -80,6 +85,7 @@ class RunOrder(Wire):
     created_at: Time
     body_hash: str
     repeatable: bool
+    max_in_line: int | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -96,10 +102,10 @@ class SubmitAnswer(Wire):
     """`known`: this run was accepted before; `same_body` compares the two requests.
 
     `granted`: the run holds its thread; `queued`: it waits in line. `run_id` is the run that holds
-    the thread (`rejected`) or that took the input (`steered`).
+    the thread (`rejected`) or that took the input (`steered`). `full`: as many wait as may.
     """
 
-    outcome: Literal["granted", "queued", "known", "rejected", "steered"]
+    outcome: Literal["granted", "queued", "known", "rejected", "steered", "full"]
     same_body: bool = True
     run_id: str | None = None
 
@@ -190,16 +196,21 @@ class SteerAnswer(Wire):
 
 
 class DecideOrder(Wire):
-    """`call_id` is what older workers know the approval by.
+    """`approval_id` is null where it is the `call_id`, which is all that older workers know.
 
     `key` is the name of the key that the decision came with.
     """
 
     call_id: str
-    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    approval_id: str | None = None
     decision: Decision
     at: Time
     key: str | None = None
+
+    @property
+    def decides(self) -> str:
+        """The approval that is decided on."""
+        return self.approval_id or self.call_id
 
 
 class FieldFault(Wire):
@@ -217,14 +228,21 @@ class DecideAnswer(Wire):
     faults: list[FieldFault] = Field(default_factory=list[FieldFault])
 
 
-class ThreadStatus(Wire):
-    """A thread without its messages.
+class ThreadHolder(Wire):
+    """Who holds a thread.
 
-    `held_up`: the run that holds it waits for a person, or did when it was killed.
+    `held_up`: the run waits for a person, or did when it was killed.
     """
 
     run_id: str | None = None
     held_up: bool = False
+    message_count: int
+
+
+class ThreadStatus(Wire):
+    """A thread without its messages."""
+
+    run_id: str | None = None
     queued: list[str]
     message_count: int
     created_at: Time

@@ -153,6 +153,11 @@ class ThreadBusy(CallerProblem):
     slug, title, status = "thread-busy", "A run holds this thread", 409
 
 
+class ThreadFull(CallerProblem):
+    slug, title, status = "thread-full", "Too many runs wait for this thread", 429
+    retry_after_s = 5
+
+
 class BodyTooLarge(CallerProblem):
     slug, title, status = "body-too-large", "The request body is too large", 413
 

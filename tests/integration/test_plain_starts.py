@@ -17,6 +17,7 @@ from fakes.script import Gate, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast.addresses import Address
+from outlast.errors import ThreadFull
 from outlast.protocol import Run, StartRun
 from outlast.registry import Registry
 from outlast_app.closing import Closing
@@ -27,6 +28,7 @@ from outlast_app.runs.reader import RunReader
 from outlast_app.runs.start import RunStarter
 
 _WAIT_S = 30.0
+_MAX_IN_LINE = 3
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ async def starts(stack: TestStack) -> AsyncIterator[CountedStarts]:
         ingress = Ingress(to_ingress, at, "", Closing())
         registry = Registry(agents, "openai/x")
         reader = RunReader(ingress, Admin(to_admin, admin_at, ""))
-        yield CountedStarts(RunStarter(registry, ingress, reader), registry, requests)
+        yield CountedStarts(RunStarter(registry, ingress, reader, _MAX_IN_LINE), registry, requests)
 
 
 async def test_requests_of_a_start_on_a_thread(
@@ -108,6 +110,36 @@ async def test_requests_until_a_person_is_asked(
     assert len(starts.requests) <= 6
     assert (await asyncio.to_thread(api.decide, asked.run_id, "1.0", "approve")).status_code == 200
     assert (await asyncio.to_thread(api.result, asked.run_id))["output"] == "paid"
+
+
+async def test_a_full_line(
+    starts: CountedStarts, api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """As many runs wait for a thread as may; the next one is refused until one has gone."""
+    gate = Gate()
+    model.script(f"{key} holds", [text("held", gate=gate)])
+    model.script(f"{key} waits", [text("waited")])
+
+    def start(said: str) -> str:
+        return api.start("tester", f"{key} {said}", thread_id=thread_id)
+
+    holds = await asyncio.to_thread(start, "holds")
+    waiting = [await asyncio.to_thread(start, "waits") for _ in range(_MAX_IN_LINE)]
+    with pytest.raises(ThreadFull) as refused:
+        await starts.run(f"{key} waits", thread_id)
+    assert refused.value.headers["Retry-After"]
+    assert (await asyncio.to_thread(api.cancel, waiting[0])).status_code == 202
+    assert (await asyncio.to_thread(api.result, waiting[0]))["status"] == "cancelled"
+    last = asyncio.create_task(starts.run(f"{key} waits", thread_id))
+    await asyncio.to_thread(
+        wait_until, lambda: len(_thread(api, thread_id)["queued"]) == _MAX_IN_LINE, "the last one"
+    )
+    listed = (await asyncio.to_thread(api.http.get, "/threads")).json()["items"]
+    [thread] = [each for each in listed if each["thread_id"] == thread_id]
+    assert thread["queued"][:-1] == waiting[1:]
+    gate.open()
+    assert (await last).output == "waited"
+    assert (await asyncio.to_thread(api.result, holds))["output"] == "held"
 
 
 def test_behind_one_that_begins_to_wait(

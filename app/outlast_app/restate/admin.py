@@ -14,7 +14,7 @@ from outlast.addresses import Address
 from outlast.contract import DIGEST
 from outlast.errors import AdminUnavailable, RunNotPaused
 from outlast.logging import get_logger
-from outlast.names import RunRef, key_of, service_of
+from outlast.names import RunRef, service_of
 from outlast.protocol import Run
 from outlast_app.cursors import Cursor
 from outlast_app.restate import queries
@@ -22,15 +22,18 @@ from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.rows import (
     EngineRow,
     IdRow,
+    LineRow,
     ListedRow,
     PendingRow,
     RunRow,
     StateRow,
     SubmissionRow,
     ThreadRow,
+    lines_of,
     listed_runs,
     runs_of,
 )
+from outlast_app.restate.together import Together
 from outlast_app.run_filter import RunFilter
 
 _TIMEOUT_S = 1.5
@@ -59,6 +62,7 @@ class Admin:
         self._session = session
         self._address = address
         self._prefix = prefix
+        self._submissions = Together(self._find_submissions)
 
     async def storage_fault(self) -> str | None:
         """Return what keeps Restate from reading and writing, such as a full disk; None if nothing.
@@ -76,15 +80,7 @@ class Admin:
 
     async def submission(self, ref: RunRef) -> Submission | None:
         """Return a run that waits to be seen by its thread, as it was submitted first."""
-        rows = await self._query(SubmissionRow, queries.submission_query(self._prefix, ref))
-        if not rows:
-            return None
-        return Submission(
-            invocation_id=rows[0].id,
-            thread_id=rows[0].target_service_key.removeprefix(key_of(ref.tenant, "")),
-            body_hash=rows[0].idempotency_key.partition(":")[2],
-            created_at=rows[0].created_at,
-        )
+        return await self._submissions.of(ref)
 
     async def run_state(self, ref: RunRef) -> Run | None:
         """Return the run as the worker has left it; None before it has begun."""
@@ -120,6 +116,13 @@ class Admin:
             ThreadRow, queries.threads_query(self._prefix, tenant, limit, after)
         )
 
+    async def lines(self, partition_keys: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
+        """Return which runs wait for some threads, next one first, by thread id."""
+        if not partition_keys:
+            return {}
+        rows = await self._list(LineRow, queries.lines_query(self._prefix, partition_keys))
+        return lines_of(rows)
+
     async def approvals(self, tenant: str) -> Sequence[PendingRow]:
         """Return what a tenant's runs wait for people to decide."""
         return await self._list(PendingRow, queries.approvals_query(self._prefix, tenant))
@@ -146,6 +149,11 @@ class Admin:
             agent: None if service is None else service.metadata.get(DIGEST, "")
             for agent, service in zip(agents, found, strict=True)
         }
+
+    async def _find_submissions(self, refs: Sequence[RunRef]) -> Mapping[RunRef, Submission]:
+        rows = await self._query(SubmissionRow, queries.submissions_query(self._prefix, refs))
+        # Of several calls the first one counts, so it is put in last.
+        return {row.ref: row.submission for row in reversed(rows)}
 
     async def _list(self, row: type[R], sql: str) -> list[R]:
         return await self._query(row, sql, _LISTING_TIMEOUT_S)

@@ -37,6 +37,7 @@ from outlast.contract import (
     SubmitAnswer,
     TakeBackAnswer,
     TakeBackOrder,
+    ThreadHolder,
     ThreadStatus,
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
@@ -77,6 +78,7 @@ _MAYBE_RUN = TypeAdapter[Run | None](Run | None)
 _PAGE = TypeAdapter(EventPage)
 _SUBMITTED = TypeAdapter(SubmitAnswer)
 _SAME = TypeAdapter(SameAnswer)
+_HOLDER = TypeAdapter[ThreadHolder | None](ThreadHolder | None)
 _STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
 _HISTORY = TypeAdapter(HistoryAnswer)
 _DECIDED = TypeAdapter(DecideAnswer)
@@ -294,8 +296,18 @@ class Ingress:
         """Hand over a message to a run that is going on."""
         return await self._call(ref, "steer", _STEERED, order, _ACCEPT_TIMEOUT_S)
 
+    async def thread_holder(self, thread: ThreadRef) -> ThreadHolder | None:
+        """Return who holds a thread, however long its line is; None if there is no such thread."""
+        answer = await self._ask(thread, "holder")
+        if not answer.names_no_handler:
+            answer.expect(200)
+            return answer.read(_HOLDER)
+        # The worker is older.
+        status = await self.thread_status(thread)
+        return status and ThreadHolder(run_id=status.run_id, message_count=status.message_count)
+
     async def thread_status(self, thread: ThreadRef) -> ThreadStatus | None:
-        """Return who holds a thread; None if there is no such thread."""
+        """Return who holds a thread and who waits for it; None if there is no such thread."""
         return await self._call(thread, "status", _STATUS)
 
     async def thread_history(self, thread: ThreadRef, question: HistoryQuestion) -> HistoryAnswer:
@@ -327,9 +339,20 @@ class Ingress:
         Raises:
             WorkerUnavailable: No answer in time: the worker is down or busy.
         """
+        answer = await self._ask(target, handler, question, timeout_s)
+        answer.expect(200)
+        return answer.read(kind)
+
+    async def _ask(
+        self,
+        target: RunRef | ThreadRef,
+        handler: str,
+        question: BaseModel | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Answer:
         path = self._path("call", target, handler)
         try:
-            answer = await self._http.send(path, question, timeout_s, {})
+            return await self._http.send(path, question, timeout_s, {})
         except TimeoutError:
             raise WorkerUnavailable(
                 "The worker did not answer in time. What was accepted goes on when it is back; "
@@ -337,8 +360,6 @@ class Ingress:
             ) from None
         except Lost:
             raise unavailable() from None
-        answer.expect(200)
-        return answer.read(kind)
 
     async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
         """Send an order, whose answer may take any time.

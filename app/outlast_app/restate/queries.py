@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from outlast.contract import (
     APPROVAL_PREFIX,
     HEAD_KEY,
+    LINE_PREFIX,
     METADATA_KEY,
     OLDER_APPROVALS_KEY,
     PENDING_PREFIX,
@@ -41,17 +42,16 @@ def invocation_query(prefix: str, ref: RunRef) -> str:
     """  # noqa: S608  # values are written by sql_text
 
 
-def submission_query(prefix: str, ref: RunRef) -> str:
-    """Select the first call by which a run was submitted to a thread; `Ingress.submit` names it."""
+def submissions_query(prefix: str, refs: Iterable[RunRef]) -> str:
+    """Select the calls by which runs were submitted to threads; `Ingress.submit` names them."""
+    run_ids = ", ".join(sql_text(ref.run_id) for ref in refs)
     return f"""
         SELECT id, target_service_key, idempotency_key, created_at
-        FROM sys_invocation
+        FROM sys_invocation_status
         WHERE target_service_name = {sql_text(thread_service(prefix))}
-            AND starts_with(target_service_key, {sql_text(key_of(ref.tenant, ""))})
             AND target_handler_name = 'submit'
-            AND starts_with(idempotency_key, {sql_text(f"{ref.run_id}:")})
+            AND split_part(idempotency_key, ':', 1) IN ({run_ids})
         ORDER BY created_at
-        LIMIT 1
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -123,8 +123,6 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
     Of a large run what stands around its output: a list of runs with long outputs would else be
     read whole, to be left out.
     """
-    partitions = ", ".join(str(partition_key) for partition_key in partition_keys.values())
-    keys = ", ".join(sql_text(key) for key in partition_keys)
     asked = _OF_RUN
     if approval_ids is not None:
         names = (f"{APPROVAL_PREFIX}{approval_id}" for approval_id in approval_ids)
@@ -136,7 +134,7 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
             CASE WHEN {_IS_LARGE}
                 THEN substr(value_utf8, strpos(value_utf8, '{AFTER_OUTPUT}')) END AS ending
         FROM state
-        WHERE partition_key IN ({partitions}) AND service_key IN ({keys}) AND {asked}
+        WHERE {_of_keys(partition_keys)} AND {asked}
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -145,9 +143,9 @@ def threads_query(prefix: str, tenant: str, limit: int, after: Cursor | None) ->
     service, tenants = sql_text(thread_service(prefix)), sql_text(key_of(tenant, ""))
     later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
     return f"""
-        SELECT service_key, value_utf8
+        SELECT partition_key, service_key, value_utf8
         FROM (
-            SELECT service_key, value_utf8,
+            SELECT partition_key, service_key, value_utf8,
                    TRY_CAST({_text_in("value_utf8", "created_at")} AS TIMESTAMP) AS created_at
             FROM state
             WHERE service_name = {service} AND key = '{HEAD_KEY}'
@@ -157,6 +155,21 @@ def threads_query(prefix: str, tenant: str, limit: int, after: Cursor | None) ->
         ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
     """  # noqa: S608  # values are written by sql_text
+
+
+def lines_query(prefix: str, partition_keys: Mapping[str, int]) -> str:
+    """Select the places in some threads' lines, by the threads' keys."""
+    return f"""
+        SELECT service_key, key, value_utf8 FROM state
+        WHERE {_of_keys(partition_keys)} AND starts_with(key, '{LINE_PREFIX}')
+            AND service_name = {sql_text(thread_service(prefix))}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def _of_keys(partition_keys: Mapping[str, int]) -> str:
+    partitions = ", ".join(str(partition_key) for partition_key in partition_keys.values())
+    keys = ", ".join(sql_text(key) for key in partition_keys)
+    return f"partition_key IN ({partitions}) AND service_key IN ({keys})"
 
 
 def approvals_query(prefix: str, tenant: str) -> str:

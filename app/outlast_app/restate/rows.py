@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from outlast.contract import (
     APPROVAL_PREFIX,
+    LINE_PREFIX,
     METADATA_KEY,
     OLDER_APPROVALS_KEY,
     PENDING_PREFIX,
@@ -20,6 +21,7 @@ from outlast.contract import (
 )
 from outlast.names import RunRef
 from outlast.protocol import Approval, Engine, Resolution, Run, Time
+from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.queries import AFTER_OUTPUT, OUTPUT
 
 _FAILURE_CHARS = 300
@@ -42,6 +44,22 @@ class SubmissionRow(IdRow):
     target_service_key: str
     idempotency_key: str
     created_at: Time
+
+    @property
+    def ref(self) -> RunRef:
+        """Which run was submitted."""
+        tenant = self.target_service_key.partition("/")[0]
+        return RunRef(tenant, self.idempotency_key.partition(":")[0])
+
+    @property
+    def submission(self) -> Submission:
+        """How it was submitted."""
+        return Submission(
+            invocation_id=self.id,
+            thread_id=self.target_service_key.partition("/")[2],
+            body_hash=self.idempotency_key.partition(":")[2],
+            created_at=self.created_at,
+        )
 
 
 class EngineRow(BaseModel):
@@ -197,7 +215,9 @@ class Head(BaseModel):
     """What a thread keeps of itself, as far as listings show it."""
 
     holder: _Member | None = None
-    queue: list[_Member]
+    queue: list[_Member] = []
+    """Where older workers keep the line."""
+    waiting: int = 0
     page_counts: list[int]
     created_at: Time
     updated_at: Time
@@ -206,7 +226,24 @@ class Head(BaseModel):
 class ThreadRow(_Keyed):
     """A thread."""
 
+    partition_key: int
     value_utf8: Json[Head]
+
+
+class LineRow(_Keyed):
+    """A place in a thread's line."""
+
+    key: str
+    value_utf8: Json[_Member]
+
+
+def lines_of(rows: Iterable[LineRow]) -> dict[str, list[str]]:
+    """Return the runs that wait, next one first, by thread."""
+    lines: dict[str, dict[int, str]] = {}
+    for row in rows:
+        number = int(row.key.removeprefix(LINE_PREFIX))
+        lines.setdefault(row.name, {})[number] = row.value_utf8.run_id
+    return {name: [line[number] for number in sorted(line)] for name, line in lines.items()}
 
 
 def _with_short_output(run: Run, output: Any, *, is_cut: bool) -> Run:

@@ -13,6 +13,7 @@ from outlast.errors import (
     RunEnded,
     RunNotPaused,
     ThreadBusy,
+    ThreadFull,
     UnknownAgent,
     UnknownRun,
 )
@@ -64,6 +65,7 @@ _STARTED: Responses = {
     **problems(
         UnknownAgent,
         ThreadBusy,
+        ThreadFull,
         RunEnded,
         BodyTooLarge,
         InvalidRequest,

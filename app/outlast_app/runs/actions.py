@@ -176,10 +176,10 @@ class ThreadActions:
     async def read_newest(self, thread: ThreadRef, before: int | None, limit: int) -> MessagePage:
         """Return what was said, newest first, before a position; from the end without one."""
         if before is None:
-            status = await self._ingress.thread_status(thread)
-            if status is None:
+            holder = await self._ingress.thread_holder(thread)
+            if holder is None:
                 raise _unknown(thread)
-            before = status.message_count
+            before = holder.message_count
         after = max(before - limit, 0)
         page = await self.read_history(thread, after, before - after)
         return MessagePage(items=page.items[::-1], next_cursor=str(after) if after else None)
@@ -221,11 +221,11 @@ class ThreadActions:
 
     async def _killed_holder(self, thread: ThreadRef) -> str | None:
         """Return the run that holds the thread if it is sure that it was killed."""
-        status = await self._ingress.thread_status(thread)
-        if status is None or status.run_id is None:
+        holder = await self._ingress.thread_holder(thread)
+        if holder is None or holder.run_id is None:
             return None
-        outcome = await self._ingress.outcome(RunRef(thread.tenant, status.run_id))
-        return status.run_id if isinstance(outcome, Broken) else None
+        outcome = await self._ingress.outcome(RunRef(thread.tenant, holder.run_id))
+        return holder.run_id if isinstance(outcome, Broken) else None
 
 
 def _busy(run_id: str | None) -> ThreadBusy:

@@ -3,7 +3,7 @@
 A query reads all of a table, whatever the page: see `outlast_app.restate.queries`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -71,7 +71,11 @@ class Listings:
         rows = await self._admin.threads(tenant, limit + 1, after)
         page, more = rows[:limit], len(rows) > limit
         last = Cursor("threads", page[-1].value_utf8.created_at, page[-1].name) if more else None
-        return ThreadPage(items=[_thread(row) for row in page], next_cursor=last and last.write())
+        lines = await self._admin.lines(
+            {row.service_key: row.partition_key for row in page if row.value_utf8.waiting}
+        )
+        items = [_thread(row, lines.get(row.name, ())) for row in page]
+        return ThreadPage(items=items, next_cursor=last and last.write())
 
     async def approvals(self, tenant: str, limit: int, after: Cursor | None) -> ApprovalPage:
         """List what waits for a person, newest first.
@@ -107,13 +111,13 @@ def _run(ref: RunRef, row: RunRow, state: Run | None) -> Run:
     return broken_run(ref, run, Broken(killed=killed, reason=row.completion_failure))
 
 
-def _thread(row: ThreadRow) -> Thread:
+def _thread(row: ThreadRow, line: Sequence[str]) -> Thread:
     head = row.value_utf8
     return Thread(
         thread_id=row.name,
         status="busy" if head.holder else "idle",
         run_id=head.holder.run_id if head.holder else None,
-        queued=[run.run_id for run in head.queue],
+        queued=list(line) or [run.run_id for run in head.queue],
         message_count=sum(head.page_counts),
         created_at=head.created_at,
         updated_at=head.updated_at,

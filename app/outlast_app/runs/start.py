@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
-from outlast.contract import RunOrder, SubmitAnswer
+from outlast.contract import MAX_IN_LINE, RunOrder, SubmitAnswer
 from outlast.errors import (
     BadGateway,
     IdempotencyConflict,
@@ -12,6 +12,7 @@ from outlast.errors import (
     RestateUnavailable,
     RunEnded,
     ThreadBusy,
+    ThreadFull,
     UnknownRun,
     WorkerUnavailable,
 )
@@ -30,7 +31,11 @@ _OLDER_WORKER_POLL_S = 1.0
 class RunStarter:
     """Starts runs, and waits for them."""
 
-    def __init__(self, registry: Registry, ingress: Ingress, reader: RunReader) -> None:
+    def __init__(
+        self, registry: Registry, ingress: Ingress, reader: RunReader, max_in_line: int
+    ) -> None:
+        # An order says only what differs from what the worker knows: that may be an older one.
+        self._max_in_line = None if max_in_line == MAX_IN_LINE else max_in_line
         self._registry = registry
         self._ingress = ingress
         self._reader = reader
@@ -104,9 +109,9 @@ class RunStarter:
     async def _is_held_up(self, ref: RunRef, thread: ThreadRef) -> bool:
         """Tell whether another run, which holds the thread, waits for a person and is alive."""
         with suppress(OperatorProblem):  # who can't be asked is not known to wait
-            status = await self._ingress.thread_status(thread)
-            if status and status.held_up and status.run_id and status.run_id != ref.run_id:
-                return not await self._reader.is_dead(RunRef(ref.tenant, status.run_id))
+            holder = await self._ingress.thread_holder(thread)
+            if holder and holder.held_up and holder.run_id and holder.run_id != ref.run_id:
+                return not await self._reader.is_dead(RunRef(ref.tenant, holder.run_id))
         return False
 
     def _may_ask(self, ref: RunRef) -> bool:
@@ -118,6 +123,7 @@ class RunStarter:
     ) -> Run:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
+        order = order.model_copy(update={"max_in_line": self._max_in_line})
         if order.on_busy in ("reject", "steer") and await self._is_held_by_dead(thread):
             # It can take no message, and its thread learns of the death only when somebody waits.
             order = order.model_copy(update={"on_busy": "enqueue"})
@@ -135,9 +141,9 @@ class RunStarter:
 
     async def _is_held_by_dead(self, thread: ThreadRef) -> bool:
         with suppress(WorkerUnavailable):  # then nobody can say who holds it
-            status = await self._ingress.thread_status(thread)
-            if status and status.run_id:
-                return await self._reader.is_dead(RunRef(thread.tenant, status.run_id))
+            holder = await self._ingress.thread_holder(thread)
+            if holder and holder.run_id:
+                return await self._reader.is_dead(RunRef(thread.tenant, holder.run_id))
         return False
 
     async def _read_undecided(self, order: RunOrder) -> Run:
@@ -165,6 +171,11 @@ class RunStarter:
                     raise RunEnded(
                         f"The run {taker.run_id} took the input, and was purged since."
                     ) from None
+            case "full":
+                raise ThreadFull(
+                    f"As many runs wait for the thread {order.thread_id} as may. No run was "
+                    "started; try again when some have ended."
+                )
             case "rejected":
                 raise ThreadBusy(
                     f"The run {answer.run_id} holds the thread {order.thread_id}. "

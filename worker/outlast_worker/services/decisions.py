@@ -27,8 +27,8 @@ async def take_decision(
 ) -> DecideAnswer:
     """Decide on what waits; nothing is decided on that is not shown to wait."""
     asked_run = state.RUN.get(ctx)
-    asked_approval = state.approval(order.approval_id).get(ctx)
-    resolution = await state.resolution(order.approval_id).get(ctx)
+    asked_approval = state.approval(order.decides).get(ctx)
+    resolution = await state.resolution(order.decides).get(ctx)
     run, approval = await asked_run, await asked_approval
     if run is None or approval is None:
         return DecideAnswer(outcome="unknown")
@@ -52,7 +52,7 @@ async def take_decision(
         reason=decision.reason,
         arguments=decision.arguments,
     )
-    promise = promises.decision(order.approval_id)
+    promise = promises.decision(order.decides)
     if await promise.resolve_once(ctx, resolution):
         return DecideAnswer(outcome="decided", resolution=resolution)
     earlier = await promise.peek(ctx)
@@ -64,9 +64,9 @@ async def _decide_too_late(
 ) -> DecideAnswer:
     """Let the approval expire now, unless it was decided on before: when it was made counts."""
     expired = Resolution(
-        call_id=order.call_id, approval_id=order.approval_id, action="expired", at=expires_at
+        call_id=order.call_id, approval_id=order.decides, action="expired", at=expires_at
     )
-    promise = promises.decision(order.approval_id)
+    promise = promises.decision(order.decides)
     if await promise.resolve_once(ctx, expired):
         return DecideAnswer(outcome="conflict", resolution=expired)
     earlier = await promise.peek(ctx)

@@ -12,6 +12,7 @@ from restate import (
 
 from outlast.contract import SteeringMessage
 from outlast.protocol import Resolution, Time
+from outlast_worker.engine.records import Record
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.serde import JsonSerde, serde_of
 
@@ -62,6 +63,18 @@ CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 def decision(approval_id: str) -> Promise[Resolution]:
     """Return the promise of what an approval comes to."""
     return Promise(f"decision:{approval_id}", Resolution)
+
+
+class SteeringClaim(Record):
+    """A repeatable request's message: what it says, and from which place on it may be found."""
+
+    body_hash: str
+    first: int
+
+
+def steering_claim(key: str) -> Promise[SteeringClaim]:
+    """Return the promise by which a request that may be repeated finds its message again."""
+    return Promise(f"steering:{key}", SteeringClaim)
 
 
 def settled(segment: int) -> Promise[bool]:

@@ -11,7 +11,7 @@ from outlast.events import AnyEvent
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
-from outlast_worker.services.thread_state import Head, SteeredRequest
+from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun
 
 T = TypeVar("T")
 _Context = ObjectContext | ObjectSharedContext
@@ -72,7 +72,19 @@ def pending(approval_id: str) -> State[Time]:
 HEAD = State[Head](contract.HEAD_KEY, Head)
 HELD_UP = State[str]("held_up", str)
 """The run that held the thread when it began to wait for a person; counts while it holds it."""
+TOLD = State[int]("told", int)
+"""Before which number in line all have been told that the thread was held up."""
 STEERED_REQUESTS = State[list[SteeredRequest]]("steered_requests", list[SteeredRequest])
+
+
+def place(number: int) -> State[ThreadRun]:
+    """Return the key of the run that has this number in line."""
+    return State(f"{contract.LINE_PREFIX}{number}", ThreadRun)
+
+
+def number(run_id: str) -> State[int]:
+    """Return the key of the number that a run has in line."""
+    return State(f"number:{run_id}", int)
 
 
 def page(index: int) -> State[list[StoredMessage]]:

@@ -7,6 +7,7 @@ from restate import WorkflowSharedContext
 
 from outlast.contract import SteerAnswer, SteeringMessage, SteerOrder
 from outlast_worker.services import promises, state
+from outlast_worker.services.promises import SteeringClaim
 
 
 async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
@@ -15,8 +16,12 @@ async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAn
     ended = run is not None and run.ended
     if ended and not order.key:
         return SteerAnswer(outcome="ended")
-    # A request that may be a repeated one is looked for among all messages.
-    index = 0 if order.key else await state.MESSAGES_TAKEN.get(ctx) or 0
+    index = await state.MESSAGES_TAKEN.get(ctx) or 0
+    if order.key:
+        claim = await _claim(ctx, order.key, SteeringClaim(body_hash=order.body_hash, first=index))
+        if claim.body_hash != order.body_hash:
+            return SteerAnswer(outcome="different")
+        index = claim.first
     while True:
         place = promises.inbox(index)
         message = SteeringMessage(
@@ -28,9 +33,20 @@ async def take_message(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAn
         if earlier is None:
             return SteerAnswer(outcome="ended")
         if order.key and earlier.key == order.key:
-            outcome = "accepted" if earlier.body_hash == order.body_hash else "different"
-            return SteerAnswer(outcome=outcome, message_id=earlier.message_id)
+            return SteerAnswer(outcome="accepted", message_id=earlier.message_id)
         index += 1
+
+
+async def _claim(ctx: WorkflowSharedContext, key: str, claim: SteeringClaim) -> SteeringClaim:
+    """Return the claim of the first request with this key: its message is there or behind.
+
+    Whoever has the same claim tries the same places in the same order, and stops at the message:
+    so it is put into one, however many requests try at once.
+    """
+    promise = promises.steering_claim(key)
+    if await promise.resolve_once(ctx, claim):
+        return claim
+    return await promise.peek(ctx) or claim
 
 
 async def close_inbox(ctx: WorkflowSharedContext) -> list[SteeringMessage]:

@@ -5,34 +5,25 @@ write pages, then the head, with no await between: a killed handler leaves its w
 and only what the head counts is there.
 """
 
-from collections.abc import Iterable
-from typing import Literal
-
-from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
+from restate import ObjectContext, VirtualObject
 
 from outlast.contract import (
     CancelOrder,
     DeleteAnswer,
     DeleteOrder,
-    HistoryAnswer,
-    HistoryQuestion,
     RunOrder,
     SameQuestion,
     SteerOrder,
     SubmitAnswer,
-    TakeBackAnswer,
-    TakeBackOrder,
-    ThreadStatus,
 )
 from outlast.names import thread_service
 from outlast.protocol import Time
-from outlast_worker.engine.records import StoredMessage
-from outlast_worker.services import calls, state
-from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
+from outlast_worker.services import calls, state, thread_line
+from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
+from outlast_worker.services.thread_history import add_questions, add_taking_back, read_pages
 from outlast_worker.services.thread_state import (
-    MAX_BYTES,
     Head,
     HoldUp,
     Join,
@@ -40,8 +31,6 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     ThreadRun,
     append,
-    keep_first,
-    pages_with,
     remember,
 )
 from outlast_worker.services.thread_watch import watch_holder
@@ -69,6 +58,9 @@ def build_thread(recipients: Recipients) -> VirtualObject:
             return known
         if head and head.holder and (answer := await _answer_busy(ctx, recipients, head, order)):
             return answer
+        if head and head.holder and head.is_full(order.max_in_line):
+            watch_holder(ctx, prefix, head)
+            return SubmitAnswer(outcome="full")
         outcome = "queued" if head and head.holder else "granted"
         run = await _send_run(ctx, prefix, order.model_copy(update={"admission": outcome}))
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
@@ -79,7 +71,7 @@ def build_thread(recipients: Recipients) -> VirtualObject:
     async def join(ctx: ObjectContext, joining: Join) -> SubmitAnswer:
         """Let a delayed run, which is there already, join the line."""
         head = await state.HEAD.get(ctx) or Head(created_at=joining.at, updated_at=joining.at)
-        if not head.find(joining.run_id):
+        if await _find(ctx, head, joining.run_id) is None:
             run = ThreadRun(**joining.model_dump(exclude={"at"}))
             head = await _enter(ctx, recipients, head, run, joining.at)
         return SubmitAnswer(outcome="granted" if head.is_held_by(joining.run_id) else "queued")
@@ -93,14 +85,17 @@ def build_thread(recipients: Recipients) -> VirtualObject:
         if not held_up.waits:
             state.HELD_UP.clear(ctx)
             return
-        missing = await recipients.missing(ctx, head.queue)
+        told = await state.TOLD.get(ctx) or head.first
+        line = [place.run async for place in thread_line.read(ctx, head, told)]
+        missing = await recipients.missing(ctx, line)
         state.HELD_UP.set(ctx, held_up.run_id)
-        for run in head.queue:
+        state.TOLD.set(ctx, head.after_last)
+        for run in line:
             recipients.send(ctx, missing, calls.PARK, run, None)
 
     _add_ends(thread, recipients)
-    _add_taking_back(thread, prefix)
-    _add_questions(thread)
+    add_taking_back(thread, prefix)
+    add_questions(thread)
     return thread
 
 
@@ -114,8 +109,8 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
         head = await state.HEAD.get(ctx)
         if head and head.is_held_by(released.run_id):
             await _pass_on(ctx, recipients, head, released)
-        elif head and head.find(released.run_id):
-            state.HEAD.set(ctx, head.leave_line(released.run_id))
+        elif head and (place := await thread_line.find(ctx, head, released.run_id)):
+            thread_line.leave(ctx, head, place)
         if released.awakeable:
             ctx.resolve_awakeable(released.awakeable, True, serde_of(bool))  # noqa: FBT003  # done
 
@@ -131,7 +126,7 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
         head = await state.HEAD.get(ctx)
         if head is None:
             return DeleteAnswer(outcome="unknown")
-        if head.holder and (head.queue or head.holder.run_id != order.dead):
+        if head.holder and (head.waiting or head.holder.run_id != order.dead):
             watch_holder(ctx, prefix, head)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
         steered = await state.STEERED_REQUESTS.get(ctx)
@@ -141,65 +136,11 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
         return DeleteAnswer(outcome="deleted")
 
 
-def _add_taking_back(thread: VirtualObject, prefix: str) -> None:
-    @json_handler(thread.handler)
-    async def take_back(ctx: ObjectContext, order: TakeBackOrder) -> TakeBackAnswer:
-        """Forget what was said after a message, unless a run holds the conversation."""
-        head = await state.HEAD.get(ctx)
-        if head is None:
-            return TakeBackAnswer(outcome="unknown")
-        if head.holder:
-            watch_holder(ctx, prefix, head)
-            return TakeBackAnswer(outcome="busy", run_id=head.holder.run_id)
-        return TakeBackAnswer(outcome=await _keep_until(ctx, head, order))
-
-
-def _add_questions(thread: VirtualObject) -> None:
-    """Add the handlers that only read."""
-
-    @json_handler(thread.handler, calls.CONVERSATION.name, kind="shared")
-    async def conversation(ctx: ObjectSharedContext) -> list[StoredMessage]:
-        """Return all that was said, for the run that holds the thread."""
-        head = await state.HEAD.get(ctx)
-        if head and head.total_bytes > MAX_BYTES:
-            raise TerminalError(
-                f"The conversation has {head.total_bytes} bytes; a run can read {MAX_BYTES}. "
-                "Go on with a new thread.",
-                status_code=413,
-            )
-        return await _read_pages(ctx, range(len(head.page_counts))) if head else []
-
-    @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
-    async def history(ctx: ObjectSharedContext, question: HistoryQuestion) -> HistoryAnswer:
-        """Return a part of what was said, as clients see it."""
-        head = await state.HEAD.get(ctx)
-        if head is None:
-            return HistoryAnswer(items=None, message_count=0)
-        pages, skipped = pages_with(head.page_counts, question.after, question.limit)
-        messages = await _read_pages(ctx, pages)
-        start = question.after - skipped
-        items = [message.public() for message in messages[start : start + question.limit]]
-        return HistoryAnswer(items=items, message_count=head.message_count)
-
-    @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
-    async def status(ctx: ObjectSharedContext) -> ThreadStatus | None:
-        """Return who holds the thread and who waits."""
-        head = await state.HEAD.get(ctx)
-        return head and ThreadStatus(
-            run_id=head.holder.run_id if head.holder else None,
-            held_up=head.is_held_by(await state.HELD_UP.get(ctx) or ""),
-            queued=[run.run_id for run in head.queue],
-            message_count=head.message_count,
-            created_at=head.created_at,
-            updated_at=head.updated_at,
-        )
-
-
 async def _find_earlier(
     ctx: ObjectContext, prefix: str, head: Head | None, order: RunOrder
 ) -> SubmitAnswer | None:
     """Return the answer for a run that was accepted before, or None for a new one."""
-    here = head.find(order.run_id) if head else None
+    here = await _find(ctx, head, order.run_id) if head else None
     if here:
         return SubmitAnswer(outcome="known", same_body=here.body_hash == order.body_hash)
     if not order.repeatable:
@@ -213,6 +154,14 @@ async def _find_earlier(
     if known.answer == "unknown":
         return None
     return SubmitAnswer(outcome="known", same_body=known.answer == "same")
+
+
+async def _find(ctx: ObjectContext, head: Head, run_id: str) -> ThreadRun | None:
+    """Return the run if it holds the thread or waits in line."""
+    if head.is_held_by(run_id):
+        return head.holder
+    place = await thread_line.find(ctx, head, run_id)
+    return place and place.run
 
 
 async def _answer_busy(
@@ -271,58 +220,31 @@ async def _enter(
     if head.holder:
         watch_holder(ctx, recipients.prefix, head)
     if run.interrupts:
-        ahead = head.ahead_of_interruption
+        ahead = [head.holder] if head.holder else []
+        ahead += await thread_line.interruptions(ctx, head)
         missing = await recipients.missing(ctx, ahead)
         for other in ahead:
             order = CancelOrder(run_id=other.run_id, invocation_id=other.invocation_id, at=at)
             recipients.send(ctx, missing, calls.CANCEL, other, order)
-    head = head.enter(run)
-    state.HEAD.set(ctx, head)
-    return head
+    return thread_line.enter(ctx, head, run)
 
 
 async def _pass_on(
     ctx: ObjectContext, recipients: Recipients, head: Head, released: Release
 ) -> None:
     open_page = head.open_page
-    page = [] if open_page is None else await _read_pages(ctx, [open_page])
+    page = [] if open_page is None else await read_pages(ctx, [open_page])
+    following = await thread_line.first(ctx, head)
     head, written = append(head, page, released.items)
-    head = head.pass_on(released.at)
+    head = head.pass_on(released.at, following)
     missing = await recipients.missing(ctx, [head.holder] if head.holder else [])
     for index, messages in written.items():
         state.page(index).set(ctx, messages)
     state.HEAD.set(ctx, head)
     # Last: the next run reads what was written.
+    if following:
+        thread_line.forget(ctx, following)
     if head.holder:
         recipients.send(ctx, missing, calls.ADMIT, head.holder, None)
-        if head.queue:
+        if head.waiting:
             watch_holder(ctx, recipients.prefix, head)
-
-
-async def _keep_until(
-    ctx: ObjectContext, head: Head, order: TakeBackOrder
-) -> Literal["taken_back", "unknown_message", "open_calls"]:
-    dropped: list[StoredMessage] = []
-    for index in reversed(range(len(head.page_counts))):
-        page = await _read_pages(ctx, [index])
-        ids = [message.id for message in page]
-        kept = page[: ids.index(order.after) + 1] if order.after in ids else []
-        dropped = page[len(kept) :] + dropped
-        if not kept:
-            continue
-        if dropped and dropped[0].role == "tool":
-            return "open_calls"
-        state.page(index).set(ctx, kept)
-        for later in range(index + 1, len(head.page_counts)):
-            state.page(later).clear(ctx)
-        state.HEAD.set(ctx, keep_first(head, index, kept, dropped, order.at))
-        return "taken_back"
-    return "unknown_message"
-
-
-async def _read_pages(
-    ctx: ObjectContext | ObjectSharedContext, indexes: Iterable[int]
-) -> list[StoredMessage]:
-    # Asked for together and awaited one by one: `gather` looks at all of them for each.
-    asked = [state.page(index).get(ctx) for index in indexes]
-    return [message for future in asked for message in await future or []]

@@ -1,10 +1,12 @@
 """What a thread holds, and how it changes: pure, so that it can be read and tested alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import Field
 from pydantic_core import to_json
 
+from outlast.contract import MAX_IN_LINE
 from outlast.protocol import Time
 from outlast_worker.engine.records import Record, StoredMessage
 
@@ -82,10 +84,17 @@ class Watch(Record):
 
 
 class Head(Record):
-    """The one key that counts: the holder, the line, and which pages there are."""
+    """The one key that counts: the holder, which places in line, and which pages there are.
+
+    Numbers in line are `first` to before `after_last`, with gaps; `waiting` of them are taken.
+    """
 
     holder: ThreadRun | None = None
     queue: list[ThreadRun] = Field(default_factory=list[ThreadRun])
+    """Always empty: older apps ask for it."""
+    first: int = 0
+    after_last: int = 0
+    waiting: int = 0
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
     total_bytes: int = 0
@@ -103,47 +112,39 @@ class Head(Record):
         full = not self.page_counts or self.last_page_bytes >= PAGE_BYTES
         return None if full else len(self.page_counts) - 1
 
-    def find(self, run_id: str) -> ThreadRun | None:
-        """Return the run if it holds the thread or waits."""
-        here = [self.holder, *self.queue] if self.holder else self.queue
-        return next((run for run in here if run.run_id == run_id), None)
-
     def is_held_by(self, run_id: str) -> bool:
         """Tell whether this run holds the thread."""
         return self.holder is not None and self.holder.run_id == run_id
 
-    @property
-    def ahead_of_interruption(self) -> list[ThreadRun]:
-        """The runs that one which interrupts ends: the holder, and those that did so before it."""
-        holder = [self.holder] if self.holder else []
-        return [*holder, *(run for run in self.queue if run.interrupts)]
+    def is_full(self, max_in_line: int | None) -> bool:
+        """Tell whether the line takes nobody else."""
+        return self.waiting >= (MAX_IN_LINE if max_in_line is None else max_in_line)
 
-    def enter(self, run: ThreadRun) -> "Head":
-        """Give a run the thread, or a place in line: one that interrupts goes before the others."""
+    def enter(self, run: ThreadRun) -> tuple["Head", int | None]:
+        """Give a run the thread, or a number in line; one that interrupts comes before all."""
         if self.holder is None:
-            return self.model_copy(update={"holder": run})
-        if not run.interrupts:
-            return self.model_copy(update={"queue": [*self.queue, run]})
-        ahead = [waiting for waiting in self.queue if waiting.interrupts]
-        behind = [waiting for waiting in self.queue if not waiting.interrupts]
-        return self.model_copy(update={"queue": [*ahead, run, *behind]})
+            return self.model_copy(update={"holder": run}), None
+        number = self.first - 1 if run.interrupts else self.after_last
+        update = {
+            "first": min(self.first, number),
+            "after_last": max(self.after_last, number + 1),
+            "waiting": self.waiting + 1,
+        }
+        return self.model_copy(update=update), number
 
-    def leave_line(self, run_id: str) -> "Head":
-        """Take a run out of the line."""
-        return self.model_copy(
-            update={"queue": [waiting for waiting in self.queue if waiting.run_id != run_id]}
-        )
+    def leave(self, number: int) -> "Head":
+        """Take the run of this number out of the line."""
+        first = number + 1 if number == self.first else self.first
+        return self.model_copy(update={"first": first, "waiting": max(self.waiting - 1, 0)})
 
-    def pass_on(self, at: Time | None) -> "Head":
-        """Give the thread to the next in line."""
-        following, line = (self.queue[0], self.queue[1:]) if self.queue else (None, [])
-        return self.model_copy(
-            update={
-                "holder": following,
-                "queue": line,
-                "updated_at": at or self.updated_at,
-            }
-        )
+    def pass_on(self, at: Time | None, following: tuple[int, ThreadRun] | None) -> "Head":
+        """Give the thread to the next in line, by number; to nobody if nobody waits."""
+        update: dict[str, Any] = {"holder": None, "first": self.after_last, "waiting": 0}
+        if following:
+            number, run = following
+            waiting = max(self.waiting - 1, 0)
+            update = {"holder": run, "first": number + 1, "waiting": waiting}
+        return self.model_copy(update={**update, "updated_at": at or self.updated_at})
 
 
 def append(

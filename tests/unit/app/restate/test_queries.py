@@ -11,11 +11,12 @@ from outlast_app.cursors import Cursor
 from outlast_app.restate.queries import (
     approvals_query,
     invocation_query,
+    lines_query,
     runs_query,
     sql_text,
     state_query,
     states_query,
-    submission_query,
+    submissions_query,
     threads_query,
 )
 from outlast_app.run_filter import RunFilter
@@ -46,7 +47,8 @@ def test_queries_keep_values_in_texts(value: str) -> None:
         ref = RunRef(value, f"{value}.{value}")
         return [
             invocation_query(value, ref),
-            submission_query(value, ref),
+            submissions_query(value, [ref, ref]),
+            lines_query(value, {value: 7}),
             state_query(value, ref),
             runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
             threads_query("p", value, 21, Cursor("threads", AT, value)),

@@ -17,6 +17,7 @@ from outlast.contract import (
     SteerOrder,
     TakeBackAnswer,
     TakeBackOrder,
+    ThreadHolder,
     ThreadStatus,
 )
 from outlast.errors import (
@@ -90,6 +91,11 @@ class Behind:
         self.calls.append("resume")
         if self.cannot_resume:
             raise self.cannot_resume
+
+    async def thread_holder(self, _thread: ThreadRef) -> ThreadHolder | None:
+        if self.held_by is None and not self.queued:
+            return None
+        return ThreadHolder(run_id=self.held_by, message_count=2)
 
     async def thread_status(self, _thread: ThreadRef) -> ThreadStatus | None:
         if self.held_by is None and not self.queued:

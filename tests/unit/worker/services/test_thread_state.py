@@ -22,11 +22,6 @@ def run(name: str) -> ThreadRun:
     return ThreadRun(run_id=name, agent="a", tenant="t", invocation_id=f"inv_{name}", body_hash="h")
 
 
-def line_of(head: Head) -> list[str]:
-    here = [head.holder, *head.queue] if head.holder else head.queue
-    return [waiting.run_id for waiting in here]
-
-
 def message(number: int, chars: int = 10) -> StoredMessage:
     return StoredMessage(
         id=str(number), role="user", content="x" * chars, run_id="r", created_at=NOON
@@ -36,31 +31,62 @@ def message(number: int, chars: int = 10) -> StoredMessage:
 # The holder and the line.
 
 
-def test_order_of_acceptance() -> None:
-    """The first run holds the thread, the others follow in the order in which they came."""
-    head = EMPTY.enter(run("a")).enter(run("b")).enter(run("c"))
-    assert line_of(head) == ["a", "b", "c"]
+def test_numbers_in_line() -> None:
+    """The first run holds the thread, the others are numbered in the order in which they came."""
+    head, number = EMPTY.enter(run("a"))
+    assert (head.holder, number, head.waiting) == (run("a"), None, 0)
+    numbers = list[int | None]()
+    for name in "bcd":
+        head, number = head.enter(run(name))
+        numbers.append(number)
+    assert (numbers, head.waiting) == ([0, 1, 2], 3)
     assert [head.is_held_by(name) for name in "abc"] == [True, False, False]
-    head = head.pass_on(after(5))
-    assert line_of(head) == ["b", "c"]
+    assert not EMPTY.is_held_by("")
+
+
+def test_interruptions_come_first() -> None:
+    """A run that interrupts comes before all that wait, those that interrupted before it, too."""
+    head, _ = EMPTY.enter(run("a"))
+    numbers = list[int]()
+    for interrupts in (False, True, True, False):
+        head, number = head.enter(run("x").model_copy(update={"interrupts": interrupts}))
+        assert number is not None
+        numbers.append(number)
+    _, earlier, last, _ = numbers
+    assert sorted(numbers) == [last, earlier, numbers[0], numbers[3]]
+    assert (head.first, head.after_last) == (last, numbers[3] + 1)
+
+
+def test_passing_on() -> None:
+    """The next in line holds the thread; the line is empty behind the last one."""
+    head, _ = EMPTY.enter(run("a"))
+    for name in "bc":
+        head, _ = head.enter(run(name))
+    head = head.pass_on(after(5), (0, run("b")))
+    assert (head.holder, head.first, head.waiting) == (run("b"), 1, 1)
     assert head.updated_at == after(5)
-    assert line_of(head.pass_on(None).pass_on(None)) == []
-    assert head.pass_on(None).updated_at == after(5)
+    head = head.pass_on(None, (1, run("c"))).pass_on(None, None)
+    assert (head.holder, head.first, head.after_last, head.waiting) == (None, 2, 2, 0)
+    assert head.updated_at == after(5)
 
 
 def test_leaving_the_line() -> None:
-    """A run that waits may go; one that is not there changes nothing."""
-    head = EMPTY.enter(run("a")).enter(run("b")).enter(run("c"))
-    assert line_of(head.leave_line("b")) == ["a", "c"]
-    assert head.leave_line("z") == head
+    """A run that goes leaves a gap, or a shorter line."""
+    head, _ = EMPTY.enter(run("a"))
+    for name in "bcd":
+        head, _ = head.enter(run(name))
+    gap = head.leave(1)
+    assert (gap.first, gap.after_last, gap.waiting) == (0, 3, 2)
+    assert (gap.leave(0).first, gap.leave(0).waiting) == (1, 1)
 
 
-def test_find() -> None:
-    """A run is found where it holds the thread and where it waits."""
-    head = EMPTY.enter(run("a")).enter(run("b"))
-    assert [bool(head.find(name)) for name in "abc"] == [True, True, False]
-    assert EMPTY.find("a") is None
-    assert not EMPTY.is_held_by("")
+def test_full_line() -> None:
+    """A line takes as many as it may have, and a thousand if nobody says how many."""
+    head, _ = EMPTY.enter(run("a"))
+    assert [head.is_full(limit) for limit in (0, 1, None)] == [True, False, False]
+    head, _ = head.enter(run("b"))
+    assert [head.is_full(limit) for limit in (1, 2, None)] == [True, False, False]
+    assert head.model_copy(update={"waiting": 1000}).is_full(None)
 
 
 # Pages.

@@ -1,0 +1,116 @@
+"""The conversation that a thread keeps: read by runs and by clients, and taken back by these."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
+
+from outlast.contract import (
+    HistoryAnswer,
+    HistoryQuestion,
+    TakeBackAnswer,
+    TakeBackOrder,
+    ThreadHolder,
+    ThreadStatus,
+)
+from outlast_worker.engine.records import StoredMessage
+from outlast_worker.services import calls, state, thread_line
+from outlast_worker.services.policies import READ_POLICY
+from outlast_worker.services.serde import json_handler
+from outlast_worker.services.thread_state import MAX_BYTES, Head, keep_first, pages_with
+from outlast_worker.services.thread_watch import watch_holder
+
+
+def add_questions(thread: VirtualObject) -> None:
+    """Add the handlers that only read."""
+
+    @json_handler(thread.handler, calls.CONVERSATION.name, kind="shared")
+    async def conversation(ctx: ObjectSharedContext) -> list[StoredMessage]:
+        """Return all that was said, for the run that holds the thread."""
+        head = await state.HEAD.get(ctx)
+        if head and head.total_bytes > MAX_BYTES:
+            raise TerminalError(
+                f"The conversation has {head.total_bytes} bytes; a run can read {MAX_BYTES}. "
+                "Go on with a new thread.",
+                status_code=413,
+            )
+        return await read_pages(ctx, range(len(head.page_counts))) if head else []
+
+    @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
+    async def history(ctx: ObjectSharedContext, question: HistoryQuestion) -> HistoryAnswer:
+        """Return a part of what was said, as clients see it."""
+        head = await state.HEAD.get(ctx)
+        if head is None:
+            return HistoryAnswer(items=None, message_count=0)
+        pages, skipped = pages_with(head.page_counts, question.after, question.limit)
+        messages = await read_pages(ctx, pages)
+        start = question.after - skipped
+        items = [message.public() for message in messages[start : start + question.limit]]
+        return HistoryAnswer(items=items, message_count=head.message_count)
+
+    @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
+    async def holder(ctx: ObjectSharedContext) -> ThreadHolder | None:
+        """Return who holds the thread, at the same cost however many wait."""
+        head = await state.HEAD.get(ctx)
+        return head and ThreadHolder(
+            run_id=head.holder.run_id if head.holder else None,
+            held_up=head.is_held_by(await state.HELD_UP.get(ctx) or ""),
+            message_count=head.message_count,
+        )
+
+    @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
+    async def status(ctx: ObjectSharedContext) -> ThreadStatus | None:
+        """Return who holds the thread and who waits."""
+        head = await state.HEAD.get(ctx)
+        return head and ThreadStatus(
+            run_id=head.holder.run_id if head.holder else None,
+            queued=[place.run.run_id async for place in thread_line.read(ctx, head)],
+            message_count=head.message_count,
+            created_at=head.created_at,
+            updated_at=head.updated_at,
+        )
+
+
+def add_taking_back(thread: VirtualObject, prefix: str) -> None:
+    """Add the handler by which a person takes back the end of a conversation."""
+
+    @json_handler(thread.handler)
+    async def take_back(ctx: ObjectContext, order: TakeBackOrder) -> TakeBackAnswer:
+        """Forget what was said after a message, unless a run holds the conversation."""
+        head = await state.HEAD.get(ctx)
+        if head is None:
+            return TakeBackAnswer(outcome="unknown")
+        if head.holder:
+            watch_holder(ctx, prefix, head)
+            return TakeBackAnswer(outcome="busy", run_id=head.holder.run_id)
+        return TakeBackAnswer(outcome=await _keep_until(ctx, head, order))
+
+
+async def read_pages(
+    ctx: ObjectContext | ObjectSharedContext, indexes: Iterable[int]
+) -> list[StoredMessage]:
+    """Return the messages of some pages."""
+    # Asked for together and awaited one by one: `gather` looks at all of them for each.
+    asked = [state.page(index).get(ctx) for index in indexes]
+    return [message for future in asked for message in await future or []]
+
+
+async def _keep_until(
+    ctx: ObjectContext, head: Head, order: TakeBackOrder
+) -> Literal["taken_back", "unknown_message", "open_calls"]:
+    dropped: list[StoredMessage] = []
+    for index in reversed(range(len(head.page_counts))):
+        page = await read_pages(ctx, [index])
+        ids = [message.id for message in page]
+        kept = page[: ids.index(order.after) + 1] if order.after in ids else []
+        dropped = page[len(kept) :] + dropped
+        if not kept:
+            continue
+        if dropped and dropped[0].role == "tool":
+            return "open_calls"
+        state.page(index).set(ctx, kept)
+        for later in range(index + 1, len(head.page_counts)):
+            state.page(later).clear(ctx)
+        state.HEAD.set(ctx, keep_first(head, index, kept, dropped, order.at))
+        return "taken_back"
+    return "unknown_message"
