@@ -52,10 +52,10 @@ def whole_run(
     resolutions: Mapping[str, Resolution],
 ) -> Run:
     """Put a run together from its keys. What an older worker has kept is whole already."""
-    asked = sorted(approvals, key=lambda approval: (approval.requested_at, approval.approval_id))
+    asked = sorted(approvals, key=lambda approval: (approval.requested_at, approval.id))
     if asked:
         found = [
-            approval.model_copy(update={"resolution": resolutions.get(approval.approval_id)})
+            approval.model_copy(update={"resolution": resolutions.get(approval.id)})
             for approval in asked
         ]
         run = run.model_copy(update={"approvals": found})

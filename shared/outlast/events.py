@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, TypeAdapter
 
-from outlast.protocol import By, Message, OrNewer, Public, Run, Time, Usage
+from outlast.protocol import WRITTEN_ID, By, Message, OrNewer, Public, Run, Time, Usage
 
 
 class Event(Public):
@@ -98,7 +98,7 @@ class ApprovalRequested(Event):
     type: Literal["approval.requested"] = "approval.requested"
     call_id: str
     """Names the call within its run."""
-    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    approval_id: str | None = None
     """Names the approval within its run."""
     name: str
     """The tool."""
@@ -109,6 +109,8 @@ class ApprovalRequested(Event):
     expires_at: Time | None = None
     """When it is given up and counts as rejected; null if it waits for as long as it takes."""
 
+    _written_id = WRITTEN_ID
+
 
 class ApprovalResolved(Event):
     """A call waits for nobody any more: somebody decided, or nobody did in time."""
@@ -116,7 +118,7 @@ class ApprovalResolved(Event):
     type: Literal["approval.resolved"] = "approval.resolved"
     call_id: str
     """Names the call within its run."""
-    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    approval_id: str | None = None
     """Names the approval within its run."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time."""
@@ -128,6 +130,8 @@ class ApprovalResolved(Event):
     """Why, in the words of whoever decided."""
     arguments: dict[str, JsonValue] | None = None
     """Those that a person put in place of the model's; null if the model's were approved."""
+
+    _written_id = WRITTEN_ID
 
 
 class SteerReceived(Event):

@@ -256,8 +256,8 @@ class FakeSteps:
                 return None
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
-        self._enter(f"close_decision {resolution.approval_id}")
-        return self.late.get(resolution.approval_id, resolution)
+        self._enter(f"close_decision {resolution.id}")
+        return self.late.get(resolution.id, resolution)
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         self._enter("close_inbox")
@@ -288,10 +288,10 @@ class FakeSteps:
         self._enter(f"save {run.status}")
 
     def keep_approval(self, approval: Approval) -> None:
-        self._enter(f"keep_approval {approval.approval_id}")
+        self._enter(f"keep_approval {approval.id}")
 
     def keep_resolution(self, resolution: Resolution) -> None:
-        self._enter(f"keep_resolution {resolution.approval_id}")
+        self._enter(f"keep_resolution {resolution.id}")
 
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")

@@ -226,10 +226,13 @@ def test_threads(tenants: dict[str, Api], model: ScriptedModel, key: str, thread
 
 
 def write_approvals(stack: TestStack, run_id: str, approvals: list[Item]) -> None:
-    """Write a run's pending approvals where the worker keeps them, as an operator may."""
+    """Write pending approvals where a run's worker keeps them, as an operator may."""
     rows = stack.query(f"SELECT key, value FROM state WHERE service_key = 'default/{run_id}'")
     state = {row["key"]: list(bytes.fromhex(row["value"])) for row in rows}
-    state["approvals"] = list(json.dumps(approvals).encode())
+    for approval in approvals:
+        call_id, requested_at = approval["call_id"], approval["requested_at"]
+        state[f"approval:{call_id}"] = list(json.dumps(approval).encode())
+        state[f"pending:{call_id}"] = list(json.dumps(requested_at).encode())
     httpx.post(
         f"{stack.admin_url}/services/{run_id.partition('.')[0]}/state",
         json={"object_key": f"default/{run_id}", "new_state": state},

@@ -172,7 +172,7 @@ class PendingRow(_Keyed):
         """Return when each of them was requested, by its id."""
         if self.key == OLDER_APPROVALS_KEY:
             waiting = _APPROVALS.validate_json(self.value_utf8)
-            return {approval.approval_id: approval.requested_at for approval in waiting}
+            return {approval.id: approval.requested_at for approval in waiting}
         return {self.key.removeprefix(PENDING_PREFIX): _TIME.validate_json(self.value_utf8)}
 
 
@@ -200,7 +200,7 @@ def _whole(runs: Mapping[str, Run], kept: Iterable[tuple[str, str, str]]) -> dic
             approvals.setdefault(name, []).append(Approval.model_validate_json(value))
         elif key.startswith(RESOLUTION_PREFIX):
             resolution = Resolution.model_validate_json(value)
-            resolutions.setdefault(name, {})[resolution.approval_id] = resolution
+            resolutions.setdefault(name, {})[resolution.id] = resolution
     return {
         name: whole_run(run, metadata.get(name), approvals.get(name, []), resolutions.get(name, {}))
         for name, run in runs.items()

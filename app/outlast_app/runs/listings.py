@@ -127,7 +127,7 @@ def _thread(row: ThreadRow, line: Sequence[str]) -> Thread:
 def _pending(waiting: _Waiting, run: Run | None) -> Iterator[PendingApproval]:
     """Yield the approval, if it was not resolved between the two queries."""
     for approval in run.approvals if run else []:
-        if run and approval.approval_id == waiting.approval_id and approval.resolution is None:
+        if run and approval.id == waiting.approval_id and approval.resolution is None:
             yield PendingApproval(
                 **approval.model_dump(),
                 run_id=run.run_id,

@@ -6,6 +6,7 @@ What is said under a field is its description in the OpenAPI document. Times are
 
 from outlast.protocol.agents import AgentDescription, AgentPage, ToolDescription
 from outlast.protocol.approvals import (
+    WRITTEN_ID,
     Approval,
     ApprovalPage,
     By,
@@ -63,6 +64,7 @@ __all__ = [
     "ENDED",
     "MAX_DELAY_S",
     "NOTHING_USED",
+    "WRITTEN_ID",
     "AgentDescription",
     "AgentPage",
     "Approval",

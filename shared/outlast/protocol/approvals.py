@@ -1,8 +1,8 @@
 """Tool calls that wait for a person, and how that ends."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, JsonValue, PlainSerializer, SerializationInfo
+from pydantic import JsonValue, PlainSerializer, SerializationInfo, field_serializer
 from pydantic.json_schema import SkipJsonSchema
 
 from outlast.protocol.wire import AMONG_PROCESSES, OrNewer, Public, Time
@@ -32,12 +32,25 @@ By = Annotated[_By, PlainSerializer(_write, return_type=_By, when_used="json")]
 know no more, and replays compare what is written. Clients always get an object."""
 
 
+class _OfCall(Protocol):
+    call_id: str
+
+
+def _write_id(self: _OfCall, approval_id: str | None) -> str:
+    return approval_id or self.call_id
+
+
+WRITTEN_ID = field_serializer("approval_id", when_used="json")(_write_id)
+"""Clients are told an `approval_id` in any case. Between processes it is left out where it is the
+`call_id`, which is all that older ones know."""
+
+
 class Resolution(Public):
     """How an approval ended."""
 
     call_id: str
     """The call that was decided on."""
-    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    approval_id: str | None = None
     """The approval that this ends."""
     action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
     """What was decided; `expired` if nobody did in time, which counts as a rejection."""
@@ -50,13 +63,20 @@ class Resolution(Public):
     arguments: dict[str, JsonValue] | None = None
     """Those that a person put in place of the model's; null if the model's were approved."""
 
+    _written_id = WRITTEN_ID
+
+    @property
+    def id(self) -> str:
+        """The approval's id within its run."""
+        return self.approval_id or self.call_id
+
 
 class Approval(Public):
     """A tool call that waits, or waited, for a person."""
 
     call_id: str
     """Names the call within its run."""
-    approval_id: str = Field(default_factory=lambda known: known["call_id"])
+    approval_id: str | None = None
     """Names the approval within its run: the decision is sent to its address."""
     name: str
     """The tool."""
@@ -70,6 +90,13 @@ class Approval(Public):
     """When it is given up and counts as rejected; null if it waits for as long as it takes."""
     resolution: Resolution | None = None
     """How it ended; null while it waits."""
+
+    _written_id = WRITTEN_ID
+
+    @property
+    def id(self) -> str:
+        """Its id within its run."""
+        return self.approval_id or self.call_id
 
 
 class PendingApproval(Approval):

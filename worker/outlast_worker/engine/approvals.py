@@ -74,8 +74,8 @@ class Approvals:
             arguments=approval.arguments,
             expires_at=approval.expires_at,
         )
-        decision = self._steps.expect_decision(approval.approval_id)
-        self._open[approval.approval_id] = asked = _Open(approval, [decision])
+        decision = self._steps.expect_decision(approval.id)
+        self._open[approval.id] = asked = _Open(approval, [decision])
         self._waits.add(decision, partial(self._decide, decided))
         if timeout and approval.expires_at:
             expired = asked.end("expired", approval.expires_at)
@@ -109,7 +109,7 @@ class Approvals:
         self, decided: Callable[[Resolution], None], expired: Resolution, _: None
     ) -> None:
         """Wait a little longer for a decision that was made before the time was over."""
-        asked = self._open[expired.approval_id]
+        asked = self._open[expired.id]
         self._wait(_GRACE, asked, partial(self._expire, decided, expired))
 
     async def _expire(
@@ -119,7 +119,7 @@ class Approvals:
 
     def _resolve(self, resolution: Resolution) -> None:
         """Write down what was decided, and wait for it no longer."""
-        for pending in self._open.pop(resolution.approval_id).pending:
+        for pending in self._open.pop(resolution.id).pending:
             self._waits.drop(pending)
         self._by_call[resolution.call_id] = resolution
         self._state.advance_clock(resolution.at)

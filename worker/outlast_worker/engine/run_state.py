@@ -82,7 +82,7 @@ class RunState:
         self.change(
             approvals=[
                 approval.model_copy(update={"resolution": resolution})
-                if approval.approval_id == resolution.approval_id
+                if approval.id == resolution.id
                 else approval
                 for approval in self.run.approvals
             ]

@@ -64,7 +64,7 @@ async def _decide_too_late(
 ) -> DecideAnswer:
     """Let the approval expire now, unless it was decided on before: when it was made counts."""
     expired = Resolution(
-        call_id=order.call_id, approval_id=order.decides, action="expired", at=expires_at
+        call_id=order.call_id, approval_id=order.approval_id, action="expired", at=expires_at
     )
     promise = promises.decision(order.decides)
     if await promise.resolve_once(ctx, expired):

@@ -133,7 +133,7 @@ class RestateSteps:
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
-        promise = promises.decision(resolution.approval_id)
+        promise = promises.decision(resolution.id)
         return await self._resolve(promise, resolution) or resolution
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
@@ -177,13 +177,13 @@ class RestateSteps:
 
     def keep_approval(self, approval: Approval) -> None:
         """Keep an approval that waits from now on, so that it is found among those of all runs."""
-        state.approval(approval.approval_id).set(self._ctx, approval)
-        state.pending(approval.approval_id).set(self._ctx, approval.requested_at)
+        state.approval(approval.id).set(self._ctx, approval)
+        state.pending(approval.id).set(self._ctx, approval.requested_at)
 
     def keep_resolution(self, resolution: Resolution) -> None:
         """Keep what an approval came to."""
-        state.resolution(resolution.approval_id).set(self._ctx, resolution)
-        state.pending(resolution.approval_id).clear(self._ctx)
+        state.resolution(resolution.id).set(self._ctx, resolution)
+        state.pending(resolution.id).clear(self._ctx)
 
     @property
     def _thread(self) -> calls.Target:

@@ -24,18 +24,18 @@ async def read_whole_run(ctx: WorkflowSharedContext) -> Run | None:
     approvals = [state.approval(each).get(ctx) for each in _ids(keys, APPROVAL_PREFIX)]
     resolutions = [state.resolution(each).get(ctx) for each in _ids(keys, RESOLUTION_PREFIX)]
     run, metadata = await asked_run, await asked_metadata
-    found = {each.approval_id: each for each in await _all(resolutions)}
+    found = {each.id: each for each in await _all(resolutions)}
     return run and whole_run(run, metadata, await _all(approvals), found)
 
 
 async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
     """Add decisions that were taken and that the run has not got round to yet."""
-    waiting = [each.approval_id for each in run.approvals if each.resolution is None]
+    waiting = [each.id for each in run.approvals if each.resolution is None]
     taken = {} if run.ended else await decisions_on(ctx, waiting)
     if not taken:
         return run
     approvals = [
-        each.model_copy(update={"resolution": taken.get(each.approval_id, each.resolution)})
+        each.model_copy(update={"resolution": taken.get(each.id, each.resolution)})
         for each in run.approvals
     ]
     going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
@@ -55,7 +55,7 @@ async def decisions_on(
 ) -> dict[str, Resolution]:
     """Return the decisions that were taken on these, by approval."""
     asked = [promises.decision(approval_id).peek(ctx) for approval_id in approval_ids]
-    return {each.approval_id: each for each in await _all(asked)}
+    return {each.id: each for each in await _all(asked)}
 
 
 def _ids(keys: Iterable[str], prefix: str) -> list[str]:

@@ -117,7 +117,7 @@ class MemorySteps:
         return _Decision(
             Resolution(
                 call_id=approval.call_id,
-                approval_id=approval_id,
+                approval_id=approval.approval_id,
                 at=self._now(),
                 **decision.model_dump(),
             )
@@ -189,7 +189,7 @@ class MemorySteps:
 
     def keep_approval(self, approval: Approval) -> None:
         """Keep an approval for when its decision is expected."""
-        self._approvals[approval.approval_id] = approval
+        self._approvals[approval.id] = approval
 
     def keep_resolution(self, resolution: Resolution) -> None:
         """Have nobody who asks what an approval came to."""

@@ -129,7 +129,7 @@ def asked_at(approval_id: str, minute: int) -> Approval:
 
 
 def kept(name: str, approval: Approval) -> ListedRow:
-    key = f"approval:{approval.approval_id}"
+    key = f"approval:{approval.id}"
     return ListedRow(service_key=f"acme/{name}", key=key, whole=approval.model_dump_json())
 
 
@@ -154,19 +154,19 @@ async def test_approvals_of_workers_of_both_kinds() -> None:
         ListedRow(service_key=f"acme/{older}", whole=whole.model_dump_json()),
     )
     page = await Listings(tables).approvals("acme", 2, None)
-    assert [(item.run_id, item.approval_id) for item in page.items] == [
+    assert [(item.run_id, item.id) for item in page.items] == [
         (newer, "2.0"),
         (older, "1.1"),
     ]
     assert tables.asked == ["2.0", "1.1"]
     rest = await Listings(tables).approvals("acme", 2, Cursor.read(page.next_cursor, "approvals"))
-    assert [(item.run_id, item.approval_id) for item in rest.items] == [(newer, "1.0")]
+    assert [(item.run_id, item.id) for item in rest.items] == [(newer, "1.0")]
 
 
 def test_a_run_is_put_together() -> None:
     """Metadata, approvals and what they came to are added to what a run says of itself."""
     name, waits, done = run_id("a"), asked_at("1.0", 2), asked_at("1.1", 1)
-    resolution = Resolution(call_id="1.1", action="reject", at=AT)
+    resolution = Resolution(call_id="1.1", approval_id="1.1", action="reject", at=AT)
     values = {
         "approval:1.0": waits.model_dump_json(),
         "resolution:1.1": resolution.model_dump_json(),
@@ -183,7 +183,7 @@ def test_a_run_is_put_together() -> None:
     )
     for run in (read[name], listed[name]):
         assert run.metadata == {"ticket": "7"}
-        assert [(each.approval_id, each.resolution) for each in run.approvals] == [
+        assert [(each.id, each.resolution) for each in run.approvals] == [
             ("1.1", resolution),
             ("1.0", None),
         ]

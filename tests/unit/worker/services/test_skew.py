@@ -118,10 +118,7 @@ def test_what_a_newer_process_wrote(written: BaseModel) -> None:
 @pytest.mark.parametrize("by", ['"ann"', '{"key":"desk","said":"ann"}', '{"key":"desk"}'])
 def test_who_decided(by: str) -> None:
     """It is read and written again as it was, since a replay compares; clients get an object."""
-    body = (
-        b'{"call_id":"1.0","approval_id":"1.0","action":"approve","by":%b,'
-        b'"at":"2026-01-01T12:00:00Z"}'
-    )
+    body = b'{"call_id":"1.0","action":"approve","by":%b,"at":"2026-01-01T12:00:00Z"}'
     body %= by.encode()
     serde = serde_of(Resolution)
     decided = serde.parse(body)
