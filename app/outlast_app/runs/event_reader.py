@@ -167,7 +167,10 @@ class EventReader:
                 is_first = lost
 
     async def _show(self, batch: list[Heard], *, is_first: bool) -> None:
-        """Show what is live; never before what was committed before it."""
+        """Show what is live; never before what was committed before it, or after its message."""
+        for heard in batch:
+            if isinstance(heard.item, Committed):
+                self.feed.complete_turn(heard.item.turn)
         for heard in batch:
             if isinstance(heard.item, Committed):
                 self.feed.wake()
@@ -188,7 +191,6 @@ class EventReader:
                 woken.clear()
                 await woken.wait()
             self.feed.leave(woken)
-        self.feed.complete_turn(word.turn)
 
     async def _fill(self) -> None:
         """Read what is committed until the run has ended.
@@ -233,6 +235,8 @@ class EventReader:
         feed, ended = self.feed, page.run is not None and page.run.ended
         self._idle_looks = 0 if page.events else self._idle_looks + 1
         feed.commit(page.events)
+        if page.run:
+            feed.complete_turn(page.run.turn - 1)  # those before this one have their messages
         if page.more:
             self._ready.set()
             await feed.caught_up.wait()

@@ -10,6 +10,7 @@ import pytest
 from fakes.watching import (
     COMPLETED,
     REF,
+    RUN,
     Behind,
     completed,
     queued,
@@ -109,6 +110,25 @@ async def test_live_events_wait_for_what_was_committed_before(behind: Behind, ev
         shown = await read_until(follower, "message.delta")
     kinds = [event.type for event in shown]
     assert kinds == ["run.queued", "run.started", "turn.started", "message.reset", "message.delta"]
+
+
+@pytest.mark.parametrize("told_by", ["the channel", "the run"])
+async def test_previews_of_a_turn_that_is_over(behind: Behind, events: RunEvents, told_by: str):
+    """Who has seen a turn's message is never shown its previews again, which channels may keep."""
+    behind.commit_unheard(*BEGINNING, said(4), turn_started(5, 2))
+    behind.run = RUN.model_copy(update={"turn": 2 if told_by == "the run" else 0})
+    word = [Committed(6, 1)] if told_by == "the channel" else []
+    with events.follow(REF, 5) as follower:
+        await behind.heard_of()
+        await asyncio.sleep(0.02)  # the first read
+        reading = asyncio.create_task(read_until(follower, "message.reset"))
+        behind.say(Reset(1, 7), Delta("text", 1, 7, 0, "old"), *word)
+        await asyncio.sleep(0.02)  # they could be shown
+        behind.commit(started(6))
+        behind.say(Reset(2, 8))
+        shown = await reading
+    assert [event.type for event in shown] == ["run.started", "message.reset"]
+    assert b'"turn":2' in shown[-1].data
 
 
 async def test_a_word_that_comes_to_nothing(behind: Behind, events: RunEvents):
