@@ -101,6 +101,12 @@ class AppSettings(SharedSettings):
             raise ValueError(
                 "APP_KEYS: a key is there twice; it can't stand for two tenants, or have two names"
             )
+        if self.keys and not own:
+            # As after the last one was taken out: everybody would have all rights.
+            raise ValueError(
+                "APP_KEYS names tenants and no key, so that nobody could call. Make one with "
+                "`python -m outlast_app.new_key`, or leave APP_KEYS out to serve without keys"
+            )
         if not own and not self.allow_no_keys and not is_loopback(self.host):
             raise ValueError(
                 f"APP_HOST={self.host} can be reached by others and there are no APP_KEYS. "

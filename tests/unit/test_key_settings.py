@@ -95,6 +95,13 @@ def test_one_key_twice(monkeypatch: pytest.MonkeyPatch, keys: Any) -> None:
     assert "a key is there twice" in refusal(monkeypatch, keys)
 
 
+def test_no_key_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the last key out does not let everybody in."""
+    assert "names tenants and no key" in refusal(monkeypatch, {"acme": [], "other": []})
+    monkeypatch.setenv("APP_KEYS", json.dumps({"acme": [], "other": [A_KEY]}))
+    check_settings(AppSettings)
+
+
 def test_one_name_for_two_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tenants name their keys as they like."""
     other = {**A_KEY, "sha256": hash_of_key("secret-2")}
