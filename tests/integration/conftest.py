@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from fakes.api import Api
+from fakes.counting_proxy import CountingProxy
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
 from fakes.stack import TestStack
+from outlast_local.ports import free_ports
+from outlast_local.stack import is_up
 
 _MODES = {"usual": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
 
@@ -30,6 +33,21 @@ def api(stack: TestStack) -> Iterator[Api]:
     """A client of the stack's app."""
     with Api(stack.app_url) as client:
         yield client
+
+
+@pytest.fixture
+def counted(stack: TestStack) -> Iterator[tuple[str, CountingProxy]]:
+    """Return the address of an app of the test's own, and what counts its requests to Restate."""
+    [port] = free_ports(1)
+    with CountingProxy(stack.sockets.ingress_url) as proxy:
+        settings = {"APP_PORT": str(port), "RESTATE_INGRESS_URL": proxy.url}
+        app = stack.process("outlast_app", settings)
+        app.start()
+        try:
+            app.wait_until(lambda: is_up(f"http://127.0.0.1:{port}/healthz"), 30)
+            yield f"http://127.0.0.1:{port}", proxy
+        finally:
+            app.terminate()
 
 
 def _start_long_run(stack: TestStack, model: ScriptedModel, mode: str) -> str:

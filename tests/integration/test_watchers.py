@@ -3,10 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
 from itertools import count
-
-import pytest
 
 from fakes.api import Api
 from fakes.counting_proxy import CountingProxy
@@ -15,29 +12,12 @@ from fakes.follower import Follower
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, text
 from fakes.stack import TestStack
-from outlast_local.ports import free_ports
-from outlast_local.stack import is_up
 
 WATCHERS = 200
 SOON_S = 10
 """On a machine that has other things to do; `tests/load` demands 2 s. It once took for ever."""
 BEGUN_S = 60
 _numbers = count()
-
-
-@pytest.fixture
-def counted(stack: TestStack) -> Iterator[tuple[str, CountingProxy]]:
-    """Return the address of an app of the test's own, and what counts its requests to Restate."""
-    [port] = free_ports(1)
-    with CountingProxy(stack.sockets.ingress_url) as proxy:
-        settings = {"APP_PORT": str(port), "RESTATE_INGRESS_URL": proxy.url}
-        app = stack.process("outlast_app", settings)
-        app.start()
-        try:
-            app.wait_until(lambda: is_up(f"http://127.0.0.1:{port}/healthz"), 30)
-            yield f"http://127.0.0.1:{port}", proxy
-        finally:
-            app.terminate()
 
 
 def held_runs(api: Api, model: ScriptedModel, key: str, gate: Gate, runs: int) -> list[str]:

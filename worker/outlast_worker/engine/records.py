@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import Message, RunError, Time, Usage
 
-JOURNAL_VERSION = 5
+JOURNAL_VERSION = 6
 
 
 PAUSED = "pause"
