@@ -32,7 +32,7 @@ def test_runs_go_on(api: Api, stack: SkewedStack, model: ScriptedModel, key: str
     gate = Gate()
     model.script(f"{key} waits", [call("pay", cents=7), text("paid")])
     model.script(
-        f"{key} works", [call("note", text=key), attempts(text("x", gate=gate), text("y"))]
+        f"{key} works", [call("note", text=key), attempts(text("lost", gate=gate), text("worked"))]
     )
     model.script(f"{key} in line", [text("z")])
     waits = api.start("teller", f"{key} waits")
