@@ -6,6 +6,7 @@ import pytest
 
 from fakes import ScriptedModel
 from outlast.providers import PROVIDERS
+from outlast_worker.models.litellm import LitellmApi
 from unit.worker.models.asking import Asker, Client
 
 _ADDRESSES = (
@@ -39,3 +40,4 @@ async def ask(
     yield asker
     model.forget(asker.key)
     await asker.close()
+    await LitellmApi(1, 1).close()  # of tests that call litellm themselves

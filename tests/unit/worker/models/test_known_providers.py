@@ -23,6 +23,8 @@ def client() -> Client:
 
 # They need a model's name, an account or a second address that is theirs.
 UNPLAYED = {"clarifai", "cometapi", "gradient_ai", "ragflow", "replicate"}
+# Asked without our client, litellm leaves this one's connections open: no other test is to pay.
+LEAKING = {"text-completion-openai"}
 # Left alone, litellm sends these OpenAI's key, or none.
 ASTRAY = {"ai21", "aiohttp_openai", "inception", "lemonade", "xinference"}
 PLAYED = [name for name, known in PROVIDERS.items() if known.keys and name not in UNPLAYED | ASTRAY]
@@ -88,7 +90,7 @@ async def test_without_a_key(ask: Asker, name: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("all_keys")
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", [name for name in PLAYED if name not in LEAKING])
 async def test_litellm_agrees(ask: Asker, name: str) -> None:
     """litellm, left alone, takes the same variable for the provider's key."""
     path = ask.server.play(f"/{name}", fault(400))
