@@ -181,7 +181,10 @@ def _assemble(litellm: Any, model: str, response: Any, reason: str | None) -> An
     """
     try:
         if isinstance(response, list):
-            response = _build(litellm, cast("list[Any]", response))
+            chunks = cast("list[Any]", response)
+            if any(getattr(choice.delta, "refusal", None) for c in chunks for choice in c.choices):
+                reason = "refusal"  # of whose words litellm passes on the first piece only
+            response = _build(litellm, chunks)
         return _answer(litellm, model, response, reason)
     except CallFailed:
         raise

@@ -180,3 +180,14 @@ async def test_no_usage(ask: Asker) -> None:
         raw(chunk({"delta": {"content": "Hi."}, "finish_reason": "stop"}) + DONE)
     )
     assert (got.text, got.usage.input_tokens, got.usage.model_calls) == ("Hi.", 0, 1)
+
+
+async def test_a_refusal(ask: Asker) -> None:
+    """A refusal is shown as text, or counts as filtered: no run completes with nothing said."""
+    refusal = chunk({"delta": {"role": "assistant", "refusal": "I can't help with that."}})
+    end = chunk({"delta": {}, "finish_reason": "stop"})
+    got = await ask.answer(raw(refusal + end + DONE), stream=True)
+    if ask.client == "litellm":
+        assert got.finish_reason == "content_filter"
+    else:
+        assert got.text == "I can't help with that."

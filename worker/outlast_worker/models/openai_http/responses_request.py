@@ -29,9 +29,9 @@ def responses_body(call: ModelCall) -> bytes:
         "model": model,
         "instructions": instructions["content"],
         "input": [item for message in messages for item in _items(message, model)],
-        **_options(options),
-        "include": ["reasoning.encrypted_content"],
         "store": False,
+        "include": ["reasoning.encrypted_content"],
+        **_options(options),
         "stream": True,
     }
     if pin.tools:
