@@ -51,7 +51,7 @@ def build_thread(recipients: Recipients) -> VirtualObject:
     @json_handler(thread.handler)
     async def submit(ctx: ObjectContext, order: RunOrder) -> SubmitAnswer:
         """Accept a run: it holds the thread or waits in line, unless it is not to wait."""
-        head = await state.HEAD.get(ctx)
+        head = await thread_line.read_head(ctx)
         if (known := await _find_earlier(ctx, prefix, head, order)) is not None:
             if head and head.is_held_by(order.run_id):
                 watch_holder(ctx, prefix, head)
@@ -70,7 +70,9 @@ def build_thread(recipients: Recipients) -> VirtualObject:
     @json_handler(thread.handler, calls.JOIN.name)
     async def join(ctx: ObjectContext, joining: Join) -> SubmitAnswer:
         """Let a delayed run, which is there already, join the line."""
-        head = await state.HEAD.get(ctx) or Head(created_at=joining.at, updated_at=joining.at)
+        head = await thread_line.read_head(ctx) or Head(
+            created_at=joining.at, updated_at=joining.at
+        )
         if await _find(ctx, head, joining.run_id) is None:
             run = ThreadRun(**joining.model_dump(exclude={"at"}))
             head = await _enter(ctx, recipients, head, run, joining.at)
@@ -79,7 +81,7 @@ def build_thread(recipients: Recipients) -> VirtualObject:
     @json_handler(thread.handler, calls.HOLD_UP.name)
     async def hold_up(ctx: ObjectContext, held_up: HoldUp) -> None:
         """Note that the holder waits for a person, and tell those in line; or that it goes on."""
-        head = await state.HEAD.get(ctx)
+        head = await thread_line.read_head(ctx)
         if head is None or not head.is_held_by(held_up.run_id):
             return
         if not held_up.waits:
@@ -106,7 +108,7 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
     @json_handler(thread.handler, calls.RELEASE.name)
     async def release(ctx: ObjectContext, released: Release) -> None:
         """Take the thread from a run and pass it on; a no-op for a run that is not here."""
-        head = await state.HEAD.get(ctx)
+        head = await thread_line.read_head(ctx)
         if head and head.is_held_by(released.run_id):
             await _pass_on(ctx, recipients, head, released)
         elif head and (place := await thread_line.find(ctx, head, released.run_id)):
@@ -117,13 +119,13 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
     @json_handler(thread.handler)
     async def check_holder(ctx: ObjectContext) -> None:
         """Have the holder watched: somebody saw that it is dead."""
-        if head := await state.HEAD.get(ctx):
+        if head := await thread_line.read_head(ctx):
             watch_holder(ctx, prefix, head)
 
     @json_handler(thread.handler)
     async def delete(ctx: ObjectContext, order: DeleteOrder) -> DeleteAnswer:
         """Forget the conversation, unless a run holds it."""
-        head = await state.HEAD.get(ctx)
+        head = await thread_line.read_head(ctx)
         if head is None:
             return DeleteAnswer(outcome="unknown")
         if head.holder and (head.waiting or head.holder.run_id != order.dead):

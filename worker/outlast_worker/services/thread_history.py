@@ -64,7 +64,10 @@ def add_questions(thread: VirtualObject) -> None:
         head = await state.HEAD.get(ctx)
         return head and ThreadStatus(
             run_id=head.holder.run_id if head.holder else None,
-            queued=[place.run.run_id async for place in thread_line.read(ctx, head)],
+            queued=[
+                *(run.run_id for run in head.queue),
+                *[place.run.run_id async for place in thread_line.read(ctx, head)],
+            ],
             message_count=head.message_count,
             created_at=head.created_at,
             updated_at=head.updated_at,

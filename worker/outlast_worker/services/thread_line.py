@@ -22,6 +22,18 @@ class Place(NamedTuple):
     run: ThreadRun
 
 
+async def read_head(ctx: ObjectContext) -> Head | None:
+    """Return the head; those whom an older worker had in line there get places of their own."""
+    head = await state.HEAD.get(ctx)
+    if head is None or not head.queue:
+        return head
+    line, head = head.queue, head.model_copy(update={"queue": []})
+    for run in line:  # in that order: who interrupted is in front already
+        head = _put_last(ctx, head, run)
+    state.HEAD.set(ctx, head)
+    return head
+
+
 async def read(
     ctx: ObjectContext | ObjectSharedContext, head: Head, start: int | None = None
 ) -> AsyncIterator[Place]:
@@ -66,10 +78,20 @@ def enter(ctx: ObjectContext, head: Head, run: ThreadRun) -> Head:
     """Give a run the thread, or a place in line, and return the head, which is written last."""
     head, number = head.enter(run)
     if number is not None:
-        state.place(number).set(ctx, run)
-        state.number(run.run_id).set(ctx, number)
+        _put(ctx, number, run)
     state.HEAD.set(ctx, head)
     return head
+
+
+def _put_last(ctx: ObjectContext, head: Head, run: ThreadRun) -> Head:
+    number = head.after_last
+    _put(ctx, number, run)
+    return head.model_copy(update={"after_last": number + 1, "waiting": head.waiting + 1})
+
+
+def _put(ctx: ObjectContext, number: int, run: ThreadRun) -> None:
+    state.place(number).set(ctx, run)
+    state.number(run.run_id).set(ctx, number)
 
 
 def leave(ctx: ObjectContext, head: Head, place: Place) -> None:

@@ -91,7 +91,8 @@ class Head(Record):
 
     holder: ThreadRun | None = None
     queue: list[ThreadRun] = Field(default_factory=list[ThreadRun])
-    """Always empty: older apps ask for it."""
+    """The line as older workers left it (`thread_line.read_head`). Written empty: older apps ask
+    for it."""
     first: int = 0
     after_last: int = 0
     waiting: int = 0

@@ -117,3 +117,18 @@ async def test_what_a_killed_handler_left_behind() -> None:
     head = enter(ctx, head, run("b"))
     assert await names(ctx, head) == ["a", "b"]
     assert await thread_line.find(ctx, head, "lost") is None
+
+
+async def test_the_line_of_an_older_worker() -> None:
+    """Those in line when a worker of this version takes over keep their order and their turn."""
+    ctx: Any = Object()
+    line = [run("urgent", interrupts=True), run("more", interrupts=True), run("a")]
+    older = {"holder": run("holder"), "queue": line}
+    ctx.kept["head"] = EMPTY.model_copy(update=older).model_dump_json().encode()
+    head = await thread_line.read_head(ctx)
+    assert head
+    assert await names(ctx, head) == ["urgent", "more", "a"]
+    assert (head.waiting, await thread_line.find(ctx, head, "a")) == (3, (2, run("a")))
+    head = enter(ctx, head, run("b"))
+    assert await thread_line.read_head(ctx) == head
+    assert await names(ctx, head) == ["urgent", "more", "a", "b"]
