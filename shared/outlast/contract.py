@@ -136,12 +136,12 @@ class SettledQuestion(Wire):
 
 
 class SettledAnswer(Wire):
-    """`settled`: the run has ended, or waits for a person; `neither`: the time is over.
+    """`waits`: the run waits for a person; `neither`: it did nothing of all this in time.
 
     `parked`: it is in line behind one that waits for a person, or was.
     """
 
-    outcome: Literal["settled", "parked", "neither"]
+    outcome: Literal["waits", "ended", "parked", "neither"]
 
 
 class EventsQuestion(Wire):

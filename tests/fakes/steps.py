@@ -269,8 +269,8 @@ class FakeSteps:
     async def next_message(self, index: int) -> SteeringMessage | None:
         return self._inbox[index] if index < len(self._inbox) else None
 
-    def settle(self, segment: int) -> None:
-        self._enter(f"settle {segment}")
+    def settle(self, segment: int, *, ended: bool) -> None:
+        self._enter(f"settle {segment}{' ended' if ended else ''}")
 
     def hold_up_thread(self, *, waits: bool) -> None:
         self._enter(f"hold_up_thread {waits}")

@@ -59,16 +59,16 @@ class RunStarter:
         if not thread and not self._may_ask(ref):
             return await self._ended(ref, await self._reader.wait(ref, wait_s))
         ending = asyncio.create_task(self._reader.wait(ref, wait_s))
-        settling = asyncio.create_task(self._settles(ref, thread, wait_s))
+        waiting = asyncio.create_task(self._comes_to_wait(ref, thread, wait_s))
         try:
-            await asyncio.wait({ending, settling}, return_when=asyncio.FIRST_COMPLETED)
-            if settling.done() and not settling.result():
+            await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done() and not waiting.result():
                 await asyncio.wait({ending})
         finally:
-            settling.cancel()
+            waiting.cancel()
             if not ending.done():
                 ending.cancel()
-            await asyncio.wait({ending, settling})
+            await asyncio.wait({ending, waiting})
         return await self._ended(ref, Pending() if ending.cancelled() else ending.result())
 
     async def _ended(self, ref: RunRef, outcome: Outcome) -> Run:
@@ -81,19 +81,19 @@ class RunStarter:
             case _:
                 return await self._reader.read(ref)
 
-    async def _settles(self, ref: RunRef, thread: ThreadRef | None, wait_s: float) -> bool:
+    async def _comes_to_wait(self, ref: RunRef, thread: ThreadRef | None, wait_s: float) -> bool:
         """Wait until the run waits for a person, or is in line behind one that does.
 
-        False if that can't be told: the time is over, or nobody knows.
+        False if it does not: it has ended, the time is over, or nobody knows.
         """
         loop = asyncio.get_running_loop()
         deadline, in_line = loop.time() + wait_s, thread is not None
         with suppress(OperatorProblem):
             while (left_s := deadline - loop.time()) > 0:
                 match await self._ingress.settled(ref, left_s, in_line=in_line):
-                    case "settled":
+                    case "waits":
                         return True
-                    case "neither":
+                    case "ended" | "neither":
                         return False
                     case "parked":
                         if thread and await self._is_held_up(ref, thread):

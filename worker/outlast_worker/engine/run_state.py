@@ -58,7 +58,7 @@ class RunState:
     def wait_for_people(self) -> None:
         """Show that nothing goes on before somebody has decided."""
         self.set_status("waiting", waiting_for="approval")
-        self._settle()
+        self._settle(ended=False)
         if self._order.thread_id:
             self._steps.hold_up_thread(waits=True)
 
@@ -141,9 +141,9 @@ class RunState:
         self._seq += 1
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
-        self._settle()
+        self._settle(ended=True)
         return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})
 
-    def _settle(self) -> None:
-        self._steps.settle(self._segment)
+    def _settle(self, *, ended: bool) -> None:
+        self._steps.settle(self._segment, ended=ended)
         self._segment += 1

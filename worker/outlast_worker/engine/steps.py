@@ -83,8 +83,8 @@ class Steps(Protocol):
         """Return the steering message of this number if it is there already."""
         ...
 
-    def settle(self, segment: int) -> None:
-        """Let those go who wait for the run to end, or to wait for a person, in this segment."""
+    def settle(self, segment: int, *, ended: bool) -> None:
+        """Tell those who wait in this segment that the run has ended, or waits for a person."""
         ...
 
     def hold_up_thread(self, *, waits: bool) -> None:

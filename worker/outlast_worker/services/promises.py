@@ -78,7 +78,7 @@ def steering_claim(key: str) -> Promise[SteeringClaim]:
 
 
 def settled(segment: int) -> Promise[bool]:
-    """Return the promise that the run has ended or waits for a person, for the time so many."""
+    """Return the promise that the run has ended (true), or waits for a person in this segment."""
     return Promise(f"settled:{segment}", bool)
 
 

@@ -144,10 +144,10 @@ class RestateSteps:
         """Return the steering message of this number if it is there already."""
         return await self._wait(promises.inbox(index).peek(self._ctx))
 
-    def settle(self, segment: int) -> None:
-        """Let those go who wait for the run to end, or to wait for a person, in this segment."""
+    def settle(self, segment: int, *, ended: bool) -> None:
+        """Tell those who wait in this segment that the run has ended, or waits for a person."""
         state.SEGMENT.set(self._ctx, segment + 1)
-        promises.settled(segment).resolve(self._ctx, True)  # noqa: FBT003  # not awaited: nobody else does it
+        promises.settled(segment).resolve(self._ctx, ended)  # not awaited: nobody else does it
 
     def hold_up_thread(self, *, waits: bool) -> None:
         """Tell the thread, one-way, that the run waits for a person, or no longer."""

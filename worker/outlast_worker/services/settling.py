@@ -20,8 +20,10 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     # The segment first: if the run settles before it is looked at, the promise says so.
     segment = await state.SEGMENT.get(ctx) or 1
     run = await state.RUN.get(ctx)
-    if run and (run.ended or await waits_for_people(ctx, run)):
-        return SettledAnswer(outcome="settled")
+    if run and run.ended:
+        return SettledAnswer(outcome="ended")
+    if run and await waits_for_people(ctx, run):
+        return SettledAnswer(outcome="waits")
     awaited: dict[str, RestateDurableFuture[Any]] = {
         "settled": promises.settled(segment).value(ctx),
         "neither": ctx.sleep(timedelta(seconds=question.wait_s)),
@@ -29,5 +31,7 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     if question.in_line:
         awaited["parked"] = promises.PARKED.value(ctx)
     with suspending_after(ctx, 0):
-        outcome, _ = await select(**awaited)
+        outcome, value = await select(**awaited)
+    if outcome == "settled":
+        return SettledAnswer(outcome="ended" if value else "waits")
     return SettledAnswer(outcome=outcome)

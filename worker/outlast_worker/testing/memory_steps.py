@@ -165,7 +165,7 @@ class MemorySteps:
         """Return the steering message of this number if it is there already."""
         return self._heard[index] if index < len(self._heard) else None
 
-    def settle(self, segment: int) -> None:
+    def settle(self, segment: int, *, ended: bool) -> None:
         """Have nobody who waits."""
 
     def hold_up_thread(self, *, waits: bool) -> None:

@@ -75,7 +75,7 @@ async def test_those_who_wait_are_told() -> None:
         "hold_up_thread True",
         "hold_up_thread False",
         "release_thread",
-        "settle 2",
+        "settle 2 ended",
     ]
     assert steps.log.index("save waiting") < steps.log.index("settle 1")
 
@@ -92,7 +92,7 @@ async def test_each_wait_is_told() -> None:
     assert [name for name in steps.log if name.startswith(("settle", "hold_up"))] == [
         "settle 1",
         "settle 2",
-        "settle 3",
+        "settle 3 ended",
     ]
 
 

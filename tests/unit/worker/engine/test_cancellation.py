@@ -28,7 +28,7 @@ async def test_cancelled_at(step: str, again: bool) -> None:
     assert steps.saved[-1].status == "cancelled"
     assert steps.saved[-1].waiting_for is None
     assert len(steps.released) == 1
-    assert steps.log[-4:] == ["release_thread", "run.cancelled", "save cancelled", "settle 1"]
+    assert steps.log[-4:] == ["release_thread", "run.cancelled", "save cancelled", "settle 1 ended"]
     if not again:
         assert run.ended_at == after(500)
     assert_valid_for_a_model(run)

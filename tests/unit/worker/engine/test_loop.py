@@ -47,7 +47,7 @@ async def test_order_of_steps() -> None:
         "close_inbox",
         "run.completed",
         "save completed",
-        "settle 1",
+        "settle 1 ended",
     ]
 
 
@@ -194,7 +194,7 @@ async def test_the_thread_gets_what_was_added() -> None:
     assert [item.public() for item in items] == run.messages
     assert items[0].content == "Where is my order?"
     assert at == run.ended_at
-    assert steps.log[-4:] == ["release_thread", "run.completed", "save completed", "settle 1"]
+    assert steps.log[-4:] == ["release_thread", "run.completed", "save completed", "settle 1 ended"]
 
 
 @pytest.mark.parametrize("step", ["sleep", "acquire_thread"])
