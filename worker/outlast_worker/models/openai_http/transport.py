@@ -1,6 +1,7 @@
 """How bytes go to a provider and come back: connections, proxies, certificates, limits."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 
@@ -51,13 +52,20 @@ class Transport:
             return await self._open().post(url, headers=headers, data=body, allow_redirects=False)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
             raise not_an_address(url) from error
+        except aiohttp.ClientConnectionError:  # of a certificate's it is a ValueError, too
+            raise
         except ValueError as error:  # a key or another header that nobody could send
             raise CallFailed(Symptoms(str(error), "key-refused")) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+                connector=aiohttp.TCPConnector(
+                    # Made now: aiohttp's own is older than what `.env` says (SSL_CERT_FILE).
+                    ssl=ssl.create_default_context(),
+                    limit=0,
+                    keepalive_timeout=_KEEP_ALIVE_S,
+                ),
                 timeout=aiohttp.ClientTimeout(total=None),  # whoever asks has deadlines
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Streams that are packed come in lumps.

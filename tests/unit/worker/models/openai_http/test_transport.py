@@ -1,16 +1,25 @@
 """What the network does to a call: redirects, proxies, floods, headers, kept connections."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fakes import ScriptedModel, fault, raw, text
 from fakes.steps import pin
 from outlast_local.demo_model.openai_wire import DONE
 from outlast_worker.engine.operations import ModelCall
+from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.client import HiddenPreview
 from outlast_worker.models.keys import Access
 from outlast_worker.models.openai_http import transport
@@ -30,16 +39,17 @@ def client() -> Client:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncGenerator[str]:
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGenerator[str]:
     """Serve on a free port of loopback, and return the address."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -103,6 +113,56 @@ async def test_a_key_that_no_header_can_have(ask: Asker) -> None:
     assert (failed.error.type, failed.retry_after_s) == ("model-auth", None)
     assert "the keys of 'openai'" in failed.error.message
     assert ask.requests == 0
+
+
+def write_certificate(folder: Path) -> Path:
+    """Write a certificate that vouches for itself, and its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "gateway.pem"
+    path.write_bytes(certificate.public_bytes(pem) + private)
+    return path
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_certificates(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
+) -> None:
+    """Those that the machine trusts count, and no other."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=HI, content_type="text/event-stream")
+
+    path = write_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    async with serving(answer, tls) as address:
+        outcome = await ask(provider=Provider(base_url=f"{address}/v1"))
+    if trusted:
+        assert isinstance(outcome, ModelRecord), outcome
+    else:
+        assert isinstance(outcome, ModelFault)
+        assert "certificate" in outcome.error.message.lower()
 
 
 async def test_connections_are_kept() -> None:
