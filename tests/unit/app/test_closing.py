@@ -7,7 +7,7 @@ import pytest
 
 from outlast_app.closing import Closing
 
-SOON_S = 1
+SOON_S = 20
 
 
 async def _wait(closing: Closing, delay_s: float) -> None:

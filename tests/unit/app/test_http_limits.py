@@ -22,6 +22,8 @@ START = (
     b"POST /agents/support/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 )
 PATIENCE_S = 0.3
+# Patience that a trickle renewed would last for minutes; a busy machine takes seconds.
+ENDED_S = 30
 
 
 class Caller:
@@ -200,7 +202,7 @@ async def test_silent_connection(server: Server) -> None:
     began = time.monotonic()
     caller = await server.call()
     assert await caller.ended()
-    assert time.monotonic() - began < PATIENCE_S + 1
+    assert time.monotonic() - began < ENDED_S
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ async def test_trickle(server: Server, head: bytes, piece: bytes) -> None:
     trickling.cancel()
     assert (answered, document["type"]) == (408, "request-too-slow")
     assert await caller.ended()
-    assert time.monotonic() - began < 2 * PATIENCE_S + 1
+    assert time.monotonic() - began < ENDED_S
 
 
 async def _trickle(caller: Caller, piece: bytes) -> None:

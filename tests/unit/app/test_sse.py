@@ -12,7 +12,7 @@ from outlast_app.runs.feed import ShownEvent
 from outlast_app.sse import sse
 
 COMMITTED = ShownEvent("run.started", b'{"seq":1}', 1)
-SOON_S = 1
+SOON_S = 20
 
 
 def delta(text: str) -> ShownEvent:

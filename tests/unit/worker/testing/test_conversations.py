@@ -156,7 +156,7 @@ async def test_a_tool_that_is_repeated() -> None:
     result = await run_in_memory(agent, "Hi.", model=[call("fetch"), text("")])
     assert result.tool_calls[0].result == "fetched"
     assert (len(tries), len(set(tries))) == (6, 1)
-    assert time.monotonic() - began < 5  # 15.5 s in production
+    assert time.monotonic() - began < 15  # 15.5 s in production
 
 
 async def test_a_result_that_can_not_be_kept() -> None:

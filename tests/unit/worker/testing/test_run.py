@@ -209,7 +209,7 @@ async def test_a_fault_that_passes() -> None:
     assert result.run.ended_at
     assert result.run.created_at
     assert result.run.ended_at - result.run.created_at > timedelta(seconds=300)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 100
 
 
 @pytest.mark.parametrize(
