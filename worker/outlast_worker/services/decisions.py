@@ -15,6 +15,7 @@ from outlast.logging import get_logger
 from outlast.protocol import Approval, Decider, Resolution, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
+from outlast_worker.services.whole_run import kept_with_run
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import call_safely, kind_of
 
@@ -30,9 +31,12 @@ async def take_decision(
     asked_approval = state.approval(order.decides).get(ctx)
     resolution = await state.resolution(order.decides).get(ctx)
     run, approval = await asked_run, await asked_approval
+    by = Decider(key=order.key, said=order.decision.by) if order.key else order.decision.by
+    if run and approval is None and (approval := kept_with_run(run, order.decides)):
+        by = order.decision.by  # an older worker, which executes the run, can read no more
     if run is None or approval is None:
         return DecideAnswer(outcome="unknown")
-    if resolution:
+    if resolution := resolution or approval.resolution:
         return _compare(order, resolution)
     if run.ended:
         return DecideAnswer(outcome="ended")
@@ -47,7 +51,7 @@ async def take_decision(
         call_id=approval.call_id,
         approval_id=approval.approval_id,
         action=decision.action,
-        by=Decider(key=order.key, said=decision.by) if order.key else decision.by,
+        by=by,
         at=order.at,
         reason=decision.reason,
         arguments=decision.arguments,

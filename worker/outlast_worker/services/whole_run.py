@@ -11,7 +11,7 @@ from outlast.contract import (
     RESOLUTION_PREFIX,
     whole_run,
 )
-from outlast.protocol import Resolution, Run
+from outlast.protocol import Approval, Resolution, Run
 from outlast_worker.services import promises, state
 
 T = TypeVar("T")
@@ -47,7 +47,13 @@ async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
     if run.waiting_for != "approval":
         return False
     waiting = _ids(await ctx.state_keys(), PENDING_PREFIX)
+    waiting = waiting or [each.id for each in run.approvals if each.resolution is None]
     return len(await decisions_on(ctx, waiting)) < len(waiting)
+
+
+def kept_with_run(run: Run, approval_id: str) -> Approval | None:
+    """Return an approval of a run that an older worker executes: it keeps them with the run."""
+    return next((each for each in run.approvals if each.id == approval_id), None)
 
 
 async def decisions_on(

@@ -1,5 +1,6 @@
-"""Arguments that a person puts in place of the model's."""
+"""Decisions, and arguments that a person puts in place of the model's."""
 
+import json
 from typing import Annotated, Any
 
 import pytest
@@ -7,11 +8,58 @@ from pydantic import AfterValidator
 
 from fakes.steps import NOON
 from outlast import Agent, Tool, tool
-from outlast.contract import DecideOrder, FieldFault
-from outlast.protocol import Approval, Decision
-from outlast_worker.services.decisions import _check
+from outlast.contract import RUN_KEY, DecideOrder, FieldFault
+from outlast.protocol import Approval, Decision, Run
+from outlast_worker.services.decisions import _check, take_decision
+from outlast_worker.services.whole_run import waits_for_people
 
 APPROVAL = Approval(call_id="1.0", name="refund", arguments={}, requested_at=NOON)
+
+
+class RunOfOlderWorker:
+    """The context of a handler, for a run whose approvals are kept as older workers keep them."""
+
+    def __init__(self, run: Run) -> None:
+        self._kept = {RUN_KEY: run.model_dump_json().encode()}
+        self.resolved: dict[str, bytes] = {}
+        self._promise = ""
+
+    async def get(self, key: str, serde: Any) -> Any:
+        return serde.deserialize(self._kept[key]) if key in self._kept else None
+
+    async def state_keys(self) -> list[str]:
+        return list(self._kept)
+
+    def promise(self, name: str, serde: Any) -> "RunOfOlderWorker":
+        self._promise, self._serde = name, serde
+        return self
+
+    async def peek(self) -> Any:
+        found = self.resolved.get(self._promise)
+        return found and self._serde.deserialize(found)
+
+    async def resolve(self, value: Any) -> None:
+        self.resolved[self._promise] = self._serde.serialize(value)
+
+
+async def test_a_run_that_an_older_worker_executes() -> None:
+    """What waits there is decided on, in words that the older worker can read."""
+    run = Run(
+        run_id="support.a",
+        agent="support",
+        status="waiting",
+        waiting_for="approval",
+        approvals=[APPROVAL],
+    )
+    ctx: Any = RunOfOlderWorker(run)
+    agent = Agent(name="support", instructions="Help.")
+    decision = Decision(action="approve", by="ana")
+    assert await waits_for_people(ctx, run)
+    for call_id, outcome in (("2.0", "unknown"), ("1.0", "decided"), ("1.0", "decided")):
+        order = DecideOrder(call_id=call_id, decision=decision, at=NOON, key="desk")
+        assert (await take_decision(ctx, agent, order)).outcome == outcome
+    assert json.loads(ctx.resolved["decision:1.0"])["by"] == "ana"
+    assert not await waits_for_people(ctx, run)
 
 
 class OddEnd(BaseException):
