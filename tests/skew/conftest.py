@@ -20,7 +20,7 @@ _VERSION_FILE = "worker/outlast_worker/engine/records.py"
 
 @dataclass(frozen=True)
 class OlderVersion:
-    """The packages as they were at the last commit that raised the journal version."""
+    """The packages as they were at a commit that raised the journal version."""
 
     folder: Path
 
@@ -39,12 +39,22 @@ class OlderVersion:
 @pytest.fixture(scope="session")
 def older(tmp_path_factory: pytest.TempPathFactory) -> OlderVersion:
     """Wheels built from history, unpacked where only the processes that are told so see them."""
-    commit = _git("log", "-1", "--format=%H", "-G", "^JOURNAL_VERSION = ", "--", _VERSION_FILE)
-    if not commit:
+    return _build(tmp_path_factory.mktemp("older"), raises_ago=0)
+
+
+@pytest.fixture(scope="session")
+def of_earlier_journal(tmp_path_factory: pytest.TempPathFactory) -> OlderVersion:
+    """The same for the journal version before, whose runs no worker of this one can execute."""
+    return _build(tmp_path_factory.mktemp("earlier"), raises_ago=1)
+
+
+def _build(folder: Path, raises_ago: int) -> OlderVersion:
+    found = _git("log", "--format=%H", "-G", "^JOURNAL_VERSION = ", "--", _VERSION_FILE)
+    commits = found.decode().split()
+    if len(commits) <= raises_ago:
         pytest.skip("the history of this clone does not reach to the version before")
-    folder = tmp_path_factory.mktemp("older")
     archive = folder / "source.tar"
-    _git("archive", "--output", str(archive), commit.decode().strip())
+    _git("archive", "--output", str(archive), commits[raises_ago])
     source, installed = folder / "source", folder / "installed"
     source.mkdir()
     _run("tar", "-xf", str(archive), "-C", str(source))
@@ -71,6 +81,11 @@ class SkewedStack(TestStack):
             self.app = self._of("app", older.environment(self))
         if "worker" in parts:
             self.worker = self._of("worker", older.environment(self))
+
+    def register_older(self) -> None:
+        """Register the older worker as it does so itself."""
+        environment = {**self.environment, **self._older.environment(self)}
+        _run(sys.executable, "-m", "outlast_worker", "register", environment=environment)
 
     def upgrade_worker(self) -> None:
         """End the worker, and start one of this version in its place."""
@@ -101,6 +116,6 @@ def _git(*arguments: str) -> bytes:
     return done.stdout if done.returncode == 0 else b""
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr}"
