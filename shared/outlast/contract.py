@@ -136,12 +136,12 @@ class SettledQuestion(Wire):
 
 
 class SettledAnswer(Wire):
-    """`waits`: the run waits for a person; `neither`: it did nothing of all this in time.
+    """`settled`: the run waits for a person; older workers say so of one that has ended, too.
 
-    `parked`: it is in line behind one that waits for a person, or was.
+    `parked`: it is in line behind one that waits for a person, or was. `neither`: the time is over.
     """
 
-    outcome: Literal["waits", "ended", "parked", "neither"]
+    outcome: Literal["settled", "ended", "parked", "neither"]
 
 
 class EventsQuestion(Wire):

@@ -216,7 +216,7 @@ class Ingress:
 
     async def settled(
         self, ref: RunRef, wait_s: float, *, in_line: bool
-    ) -> Literal["waits", "ended", "parked", "neither", "unable"]:
+    ) -> Literal["settled", "ended", "parked", "neither", "unable"]:
         """Wait until a run that was accepted has ended or waits for a person.
 
         A restart of Restate is waited out; a worker that is older is `unable` to tell.

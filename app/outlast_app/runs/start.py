@@ -91,7 +91,7 @@ class RunStarter:
         with suppress(OperatorProblem):
             while (left_s := deadline - loop.time()) > 0:
                 match await self._ingress.settled(ref, left_s, in_line=in_line):
-                    case "waits":
+                    case "settled":
                         return True
                     case "ended" | "neither":
                         return False

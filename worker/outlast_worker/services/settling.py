@@ -23,7 +23,7 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     if run and run.ended:
         return SettledAnswer(outcome="ended")
     if run and await waits_for_people(ctx, run):
-        return SettledAnswer(outcome="waits")
+        return SettledAnswer(outcome="settled")
     awaited: dict[str, RestateDurableFuture[Any]] = {
         "settled": promises.settled(segment).value(ctx),
         "neither": ctx.sleep(timedelta(seconds=question.wait_s)),
@@ -33,5 +33,5 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     with suspending_after(ctx, 0):
         outcome, value = await select(**awaited)
     if outcome == "settled":
-        return SettledAnswer(outcome="ended" if value else "waits")
+        return SettledAnswer(outcome="ended" if value else "settled")
     return SettledAnswer(outcome=outcome)
