@@ -78,7 +78,10 @@ def steering_claim(key: str) -> Promise[SteeringClaim]:
 
 
 def settled(segment: int) -> Promise[bool]:
-    """Return the promise that the run has ended (true), or waits for a person in this segment."""
+    """Return the promise that the run waits for a person in this segment (true), or has ended.
+
+    True as it was when it said no more: a run that waits is replayed, and what it wrote compared.
+    """
     return Promise(f"settled:{segment}", bool)
 
 

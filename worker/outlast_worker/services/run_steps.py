@@ -147,7 +147,7 @@ class RestateSteps:
     def settle(self, segment: int, *, ended: bool) -> None:
         """Tell those who wait in this segment that the run has ended, or waits for a person."""
         state.SEGMENT.set(self._ctx, segment + 1)
-        promises.settled(segment).resolve(self._ctx, ended)  # not awaited: nobody else does it
+        promises.settled(segment).resolve(self._ctx, not ended)  # not awaited: nobody else does it
 
     def hold_up_thread(self, *, waits: bool) -> None:
         """Tell the thread, one-way, that the run waits for a person, or no longer."""

@@ -33,5 +33,5 @@ async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -
     with suspending_after(ctx, 0):
         outcome, value = await select(**awaited)
     if outcome == "settled":
-        return SettledAnswer(outcome="ended" if value else "settled")
+        return SettledAnswer(outcome="settled" if value else "ended")
     return SettledAnswer(outcome=outcome)
