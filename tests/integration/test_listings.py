@@ -11,7 +11,7 @@ import pytest
 
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
-from fakes.script import Gate, hang, text
+from fakes.script import Gate, call, hang, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
@@ -58,12 +58,17 @@ def run_ids(items: list[Item]) -> list[str]:
     return [item["run_id"] for item in items]
 
 
-def pause(api: Api, stack: TestStack, run_id: str) -> None:
-    """Pause a run that waits, before it is suspended."""
-    if stack.always_replays:
-        pytest.skip("Restate does not pause a run that it has suspended")
+def start_and_pause(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> str:
+    """Pause a run after a step: Restate does not pause one that it has suspended."""
+    model.script(key, [call("hold", gate=key), text("ok")])
+    run_id = api.start("tester", key)
+    stack.wait_for_effects(1, tool="hold", gate=key)
+    early = api.http.post(f"/runs/{run_id}/resume")
+    assert (early.status_code, early.json()["type"]) == (409, "run-not-paused")
     stack.administer(run_id, "pause")
+    stack.open_gate(key)
     api.wait_for_status(run_id, "paused")
+    return run_id
 
 
 def test_long_outputs_are_not_listed(
@@ -302,12 +307,7 @@ def test_without_the_admin_api(
 
 def test_resume(api: Api, stack: TestStack, key: str, model: ScriptedModel) -> None:
     """A paused run is listed as such, and goes on when it is resumed; others are refused."""
-    model.script(key, [text("ok")])
-    run_id = api.start("tester", key, after_s=4)
-    api.wait_for_status(run_id, "waiting")
-    early = api.http.post(f"/runs/{run_id}/resume")
-    assert (early.status_code, early.json()["type"]) == (409, "run-not-paused")
-    pause(api, stack, run_id)
+    run_id = start_and_pause(api, stack, model, key)
     listed = page(api, "/runs", status="paused", limit=100)["items"]
     assert {**api.get(run_id), "messages": None} in listed
     assert {item["status"] for item in listed} == {"paused"}
@@ -323,10 +323,9 @@ def test_resume(api: Api, stack: TestStack, key: str, model: ScriptedModel) -> N
     assert (unknown.status_code, unknown.json()["type"]) == (404, "unknown-run")
 
 
-def test_cancel_of_a_paused_run(api: Api, stack: TestStack, key: str) -> None:
+def test_cancel_of_a_paused_run(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A cancellation takes effect in a paused run: Restate lets it go on with that."""
-    run_id = api.start("tester", key, after_s=3600)
-    pause(api, stack, run_id)
+    run_id = start_and_pause(api, stack, model, key)
     assert api.cancel(run_id).status_code == 202
     api.wait_for_status(run_id, "cancelled")
 
