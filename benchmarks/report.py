@@ -65,8 +65,12 @@ def chart(samples: Samples) -> str:
 
 def _spread(figures: Sequence[float]) -> str:
     if len(figures) == 1:
-        return f"{figures[0]:.3g}"
-    return f"{median(figures):.3g} ({min(figures):.3g} to {max(figures):.3g})"
+        return _short(figures[0])
+    return f"{_short(median(figures))} ({_short(min(figures))} to {_short(max(figures))})"
+
+
+def _short(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
 def _by_process(samples: Sequence[Sample]) -> str:
