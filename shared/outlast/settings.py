@@ -15,7 +15,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outlast.addresses import Address
+from outlast.model_prices import EXAMPLE, ModelPrice, PricedModel
 from outlast.registry import Registry, load_registry
+from outlast.settings_errors import FromJson
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
 _VERSION = re.compile(r"/v\d+/?$")
@@ -98,6 +100,12 @@ class SharedSettings(BaseSettings):
     """The module whose list `agents` both processes serve."""
     model: str = Field(default=DEFAULT_MODEL, validation_alias="MODEL")
     """The model of agents that name none, as a litellm model string."""
+    model_prices: FromJson[dict[PricedModel, ModelPrice]] = Field(
+        default_factory=dict[str, ModelPrice],
+        validation_alias="MODEL_PRICES",
+        examples=[EXAMPLE],
+    )
+    """What models cost, in US dollars for a million tokens, in place of what is known of them."""
     service_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
         default="", validation_alias="SERVICE_PREFIX"
     )

@@ -89,6 +89,8 @@ def _step(part: int | str, example: str) -> str:
     if isinstance(part, int):
         return f"[{part}]"
     # A name that is not in the example may be a key at the wrong place.
+    if part == "[key]":  # a fault of a name, which stands before this
+        return ""
     return f".{part}" if f'"{part}"' in example else ".…"
 
 

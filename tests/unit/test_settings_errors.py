@@ -12,6 +12,7 @@ import outlast_cli.__main__
 import outlast_local.one_process
 import outlast_worker.__main__
 from outlast.settings_errors import InvalidSettings, check_settings, read_settings
+from outlast.settings_names import variables
 from outlast_app.settings import AppSettings
 from outlast_local.guard.settings import GuardSettings
 from outlast_local.settings import LocalSettings
@@ -131,6 +132,31 @@ def lines(*kinds: type[BaseSettings]) -> list[str]:
             + EXAMPLES["APP_CORS_ORIGINS"],
         ),
         (LocalSettings, "DEMO_MODEL_PORT", "x", "DEMO_MODEL_PORT must be a whole number"),
+        (
+            AppSettings,
+            "MODEL_PRICES",
+            '{"hosted_vllm/qwen3": {"input": -1, "output": 1}}',
+            (
+                "MODEL_PRICES.hosted_vllm/qwen3.input must be greater than or equal to 0; "
+                "write it like " + EXAMPLES["MODEL_PRICES"]
+            ),
+        ),
+        (
+            WorkerSettings,
+            "MODEL_PRICES",
+            '{"hosted_vllm/qwen3": {"input": 1}}',
+            "MODEL_PRICES.hosted_vllm/qwen3.output is missing; write it like "
+            + EXAMPLES["MODEL_PRICES"],
+        ),
+        (
+            WorkerSettings,
+            "MODEL_PRICES",
+            '{"qwen3": {"input": 1, "output": 1}}',
+            (
+                "MODEL_PRICES.… must name provider/model, or all models of one as provider/*; "
+                "write it like " + EXAMPLES["MODEL_PRICES"]
+            ),
+        ),
     ],
 )
 def test_one_fault(
@@ -261,9 +287,9 @@ def test_addresses_of_redis(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 @pytest.mark.parametrize("kind", [AppSettings, GuardSettings, WorkerSettings])
 def test_the_examples(kind: type[BaseSettings]) -> None:
     """What an error says to write is what `.env.example` has."""
-    for name, field in kind.model_fields.items():
+    for variable, (_, field) in variables(kind).items():
         for example in field.examples or ():
-            assert example == EXAMPLES[f"{kind.model_config.get('env_prefix', '')}{name}".upper()]
+            assert example == EXAMPLES[variable]
 
 
 @pytest.mark.parametrize(

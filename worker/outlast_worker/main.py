@@ -8,6 +8,7 @@ from outlast_worker.models.checks import check_models
 from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.models.prices import Prices
 from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
@@ -35,7 +36,9 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
     return Dependencies(
         settings=settings,
         registry=registry,
-        model=FailoverClient(apis, settings.providers, timeout_s, needed),
+        model=FailoverClient(
+            apis, settings.providers, timeout_s, needed, Prices(settings.model_prices)
+        ),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),

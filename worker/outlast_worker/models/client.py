@@ -20,6 +20,7 @@ from outlast_worker.models.answers import Answer, record_of
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
+from outlast_worker.models.prices import Prices
 from outlast_worker.settings import Provider
 from outlast_worker.stopwatch import Stopwatch
 
@@ -118,6 +119,7 @@ class FailoverClient:
         providers: Mapping[str, Provider],
         timeout_s: float,
         needed: Sequence[ProviderApi] | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """Make a client.
 
@@ -126,11 +128,13 @@ class FailoverClient:
             providers: How to reach them, by name.
             timeout_s: Of one call, with all keys.
             needed: The APIs to get ready beforehand; all of them by default.
+            prices: What models cost; by default what is known of them.
         """
         self._apis = apis
         self._needed = apis if needed is None else needed
         self._providers = providers
         self._timeout_s = timeout_s
+        self._prices = prices or Prices()
 
     async def load(self) -> None:
         """Get the APIs ready that are needed."""
@@ -156,7 +160,9 @@ class FailoverClient:
             try:
                 async with asyncio.timeout_at(deadline):
                     answer = await api.ask(call, access, preview if call.stream else HiddenPreview)
-                return record_of(call, answer, watch)
+                record = record_of(call, answer, watch)
+                usage = self._prices.price(call.pin.model, record.usage)
+                return record.model_copy(update={"usage": usage})
             except TimeoutError:
                 symptoms = Symptoms("", "timeout")
             except CallFailed as error:

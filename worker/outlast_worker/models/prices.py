@@ -1,7 +1,7 @@
-"""What a call costs, by a price list of ours: `prices.json`, refreshed by `make prices`.
+"""What a call costs: by the setting MODEL_PRICES, else by a price list of ours, `prices.json`.
 
-The list says where and when its figures were taken. A model that is not in it costs an unknown
-amount, which is not nothing.
+The list says where and when its figures were taken; `make prices` refreshes it. A model that is in
+neither costs an unknown amount, which is not nothing.
 """
 
 import functools
@@ -11,23 +11,61 @@ from typing import Any
 
 import orjson
 
+from outlast.model_prices import ModelPrice
 from outlast.protocol import Usage
+from outlast.providers import provider_of
 
 _MILLION = 1_000_000
 # How an agent may write a model is not always how the list does.
-_LONG_FORMS = {"fireworks_ai/": "fireworks_ai/accounts/fireworks/models/"}
+_LONG_FORMS = {
+    "fireworks_ai/": "fireworks_ai/accounts/fireworks/models/",
+    "openai/responses/": "openai/",
+}
 
 
-def cost_usd(model: str, usage: Usage) -> float | None:
-    """Return what a call costs; None where nobody knows a price.
+class Prices:
+    """The prices of all models.
 
-    Args:
-        model: As the agent names it, with its provider.
-        usage: Cached tokens count within the input, reasoning within the output.
+    Models are named as agents name them, with their providers.
     """
-    prices = _find(model)
-    if prices is None:
-        return None
+
+    def __init__(self, given: Mapping[str, ModelPrice] | None = None) -> None:
+        """Take prices that count before all others; `provider/*` is of models that aren't named."""
+        self._given = given or {}
+
+    def know(self, model: str) -> bool:
+        """Tell whether calls of a model have a price, even if its provider does not say it."""
+        return self._given_for(model) is not None or _find(model) is not None
+
+    def price(self, model: str, usage: Usage) -> Usage:
+        """Return what a call used with what it costs.
+
+        Args:
+            model: The model that was called.
+            usage: Cached tokens count within the input, reasoning within the output. Its cost is
+                what the provider says.
+        """
+        if not (usage.input_tokens or usage.output_tokens):
+            return usage
+        if given := self._given_for(model):
+            cost = _cost_usd(given.model_dump(exclude_none=True), usage)
+        elif usage.cost_usd is None and (listed := _find(model)):
+            cost = _cost_usd(listed, usage)
+        else:
+            return usage
+        return usage.model_copy(update={"cost_usd": cost})
+
+    def _given_for(self, model: str) -> ModelPrice | None:
+        return self._given.get(model) or self._given.get(f"{provider_of(model)}/*")
+
+
+def window_tokens(model: str) -> int | None:
+    """Return how much a model can read, if that is known."""
+    listed = _find(model)
+    return listed.get("window") if listed else None
+
+
+def _cost_usd(prices: Mapping[str, Any], usage: Usage) -> float:
     for above in prices.get("above", ()):
         if usage.input_tokens > above["tokens"]:
             prices = above
@@ -38,12 +76,6 @@ def cost_usd(model: str, usage: Usage) -> float | None:
         + usage.output_tokens * prices["output"]
     )
     return cost / _MILLION
-
-
-def window_tokens(model: str) -> int | None:
-    """Return how much a model can read, if that is known."""
-    prices = _find(model)
-    return prices.get("window") if prices else None
 
 
 @functools.cache

@@ -1,27 +1,22 @@
-"""Reads what a call has used: only counts that make sense, and only prices that are known."""
+"""Reads what a provider says that a call has used: only counts that make sense."""
 
 import math
 from collections.abc import Mapping
 from typing import Any, cast
 
 from outlast.protocol import Usage
-from outlast_worker.models.prices import cost_usd
 
 
-def usage_of(model: str, raw: Any) -> Usage:
-    """Return what a provider says of a call in OpenAI's format; nothing if that makes no sense.
+def usage_of(raw: Any) -> Usage:
+    """Return what a provider's `usage` says in OpenAI's format; nothing if that makes no sense.
 
-    Args:
-        model: As the agent names it, with its provider.
-        raw: The provider's `usage`.
+    Its cost is what the provider itself says that the call costs.
     """
     said = _object(raw)
     counts = _counts(said)
     if counts is None:
         return Usage(model_calls=1, cost_usd=None)
-    usage = Usage(model_calls=1, cost_usd=None, **counts)
-    cost = _own_cost(said)
-    return usage.model_copy(update={"cost_usd": cost_usd(model, usage) if cost is None else cost})
+    return Usage(model_calls=1, cost_usd=_own_cost(said), **counts)
 
 
 def _counts(said: Mapping[str, Any]) -> dict[str, int] | None:

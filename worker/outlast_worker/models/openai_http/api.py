@@ -83,7 +83,9 @@ class OpenAiHttpApi:
             url, body = _chat(call, access)
         sent = headers(provider_of(call.pin.model), access, call.pin.model_options)
         shown = preview()
-        assembler = (ResponsesAssembler if over_responses else Assembler)(call.pin.model, shown)
+        assembler = (
+            ResponsesAssembler(call.pin.model, shown) if over_responses else Assembler(shown)
+        )
         try:
             async with (
                 noticing_silence(self._idle_s) as heard,

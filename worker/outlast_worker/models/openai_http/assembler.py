@@ -43,14 +43,8 @@ def decode(data: bytes) -> Any:
 class Assembler:
     """One answer, as it grows."""
 
-    def __init__(self, model: str, shown: Preview) -> None:
-        """Begin.
-
-        Args:
-            model: As the agent names it, with its provider.
-            shown: To whoever watches.
-        """
-        self._model = model
+    def __init__(self, shown: Preview) -> None:
+        """Begin, and show what comes to whoever watches."""
         self._shown = shown
         self._texts: list[str] = []
         self._refusals: list[str] = []
@@ -102,7 +96,7 @@ class Assembler:
             calls=self._calls.all(),
             finish_reason=self._reason,
             model=self._answers_as,
-            usage=usage_of(self._model, self._usage),
+            usage=usage_of(self._usage),
             fields=self._joined_fields(),
         )
 

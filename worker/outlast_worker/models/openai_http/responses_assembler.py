@@ -94,7 +94,7 @@ class ResponsesAssembler:
             calls=calls,
             finish_reason=_reason(self._response, has_calls=bool(calls)),
             model=model if isinstance(model, str) else "",
-            usage=usage_of(self._model.replace("/responses/", "/", 1), self._response.get("usage")),
+            usage=usage_of(self._response.get("usage")),
             fields=_kept(self._model, items),
         )
 
