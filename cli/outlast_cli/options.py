@@ -1,5 +1,6 @@
 """Arguments and options that several commands take."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr, ValidationError
 
-from outlast.protocol import StartRun
+from outlast.protocol import StartRun, from_client
 from outlast_cli import completion
 from outlast_cli.client import Client
 from outlast_cli.output import say
@@ -70,6 +71,13 @@ Thread = Annotated[
 Context = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="For the instructions' {{NAME}}.")
 ]
+Instructions = Annotated[
+    str | None, typer.Option(help="Further ones for this run, if the agent allows it.")
+]
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="How the model is called: temperature=0, …"),
+]
 Metadata = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the run.")
 ]
@@ -115,6 +123,22 @@ def parse_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in found}
 
 
+def parse_values(pairs: Sequence[str] | None) -> dict[str, object] | None:
+    """Read `name=value` texts whose values are JSON, or else texts; None if there are none.
+
+    Raises:
+        typer.BadParameter: One has no name or no equals sign.
+    """
+    return {name: _value(text) for name, text in parse_pairs(pairs).items()} or None
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def start_body(text: str, **fields: object) -> StartRun:
     """Make the body of a start.
 
@@ -122,7 +146,7 @@ def start_body(text: str, **fields: object) -> StartRun:
         typer.BadParameter: A field can't be what it is.
     """
     try:
-        return StartRun.model_validate({"input": text, **fields})
+        return from_client(StartRun, {"input": text, **fields})
     except ValidationError as error:
         faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
         raise typer.BadParameter("; ".join(faults)) from error

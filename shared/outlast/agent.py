@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any
+from typing import Any, get_args
 
 from outlast.errors import DefinitionError
 from outlast.model_options import RESERVED, correct_options
 from outlast.names import is_agent_name
-from outlast.protocol import Limits
+from outlast.protocol import Limits, Override
+from outlast.spelling import nearest
 from outlast.tool import AnyTool, Tool
 
 DEFAULT_MAX_TURNS = 20
@@ -22,6 +23,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
     "model_options": ((Mapping,), 'a dict, such as {"temperature": 0}'),
+    "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
 # What somebody wrote for one; other text in braces is left as it is.
@@ -41,6 +43,8 @@ class Agent:
         limits: For runs that don't set their own.
         model_options: Passed to the model call as they are, such as `{"temperature": 0}`; what
             only your provider knows inside `extra_body`.
+        overrides: What a run may have otherwise: `options` (how the model is called; all that is
+            allowed by default), `instructions` (more of them), `tool_choice`.
 
     Raises:
         DefinitionError: Something can't work; the message says how to mend it.
@@ -53,6 +57,7 @@ class Agent:
     tools: Sequence[AnyTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
     model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    overrides: Collection[Override] = frozenset({"options"})
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
@@ -74,6 +79,8 @@ class Agent:
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
         self._check_model_options()
+        object.__setattr__(self, "overrides", frozenset(self.overrides))
+        self._check_overrides()
 
     def _check_kinds(self) -> None:
         for name, (kinds, wanted) in _KINDS.items():
@@ -116,6 +123,16 @@ class Agent:
             )
         if advice := correct_options(self.model_options):
             raise DefinitionError(f"agent {self.name}: model_options: {advice}")
+
+    def _check_overrides(self) -> None:
+        known = get_args(Override)
+        for name in self.overrides:
+            if name not in known:
+                meant = nearest(str(name), known)
+                hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(known)}"
+                raise DefinitionError(
+                    f"agent {self.name}: overrides: nothing is called {name!r}; {hint}"
+                )
 
     @property
     def placeholders(self) -> tuple[str, ...]:

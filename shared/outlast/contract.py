@@ -14,6 +14,8 @@ from outlast.protocol import (
     Limits,
     Message,
     OnBusy,
+    Origin,
+    Overrides,
     Resolution,
     Run,
     ThreadId,
@@ -86,6 +88,8 @@ class RunOrder(Wire):
     body_hash: str
     repeatable: bool
     max_in_line: int | None = None
+    overrides: Overrides | None = None
+    origin: Origin | None = None
 
     @property
     def ref(self) -> RunRef:

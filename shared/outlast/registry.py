@@ -66,6 +66,7 @@ class Registry:
             instructions=agent.instructions,
             context=list(agent.placeholders),
             limits=agent.limits,
+            overrides=sorted(agent.overrides),
             tools=[_describe_tool(tool) for tool in agent.tools],
             digest=self.agent_digest(agent),
         )
@@ -80,6 +81,7 @@ class Registry:
                 "instructions": agent.instructions,
                 "limits": agent.limits.model_dump(),
                 "model_options": dict(agent.model_options),
+                "overrides": sorted(agent.overrides),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
             }
         )

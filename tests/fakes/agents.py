@@ -217,6 +217,13 @@ tester = Agent(
 )
 greeter = Agent(name="greeter", instructions="You greet for {{company}}.")
 short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limits(max_turns=2))
+open_minded = Agent(
+    name="open_minded",
+    instructions="Be open.",
+    tools=[note],
+    model_options={"seed": 7},
+    overrides={"instructions", "options", "tool_choice"},
+)
 
-agents: list[Agent] = [tester, greeter, short, support, till]
+agents: list[Agent] = [tester, greeter, short, open_minded, support, till]
 __all__ = ["agents", "lifespan"]

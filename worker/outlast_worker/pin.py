@@ -2,12 +2,18 @@
 
 from datetime import UTC, datetime
 
+from pydantic import JsonValue
+
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.contract import RunOrder
-from outlast.protocol import RunError
+from outlast.overrides import faults_of
+from outlast.protocol import ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
 from outlast_worker.settings import WorkerSettings
+
+# Which one a provider takes, its client knows.
+_MOST_TOKENS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 
 
 def pin_agent(
@@ -15,6 +21,13 @@ def pin_agent(
 ) -> PinOutcome:
     """Render the agent's definition for this run."""
     at = datetime.now(UTC)
+    asked = order.overrides or Overrides()
+    if faults := faults_of(agent, asked):  # the app knows another definition
+        told = "; ".join(f"{name}: {why}" for name, why in faults)
+        message = f"The run can't be otherwise than its agent: {told}."
+        return PinFailure(
+            at=at, error=RunError(type="override-refused", message=message, retryable=False)
+        )
     try:
         instructions = agent.render_instructions(order.context)
     except KeyError as error:
@@ -28,9 +41,9 @@ def pin_agent(
     return Pin(
         at=at,
         digest=registry.agent_digest(agent),
-        instructions=instructions,
+        instructions="\n\n".join(filter(None, [instructions, asked.instructions])),
         model=registry.model_of(agent),
-        model_options=dict(agent.model_options),
+        model_options=_options(agent, asked.options),
         tools=[
             PinnedTool(
                 name=tool.name,
@@ -45,4 +58,17 @@ def pin_agent(
         ],
         max_turns=agent.limits.max_turns or DEFAULT_MAX_TURNS,
         model_retry_for_s=settings.model_retry_for_s,
+        tool_choice=asked.tool_choice,
     )
+
+
+def _options(agent: Agent, asked: ModelCallOptions | None) -> dict[str, JsonValue]:
+    """Return the agent's options with the run's in their place."""
+    if asked is None:
+        return dict(agent.model_options)
+    given: dict[str, JsonValue] = asked.model_dump(exclude_none=True)
+    options = dict(agent.model_options)
+    if (most := given.pop("max_output_tokens", None)) is not None:
+        options = {name: value for name, value in options.items() if name not in _MOST_TOKENS}
+        options["max_tokens"] = most
+    return options | given

@@ -11,7 +11,8 @@ from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.errors import BodyTooLarge, InvalidRequest, UnknownAgent
 from outlast.names import derived_run_id, new_run_id
-from outlast.protocol import FilePart, ImagePart, InputMessage, StartRun, TextPart
+from outlast.overrides import faults_of
+from outlast.protocol import FilePart, ImagePart, InputMessage, Overrides, StartRun, TextPart
 from outlast.registry import Registry
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -40,8 +41,8 @@ def make_order(
     """Make the order that the worker carries out.
 
     Raises:
-        InvalidRequest: The instructions need a name that the context lacks, or a message says
-            nothing.
+        InvalidRequest: The instructions need a name that the context lacks, a message says
+            nothing, or the agent does not allow what is to be otherwise.
         BodyTooLarge: It may have to be added to a run that goes on.
     """
     missing = [name for name in agent.placeholders if name not in request.context]
@@ -79,7 +80,22 @@ def make_order(
         created_at=datetime.now(UTC),
         body_hash=hash_of(request),
         repeatable=idempotency_key is not None,
+        overrides=_overrides(agent, request),
+        origin=request.origin,
     )
+
+
+def _overrides(agent: Agent, request: StartRun) -> Overrides | None:
+    """Return what the run is to have otherwise than its agent says.
+
+    Raises:
+        InvalidRequest: The agent does not allow it, or can't do it.
+    """
+    if faults := faults_of(agent, request):
+        raise InvalidRequest.at(*((f"body.{name}", why) for name, why in faults))
+    if not request.asked:
+        return None
+    return Overrides(**{name: getattr(request, name) for name in request.asked})
 
 
 def hash_of(body: BaseModel) -> str:

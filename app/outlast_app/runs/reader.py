@@ -42,7 +42,9 @@ class RunReader:
         """
         match await self._ingress.outcome(ref):
             case Ended(run):
-                return run if messages else run.model_copy(update={"messages": None})
+                return (
+                    run if messages else run.model_copy(update={"messages": None, "origin": None})
+                )
             case Broken() as broken:
                 state = await self._state(ref, messages=messages, killed=True)
                 return broken_run(ref, state, broken)

@@ -30,7 +30,14 @@ def accepted_run(
 def without_content(run: Run) -> Run:
     """Return how a run stands, for who may not read what is in it."""
     return run.model_copy(
-        update={"messages": None, "output": None, "approvals": [], "metadata": {}, "error": None}
+        update={
+            "messages": None,
+            "output": None,
+            "approvals": [],
+            "metadata": {},
+            "origin": None,
+            "error": None,
+        }
     )
 
 

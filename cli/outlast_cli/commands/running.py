@@ -22,6 +22,8 @@ def run(
     on_busy: Annotated[OnBusy | None, typer.Option(help="If the thread is busy.")] = None,
     context: options.Context = None,
     metadata: options.Metadata = None,
+    instructions: options.Instructions = None,
+    option: options.ModelOptions = None,
     max_turns: Annotated[int | None, typer.Option(help="Where the run stops.")] = None,
     is_async: Annotated[bool, typer.Option("--async", help="Print the run's id and end.")] = False,
     idempotency_key: Annotated[
@@ -45,6 +47,8 @@ def run(
             on_busy=on_busy,
             context=options.parse_pairs(context),
             metadata=options.parse_pairs(metadata),
+            instructions=instructions,
+            options=options.parse_values(option),
             limits={"max_turns": max_turns},
         ),
         idempotency_key or uuid4().hex,

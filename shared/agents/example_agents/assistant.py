@@ -6,4 +6,5 @@ agent = Agent(
     name="assistant",
     description="Answers questions and keeps up a conversation.",
     instructions="You are a helpful assistant. Answer in the language of the question, briefly.",
+    overrides={"instructions", "options"},
 )

@@ -26,11 +26,19 @@ from outlast.protocol.messages import (
     TextPart,
     ToolCall,
 )
+from outlast.protocol.overrides import (
+    FREE_CHOICES,
+    ModelCallOptions,
+    Override,
+    Overrides,
+    ToolChoice,
+)
 from outlast.protocol.requests import (
     MAX_DELAY_S,
     Decision,
     Limits,
     OnBusy,
+    Origin,
     StartRun,
     Steered,
     SteerRun,
@@ -62,6 +70,7 @@ from outlast.protocol.wire import (
 __all__ = [
     "AMONG_PROCESSES",
     "ENDED",
+    "FREE_CHOICES",
     "MAX_DELAY_S",
     "NOTHING_USED",
     "WRITTEN_ID",
@@ -83,8 +92,12 @@ __all__ = [
     "Limits",
     "Message",
     "MessagePage",
+    "ModelCallOptions",
     "OnBusy",
     "OrNewer",
+    "Origin",
+    "Override",
+    "Overrides",
     "Part",
     "PendingApproval",
     "ProblemDocument",
@@ -105,6 +118,7 @@ __all__ = [
     "ThreadPage",
     "Time",
     "ToolCall",
+    "ToolChoice",
     "ToolDescription",
     "Usage",
     "Wire",

@@ -1,11 +1,12 @@
 """What an agent is, as both processes know it."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
+from outlast.protocol.overrides import Override
 from outlast.protocol.requests import Limits
-from outlast.protocol.wire import Public
+from outlast.protocol.wire import OrNewer, Public
 
 
 class ToolDescription(Public):
@@ -46,6 +47,8 @@ class AgentDescription(Public):
     """The names that a run's `context` must have."""
     limits: Limits
     """Where its runs stop, unless they say so themselves."""
+    overrides: list[Annotated[Override, OrNewer]] = Field(default_factory=list[Override])
+    """What a run may have otherwise: fields of a start."""
     tools: list[ToolDescription]
     """What it can call."""
     digest: str

@@ -1,16 +1,25 @@
 """What clients send, and what they hear of it beside the run."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import to_json
 
 from outlast.protocol.messages import Input
+from outlast.protocol.overrides import Overrides
 from outlast.protocol.wire import Public, ThreadId
 
 OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
 
 MAX_METADATA_BYTES = 16 * 1024
+MAX_ORIGIN_BYTES = 32 * 1024
 MAX_DELAY_S = 365 * 24 * 3600
 
 
@@ -21,7 +30,16 @@ class Limits(Public):
     """How many turns it may take; null for as many as its agent allows."""
 
 
-class StartRun(Public):
+class Origin(Public):
+    """What a run was asked for in, where that was another protocol."""
+
+    protocol: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}$")]
+    """The protocol's name."""
+    request: dict[str, JsonValue] = Field(default_factory=dict)
+    """What its client sent, as far as it is to be shown again."""
+
+
+class StartRun(Overrides):
     """What starts a run."""
 
     model_config = ConfigDict(
@@ -68,6 +86,8 @@ class StartRun(Public):
     """Where this run stops; what is left out is as its agent says."""
     after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S, strict=True)
     """Start the run this late."""
+    origin: Origin | None = None
+    """Kept with the run, and shown with it: 32 KiB at most. Nothing else is done with it."""
 
     @field_validator("metadata")
     @classmethod
@@ -75,6 +95,13 @@ class StartRun(Public):
         if len(to_json(metadata)) > MAX_METADATA_BYTES:
             raise ValueError(f"takes up to {MAX_METADATA_BYTES} bytes as JSON: lists show it")
         return metadata
+
+    @field_validator("origin")
+    @classmethod
+    def _is_brief(cls, origin: Origin | None) -> Origin | None:
+        if origin and len(to_json(origin)) > MAX_ORIGIN_BYTES:
+            raise ValueError(f"takes up to {MAX_ORIGIN_BYTES} bytes as JSON")
+        return origin
 
     # A field's check sees the fields above it, and only those that are valid.
     @field_validator("on_busy")

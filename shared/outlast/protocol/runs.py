@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 
 from outlast.protocol.approvals import Approval
 from outlast.protocol.messages import Message
+from outlast.protocol.requests import Origin
 from outlast.protocol.wire import OrNewer, Public, Time
 
 RunStatus = Literal[
@@ -23,6 +24,7 @@ RunErrorType = Literal[
     "model-unavailable",
     "model-malformed",
     "definition-missing",
+    "override-refused",
     "killed",
     "internal",
 ]
@@ -122,6 +124,8 @@ class Run(Public):
     filter."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """As given at the start."""
+    origin: Origin | None = None
+    """As given at the start; null where `messages` are."""
     created_at: Time | None = None
     """When it was asked for; null where nobody can say now."""
     started_at: Time | None = None

@@ -172,6 +172,8 @@ def test_changes(
         ["run", "support", "x", "--on-busy", "never"],
         ["run", "support", "x", "--on-busy", "steer"],
         ["run", "support", "x", "--max-turns", "0"],
+        ["run", "support", "x", "--option", "temprature=0"],
+        ["run", "support", "x", "--option", "temperature=warm"],
         ["run", "support", "x", "--context", "company"],
         ["chat", "support", "--context", "company"],
         ["chat", "support", "--thread", "not a thread"],

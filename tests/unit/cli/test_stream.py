@@ -31,7 +31,8 @@ def test_start(app: ScriptedApp, outlast: Outlast) -> None:
     events = [STARTED, wire.delta("h"), wire.message(2, "hi"), wire.ended(3)]
     app.on(START, Stream(events, RUN_ID))
     options = ["--thread", "t", "--on-busy", "steer", "--context", "company=A=B"]
-    options += ["--metadata", "k=v", "--max-turns", "3", "--json"]
+    options += ["--metadata", "k=v", "--max-turns", "3", "--json", "--instructions", "In rhymes."]
+    options += ["--option", "temperature=0.5", "--option", "reasoning_effort=low"]
     ended = outlast("run", "support", "hello", *options)
     assert (ended.code, ended.err) == (0, "")
     assert _lines(ended) == events
@@ -45,6 +46,8 @@ def test_start(app: ScriptedApp, outlast: Outlast) -> None:
         "context": {"company": "A=B"},
         "metadata": {"k": "v"},
         "limits": {"max_turns": 3},
+        "instructions": "In rhymes.",
+        "options": {"temperature": 0.5, "reasoning_effort": "low"},
     }
 
 

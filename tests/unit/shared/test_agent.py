@@ -40,6 +40,13 @@ def test_defaults() -> None:
     assert agent.limits.max_turns == DEFAULT_MAX_TURNS
 
 
+def test_overrides() -> None:
+    """Runs may have the options of their model calls otherwise; the author says what else."""
+    assert make().overrides == {"options"}
+    assert make(overrides=["instructions"]).overrides == {"instructions"}
+    assert make(overrides=()).overrides == set()
+
+
 def test_frozen() -> None:
     """An agent can't be changed after its import, not even by the list that it was made of."""
     tools = [find]
@@ -80,6 +87,9 @@ def test_names(name: str) -> None:
         ({"model": 5}, "model is 5; it must be a text, such as openai/"),
         ({"limits": {"max_turns": 5}}, r"it must be Limits, such as Limits\(max_turns=5\)"),
         ({"limits": None}, "it must be Limits"),
+        ({"overrides": "options"}, r"it must be a set, such as \{"),
+        ({"overrides": {"instruction"}}, r"did you mean 'instructions'\?"),
+        ({"overrides": [7]}, "there are options, instructions"),
         ({"model_options": None}, "it must be a dict"),
         ({"model_options": [1]}, "it must be a dict"),
         ({"tools": [print]}, "decorate the function with @tool"),

@@ -37,6 +37,10 @@ IMAGE = {"type": "image", "url": "https://x/y.png"}
         {"input": "Hi.", "context": {"a": [1, {"b": None}]}, "metadata": {"a": "b"}},
         {"input": "Hi.", "limits": {"max_turns": 1}, "after_s": 0.5, "stream": True},
         {"input": "Hi.", "thread_id": "x" * 128},
+        {"input": "Hi.", "instructions": "More.", "options": {"temperature": 0}},
+        {"input": "Hi.", "tool_choice": "required"},
+        {"input": "Hi.", "tool_choice": "refund"},
+        {"input": "Hi.", "origin": {"protocol": "openai", "request": {"a": [1]}}},
     ],
 )
 def test_bodies(body: dict[str, Any]) -> None:
@@ -71,6 +75,17 @@ def test_bodies(body: dict[str, Any]) -> None:
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"context": [1]}, "context"),
         ({"stream": "perhaps"}, "stream"),
+        ({"instructions": " \n"}, "instructions"),
+        ({"instructions": "x" * 100_001}, "instructions"),
+        ({"options": {"temperature": 2.1}}, "options.temperature"),
+        ({"options": {"temperature": True}}, "options.temperature"),
+        ({"options": {"max_output_tokens": 0}}, "options.max_output_tokens"),
+        ({"options": {"seed": 1}}, "options.seed"),
+        ({"options": {"reasoning_effort": "a lot"}}, "options.reasoning_effort"),
+        ({"tool_choice": ""}, "tool_choice"),
+        ({"tool_choice": {"name": "refund"}}, "tool_choice"),
+        ({"origin": {"request": {}}}, "origin.protocol"),
+        ({"origin": {"protocol": "x", "request": {"a": "x" * 33_000}}}, "origin"),
     ],
     ids=str,
 )

@@ -167,6 +167,7 @@ def test_equal_definitions() -> None:
         {"model": "openai/y"},
         {"limits": Limits(max_turns=3)},
         {"model_options": {"seed": 1}},
+        {"overrides": ["instructions"]},
         {"tools": []},
         {"tools": [make_tool(name="other")]},
         {"tools": [make_tool(timeout=timedelta(seconds=5))]},

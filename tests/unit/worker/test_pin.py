@@ -7,6 +7,7 @@ import pytest
 
 from fakes.orders import order
 from outlast import Agent, Limits, tool
+from outlast.protocol import Overrides
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
 from outlast_worker.pin import pin_agent
@@ -23,10 +24,10 @@ async def refund(cents: int) -> str:
     return ""
 
 
-def pinned(agent: Agent, context: dict[str, Any] | None = None) -> PinOutcome:
+def pinned(agent: Agent, context: dict[str, Any] | None = None, **asked: Any) -> PinOutcome:
     registry = Registry([agent], default_model="openai/default")
     settings = WorkerSettings(model_retry_for_s=7)
-    return pin_agent(registry, agent, order(context=context or {}), settings)
+    return pin_agent(registry, agent, order(context=context or {}, **asked), settings)
 
 
 def test_pin() -> None:
@@ -54,6 +55,55 @@ def test_a_run_always_ends(limits: Limits) -> None:
     pin = pinned(Agent(name="support", instructions="Help.", limits=limits))
     assert isinstance(pin, Pin)
     assert pin.max_turns == 20
+
+
+OPEN: Any = {"overrides": ["instructions", "options", "tool_choice"], "tools": [refund]}
+
+
+def asking(**fields: Any) -> dict[str, Any]:
+    return {"overrides": Overrides.model_validate(fields)}
+
+
+def test_further_instructions() -> None:
+    """A run's own instructions are a block after the agent's, and no template."""
+    agent = Agent(name="support", instructions="Help {{who}}.", **OPEN)
+    pin = pinned(agent, {"who": "Ana"}, **asking(instructions="Say {{who}}."))
+    assert isinstance(pin, Pin)
+    assert pin.instructions == "Help Ana.\n\nSay {{who}}."
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "pinned_as"),
+    [
+        ({"temperature": 1, "seed": 7}, {"temperature": 0.5}, {"temperature": 0.5, "seed": 7}),
+        ({"max_completion_tokens": 9}, {"max_output_tokens": 5}, {"max_tokens": 5}),
+        ({"max_tokens": 9}, {"top_p": 0.5}, {"max_tokens": 9, "top_p": 0.5}),
+        ({"seed": 7}, {}, {"seed": 7}),
+    ],
+)
+def test_options(own: dict[str, Any], asked: dict[str, Any], pinned_as: dict[str, Any]) -> None:
+    """A run's options take the place of the agent's that mean the same."""
+    agent = Agent(name="support", instructions="Help.", model_options=own)
+    pin = pinned(agent, **asking(options=asked))
+    assert isinstance(pin, Pin)
+    assert pin.model_options == pinned_as
+
+
+@pytest.mark.parametrize(
+    ("agent", "asked", "why"),
+    [
+        ({}, {"instructions": "More."}, 'overrides={"instructions", "options"}'),
+        (OPEN, {"tool_choice": "pay"}, "has no tool 'pay'"),
+    ],
+)
+def test_what_this_worker_does_not_allow(
+    agent: dict[str, Any], asked: dict[str, Any], why: str
+) -> None:
+    """The app may have another definition: what this one does not allow fails the run."""
+    failure = pinned(Agent(name="support", instructions="Help.", **agent), **asking(**asked))
+    assert isinstance(failure, PinFailure)
+    assert failure.error.type == "override-refused"
+    assert why in failure.error.message
 
 
 def test_a_name_that_the_context_lacks() -> None:

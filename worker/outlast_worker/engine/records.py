@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from outlast.protocol import Message, RunError, Time, Usage
+from outlast.protocol import Message, RunError, Time, ToolChoice, Usage
 
 JOURNAL_VERSION = 6
 
@@ -44,6 +44,8 @@ class Pin(Record):
     tools: list[PinnedTool]
     max_turns: int
     model_retry_for_s: float
+    tool_choice: ToolChoice | None = None
+    """Of the first turn alone: with `required` in each of them the run would never answer."""
 
 
 class PinFailure(Record):

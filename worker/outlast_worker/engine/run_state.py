@@ -142,7 +142,8 @@ class RunState:
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
         self._settle(ended=True)
-        return self.run.model_copy(update={"messages": [m.public() for m in self.messages]})
+        said = [message.public() for message in self.messages]
+        return self.run.model_copy(update={"messages": said, "origin": self._order.origin})
 
     def _settle(self, *, ended: bool) -> None:
         self._steps.settle(self._segment, ended=ended)

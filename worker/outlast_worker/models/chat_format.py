@@ -7,6 +7,7 @@ from typing import Any
 
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
 from outlast.providers import provider_of
+from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.models.sent_back import SentBack, sent_back
 
@@ -14,6 +15,9 @@ WireMessage = dict[str, Any]
 
 _TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
+# Providers refuse them where there is no tool.
+_ABOUT_TOOLS = frozenset({"parallel_tool_calls", "tool_choice"})
+_WORDS_OF_CHOICE = frozenset({"auto", "none", "required"})
 _REFUSED_RESULT = "(This result is left out: the model's provider refused it.)"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -21,6 +25,18 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 def wire_tools(pin: Pin) -> list[dict[str, Any]]:
     """Return the agent's tools as the model is told of them."""
     return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in pin.tools]
+
+
+def wire_options(call: ModelCall) -> dict[str, Any]:
+    """Return how the model is called: as pinned, and what is for this call alone."""
+    options: dict[str, Any] = {**call.pin.model_options}
+    if not call.pin.tools:
+        return {name: value for name, value in options.items() if name not in _ABOUT_TOOLS}
+    if call.turn == 1 and (choice := call.pin.tool_choice):
+        is_word = choice in _WORDS_OF_CHOICE
+        named = {"type": "function", "function": {"name": choice}}
+        options["tool_choice"] = choice if is_word else named
+    return options
 
 
 def wire_messages(

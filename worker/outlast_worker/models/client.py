@@ -17,6 +17,7 @@ from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
 from outlast_worker.models.answers import Answer, record_of
+from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
@@ -150,7 +151,7 @@ class FailoverClient:
         """Call the model once, with each of the provider's keys if need be."""
         watch = Stopwatch()
         name = provider_of(call.pin.model)
-        options = call.pin.model_options
+        options = wire_options(call)
         api = next(api for api in self._apis if api.serves(call.pin.model, options))
         ways = accesses(name, self._providers.get(name, Provider()))
         diagnoses = [] if ways else [diagnose(missing_key(call.pin.model), call)]

@@ -16,7 +16,7 @@ from outlast.protocol import Usage
 from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.chat_format import wire_messages, wire_options, wire_tools
 from outlast_worker.models.client import NotInstalled, Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
@@ -132,7 +132,7 @@ class LitellmApi:
 
 
 def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {**call.pin.model_options}
+    options = wire_options(call)
     if provider_of(call.pin.model) in _NO_EXTRA_BODY:
         options |= options.pop("extra_body", {})
     if call.pin.tools:

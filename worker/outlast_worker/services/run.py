@@ -150,7 +150,7 @@ def _add_questions(workflow: Workflow) -> None:
         if order is None:
             return run
         said = messages_so_far(order, run, await read_events(ctx))
-        return run.model_copy(update={"messages": said})
+        return run.model_copy(update={"messages": said, "origin": order.origin})
 
     @json_handler(workflow.handler, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:

@@ -3,7 +3,7 @@
 This package needs neither Restate nor a model library, and imports none.
 """
 
-from outlast.protocol import Decision, InputMessage, Limits, Usage
+from outlast.protocol import Decision, InputMessage, Limits, ModelCallOptions, Usage
 from outlast_worker.testing.result import CalledTool, RunAgent, RunResult
 from outlast_worker.testing.run import run_in_memory
 from outlast_worker.testing.script import call, calls, fault, raw_call, text
@@ -14,6 +14,7 @@ __all__ = [
     "Decision",
     "InputMessage",
     "Limits",
+    "ModelCallOptions",
     "ModelRequest",
     "RunAgent",
     "RunResult",

@@ -11,7 +11,15 @@ from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.lifespan import Lifespan, open_lifespan
 from outlast.names import DEFAULT_TENANT, new_run_id
-from outlast.protocol import InputMessage, Limits, Message, StartRun
+from outlast.protocol import (
+    InputMessage,
+    Limits,
+    Message,
+    ModelCallOptions,
+    Overrides,
+    StartRun,
+    ToolChoice,
+)
 from outlast.providers import provider_of
 from outlast.registry import Registry
 from outlast_worker.engine.loop import AgentLoop
@@ -48,6 +56,9 @@ async def run_in_memory(
     decisions: Mapping[str, GivenDecision] | None = None,
     steering: Mapping[int, str | Sequence[str]] | None = None,
     limits: Limits | None = None,
+    instructions: str | None = None,
+    options: ModelCallOptions | None = None,
+    tool_choice: ToolChoice | None = None,
     stream: bool = False,
 ) -> RunResult:
     """Run an agent to its end, in milliseconds: without Restate, network or a real model.
@@ -71,6 +82,9 @@ async def run_in_memory(
             `expire`, or a `Decision` with a reason or other arguments.
         steering: What somebody says to the run while the model is asked, by turn: `{1: "Stop."}`.
         limits: Of the run, in place of the agent's.
+        instructions: Further ones, if the agent's `overrides` allow it.
+        options: How the model is called in this run, as far as the agent allows it.
+        tool_choice: Of the first model call, if the agent allows it.
         stream: Whether the model is streamed; `RunResult.live` has the pieces.
 
     Raises:
@@ -88,6 +102,9 @@ async def run_in_memory(
             "metadata": dict(metadata or {}),
             "thread_id": thread_id or (_THREAD if history else None),
             "limits": limits or Limits(),
+            "instructions": instructions,
+            "options": options,
+            "tool_choice": tool_choice,
         }
     )
     order = _order(agent, request, tenant, stream=stream)
@@ -166,6 +183,7 @@ def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> Run
         created_at=datetime.now(UTC),
         body_hash="",
         repeatable=False,
+        overrides=Overrides(**{name: getattr(request, name) for name in request.asked}),
     )
 
 

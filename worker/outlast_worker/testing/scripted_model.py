@@ -1,12 +1,14 @@
 """A model that follows a script, in the place where a provider would be asked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from outlast.protocol import Message, Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.models.answers import Answer, AnsweredCall
+from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.client import Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
@@ -19,7 +21,12 @@ class ScriptError(AssertionError):
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What the model was asked. `attempt` counts the tries of a turn."""
+    """What the model was asked.
+
+    Attributes:
+        attempt: Counts the tries of a turn.
+        options: How it is called, in OpenAI's words: `temperature`, `tool_choice`, ….
+    """
 
     turn: int
     attempt: int
@@ -27,6 +34,7 @@ class ModelRequest:
     instructions: str
     messages: Sequence[Message]
     tools: Sequence[str]
+    options: Mapping[str, Any]
 
     @property
     def last(self) -> str:
@@ -109,6 +117,7 @@ def _request(call: ModelCall) -> ModelRequest:
         instructions=call.pin.instructions,
         messages=[_as_told(message) for message in call.messages],
         tools=[tool.name for tool in call.pin.tools],
+        options=wire_options(call),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
 from fakes.steps import NOON
+from outlast.protocol import ToolChoice
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import (
     ModelFault,
@@ -56,6 +57,8 @@ class Asker:
         history: Sequence[StoredMessage] = (),
         options: Mapping[str, Any] | None = None,
         tools: Sequence[PinnedTool] = (TOOL,),
+        turn: int = 1,
+        tool_choice: ToolChoice | None = None,
     ) -> ModelOutcome:
         """Ask; the server answers with `step`, if it is given here."""
         if step is not None:
@@ -76,11 +79,12 @@ class Asker:
             tools=list(tools),
             max_turns=1,
             model_retry_for_s=1,
+            tool_choice=tool_choice,
         )
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]
         call = ModelCall(
-            turn=1,
+            turn=turn,
             attempt=attempt,
             pin=pin,
             messages=messages,

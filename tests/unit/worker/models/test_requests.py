@@ -7,6 +7,7 @@ import pytest
 
 from fakes import Reply, fault, raw_call, text
 from fakes.steps import NOON
+from outlast.protocol import ToolChoice
 from outlast_local.demo_model.openai_wire import Answer
 from outlast_worker.engine.records import ModelRecord, StoredMessage
 from outlast_worker.settings import Provider
@@ -37,6 +38,35 @@ async def test_request_without_tools(ask: Asker) -> None:
     """An agent without tools sends no empty list of them, which providers refuse."""
     await ask.answer(text("Hi."), tools=[])
     assert "tools" not in ask.server.requests(ask.key)[0].body
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ("required", "required"),
+        ("refund", {"type": "function", "function": {"name": "refund"}}),
+    ],
+)
+async def test_tool_choice_of_a_run(ask: Asker, choice: ToolChoice, sent: Any) -> None:
+    """What a run wants of its first answer is asked of that alone; later ones are as ever."""
+    bodies: list[Any] = []
+    for turn in (1, 2):
+        asked = ask.another()
+        await asked.answer(
+            text("Hi."), turn=turn, tool_choice=choice, options={"tool_choice": "auto"}
+        )
+        bodies.append(asked.server.requests(asked.key)[0].body)
+        asked.server.forget(asked.key)
+    assert [body["tool_choice"] for body in bodies] == [sent, "auto"]
+
+
+async def test_options_about_tools_without_tools(ask: Asker) -> None:
+    """Providers refuse what is said about tools where there is none: it is left out."""
+    options = {"parallel_tool_calls": False, "tool_choice": "auto", "seed": 7}
+    await ask.answer(text("Hi."), tools=[], tool_choice="none", options=options)
+    body = ask.server.requests(ask.key)[0].body
+    assert body["seed"] == 7
+    assert {"parallel_tool_calls", "tool_choice"}.isdisjoint(body)
 
 
 @both_ways

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from outlast import Agent, Limits, ToolContext, tool
 from outlast.testing import (
     InputMessage,
+    ModelCallOptions,
     RunResult,
     Usage,
     call,
@@ -103,6 +104,39 @@ async def test_limits() -> None:
     """Limits of the run stop it."""
     result = await run(model=[SMALL, SMALL], resources=Till(), limits=Limits(max_turns=2))
     assert (result.status, result.run.incomplete_reason) == ("incomplete", "max_turns")
+
+
+async def test_overrides() -> None:
+    """A run may have otherwise what its agent allows; the script sees what the model is told."""
+    agent = Agent(
+        name="desk",
+        instructions="Help.",
+        tools=[find_order],
+        model_options={"seed": 7},
+        overrides={"instructions", "options", "tool_choice"},
+    )
+    result = await run_in_memory(
+        agent,
+        "Hi.",
+        model=[call("find_order", order_id="A-1"), text("")],
+        instructions="In rhymes.",
+        options=ModelCallOptions(temperature=0),
+        tool_choice="required",
+    )
+    first, second = result.requests
+    assert first.instructions == "Help.\n\nIn rhymes."
+    assert first.options == {"seed": 7, "temperature": 0, "tool_choice": "required"}
+    assert second.options == {"seed": 7, "temperature": 0}
+
+
+async def test_overrides_that_the_agent_does_not_allow() -> None:
+    """A run that the app would refuse fails, and says with which line it would not."""
+    result = await run_in_memory(
+        Agent(name="desk", instructions="Help."), "Hi.", model=[], instructions="In rhymes."
+    )
+    assert result.error is not None
+    assert result.error.type == "override-refused"
+    assert 'overrides={"instructions", "options"}' in result.error.message
 
 
 async def test_messages_as_input() -> None:

@@ -8,6 +8,7 @@ import aiohttp
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer
+from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.client import Preview
 from outlast_worker.models.error_bodies import read_error
 from outlast_worker.models.faults import CallFailed, Symptoms, retry_after_s
@@ -81,7 +82,7 @@ class OpenAiHttpApi:
             url, body = responses_url(access), responses_body(call)
         else:
             url, body = _chat(call, access)
-        sent = headers(provider_of(call.pin.model), access, call.pin.model_options)
+        sent = headers(provider_of(call.pin.model), access, wire_options(call))
         shown = preview()
         assembler = (
             ResponsesAssembler(call.pin.model, shown) if over_responses else Assembler(shown)
@@ -109,7 +110,7 @@ def _chat(call: ModelCall, access: Access) -> tuple[str, bytes]:
         CallFailed: Nobody has said where the provider is, or it can be nowhere.
     """
     provider = provider_of(call.pin.model)
-    url = chat_url(provider, model_name(call), access, call.pin.model_options)
+    url = chat_url(provider, model_name(call), access, wire_options(call))
     if url is None:
         raise CallFailed(Symptoms(no_address(provider), status=400))
     try:

@@ -8,7 +8,7 @@ import orjson
 
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.models.chat_format import wire_messages, wire_tools
+from outlast_worker.models.chat_format import wire_messages, wire_options, wire_tools
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
 from outlast_worker.models.sent_back import sent_back
 
@@ -27,11 +27,12 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
     known = PROVIDERS[provider]
     if known.model_prefix and "/" not in model:
         model = known.model_prefix + model
+    options = wire_options(call)
     messages = wire_messages(call.pin, call.messages, sent_back(provider, host))
     body: dict[str, Any] = {
         "model": model,
         "messages": [_joined(message) for message in messages] if known.texts_only else messages,
-        **_options(call.pin.model_options, renamed(provider, model)),
+        **_options(options, renamed(provider, model)),
         "stream": True,
         **known.extra,
     }
@@ -39,7 +40,7 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
         body["stream_options"] = {"include_usage": True}
     if call.pin.tools:
         body["tools"] = wire_tools(call.pin)
-    extra = call.pin.model_options.get("extra_body")
+    extra = options.get("extra_body")
     if isinstance(extra, dict):
         body |= extra
     return encode(body)

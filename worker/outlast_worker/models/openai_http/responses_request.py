@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.models.chat_format import WireMessage, wire_messages
+from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_options
 from outlast_worker.models.openai_http.request import NOT_IN_BODY, encode, model_name
 from outlast_worker.models.sent_back import SentBack
 
@@ -22,7 +22,7 @@ _ELSEWHERE = frozenset({"reasoning_effort", "response_format", "verbosity", "too
 
 def responses_body(call: ModelCall) -> bytes:
     """Return a request for a streamed answer."""
-    pin, options = call.pin, call.pin.model_options
+    pin, options = call.pin, wire_options(call)
     model = model_name(call).removeprefix("responses/")
     instructions, *messages = wire_messages(pin, call.messages, _BACK)
     body: dict[str, Any] = {

@@ -1,0 +1,43 @@
+"""How a request becomes an order."""
+
+from typing import Any
+
+import pytest
+
+from outlast import Agent
+from outlast.contract import RunOrder
+from outlast.errors import InvalidRequest
+from outlast.protocol import StartRun, from_client
+from outlast_app.runs.orders import make_order
+
+CLOSED = Agent(name="support", instructions="Help.")
+OPEN = Agent(name="support", instructions="Help.", overrides={"instructions", "options"})
+
+
+def ordered(agent: Agent, **body: Any) -> RunOrder:
+    request = from_client(StartRun, {"input": "Hi.", **body})
+    return make_order(agent, request, "acme", None, stream=False)
+
+
+def test_overrides() -> None:
+    """An order says what is otherwise, and nothing where all is as the agent says."""
+    order = ordered(OPEN, instructions="More.", options={"temperature": 0})
+    assert order.overrides is not None
+    assert order.overrides.asked == ("instructions", "options")
+    assert ordered(OPEN).overrides is None
+
+
+def test_refused_overrides() -> None:
+    """What the agent does not allow is refused at the door, with the field."""
+    with pytest.raises(InvalidRequest) as refused:
+        ordered(CLOSED, instructions="More.", options={"temperature": 0})
+    [error] = refused.value.extra["errors"]
+    assert error["field"] == "body.instructions"
+    assert 'overrides={"instructions", "options"}' in error["message"]
+
+
+def test_origin() -> None:
+    """What another protocol's client sent goes along as it is."""
+    order = ordered(CLOSED, origin={"protocol": "openai", "request": {"store": False}})
+    assert order.origin is not None
+    assert order.origin.request == {"store": False}

@@ -1,0 +1,66 @@
+"""What a run may have otherwise than its agent says."""
+
+from typing import Any, get_args
+
+import pytest
+
+from outlast import Agent, tool
+from outlast.overrides import faults_of
+from outlast.protocol import Override, Overrides, StartRun
+
+
+@tool
+def find() -> str:
+    """Find."""
+    return ""
+
+
+def agent(*allowed: Override, tools: bool = True) -> Agent:
+    return Agent(
+        name="desk", instructions="Help.", tools=[find] if tools else [], overrides=allowed
+    )
+
+
+def faults(agent: Agent, **asked: Any) -> list[tuple[str, str]]:
+    return [*faults_of(agent, Overrides.model_validate(asked))]
+
+
+def test_each_field_is_allowed_by_its_name() -> None:
+    """What a start may ask for otherwise, and what an agent may allow, are the same words."""
+    assert set(Overrides.model_fields) == set(get_args(Override))
+    assert set(Overrides.model_fields) <= set(StartRun.model_fields)
+
+
+ALL: dict[str, Any] = {"instructions": "More.", "options": {"top_p": 0.5}, "tool_choice": "none"}
+
+
+def test_what_is_asked_for() -> None:
+    """Only what is given counts as asked for, with the fields that say nothing left out."""
+    assert Overrides().asked == ()
+    assert set(Overrides.model_validate(ALL).asked) == set(ALL)
+    assert StartRun(input="Hi.", context={"a": 1}).asked == ()
+
+
+def test_allowed() -> None:
+    """What the author allows is fine."""
+    assert faults(agent("instructions", "options", "tool_choice"), **ALL) == []
+    assert faults(agent("tool_choice"), tool_choice="find") == []
+    assert faults(agent("tool_choice"), tool_choice="required") == []
+
+
+def test_refused_by_name() -> None:
+    """What the author does not allow is refused by name, with the line that allows it."""
+    refused = dict(faults(agent("options"), **ALL))
+    assert set(refused) == {"instructions", "tool_choice"}
+    assert 'overrides={"instructions", "options"} in Agent(…)' in refused["instructions"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "why"),
+    [(True, "pay", "no tool 'pay'"), (False, "required", "no tools")],
+)
+def test_impossible_choices(tools: bool, choice: Any, why: str) -> None:
+    """A choice of a tool that is not there would be refused by each provider in its own words."""
+    [(field, fault)] = faults(agent("tool_choice", tools=tools), tool_choice=choice)
+    assert field == "tool_choice"
+    assert why in fault
