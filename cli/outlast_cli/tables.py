@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outlast.protocol import AgentDescription, PendingApproval, Run, Thread, ToolDescription
-from outlast_cli.output import as_text, printable, whole
+from outlast_cli.output import as_text, printable, shortened, whole
 from outlast_cli.transcript import summary
 
 Item = TypeVar("Item")
@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 # A column of words may get this narrow before each item has lines of its own instead.
 _NARROW = 16
 _GAP = 2
+_PREVIEW_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ RUNS = Columns[Run](
         "STATUS": lambda run: f"{run.status} {run.waiting_for or ''}".rstrip(),
         "TURN": lambda run: f"{run.turn}",
         "CREATED": lambda run: _time(run.created_at),
+        "INPUT": lambda run: shortened(run.input_preview or "", _PREVIEW_CHARS),
     },
 )
 THREADS = Columns[Thread](
@@ -66,13 +68,22 @@ APPROVALS = Columns[PendingApproval](
 
 
 class Listing(Generic[Item]):
-    """A table where it fits, else some lines for each item; nothing is cut off."""
+    """A table where it fits, else some lines for each item; nothing is cut off.
+
+    A fact that no item has takes no room.
+    """
 
     def __init__(self, items: Iterable[Item], columns: Columns[Item]) -> None:
-        cells = {**columns.ids, **columns.facts}
+        shown = list(items)
+        facts = {
+            title: cell
+            for title, cell in columns.facts.items()
+            if not shown or any(map(cell, shown))
+        }
+        cells = {**columns.ids, **facts}
         self._titles = list(cells)
         self._id_count = len(columns.ids)
-        self._rows = [[printable(cell(item)) for cell in cells.values()] for item in items]
+        self._rows = [[printable(cell(item)) for cell in cells.values()] for item in shown]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay it out for a width."""
@@ -130,6 +141,7 @@ def single(run: Run) -> RenderableType:
             for call in run.approvals
             if call.resolution is None
         },
+        "input": run.input_preview,
         "output": None if run.output is None else f"{run.output}",
     }
     lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]

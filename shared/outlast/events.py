@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, TypeAdapter
 
-from outlast.protocol import WRITTEN_ID, By, Message, OrNewer, Public, Run, Time, Usage
+from outlast.protocol import (
+    WRITTEN_ID,
+    By,
+    Message,
+    OrNewer,
+    Public,
+    Run,
+    Time,
+    ToolErrorType,
+    Usage,
+)
 
 
 class Event(Public):
@@ -18,6 +28,9 @@ class Event(Public):
     """The run that it happened to."""
     seq: int
     """The event's number in its run: 1, 2, 3, …; also the `id:` in a stream."""
+    at: Time | None = None
+    """When it happened, as the run's journal says: of `approval.resolved`, when somebody decided.
+    Null where that is not known: at the end of a run that was killed."""
 
 
 class RunQueued(Event):
@@ -57,6 +70,12 @@ class MessageCompleted(Event):
     """The model that answered."""
     finish_reason: str
     """Why it stopped, in the provider's word; `cancelled` if it was broken off."""
+    started_at: Time | None = None
+    """When the call that gave this answer began; null if it was broken off."""
+    first_token_ms: int | None = None
+    """How long after that its first piece came; null where it was not streamed."""
+    attempts: int | None = None
+    """How many calls this turn took, those included that failed."""
 
 
 class ToolCallStarted(Event):
@@ -90,6 +109,10 @@ class ToolCallCompleted(Event):
     """What the model is told."""
     duration_ms: int
     """How long the tool took."""
+    started_at: Time | None = None
+    """When it began; null if it never did."""
+    error_type: Annotated[ToolErrorType, OrNewer] | None = None
+    """What kind of failure it is; null if it is none."""
 
 
 class ApprovalRequested(Event):
@@ -124,8 +147,6 @@ class ApprovalResolved(Event):
     """What was decided; `expired` if nobody did in time."""
     by: By = None
     """Who decided; null if nothing is known of them."""
-    at: Time
-    """When it was decided."""
     reason: str | None = None
     """Why, in the words of whoever decided."""
     arguments: dict[str, JsonValue] | None = None
@@ -229,7 +250,7 @@ TERMINAL_EVENTS: dict[str, type[TerminalEvent]] = {
 def terminal_event(run: Run, seq: int) -> TerminalEvent:
     """Return the event that ends the stream of a run that has ended."""
     return TERMINAL_EVENTS[run.status](
-        run_id=run.run_id, seq=seq, run=run.model_copy(update={"messages": None})
+        run_id=run.run_id, seq=seq, at=run.ended_at, run=run.model_copy(update={"messages": None})
     )
 
 

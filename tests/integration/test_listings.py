@@ -274,6 +274,7 @@ def test_approvals(
         ("tester", thread_id),
         ("short", None),
     ]
+    assert {item["input_preview"] for item in listed} == {key}
     assert page(tenants["acme"], "/approvals") == {"items": [], "next_cursor": None}
     for run_id in (first, second):
         api.cancel(run_id)

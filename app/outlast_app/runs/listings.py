@@ -133,4 +133,5 @@ def _pending(waiting: _Waiting, run: Run | None) -> Iterator[PendingApproval]:
                 run_id=run.run_id,
                 agent=run.agent,
                 thread_id=run.thread_id,
+                input_preview=run.input_preview,
             )

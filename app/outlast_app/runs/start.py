@@ -17,7 +17,7 @@ from outlast.errors import (
     WorkerUnavailable,
 )
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Run
+from outlast.protocol import Run, preview_of
 from outlast.registry import Registry
 from outlast_app.restate.ingress import Ingress, maybe_accepted
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
@@ -238,7 +238,11 @@ def _name_run_in_problems(
 
 def _accepted(order: RunOrder) -> Run:
     return accepted_run(
-        order.ref, order.created_at, thread_id=order.thread_id, metadata=order.metadata
+        order.ref,
+        order.created_at,
+        thread_id=order.thread_id,
+        metadata=order.metadata,
+        input_preview=preview_of(order.input),
     )
 
 

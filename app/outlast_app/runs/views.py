@@ -14,6 +14,7 @@ def accepted_run(
     *,
     thread_id: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    input_preview: str | None = None,
 ) -> Run:
     """Return a run that Restate has accepted and no worker has taken yet, as far as is known."""
     return Run(
@@ -21,6 +22,7 @@ def accepted_run(
         agent=ref.agent,
         thread_id=thread_id,
         status="queued",
+        input_preview=input_preview,
         metadata=dict(metadata or {}),
         messages=[],
         created_at=created_at,
@@ -34,6 +36,7 @@ def without_content(run: Run) -> Run:
             "messages": None,
             "output": None,
             "approvals": [],
+            "input_preview": None,
             "metadata": {},
             "origin": None,
             "error": None,

@@ -25,6 +25,7 @@ from outlast.protocol.messages import (
     Part,
     TextPart,
     ToolCall,
+    preview_of,
 )
 from outlast.protocol.overrides import (
     FREE_CHOICES,
@@ -53,6 +54,7 @@ from outlast.protocol.runs import (
     RunErrorType,
     RunPage,
     RunStatus,
+    ToolErrorType,
     Usage,
 )
 from outlast.protocol.threads import MessagePage, Thread, ThreadPage
@@ -120,8 +122,10 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolDescription",
+    "ToolErrorType",
     "Usage",
     "Wire",
     "check_json",
     "from_client",
+    "preview_of",
 ]

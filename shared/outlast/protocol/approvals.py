@@ -108,6 +108,8 @@ class PendingApproval(Approval):
     """The run's agent."""
     thread_id: str | None = None
     """The thread that the run is on, if any."""
+    input_preview: str | None = None
+    """What the run was asked, as in its `input_preview`."""
 
 
 class ApprovalPage(Public):

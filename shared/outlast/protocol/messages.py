@@ -1,5 +1,6 @@
 """What is said: by callers, by the model, by tools."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
@@ -71,6 +72,18 @@ Input = Annotated[
     str | Annotated[list[InputMessage], Field(min_length=1, max_length=MAX_MESSAGES)],
     AfterValidator(_check_messages),
 ]
+
+
+_PREVIEW_CHARS = 200
+_READ_CHARS = 10 * _PREVIEW_CHARS
+
+
+def preview_of(said: Sequence[InputMessage]) -> str | None:
+    """Return how the text of an input's last message begins, on one line; None without text."""
+    content = said[-1].content
+    parts = [TextPart(text=content)] if isinstance(content, str) else content
+    text = " ".join(part.text[:_READ_CHARS] for part in parts if isinstance(part, TextPart))
+    return " ".join(text[:_READ_CHARS].split())[:_PREVIEW_CHARS] or None
 
 
 class ToolCall(Public):

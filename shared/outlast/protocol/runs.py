@@ -29,6 +29,18 @@ RunErrorType = Literal[
     "internal",
 ]
 
+ToolErrorType = Literal[
+    "invalid_arguments",
+    "unknown_tool",
+    "rejected",
+    "expired",
+    "tool_error",
+    "timeout",
+    "too_large",
+    "stopped",
+    "internal",
+]
+
 
 class Usage(Public):
     """What was used."""
@@ -122,6 +134,8 @@ class Run(Public):
     incomplete_reason: Annotated[IncompleteReason, OrNewer] | None = None
     """Which limit it reached: its number of turns, the length of an answer, or the provider's
     filter."""
+    input_preview: str | None = None
+    """How the input's last message begins: up to 200 characters of its text, on one line."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """As given at the start."""
     origin: Origin | None = None

@@ -20,6 +20,7 @@ RUNS = [
     Run(run_id=RUN_ID, agent="support", status="completed", thread_id=THREAD_ID, created_at=NOON),
     Run(run_id=RUN_ID, agent="support", status="waiting", waiting_for="approval", created_at=NOON),
 ]
+ASKED_RUNS = [run.model_copy(update={"input_preview": "Where is A-1001?"}) for run in RUNS]
 LONG_RUNS = [
     Run(run_id=LONG_RUN_ID, agent=LONG_AGENT, status="completed", thread_id=LONG_THREAD_ID)
 ]
@@ -54,6 +55,7 @@ def _thread(thread_id: str) -> Thread:
 
 LISTINGS: dict[str, tuple[list[Any], tables.Columns[Any], list[str]]] = {
     "runs": (RUNS, tables.RUNS, [RUN_ID, THREAD_ID]),
+    "runs with inputs": (ASKED_RUNS, tables.RUNS, [RUN_ID, THREAD_ID]),
     "long runs": (LONG_RUNS, tables.RUNS, [LONG_RUN_ID, LONG_THREAD_ID]),
     "threads": ([_thread(THREAD_ID)], tables.THREADS, [THREAD_ID]),
     "long threads": ([_thread(LONG_THREAD_ID)], tables.THREADS, [LONG_THREAD_ID]),
@@ -95,6 +97,14 @@ def test_everything_is_there(name: str, width: int) -> None:
 def test_a_table_where_it_fits() -> None:
     """Where there is room, a run takes a line."""
     assert _shown(tables.Listing(RUNS, tables.RUNS), 100).count("\n") == 1 + len(RUNS)
+
+
+def test_a_fact_that_no_run_has() -> None:
+    """It takes no column; once a run has it, it does."""
+    assert "INPUT" not in _shown(tables.Listing(RUNS, tables.RUNS), 200)
+    shown = _shown(tables.Listing([*RUNS, *ASKED_RUNS], tables.RUNS), 200)
+    assert "INPUT" in shown
+    assert "Where is A-1001?" in shown
 
 
 def test_lines_where_it_does_not() -> None:

@@ -10,11 +10,13 @@ from outlast.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
 from outlast.protocol import (
     ENDED,
     NOTHING_USED,
+    InputMessage,
     Message,
     Run,
     StartRun,
     Usage,
     from_client,
+    preview_of,
 )
 
 IMAGE = {"type": "image", "url": "https://x/y.png"}
@@ -173,3 +175,23 @@ def test_ends() -> None:
     """Every status that ends a run has an event, and no other one has."""
     assert set(TERMINAL_EVENTS) == ENDED
     assert not Run(run_id="a", agent="b", status="paused").ended
+
+
+@pytest.mark.parametrize(
+    ("content", "preview"),
+    [
+        ("Refund  A-1001,\nplease. ", "Refund A-1001, please."),
+        ("ä" * 5000, "ä" * 200),
+        (" " * 5000, None),
+        (
+            [IMAGE, {"type": "text", "text": "What"}, {"type": "text", "text": "is it?"}],
+            "What is it?",
+        ),
+        ([IMAGE], None),
+    ],
+)
+def test_preview(content: Any, preview: str | None) -> None:
+    """An input's preview is the beginning of its last message's text, on one line."""
+    earlier = InputMessage(role="assistant", content="Yes?")
+    said = InputMessage.model_validate({"role": "user", "content": content})
+    assert preview_of([earlier, said]) == preview

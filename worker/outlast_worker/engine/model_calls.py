@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 from outlast.contract import RunOrder
 from outlast.events import MessageCompleted
@@ -26,6 +27,7 @@ class ModelCalls:
         self._inbox = inbox
         self._order = order
         self._call_in_flight: ModelCall | None = None
+        self._attempt = 0
 
     async def ask(self, pin: Pin, turn: int) -> ModelRecord:
         """Call the model until it answers, for as long as retrying may help.
@@ -44,7 +46,7 @@ class ModelCalls:
                 stream=self._order.stream,
                 malformed=malformed,
             )
-            self._call_in_flight = call
+            self._call_in_flight, self._attempt = call, attempt
             asked = self._steps.begin(AskModel(call))
             await self._inbox.wait(asked)
             outcome = await self._steps.result_of(asked)
@@ -78,7 +80,15 @@ class ModelCalls:
             opaque=answer.opaque,
         )
         self._state.note_answer()
-        self._complete(turn, message, answer.usage, answer.model, answer.finish_reason)
+        self._complete(
+            turn,
+            message,
+            answer.usage,
+            model=answer.model,
+            finish_reason=answer.finish_reason,
+            started_at=answer.started_at,
+            first_token_ms=answer.first_token_ms,
+        )
         return planned
 
     async def keep_partial_answer(self) -> None:
@@ -93,7 +103,7 @@ class ModelCalls:
         message = self._state.add_message("assistant", text, agent=self._order.agent)
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
-        self._complete(call.turn, message, usage, call.pin.model, "cancelled")
+        self._complete(call.turn, message, usage, model=call.pin.model, finish_reason="cancelled")
 
     async def _wait_to_retry(
         self, call: ModelCall, fault: ModelFault, tried_for: timedelta
@@ -115,15 +125,13 @@ class ModelCalls:
         await self._inbox.wait(self._steps.start_timer(delay))
         return delay
 
-    def _complete(
-        self, turn: int, message: StoredMessage, usage: Usage, model: str, finish_reason: str
-    ) -> None:
+    def _complete(self, turn: int, message: StoredMessage, usage: Usage, **facts: Any) -> None:
         self._state.change(usage=self._state.run.usage + usage)
         self._state.emit(
             MessageCompleted,
             turn=turn,
             message=message.public(),
             usage=usage,
-            model=model,
-            finish_reason=finish_reason,
+            attempts=self._attempt,
+            **facts,
         )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from outlast.protocol import Message, RunError, Time, ToolChoice, Usage
+from outlast.protocol import Message, RunError, Time, ToolChoice, ToolErrorType, Usage
 
 JOURNAL_VERSION = 6
 
@@ -88,7 +88,7 @@ class RequestedCall(Record):
 
 
 class ModelRecord(Record):
-    """A model's whole answer."""
+    """A model's whole answer. `first_token_ms` is None where it was not streamed."""
 
     kind: Literal["answer"] = "answer"
     text: str
@@ -98,6 +98,7 @@ class ModelRecord(Record):
     model: str
     started_at: Time
     ended_at: Time
+    first_token_ms: int | None = None
     opaque: Opaque | None = None
 
 
@@ -137,6 +138,7 @@ class ApprovalCheck(Record):
     at: Time
     reason: str | None = None
     told: str | None = None
+    error_type: ToolErrorType | None = None
 
 
 UNFINISHED = (
@@ -157,17 +159,32 @@ class ToolRecord(Record):
     started_at: Time
     ended_at: Time
     told: str | None = None
+    error_type: ToolErrorType | None = None
 
     @classmethod
     def cancelled(cls, at: Time) -> "ToolRecord":
         """Return what a call ends with that a cancellation broke off."""
-        return cls(output=UNFINISHED, is_error=True, started_at=at, ended_at=at)
+        return cls.failed(UNFINISHED, "stopped", at)
 
     @classmethod
     def crashed(cls, error: Exception, at: Time) -> "ToolRecord":
         """Return what a call ends with whose record can't be made or kept."""
         text = f"The call failed in the worker: {type(error).__name__}. It may have run."
-        return cls(output=text, is_error=True, started_at=at, ended_at=at)
+        return cls.failed(text, "internal", at)
+
+    @classmethod
+    def failed(
+        cls, text: str, error_type: ToolErrorType, at: Time, told: str | None = None
+    ) -> "ToolRecord":
+        """Return what a call comes to that took no time."""
+        return cls(
+            output=text,
+            is_error=True,
+            started_at=at,
+            ended_at=at,
+            told=told,
+            error_type=error_type,
+        )
 
     @property
     def duration_ms(self) -> int:

@@ -5,7 +5,16 @@ from typing import Any
 
 from outlast.contract import RunOrder
 from outlast.events import AnyEvent, terminal_event
-from outlast.protocol import Approval, Content, Resolution, Run, RunError, RunStatus, Time
+from outlast.protocol import (
+    Approval,
+    Content,
+    Resolution,
+    Run,
+    RunError,
+    RunStatus,
+    Time,
+    preview_of,
+)
 from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
@@ -38,6 +47,7 @@ class RunState:
             agent=order.agent,
             thread_id=order.thread_id,
             status="queued",
+            input_preview=preview_of(order.input),
             metadata=order.metadata,
             created_at=order.created_at,
         )
@@ -93,10 +103,11 @@ class RunState:
         """Show the run as it is now."""
         self._steps.save(self.run)
 
-    def emit(self, kind: type[AnyEvent], **fields: Any) -> None:
-        """Commit the next event."""
+    def emit(self, kind: type[AnyEvent], *, at: Time | None = None, **fields: Any) -> None:
+        """Commit the next event: of now, or of a time that is known better."""
         self._seq += 1
-        self._steps.emit(kind(run_id=self._order.run_id, seq=self._seq, **fields))
+        event = kind(run_id=self._order.run_id, seq=self._seq, at=at or self.now, **fields)
+        self._steps.emit(event)
 
     def add_message(
         self, role: str, content: Content, *, message_id: str | None = None, **fields: Any

@@ -7,7 +7,7 @@ from functools import partial
 
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.events import ToolCallCompleted, ToolCallStarted
-from outlast.protocol import Approval, Resolution, Time, Usage
+from outlast.protocol import Approval, Resolution, Usage
 from outlast_worker.engine.approvals import Approvals
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
@@ -44,7 +44,8 @@ class ToolCalls:
         for call in calls:
             tool = self._tools.get(call.name)
             if call.fault:
-                self._finish(call, _not_run(call.fault, self._state.now))
+                fault = ToolRecord.failed(call.fault, "invalid_arguments", self._state.now)
+                self._finish(call, fault)
             elif tool and tool.may_need_approval:
                 self._waits.add(self._steps.begin(CheckApproval(call)), partial(self._check, call))
             else:
@@ -56,7 +57,8 @@ class ToolCalls:
             self._state.go_on()
         except Cancelled:
             for resolution in await self._approvals.withdraw():
-                self._records[resolution.call_id] = _not_run(_NOT_RUN, resolution.at)
+                stopped = ToolRecord.failed(_NOT_RUN, "stopped", resolution.at)
+                self._records[resolution.call_id] = stopped
             raise
         finally:
             for call in calls:
@@ -75,7 +77,8 @@ class ToolCalls:
     async def _check(self, call: PlannedCall, check: ApprovalCheck) -> None:
         self._state.advance_clock(check.at)
         if check.outcome == "refused":
-            record = _not_run(check.reason or _NOT_CHECKED, check.at, told=check.told)
+            text, error_type = check.reason or _NOT_CHECKED, check.error_type or "internal"
+            record = ToolRecord.failed(text, error_type, check.at, told=check.told)
             return self._finish(call, record)
         if check.outcome == "not_needed":
             return self._start(call)
@@ -94,20 +97,21 @@ class ToolCalls:
         """Do what was decided."""
         if resolution.action != "approve":
             text = _refusal(call, resolution)
-            return self._finish(call, _not_run(text, resolution.at))
+            error_type = "expired" if resolution.action == "expired" else "rejected"
+            return self._finish(call, ToolRecord.failed(text, error_type, resolution.at))
         if resolution.arguments is not None:
             call = replace(call, arguments=resolution.arguments)
         return self._start(call)
 
     async def _complete(self, call: PlannedCall, record: ToolRecord) -> None:
         self._state.change(usage=self._state.run.usage + Usage(tool_calls=1, cost_usd=0.0))
-        self._finish(call, record)
+        self._finish(call, record, began=True)
 
-    def _finish(self, call: PlannedCall, record: ToolRecord) -> None:
+    def _finish(self, call: PlannedCall, record: ToolRecord, *, began: bool = False) -> None:
         size = self._state.size
         if not size.has_room_for(record.output + (record.told or "")):
             left_out = {"output": _omission(call), "told": None, "is_error": True}
-            record = record.model_copy(update=left_out)
+            record = record.model_copy(update={**left_out, "error_type": "too_large"})
         size.count_content(record.output + (record.told or ""))
         self._records[call.call_id] = record
         self._state.advance_clock(record.ended_at)
@@ -118,6 +122,8 @@ class ToolCalls:
             is_error=record.is_error,
             output=record.output,
             duration_ms=record.duration_ms,
+            started_at=record.started_at if began else None,
+            error_type=record.error_type,
         )
 
     def _show_what_it_waits_for(self) -> None:
@@ -148,10 +154,6 @@ def plan_call(turn: int, index: int, requested: RequestedCall, *, known: bool) -
         fault = f"The arguments of {name} can't be read: {error}. They were: {shown}"
         return PlannedCall(turn, call_id, name, {}, known, fault)
     return PlannedCall(turn, call_id, name, arguments, known)
-
-
-def _not_run(text: str, at: Time, told: str | None = None) -> ToolRecord:
-    return ToolRecord(output=text, is_error=True, started_at=at, ended_at=at, told=told)
 
 
 def _refusal(call: PlannedCall, resolution: Resolution) -> str:

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from outlast.agent import Agent
 from outlast.errors import ToolError
 from outlast.logging import get_logger
+from outlast.protocol import Time, ToolErrorType
 from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
@@ -40,12 +41,19 @@ _logger = get_logger()
 T = TypeVar("T")
 
 
-class _Text:
+class _Failure:
     """Why a call failed: for everybody, and for the model, where clients see less."""
 
-    def __init__(self, shown: str, told: str | None = None) -> None:
+    def __init__(self, kind: ToolErrorType, shown: str, told: str | None = None) -> None:
+        self.kind: ToolErrorType = kind
         self.shown = _shortened(shown)
         self.told = told and _shortened(told)
+
+    def as_check(self, at: Time) -> ApprovalCheck:
+        """Return the check of a call that is not run because of it."""
+        return ApprovalCheck(
+            outcome="refused", at=at, reason=self.shown, told=self.told, error_type=self.kind
+        )
 
 
 class _TimedOut(Exception):
@@ -87,15 +95,14 @@ class ToolRunner:
         """
         at = datetime.now(UTC)
         if call.fault:
-            return ApprovalCheck(outcome="refused", at=at, reason=call.fault)
+            return _unreadable(call.fault).as_check(at)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if tool is None:
-            return ApprovalCheck(outcome="refused", at=at, reason=_unknown(agent, call))
+            return _unknown(agent, call).as_check(at)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            text = _invalid(tool, call, context, error)
-            return ApprovalCheck(outcome="refused", at=at, reason=text.shown, told=text.told)
+            return _invalid(tool, call, context, error).as_check(at)
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
@@ -111,10 +118,10 @@ class ToolRunner:
         """Run a call with its timeout and its retries."""
         watch = Stopwatch()
         if call.fault:
-            return _error(_Text(call.fault), watch)
+            return _error(_unreadable(call.fault), watch)
         tool = next((tool for tool in agent.tools if tool.name == call.name), None)
         if not call.known or tool is None:
-            return _error(_Text(_unknown(agent, call)), watch)
+            return _error(_unknown(agent, call), watch)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
@@ -126,21 +133,21 @@ class ToolRunner:
     async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
     ) -> ToolRecord:
-        text = _Text("")
+        failure = _Failure("internal", "")
         for attempt in range(tool.retries + 1):
             try:
                 return _result(tool, await self._try(tool, arguments), watch)
             except ToolError as error:
-                text = _Text(text_of(error))
+                failure = _Failure("tool_error", text_of(error))
             except _TimedOut as late:
-                text = _Text(late.text)
+                failure = _Failure("timeout", late.text)
                 if late.runs_on:
                     break  # a second one beside it helps nobody
             except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
-                text = _failed(tool, context, attempt, error)
+                failure = _failed(tool, context, attempt, error)
             if attempt < tool.retries:
                 await self._sleep(_FIRST_DELAY_S * 2**attempt)
-        return _error(text, watch)
+        return _error(failure, watch)
 
     async def _try(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
         if not tool.is_async:
@@ -201,9 +208,10 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     size = len(output.encode())
     if size > MAX_RESULT_BYTES:
         return _error(
-            _Text(
+            _Failure(
+                "too_large",
                 f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be "
-                "read. Ask for less."
+                "read. Ask for less.",
             ),
             watch,
         )
@@ -212,13 +220,14 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     )
 
 
-def _error(text: _Text, watch: Stopwatch) -> ToolRecord:
+def _error(failure: _Failure, watch: Stopwatch) -> ToolRecord:
     return ToolRecord(
-        output=text.shown,
+        output=failure.shown,
         is_error=True,
         started_at=watch.started_at,
         ended_at=watch.read(),
-        told=text.told,
+        told=failure.told,
+        error_type=failure.kind,
     )
 
 
@@ -227,12 +236,16 @@ def _shortened(text: str) -> str:
     return text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
 
 
-def _unknown(agent: Agent, call: PlannedCall) -> str:
+def _unreadable(fault: str) -> _Failure:
+    return _Failure("invalid_arguments", fault)
+
+
+def _unknown(agent: Agent, call: PlannedCall) -> _Failure:
     names = ", ".join(tool.name for tool in agent.tools) or "none"
-    return f"There is no tool {call.name!r}. The tools are: {names}."
+    return _Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
 
 
-def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> _Text:
+def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> _Failure:
     """Say what is wrong with the arguments, and show them: the model may have garbled them."""
     if not isinstance(error, ValidationError):
         return _failed(tool, context, 0, error)
@@ -241,10 +254,11 @@ def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exce
         for fault in error.errors(include_url=False)
     )
     shown = to_json(call.arguments).decode()[:_SHOWN_ARGUMENTS_CHARS]
-    return _Text(f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}")
+    text = f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
+    return _Failure("invalid_arguments", text)
 
 
-def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> _Text:
+def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> _Failure:
     """Tell the model what was raised; clients see its class, since its text may hold secrets."""
     _logger.error(
         "tool_failed",
@@ -255,4 +269,5 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
         exc_info=error,
     )
     failed = f"The tool {tool.name} failed: {kind_of(error)}"
-    return _Text(f"{failed}. The worker's log says more.", f"{failed}: {text_of(error)}")
+    shown, told = f"{failed}. The worker's log says more.", f"{failed}: {text_of(error)}"
+    return _Failure("tool_error", shown, told)

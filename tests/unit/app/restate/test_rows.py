@@ -13,6 +13,7 @@ from outlast_app.restate.rows import ListedRow
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BEGINNING_CHARS = 4096
+HOSTILE = f'{AFTER_OUTPUT}"input_tokens":1}},"status":"failed","output":"x"'
 
 
 def stored(output: Any, **fields: Any) -> str:
@@ -22,6 +23,7 @@ def stored(output: Any, **fields: Any) -> str:
         agent="support",
         status="completed",
         output=output,
+        input_preview=HOSTILE,
         metadata={"ticket": "4711"},
         created_at=AT,
         ended_at=AT,
@@ -60,6 +62,7 @@ def test_long_output(output: Any) -> None:
     assert len(run.output_preview) == 200
     assert text.startswith(run.output_preview[:100])
     assert (run.status, run.metadata, run.ended_at) == ("completed", {"ticket": "4711"}, AT)
+    assert run.input_preview == HOSTILE
 
 
 @pytest.mark.parametrize("output", [None, "", "short", {"a": [1, None]}, "x" * 1000, 0, False])

@@ -3,10 +3,10 @@
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import FakeSteps, after, answer, pin, result
-from outlast.events import ANY_EVENT, MessageCompleted
+from fakes.steps import FakeSteps, after, answer, decided, model_fault, pin, result
+from outlast.events import ANY_EVENT, MessageCompleted, ToolCallCompleted
 from outlast.protocol import Usage
-from outlast_worker.engine.records import Opaque
+from outlast_worker.engine.records import ApprovalCheck, Opaque, ToolRecord
 from outlast_worker.engine.steps import Cancelled, StepFailed
 from unit.worker.engine.playing import (
     TWO_CALLS,
@@ -41,6 +41,71 @@ async def test_message_event() -> None:
     assert event.message.content == "Wait."
     call = (event.message.tool_calls or [])[0]
     assert (call.call_id, call.name, call.arguments) == ("1.0", "refund", {"cents": 5})
+
+
+async def test_times() -> None:
+    """Each event says when it happened, as the steps journaled it, and when that had begun."""
+    steps = FakeSteps(
+        pinned=pin("find_order", "?refund"),
+        model=[
+            model_fault(1, at_s=2),
+            TWO_CALLS.model_copy(update={"first_token_ms": 120, "ended_at": after(3)}),
+            answer("Done.", at_s=20),
+        ],
+        tools={"1.0": result("found", at_s=5), "1.1": result("paid", at_s=12)},
+        decisions={"1.1": decided("1.1", at_s=10)},
+    )
+    await play(steps)
+    seen = [(event.type, event.at) for event in steps.events]
+    assert seen == [
+        ("run.started", after(1)),
+        ("turn.started", after(1)),
+        ("message.completed", after(3)),
+        ("tool_call.started", after(3)),
+        ("approval.requested", after(3)),
+        ("tool_call.completed", after(5)),
+        ("approval.resolved", after(10)),
+        ("tool_call.started", after(10)),
+        ("tool_call.completed", after(12)),
+        ("turn.started", after(12)),
+        ("message.completed", after(20)),
+        ("run.completed", after(20)),
+    ]
+    said = [event for event in steps.events if isinstance(event, MessageCompleted)]
+    assert [(e.started_at, e.first_token_ms, e.attempts) for e in said] == [
+        (after(1), 120, 2),
+        (after(19), None, 1),
+    ]
+    done = [event for event in steps.events if isinstance(event, ToolCallCompleted)]
+    assert [event.started_at for event in done] == [after(4.5), after(11.5)]
+
+
+async def test_what_kind_of_failure() -> None:
+    """A call that failed says how, and one that never ran when it began: never."""
+    unreadable = ("refund", '{"x": NaN}')
+    steps = FakeSteps(
+        pinned=pin("refund", "?pay"),
+        model=[
+            answer("", unreadable, ("refund", "{}"), ("pay", "{}"), ("pay", "{}"), ("pay", "{}")),
+            answer("Done."),
+        ],
+        tools={"1.1": ToolRecord.failed("Too late.", "timeout", after(3))},
+        checks={
+            "1.4": ApprovalCheck(
+                outcome="refused", at=after(2), reason="No.", error_type="invalid_arguments"
+            )
+        },
+        decisions={"1.2": decided("1.2", "reject")},
+    )
+    await play(steps)
+    done = [event for event in steps.events if isinstance(event, ToolCallCompleted)]
+    assert {event.call_id: (event.error_type, event.started_at) for event in done} == {
+        "1.0": ("invalid_arguments", None),
+        "1.1": ("timeout", after(3)),
+        "1.2": ("rejected", None),
+        "1.3": ("expired", None),
+        "1.4": ("invalid_arguments", None),
+    }
 
 
 async def test_the_last_event_is_the_run() -> None:

@@ -86,7 +86,7 @@ async def test_invalid_arguments(runner: ToolRunner, arguments: str, named: str)
         raise AssertionError("run with invalid arguments")
 
     record = await execute(runner, refund, arguments)
-    assert record.is_error
+    assert (record.is_error, record.error_type) == (True, "invalid_arguments")
     assert record.output.startswith(f"The arguments of refund are not valid: {named}: ")
     shown = json.dumps(json.loads(arguments), separators=(",", ":"))
     assert record.output.endswith(f"They were: {shown}")
@@ -106,7 +106,7 @@ async def test_unreadable_arguments(runner: ToolRunner, arguments: str) -> None:
         raise AssertionError("run with unreadable arguments")
 
     record = await execute(runner, refund, arguments)
-    assert record.is_error
+    assert (record.is_error, record.error_type) == (True, "invalid_arguments")
     assert record.output.startswith("The arguments of refund can't be read: ")
     assert record.output.endswith(f"They were: {arguments}")
 
@@ -116,7 +116,7 @@ async def test_a_tool_that_this_worker_lacks_is_not_run_unasked(runner: ToolRunn
     agent = Agent(name="support", instructions="Help.")
     call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
     check = await runner.check(agent, call, context())
-    assert check.outcome == "refused"
+    assert (check.outcome, check.error_type) == ("refused", "unknown_tool")
     assert "There is no tool 'pay'" in (check.reason or "")
 
 
@@ -141,8 +141,8 @@ async def test_unknown_tool(runner: ToolRunner) -> None:
         raise AssertionError("run without being known")
 
     record = await execute(runner, refund, known=False)
-    assert (record.is_error, record.output) == (
-        True,
+    assert (record.error_type, record.output) == (
+        "unknown_tool",
         "There is no tool 'refund'. The tools are: refund.",
     )
     call = PlannedCall(turn=1, call_id="1.0", name="other", arguments={}, known=True)
@@ -161,6 +161,7 @@ async def test_tool_error(runner: ToolRunner) -> None:
     record = await execute(runner, find)
     assert (record.output, record.is_error) == ("There is no order A-9. Ask for the number.", True)
     assert record.told is None
+    assert record.error_type == "tool_error"
 
 
 @pytest.mark.parametrize("raised", [ValueError("no such day"), KeyError("day"), SystemError()])
@@ -173,7 +174,7 @@ async def test_exception(runner: ToolRunner, logged: list[Any], raised: Exceptio
         raise raised
 
     record = await execute(runner, fail)
-    assert record.is_error
+    assert (record.is_error, record.error_type) == (True, "tool_error")
     failed = f"The tool fail failed: {type(raised).__name__}"
     assert record.told == f"{failed}: {raised}"
     assert record.output == f"{failed}. The worker's log says more."
@@ -194,6 +195,7 @@ async def test_size(runner: ToolRunner, chars: int) -> None:
 
     record = await execute(runner, read)
     assert record.is_error == (chars > MAX_RESULT_BYTES)
+    assert record.error_type == ("too_large" if record.is_error else None)
     if record.is_error:
         assert f"{chars} bytes" in record.output
 

@@ -28,9 +28,9 @@ async def test_async_timeout(runner: ToolRunner) -> None:
         return "never"
 
     record = await execute(runner, hang)
-    assert (record.output, record.is_error) == (
+    assert (record.output, record.error_type) == (
         "The tool hang did not finish within 0.03 s.",
-        True,
+        "timeout",
     )
     assert cancelled == [True]
 
