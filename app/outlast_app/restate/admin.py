@@ -5,7 +5,7 @@ Everything here is an extra: without the admin API, runs go on and are served.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -133,13 +133,15 @@ class Admin:
         Raises:
             RunNotPaused: It has ended meanwhile.
         """
-        for row in await self._query(IdRow, queries.invocation_query(self._prefix, ref)):
-            path = f"/invocations/{row.id}/resume"
-            status, body = await self._request("PATCH", path, _TIMEOUT_S)
-            if status in (404, 409):
-                raise RunNotPaused(f"The run {ref.run_id} has ended; nothing is left to resume.")
-            if status >= 300:
-                raise _refused(status, body)
+        if not await self._administer(ref, "resume"):
+            raise RunNotPaused(f"The run {ref.run_id} has ended; nothing is left to resume.")
+
+    async def cancel_at_once(self, ref: RunRef) -> None:
+        """Cancel a run that has not ended: Restate hands it to the run before all else.
+
+        A paused run is resumed by it. It needs no worker.
+        """
+        await self._administer(ref, "cancel")
 
     async def digests(self, agents: list[str]) -> Mapping[str, str | None]:
         """Return the digest of each agent's service that Restate serves; None: not registered."""
@@ -165,6 +167,18 @@ class Admin:
             raise _refused(status, body)
         rows = _read(lambda: _ROWS.validate_json(body).rows)
         return _read(lambda: [row.model_validate(found) for found in rows])
+
+    async def _administer(self, ref: RunRef, action: Literal["cancel", "resume"]) -> bool:
+        """Do something to a run as an operator would; False if it has ended."""
+        rows = await self._query(IdRow, queries.invocation_query(self._prefix, ref))
+        for row in rows:
+            path = f"/invocations/{row.id}/{action}"
+            status, body = await self._request("PATCH", path, _TIMEOUT_S)
+            if status in (404, 409):
+                return False
+            if status >= 300:
+                raise _refused(status, body)
+        return bool(rows)
 
     async def _service(self, name: str) -> _Service | None:
         status, body = await self._request("GET", f"/services/{name}", _TIMEOUT_S)

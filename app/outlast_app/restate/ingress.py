@@ -61,6 +61,7 @@ T = TypeVar("T")
 READ_TIMEOUT_S = 1.5
 _ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
+_CANCEL_PATIENCE_S = 0.5
 _RECONNECT_DELAY_S = 0.2
 _RECONNECT_S = (0.2, 2.0)
 _ARRIVAL_POLL_S = 0.001
@@ -189,12 +190,8 @@ class Ingress:
 
     async def wait_for_submission(self, submission: Submission, wait_s: float) -> bool:
         """Wait until a thread has decided on a run; False when the time is over before."""
-        path = f"/restate/attach/{submission.invocation_id}"
         try:
-            async with self._closing.timeout(wait_s):
-                await self._http.request("GET", path, None)
-        except TimeoutError:
-            return False
+            return await self._is_over(submission.invocation_id, wait_s)
         except (Lost, RestateUnavailable):
             await asyncio.sleep(_RECONNECT_DELAY_S)
         return True
@@ -267,8 +264,10 @@ class Ingress:
         """Return the run's committed events after a number."""
         return await self._call(ref, "events", _PAGE, EventsQuestion(after=after), timeout_s)
 
-    async def cancel(self, ref: RunRef) -> None:
-        """Ask for the run's cancellation; it is carried out as soon as a worker is there.
+    async def cancel(self, ref: RunRef) -> bool:
+        """Ask for the run's cancellation; tell whether a worker has carried it out already.
+
+        It is there to stay, but a run may go on before the worker comes to it.
 
         Raises:
             WorkerUnavailable: The run waits for its thread, and there is nothing to cancel yet.
@@ -287,6 +286,10 @@ class Ingress:
         except (Lost, TimeoutError):
             raise unavailable() from None
         answer.expect(202)
+        try:
+            return await self._is_over(answer.read(_INVOCATION).invocationId, _CANCEL_PATIENCE_S)
+        except (Lost, RestateUnavailable):
+            return False
 
     async def decide(self, ref: RunRef, order: DecideOrder) -> DecideAnswer:
         """Hand over a person's decision on a tool call."""
@@ -407,6 +410,15 @@ class Ingress:
                     delay_s *= 2
         except (RestateUnavailable, TimeoutError):
             raise maybe_accepted(order.run_id) from None
+
+    async def _is_over(self, invocation_id: str, wait_s: float) -> bool:
+        """Wait for the end of what was accepted; False when the time is over before."""
+        try:
+            async with self._closing.timeout(wait_s):
+                await self._http.request("GET", f"/restate/attach/{invocation_id}", None)
+        except TimeoutError:
+            return False
+        return True
 
     async def _invocation_id(self, ref: RunRef) -> str:
         body = {

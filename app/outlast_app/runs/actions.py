@@ -1,6 +1,5 @@
 """What a caller may do to runs and threads that are there: one place for every interface."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder, TakeBackOrder
@@ -16,6 +15,7 @@ from outlast.errors import (
     UnknownApproval,
     UnknownThread,
 )
+from outlast.logging import get_logger
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Decision,
@@ -37,6 +37,8 @@ from outlast_app.runs.orders import (
     hash_of,
 )
 from outlast_app.runs.reader import RunReader
+
+_logger = get_logger()
 
 
 class RunActions:
@@ -111,12 +113,16 @@ class RunActions:
             raise RunEnded(
                 f"The run {ref.run_id} has ended as {run.status}; nothing is left to cancel."
             )
-        if not run.ended:
-            await self._ingress.cancel(ref)
-        if run.status == "paused":
-            # It is resumed by a cancellation, but not by one that came before it was paused.
-            with suppress(AdminUnavailable, RunNotPaused):
-                await self._admin.resume(ref)
+        if run.ended:
+            return run
+        carried_out = await self._ingress.cancel(ref)
+        # When the worker is back it may go on with the run before it comes to the cancellation,
+        # and one that was carried out before the run was paused does not resume it.
+        if not carried_out or run.status == "paused":
+            try:
+                await self._admin.cancel_at_once(ref)
+            except AdminUnavailable as error:
+                _logger.warning("admin_unavailable", run_id=ref.run_id, reason=error.detail)
         return run
 
     async def resume(self, ref: RunRef) -> Run:

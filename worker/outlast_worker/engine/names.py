@@ -5,6 +5,8 @@ depend on configuration.
 """
 
 PIN = "pin"
+CANCELLED = "cancelled"
+"""Tells the time of a cancellation that did not come by our handler."""
 
 _MAX_CHARS = 80
 

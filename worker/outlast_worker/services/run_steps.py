@@ -4,7 +4,7 @@ Names of steps come from constants and journaled data only, since a replay compa
 """
 
 from collections.abc import Awaitable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from outlast.events import AnyEvent
 from outlast.names import key_of
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
-from outlast_worker.engine.names import partial_answer_step
+from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
@@ -30,6 +30,7 @@ from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
 from outlast_worker.services.thread_state import HoldUp, Join, Release
+from outlast_worker.stopwatch import tell_time
 
 T = TypeVar("T")
 
@@ -81,14 +82,16 @@ class RestateSteps:
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.
 
-        A one-way send, answered by an awakeable: a cancellation cuts the wait, not the release.
+        A one-way send, answered by an awakeable: no cancellation cuts it, however many come.
         """
         name, released = self._ctx.awakeable(serde_of(bool))
         release = Release(run_id=self._order.run_id, items=list(items), at=at, awakeable=name)
         calls.RELEASE.send(self._ctx, self._thread, release)
         waited = self._ctx.sleep(_RELEASE_PATIENCE)
-        with suspending_soon(self._ctx):
-            await self._wait(restate.select(released=released, waited=waited))
+        while True:
+            with suppress(Cancelled), suspending_soon(self._ctx):
+                await self._wait(restate.select(released=released, waited=waited))
+                return
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
@@ -163,8 +166,12 @@ class RestateSteps:
         return await self._wait(self._ctx.run_typed(partial_answer_step(turn), read, options))
 
     async def cancelled_at(self) -> Time | None:
-        """Return when somebody asked for the cancellation, if it came by our handler."""
-        return await self._wait(promises.CANCELLED_AT.peek(self._ctx))
+        """Return when somebody asked for the cancellation; when it came, if nobody has told us."""
+        asked_at = await self._wait(promises.CANCELLED_AT.peek(self._ctx))
+        if asked_at:
+            return asked_at
+        options = RunOptions[Time](serde=serde_of(Time))
+        return await self._wait(self._ctx.run_typed(CANCELLED, tell_time, options))
 
     def emit(self, event: AnyEvent) -> None:
         """Commit an event."""

@@ -61,7 +61,8 @@ class Behind:
     history: HistoryAnswer | None = None
     deleted: DeleteAnswer | None = None
     taken_back: TakeBackAnswer | None = None
-    cannot_resume: Problem | None = None
+    worker_is_there: bool = True
+    admin_is_there: bool = True
     calls: list[Any] = field(default_factory=list[Any])
 
     async def read(self, _ref: RunRef, *, messages: bool = True) -> Run | None:
@@ -81,16 +82,20 @@ class Behind:
         self.calls.append(("steer", order.key))
         return self.steered
 
-    async def cancel(self, _ref: RunRef) -> None:
+    async def cancel(self, _ref: RunRef) -> bool:
         self.calls.append("cancel")
+        return self.worker_is_there
+
+    async def cancel_at_once(self, _ref: RunRef) -> None:
+        self.calls.append("cancel_at_once")
+        if not self.admin_is_there:
+            raise AdminUnavailable("away")
 
     async def engine_row(self, _ref: RunRef) -> EngineRow | None:
         return self.row
 
     async def resume(self, _ref: RunRef) -> None:
         self.calls.append("resume")
-        if self.cannot_resume:
-            raise self.cannot_resume
 
     async def thread_holder(self, _thread: ThreadRef) -> ThreadHolder | None:
         if self.held_by is None and not self.queued:
@@ -247,25 +252,27 @@ async def test_a_message_after_the_end(outcome: Outcome, key: str | None, asked:
 
 
 @pytest.mark.parametrize(
-    ("status", "calls"),
+    ("status", "worker_is_there", "calls"),
     [
-        ("queued", ["cancel"]),
-        ("running", ["cancel"]),
-        ("paused", ["cancel", "resume"]),
-        ("cancelled", []),
+        ("queued", True, ["cancel"]),
+        ("queued", False, ["cancel", "cancel_at_once"]),
+        ("running", True, ["cancel"]),
+        ("running", False, ["cancel", "cancel_at_once"]),
+        ("paused", True, ["cancel", "cancel_at_once"]),
+        ("paused", False, ["cancel", "cancel_at_once"]),
+        ("cancelled", True, []),
     ],
 )
-async def test_cancel(status: RunStatus, calls: list[str]) -> None:
-    """A run is cancelled wherever it is; one that is paused is resumed to hear of it."""
-    behind = Behind(run=a_run(status))
+async def test_cancel(status: RunStatus, worker_is_there: bool, calls: list[str]) -> None:
+    """A run is cancelled wherever it is: by the worker, or else by Restate before all else."""
+    behind = Behind(run=a_run(status), worker_is_there=worker_is_there)
     assert await runs(behind).cancel(REF) == behind.run
     assert behind.calls == calls
 
 
-@pytest.mark.parametrize("problem", [AdminUnavailable("away"), RunNotPaused("ended")])
-async def test_cancel_of_a_paused_run_that_nobody_resumes(problem: Problem) -> None:
-    """The cancellation stands, whether or not the run could be resumed."""
-    behind = Behind(run=a_run("paused"), cannot_resume=problem)
+async def test_cancel_with_neither_worker_nor_admin_api() -> None:
+    """The cancellation stands, and is carried out by the next worker."""
+    behind = Behind(run=a_run("paused"), worker_is_there=False, admin_is_there=False)
     assert await runs(behind).cancel(REF) == behind.run
 
 
