@@ -62,9 +62,12 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
             return replace(activity, calls={key: calls[key] for key in calls if key != done})
         case ToolCallProgress(call_id=call_id) if call_id in calls:
             call = replace(calls[call_id], progress=_progress(event))
-        case ApprovalRequested(call_id=call_id, name=name):
+        case ApprovalRequested(call_id=call, approval_id=asked, name=name):
+            call_id = call or asked or name
             call = Call(name, now, waits=True)
-        case ApprovalResolved(call_id=call_id) if call_id in calls:
+        case ApprovalResolved(call_id=None, approval_id=limit):
+            return replace(activity, calls={key: calls[key] for key in calls if key != limit})
+        case ApprovalResolved(call_id=str(call_id)) if call_id in calls:
             call = replace(calls[call_id], since=now, waits=False)
         case _:
             return activity

@@ -43,11 +43,15 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "threads": ("reading:threads", "List conversations."),
     "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
-    "approvals": ("reading:approvals", "List the tool calls of all runs that wait for approval."),
+    "approvals": ("reading:approvals", "List what all runs wait for people to decide."),
     "approve": ("changing:approve", "Let a tool call run that waits for approval."),
     "reject": (
         "changing:reject",
         "Refuse a tool call that waits for approval; the model reads the reason.",
+    ),
+    "decide": (
+        "changing:decide",
+        "Decide on what else a run waits for: a call in doubt, a limit, an input.",
     ),
     "steer": ("changing:steer", "Hand a message to a run in progress."),
     "cancel": ("changing:cancel", "End a run, wherever it is."),

@@ -56,10 +56,10 @@ def complete_waiting_run(ctx: typer.Context) -> Offers:
     return _offer((run_id, ", ".join(names)) for run_id, names in tools.items())
 
 
-def complete_call(ctx: typer.Context) -> Offers:
-    """Offer the calls that wait for approval in the run that was named before."""
+def complete_approval(ctx: typer.Context) -> Offers:
+    """Offer the approvals that the run that was named before waits for."""
     runs = _ask(ctx, Run, "runs", str(ctx.params.get("run_id")))
-    return _offer((call.call_id, call.name) for run in runs for call in undecided(run))
+    return _offer((asked.id, asked.name) for run in runs for asked in undecided(run))
 
 
 def complete_thread(ctx: typer.Context) -> Offers:

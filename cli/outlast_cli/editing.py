@@ -28,14 +28,24 @@ def parse_arguments(text: str) -> dict[str, JsonValue]:
     Raises:
         ValueError: They are not a JSON object, or one that nobody can keep.
     """
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise ValueError('arguments are an object, such as {"cents": 100}')  # noqa: TRY004
+    return value
+
+
+def parse_json(text: str) -> JsonValue:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is none, or such that nobody can keep it.
+    """
     try:
         value: Any = json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
-        raise ValueError("they are nested too deeply") from error
-    if not isinstance(value, dict):
-        raise ValueError('arguments are an object, such as {"cents": 100}')  # noqa: TRY004
+        raise ValueError("it is nested too deeply") from error
     check_json(value)
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 def edit(name: str, arguments: Arguments) -> dict[str, JsonValue] | None:

@@ -51,12 +51,12 @@ ThreadId = Annotated[
         autocompletion=completion.complete_thread,
     ),
 ]
-CallId = Annotated[
+ApprovalId = Annotated[
     str,
     typer.Argument(
-        metavar="CALL",
-        help="The call's id, such as 2.0.",
-        autocompletion=completion.complete_call,
+        metavar="APPROVAL",
+        help="The approval's id, such as 2.0; a tool call's is the call's.",
+        autocompletion=completion.complete_approval,
     ),
 ]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]

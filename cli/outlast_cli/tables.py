@@ -58,11 +58,12 @@ THREADS = Columns[Thread](
     },
 )
 APPROVALS = Columns[PendingApproval](
-    ids={"RUN": lambda call: call.run_id, "CALL": lambda call: call.call_id},
+    ids={"RUN": lambda asked: asked.run_id, "APPROVAL": lambda asked: asked.id},
     facts={
-        "TOOL": lambda call: call.name,
-        "ARGUMENTS": lambda call: as_text(call.arguments),
-        "EXPIRES": lambda call: _time(call.expires_at),
+        "REASON": lambda asked: asked.reason,
+        "TOOL": lambda asked: asked.name,
+        "ARGUMENTS": lambda asked: as_text(asked.arguments),
+        "EXPIRES": lambda asked: _time(asked.expires_at),
     },
 )
 
@@ -134,12 +135,13 @@ def single(run: Run) -> RenderableType:
     facts = {
         "created": _time(run.created_at),
         "ended": _time(run.ended_at),
+        "waiting": run.waiting and run.waiting.text,
         "last failure": run.engine and run.engine.last_failure,
         **{f"metadata {name}": value for name, value in run.metadata.items()},
         **{
-            f"waits {call.call_id}": f"{call.name} {as_text(call.arguments)}"
-            for call in run.approvals
-            if call.resolution is None
+            f"waits {asked.id}": f"{asked.name} {as_text(asked.arguments)}"
+            for asked in run.approvals
+            if asked.resolution is None
         },
         "input": run.input_preview,
         "output": None if run.output is None else f"{run.output}",

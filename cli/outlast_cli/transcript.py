@@ -20,7 +20,23 @@ from outlast_cli.fold import text_of
 from outlast_cli.output import as_text, printable, shortened, whole
 
 _COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "incomplete": "yellow"}
-_DONE = {"approve": "approved", "reject": "rejected", "expired": "expired"}
+_DONE = {
+    "approve": "approved",
+    "reject": "rejected",
+    "complete": "completed",
+    "retry": "tried again",
+    "give_up": "given up",
+    "raise": "raised",
+    "stop": "stopped",
+    "answer": "answered",
+    "decline": "declined",
+}
+_WAITS = {
+    "approval": "waits for approval",
+    "in_doubt": "may or may not have run: waits for a decision",
+    "limit": "is reached: waits for a decision",
+    "input": "asks for something",
+}
 
 
 def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
@@ -34,9 +50,11 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             took = f"{event.duration_ms / 1000:.1f} s"
             color = "red" if event.is_error else "dim"
             return Text(f"← {call} {name}, {took}: {shortened(event.output)}", color)
-        case ApprovalRequested(call_id=call, name=name):
-            asked = f"? {call} {name} {as_text(event.arguments)} waits for approval"
-            return Text(asked, "yellow")
+        case ApprovalRequested(name=name):
+            asked_id = event.approval_id or event.call_id
+            waits = event.question or _WAITS.get(event.reason, event.reason)
+            asked = f"? {asked_id} {name} {as_text(event.arguments)} {waits}"
+            return Text(printable(asked), "yellow")
         case ApprovalResolved():
             return Text(_resolution(event), "yellow")
         case SteerReceived():
@@ -92,4 +110,5 @@ def _resolution(event: ApprovalResolved) -> str:
     by = f" by {event.by}" if event.by else ""
     changed = f" with {as_text(event.arguments)}" if event.arguments is not None else ""
     reason = f": {event.reason}" if event.reason else ""
-    return printable(f"! {event.call_id} {done}{by}{changed}{reason}")
+    decided_id = event.approval_id or event.call_id
+    return printable(f"! {decided_id} {done}{by}{changed}{reason}")

@@ -48,6 +48,8 @@ def explain(activity: Activity, standing: Standing | None, now: float) -> str:
             stands = ""
         case "running" if not failure and run.messages is None:
             stands = "no worker answers; the run goes on as soon as one does"
+        case "waiting" if run.waiting:
+            stands = run.waiting.text.removesuffix(".").replace("Waits", "waits", 1)
         case "waiting" if run.waiting_for == "timer":
             stands = "waits for the time of its start"
         case "waiting" if calls := undecided(run):

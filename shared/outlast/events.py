@@ -10,14 +10,20 @@ from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, TypeAdapt
 
 from outlast.protocol import (
     WRITTEN_ID,
+    Action,
+    Awaited,
     By,
+    CallId,
+    Limits,
     Message,
     OrNewer,
     Public,
+    Reason,
     Run,
     Time,
     ToolErrorType,
     Usage,
+    WaitKind,
 )
 
 
@@ -116,34 +122,36 @@ class ToolCallCompleted(Event):
 
 
 class ApprovalRequested(Event):
-    """A call waits for a person. Decide at `POST /runs/{run_id}/approvals/{approval_id}`."""
+    """A person is asked. Decide at `POST /runs/{run_id}/approvals/{approval_id}`."""
 
     type: Literal["approval.requested"] = "approval.requested"
-    call_id: str
-    """Names the call within its run."""
+    call_id: CallId = None
+    """Names the call within its run; null for a limit."""
     approval_id: str | None = None
     """Names the approval within its run."""
     name: str
-    """The tool."""
+    """The tool; of a limit its name, such as `max_turns`."""
     arguments: dict[str, JsonValue]
     """What the model wants to pass."""
-    reason: Annotated[Literal["approval"], OrNewer] = "approval"
-    """Why a person is asked: the tool needs an approval."""
+    reason: Reason = "approval"
+    """Why a person is asked: as in the run's approvals."""
+    question: str | None = None
+    """What is asked, in a sentence; null where the reason says it."""
     expires_at: Time | None = None
-    """When it is given up and counts as rejected; null if it waits for as long as it takes."""
+    """When it is given up and counts as refused; null if it waits for as long as it takes."""
 
     _written_id = WRITTEN_ID
 
 
 class ApprovalResolved(Event):
-    """A call waits for nobody any more: somebody decided, or nobody did in time."""
+    """An approval waits for nobody any more: somebody decided, or nobody did in time."""
 
     type: Literal["approval.resolved"] = "approval.resolved"
-    call_id: str
-    """Names the call within its run."""
+    call_id: CallId = None
+    """Names the call within its run; null for a limit."""
     approval_id: str | None = None
     """Names the approval within its run."""
-    action: Annotated[Literal["approve", "reject", "expired"], OrNewer]
+    action: Annotated[Action | Literal["expired"], OrNewer]
     """What was decided; `expired` if nobody did in time."""
     by: By = None
     """Who decided; null if nothing is known of them."""
@@ -151,8 +159,31 @@ class ApprovalResolved(Event):
     """Why, in the words of whoever decided."""
     arguments: dict[str, JsonValue] | None = None
     """Those that a person put in place of the model's; null if the model's were approved."""
+    output: JsonValue = None
+    """What a call in doubt came to, by whoever completed it."""
+    limits: Limits | None = None
+    """Where the run stops from then on, if a limit was raised."""
+    content: JsonValue = None
+    """What was answered, if something was asked for."""
 
     _written_id = WRITTEN_ID
+
+
+class RunWaiting(Event):
+    """Nothing of the run is in flight any more: it waits for people or clients.
+
+    Comes again whenever an answer has changed what it waits for.
+    """
+
+    type: Literal["run.waiting"] = "run.waiting"
+    segment: int
+    """Which of the run's segments ends here: 1, 2, 3, …"""
+    waiting_for: Annotated[WaitKind, OrNewer]
+    """For whom; `client` if it is both clients and people."""
+    approvals: list[Awaited] = Field(default_factory=list[Awaited])
+    """The approvals that are open."""
+    calls: list[Awaited] = Field(default_factory=list[Awaited])
+    """The calls whose results clients have to send, and those that wait for a signal."""
 
 
 class SteerReceived(Event):
@@ -205,6 +236,7 @@ AnyEvent = Annotated[
     | ToolCallCompleted
     | ApprovalRequested
     | ApprovalResolved
+    | RunWaiting
     | SteerReceived
     | TerminalEvent,
     Field(discriminator="type"),

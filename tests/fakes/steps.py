@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 from outlast.contract import SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import (
+    Action,
     Approval,
     InputMessage,
     Resolution,
@@ -128,7 +129,7 @@ def steering(text: str, index: int = 0, *, at_s: float = 2) -> SteeringMessage:
 
 def decided(
     call_id: str,
-    action: Literal["approve", "reject", "expired"] = "approve",
+    action: Action | Literal["expired"] = "approve",
     *,
     at_s: float = 10,
     **fields: Any,

@@ -38,8 +38,8 @@ AgentName = Annotated[str, Path(description="An agent of `GET /agents`.")]
 ApprovalId = Annotated[
     str,
     Path(
-        pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$",
-        description="The `approval_id`; a tool call's is its `call_id`, such as `2.0`.",
+        pattern=r"^([0-9]{1,6}\.[0-9]{1,6}(\.(doubt|input)[0-9]{1,6})?|limit[0-9]{1,6})$",
+        description="The `approval_id`, such as `2.0`, `2.0.doubt1` or `limit1`.",
     ),
 ]
 

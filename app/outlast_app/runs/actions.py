@@ -61,10 +61,10 @@ class RunActions:
             key: The name of the caller's key, if there are keys.
 
         Raises:
-            UnknownApproval: The call does not wait for anybody.
+            UnknownApproval: There is no such approval.
             AlreadyDecided: Another decision counts.
             RunEnded: Nothing waits any more.
-            InvalidRequest: The tool can't take the arguments.
+            InvalidRequest: The tool can't take the arguments, or this can't be decided here.
         """
         check_addition(decision, MAX_DECISION_BYTES)
         if isinstance(await self._reader.outcome(ref), Broken):
@@ -243,14 +243,14 @@ def _refusal(ref: RunRef, approval_id: str, answer: DecideAnswer) -> Problem:
         counts = answer.resolution
         by = f" by {counts.by}" if counts.by else ""
         return AlreadyDecided(
-            f"The call {approval_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
+            f"{approval_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
             extra={"resolution": counts.model_dump(mode="json")},
         )
     if answer.outcome == "invalid":
         return InvalidRequest.at(*((fault.field, fault.message) for fault in answer.faults))
     if answer.outcome == "ended":
         return _nothing_waits(ref)
-    return UnknownApproval(f"The call {approval_id} of {ref.run_id} does not wait for a decision.")
+    return UnknownApproval(f"The run {ref.run_id} has no approval {approval_id}.")
 
 
 def _nothing_waits(ref: RunRef) -> RunEnded:

@@ -53,7 +53,13 @@ def broken_run(ref: RunRef, state: Run | None, broken: Broken) -> Run:
         else RunError(type="internal", message=broken.reason, retryable=False)
     )
     return known.model_copy(
-        update={"status": "failed", "waiting_for": None, "engine": None, "error": error}
+        update={
+            "status": "failed",
+            "waiting_for": None,
+            "waiting": None,
+            "engine": None,
+            "error": error,
+        }
     )
 
 

@@ -1,13 +1,14 @@
-"""`approve`, `reject`, `steer`, `cancel` and `resume`: act on a run."""
+"""`approve`, `reject`, `decide`, `steer`, `cancel` and `resume`: act on a run."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+from pydantic import JsonValue, ValidationError
 
-from outlast.protocol import Decision, Resolution, Run, Steered, SteerRun
+from outlast.protocol import Action, Decision, Resolution, Run, Steered, SteerRun, from_client
 from outlast_cli import options
+from outlast_cli.asking import read_value, whoami
 from outlast_cli.client import Client
-from outlast_cli.decisions import whoami
 from outlast_cli.editing import parse_arguments
 from outlast_cli.output import show
 
@@ -15,11 +16,13 @@ Arguments = Annotated[
     str | None, typer.Option(metavar="JSON", help="Run the call with these, not the model's.")
 ]
 
+_ACTIONS = ", ".join(get_args(Action))
+
 
 def approve(
     ctx: typer.Context,
     run_id: options.WaitingRunId,
-    call_id: options.CallId,
+    approval_id: options.ApprovalId,
     arguments: Arguments = None,
     reason: options.Reason = None,
     by: options.By = None,
@@ -31,20 +34,55 @@ def approve(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--arguments") from error
     decision = Decision(action="approve", arguments=changed, reason=reason, by=by or whoami())
-    _decide(options.client_of(ctx), run_id, call_id, decision, as_json=as_json)
+    _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
 
 
 def reject(
     ctx: typer.Context,
     run_id: options.WaitingRunId,
-    call_id: options.CallId,
+    approval_id: options.ApprovalId,
     reason: options.Reason = None,
     by: options.By = None,
     as_json: options.Json = False,
 ) -> None:
     """Refuse a tool call that waits for approval; the model reads the reason."""
     decision = Decision(action="reject", reason=reason, by=by or whoami())
-    _decide(options.client_of(ctx), run_id, call_id, decision, as_json=as_json)
+    _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
+
+
+def decide(
+    ctx: typer.Context,
+    run_id: options.WaitingRunId,
+    approval_id: options.ApprovalId,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help=f"One of {_ACTIONS}.")],
+    output: Annotated[
+        str | None, typer.Option(help="Of complete: the call's result, a text or JSON.")
+    ] = None,
+    content: Annotated[str | None, typer.Option(help="Of answer: a text or JSON.")] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option("--limit", metavar="NAME=VALUE", help="Of raise: such as max_turns=40."),
+    ] = None,
+    reason: options.Reason = None,
+    by: options.By = None,
+    as_json: options.Json = False,
+) -> None:
+    """Decide on what else a run waits for: a call in doubt, a limit, an input."""
+    raised = {name: read_value(value) for name, value in options.parse_pairs(limits).items()}
+    given: dict[str, JsonValue] = {
+        "action": action,
+        "output": None if output is None else read_value(output),
+        "content": None if content is None else read_value(content),
+        "limits": raised or None,
+        "reason": reason,
+        "by": by or whoami(),
+    }
+    try:
+        decision = from_client(Decision, given)
+    except ValidationError as error:
+        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
+        raise typer.BadParameter("; ".join(faults)) from error
+    _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
 
 
 def steer(
@@ -72,7 +110,7 @@ def resume(ctx: typer.Context, run_id: options.PausedRunId, as_json: options.Jso
 
 
 def _decide(
-    client: Client, run_id: str, call_id: str, decision: Decision, *, as_json: bool
+    client: Client, run_id: str, approval_id: str, decision: Decision, *, as_json: bool
 ) -> None:
-    answer = client.post(Resolution, "runs", run_id, "approvals", call_id, body=decision)
-    show(answer, f"{call_id}: {answer.action}", as_json=as_json)
+    answer = client.post(Resolution, "runs", run_id, "approvals", approval_id, body=decision)
+    show(answer, f"{approval_id}: {answer.action}", as_json=as_json)

@@ -70,7 +70,7 @@ def messages(
 
 
 def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:
-    """List the tool calls of all runs that wait for approval."""
+    """List what all runs wait for people to decide."""
     page = options.client_of(ctx).pages(ApprovalPage, "approvals")
     show(page, tables.Listing(page.items, tables.APPROVALS), as_json=as_json)
 

@@ -153,17 +153,16 @@ class OutlastStack:
     def _decide(
         self, run_id: str, approval: Approval, decisions: Mapping[str, GivenDecision]
     ) -> None:
-        call_id = approval.call_id
-        given = decisions.get(call_id) or decisions.get(approval.name)
+        given = decisions.get(approval.id) or decisions.get(approval.name)
         if given is None:
             raise ScriptError(
-                f"The call {call_id} of {approval.name} waits for a person, and nothing says what "
+                f"{approval.id} of {approval.name} waits for a person, and nothing says what "
                 f'they decide. Add `decisions={{"{approval.name}": "approve"}}`.'
             )
         if given == "expire":
             raise ScriptError("Time is real here: let approvals expire in `run_in_memory`.")
         decision = given if isinstance(given, Decision) else Decision(action=given)
-        path = f"/runs/{run_id}/approvals/{call_id}"
+        path = f"/runs/{run_id}/approvals/{approval.id}"
         _checked(self.http.post(path, json=decision.model_dump(exclude_none=True)))
 
 

@@ -10,11 +10,15 @@ from outlast.protocol.approvals import (
     Approval,
     ApprovalPage,
     By,
+    CallId,
     Decider,
     PendingApproval,
+    Reason,
     Resolution,
 )
+from outlast.protocol.decisions import ACTIONS, Action, Decision
 from outlast.protocol.health import Health, ProblemDocument, Readiness
+from outlast.protocol.limits import Limits
 from outlast.protocol.messages import (
     Content,
     FilePart,
@@ -36,8 +40,6 @@ from outlast.protocol.overrides import (
 )
 from outlast.protocol.requests import (
     MAX_DELAY_S,
-    Decision,
-    Limits,
     OnBusy,
     Origin,
     StartRun,
@@ -58,6 +60,7 @@ from outlast.protocol.runs import (
     Usage,
 )
 from outlast.protocol.threads import MessagePage, Thread, ThreadPage
+from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
 from outlast.protocol.wire import (
     AMONG_PROCESSES,
     OrNewer,
@@ -70,17 +73,22 @@ from outlast.protocol.wire import (
 )
 
 __all__ = [
+    "ACTIONS",
     "AMONG_PROCESSES",
     "ENDED",
     "FREE_CHOICES",
     "MAX_DELAY_S",
     "NOTHING_USED",
+    "SETTLING",
     "WRITTEN_ID",
+    "Action",
     "AgentDescription",
     "AgentPage",
     "Approval",
     "ApprovalPage",
+    "Awaited",
     "By",
+    "CallId",
     "Content",
     "Decider",
     "Decision",
@@ -105,6 +113,7 @@ __all__ = [
     "ProblemDocument",
     "Public",
     "Readiness",
+    "Reason",
     "Resolution",
     "Run",
     "RunError",
@@ -124,6 +133,8 @@ __all__ = [
     "ToolDescription",
     "ToolErrorType",
     "Usage",
+    "WaitKind",
+    "Waiting",
     "Wire",
     "check_json",
     "from_client",

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from outlast.protocol.limits import Limits
 from outlast.protocol.overrides import Override
-from outlast.protocol.requests import Limits
 from outlast.protocol.wire import OrNewer, Public
 
 

@@ -12,6 +12,7 @@ from pydantic import (
 )
 from pydantic_core import to_json
 
+from outlast.protocol.limits import Limits
 from outlast.protocol.messages import Input
 from outlast.protocol.overrides import Overrides
 from outlast.protocol.wire import Public, ThreadId
@@ -21,13 +22,6 @@ OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
 MAX_METADATA_BYTES = 16 * 1024
 MAX_ORIGIN_BYTES = 32 * 1024
 MAX_DELAY_S = 365 * 24 * 3600
-
-
-class Limits(Public):
-    """Where a run stops and ends as `incomplete`."""
-
-    max_turns: int | None = Field(default=None, ge=1, le=1000, strict=True)
-    """How many turns it may take; null for as many as its agent allows."""
 
 
 class Origin(Public):
@@ -136,35 +130,3 @@ class Steered(Public):
 
     message_id: str
     """The `id` that the message has in the run."""
-
-
-class Decision(Public):
-    """What a person decides on a tool call."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"action": "approve", "by": "ana@example.org"},
-                {"action": "approve", "arguments": {"order_id": "A-1001", "cents": 2500}},
-                {"action": "reject", "reason": "The lamp is still under warranty."},
-            ]
-        }
-    )
-
-    action: Literal["approve", "reject"]
-    """Whether the call may run. The model is told of a rejection, and goes on."""
-    arguments: dict[str, JsonValue] | None = None
-    """Approve the call with these arguments instead of the model's."""
-    reason: str | None = None
-    """Why: for the model, and for the record."""
-    by: str | None = None
-    """Who decides: for the record, beside the name of the key."""
-
-    @field_validator("arguments")
-    @classmethod
-    def _goes_with_approve(
-        cls, arguments: dict[str, JsonValue] | None, others: ValidationInfo
-    ) -> dict[str, JsonValue] | None:
-        if arguments is not None and others.data.get("action") == "reject":
-            raise ValueError("arguments go with approve; a rejected call does not run")
-        return arguments

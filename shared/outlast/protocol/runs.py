@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 from outlast.protocol.approvals import Approval
 from outlast.protocol.messages import Message
 from outlast.protocol.requests import Origin
+from outlast.protocol.waiting import Waiting, WaitKind
 from outlast.protocol.wire import OrNewer, Public, Time
 
 RunStatus = Literal[
@@ -113,8 +114,14 @@ class Run(Public):
     """Where it stands. `queued`: accepted, or waiting for its thread · `running` · `waiting`: see
     `waiting_for` · `paused`: Restate gave up trying, until it is resumed. It has ended when it is
     `completed`, `incomplete` (see `incomplete_reason`), `failed` (see `error`) or `cancelled`."""
-    waiting_for: Annotated[Literal["approval", "timer"], OrNewer] | None = None
-    """What a waiting run waits for: a person's decision, or its time (`after_s`)."""
+    waiting_for: Annotated[WaitKind, OrNewer] | None = None
+    """What a waiting run waits for: a person's decision (`approval`), a client's result
+    (`client`), an `input`, a `signal`, a `child`, or its time (`timer`); null while it does not."""
+    waiting: Waiting | None = None
+    """Why it stands still, if it does; more than `waiting_for`, since a run that is `queued` or
+    `running` may stand still, too."""
+    segment: int = 1
+    """How often it has waited for somebody outside so far, and one more."""
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
     output: JsonValue = None
@@ -128,7 +135,7 @@ class Run(Public):
     usage: Usage = NOTHING_USED
     """What was used so far."""
     approvals: list[Approval] = Field(default_factory=list[Approval])
-    """Tool calls that wait, or waited, for a person."""
+    """What waits, or waited, for a person."""
     error: RunError | None = None
     """Why it failed."""
     incomplete_reason: Annotated[IncompleteReason, OrNewer] | None = None

@@ -8,8 +8,11 @@ from pydantic import ValidationError
 
 from outlast.events import ANY_EVENT, TERMINAL_EVENTS, terminal_event
 from outlast.protocol import (
+    AMONG_PROCESSES,
     ENDED,
     NOTHING_USED,
+    Approval,
+    Decision,
     InputMessage,
     Message,
     Run,
@@ -195,3 +198,38 @@ def test_preview(content: Any, preview: str | None) -> None:
     earlier = InputMessage(role="assistant", content="Yes?")
     said = InputMessage.model_validate({"role": "user", "content": content})
     assert preview_of([earlier, said]) == preview
+
+
+@pytest.mark.parametrize(
+    ("decision", "message"),
+    [
+        ({"action": "complete"}, "complete needs output"),
+        ({"action": "raise"}, "raise needs limits"),
+        ({"action": "answer"}, "answer needs content"),
+        ({"action": "retry", "output": "x"}, "output goes with complete"),
+        ({"action": "reject", "arguments": {}}, "arguments go"),
+        ({"action": "approve", "limits": {}}, "limits go"),
+        ({"action": "stop", "content": 1}, "content goes with answer"),
+        ({"action": "maybe"}, "Input should be"),
+    ],
+)
+def test_decisions_that_contradict_themselves(decision: dict[str, Any], message: str) -> None:
+    """What goes with another action, or lacks what its own needs, is refused with the reason."""
+    with pytest.raises(ValidationError, match=message):
+        from_client(Decision, decision)
+
+
+def test_an_approval_of_no_call() -> None:
+    """Clients see that a limit is about no call; older processes find the text that they need."""
+    approval = Approval(
+        call_id="limit1",
+        name="max_turns",
+        arguments={},
+        reason="limit",
+        requested_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    shown = approval.model_dump(mode="json")
+    assert (shown["call_id"], shown["approval_id"]) == (None, "limit1")
+    assert Approval.model_validate(shown).id == approval.id == "limit1"
+    kept = approval.model_dump(mode="json", exclude_none=True, context=AMONG_PROCESSES)
+    assert kept["call_id"] == "limit1"

@@ -67,13 +67,13 @@ class AgentLoop:
 
     async def _start(self) -> None:
         if self._order.after_s:
-            self._state.set_status("waiting", waiting_for="timer")
-            self._state.emit(RunQueued)
             delay = timedelta(seconds=self._order.after_s)
+            self._state.wait_for_its_time(self._order.created_at + delay)
+            self._state.emit(RunQueued)
             await self._inbox.wait(self._steps.start_timer(delay))
         if self._order.thread_id:
             if self._order.admission != "granted":
-                self._state.set_status("queued", waiting_for=None)
+                self._state.set_status("queued", waiting_for=None, waiting=None)
             if self._order.admission == "queued":
                 self._state.emit(RunQueued)
             self._state.history = await self._steps.acquire_thread()
@@ -85,7 +85,8 @@ class AgentLoop:
         await self._inbox.wait(pinning)
         outcome = await self._steps.result_of(pinning)
         self._state.advance_clock(outcome.at)
-        self._state.set_status("running", waiting_for=None, started_at=self._state.now)
+        started = {"waiting_for": None, "waiting": None, "started_at": self._state.now}
+        self._state.set_status("running", **started)
         self._state.emit(RunStarted)
         if isinstance(outcome, PinFailure):
             raise RunFailed(outcome.error)

@@ -53,7 +53,7 @@ class ModelCalls:
             self._state.advance_clock(outcome.ended_at)
             if isinstance(outcome, ModelRecord):
                 self._call_in_flight = None
-                self._state.change(engine=None)
+                self._state.change(engine=None, waiting=None)
                 return outcome
             malformed += outcome.error.type == "model-malformed"
             if attempt > 1:  # a first call that took all its time is tried again, too
@@ -118,10 +118,9 @@ class ModelCalls:
             raise RunFailed(fault.error)
         failure = f"{fault.error.type}: {fault.error.message}"
         next_at = self._state.now + delay
-        self._state.change(
-            engine=Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
+        self._state.wait_for_model(
+            Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
         )
-        self._state.save()
         await self._inbox.wait(self._steps.start_timer(delay))
         return delay
 

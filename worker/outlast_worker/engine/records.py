@@ -22,12 +22,17 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+ToolKind = Literal["function"]
+"""How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
+
+
 class PinnedTool(Record):
-    """A tool as the model is told of it, and whether a person may have to approve its calls."""
+    """A tool as the model is told of it, and how its calls are carried out."""
 
     name: str
     description: str
     parameters: dict[str, JsonValue]
+    kind: ToolKind = "function"
     may_need_approval: bool = False
     approval_timeout_s: float | None = None
 

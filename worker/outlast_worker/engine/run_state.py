@@ -1,18 +1,25 @@
 """What a run has become: its state, its messages, its events. It decides nothing."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from outlast.contract import RunOrder
-from outlast.events import AnyEvent, terminal_event
+from outlast.events import AnyEvent, RunWaiting, terminal_event
 from outlast.protocol import (
+    SETTLING,
     Approval,
+    Awaited,
     Content,
+    Engine,
     Resolution,
     Run,
     RunError,
     RunStatus,
     Time,
+    Waiting,
+    WaitKind,
     preview_of,
 )
 from outlast_worker.engine.limits import RunSize
@@ -28,6 +35,24 @@ class RunFailed(Exception):
         self.error = error
 
 
+@dataclass(frozen=True)
+class OpenWait:
+    """Somebody or something outside that the run waits for.
+
+    Attributes:
+        id: An approval's or a call's, within the run that asks.
+        text: What is waited for, as it follows "Waits for".
+        run_id: The run that asks, if it is one that this run has called.
+    """
+
+    kind: WaitKind
+    id: str
+    text: str
+    call_id: str | None = None
+    until: Time | None = None
+    run_id: str | None = None
+
+
 class RunState:
     """One run so far. Its time is that of its latest step."""
 
@@ -35,7 +60,7 @@ class RunState:
         self._steps = steps
         self._order = order
         self._seq = 0
-        self._segment = 1
+        self._stands_for: Sequence[OpenWait] = []
         self.now = order.created_at
         self.size = RunSize()
         self.history: list[StoredMessage] = []
@@ -65,18 +90,46 @@ class RunState:
         self.change(status=status, **changes)
         self.save()
 
-    def wait_for_people(self) -> None:
-        """Show that nothing goes on before somebody has decided."""
-        self.set_status("waiting", waiting_for="approval")
-        self._settle(ended=False)
-        if self._order.thread_id:
+    def wait_for_its_time(self, until: Time) -> None:
+        """Show that the run is to begin later."""
+        text = "Waits for the time at which it is to start."
+        waiting = Waiting(kind="timer", since=self.now, until=until, text=text)
+        self.set_status("waiting", waiting_for="timer", waiting=waiting)
+
+    def wait_for_model(self, engine: Engine) -> None:
+        """Show that the model is asked again later."""
+        text = "The model gave no answer, and is asked again later."
+        until = engine.next_retry_at
+        waiting = Waiting(kind="model", since=self.now, until=until, text=text)
+        self.change(engine=engine, waiting=waiting)
+        self.save()
+
+    def stand_still(self, waits: Sequence[OpenWait]) -> None:
+        """Show that nothing goes on before somebody outside has done something."""
+        if waits == self._stands_for:
+            return
+        self._stands_for = waits
+        was_waiting = self.run.status == "waiting"
+        settles = all(wait.kind in SETTLING for wait in waits)
+        segment = self.run.segment
+        waiting = _describe(waits, self.now)
+        self.set_status(
+            "waiting",
+            waiting_for=waiting.kind,
+            waiting=waiting,
+            segment=segment + 1 if settles else segment,
+        )
+        if settles:
+            self._tell_wait(waiting.kind, waits, segment)
+        if self._order.thread_id and not was_waiting:
             self._steps.hold_up_thread(waits=True)
 
     def go_on(self) -> None:
-        """Show that the run goes on, if it was waiting for people."""
+        """Show that the run goes on, if it stood still."""
         if self.run.status != "waiting":
             return
-        self.set_status("running", waiting_for=None)
+        self._stands_for = []
+        self.set_status("running", waiting_for=None, waiting=None)
         if self._order.thread_id:
             self._steps.hold_up_thread(waits=False)
 
@@ -144,7 +197,7 @@ class RunState:
 
         No second cancellation can cut it.
         """
-        self.change(waiting_for=None, engine=None, ended_at=self.now)
+        self.change(waiting_for=None, waiting=None, engine=None, ended_at=self.now)
         if self._order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
@@ -152,10 +205,42 @@ class RunState:
         self._seq += 1
         self._steps.emit(terminal_event(self.run, self._seq))
         self.save()
-        self._settle(ended=True)
+        self._steps.settle(self.run.segment, ended=True)
         said = [message.public() for message in self.messages]
         return self.run.model_copy(update={"messages": said, "origin": self._order.origin})
 
-    def _settle(self, *, ended: bool) -> None:
-        self._steps.settle(self._segment, ended=ended)
-        self._segment += 1
+    def _tell_wait(self, kind: WaitKind, waits: Sequence[OpenWait], segment: int) -> None:
+        items = [
+            (wait.kind, Awaited(run_id=wait.run_id or self.run.run_id, id=wait.id))
+            for wait in waits
+        ]
+        self.emit(
+            RunWaiting,
+            segment=segment,
+            waiting_for=kind,
+            approvals=[item for each, item in items if each in _OF_PEOPLE],
+            calls=[item for each, item in items if each not in _OF_PEOPLE],
+        )
+        self._steps.settle(segment, ended=False)
+
+
+_OF_PEOPLE = frozenset({"approval", "input"})
+_FIRST: Sequence[WaitKind] = ("client", "approval", "input", "signal", "child", "timer")
+_NAMED_WAITS = 3
+
+
+def _describe(waits: Sequence[OpenWait], now: Time) -> Waiting:
+    """Say in one word, and in a sentence, what a run waits for."""
+    kinds = {wait.kind for wait in waits}
+    calls = [wait.call_id for wait in waits if wait.call_id]
+    texts = list(dict.fromkeys(wait.text for wait in waits))
+    named, more = texts[:_NAMED_WAITS], len(texts) - _NAMED_WAITS
+    rest = f" and {more} more" if more > 0 else ""
+    return Waiting(
+        kind=next(kind for kind in _FIRST if kind in kinds),
+        since=now,
+        until=min((wait.until for wait in waits if wait.until), default=None),
+        run_id=next((wait.run_id for wait in waits if wait.run_id), None),
+        call_ids=calls or None,
+        text=f"Waits for {'; '.join(named)}{rest}.",
+    )

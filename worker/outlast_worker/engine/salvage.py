@@ -64,7 +64,7 @@ def _conversation(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> lis
     resolutions = {
         event.call_id: Resolution(**event.model_dump(exclude={"run_id", "seq", "type"}))
         for event in events
-        if isinstance(event, ApprovalResolved)
+        if isinstance(event, ApprovalResolved) and event.approval_id in (None, event.call_id)
     }
     for event in events:
         if isinstance(event, SteerReceived):

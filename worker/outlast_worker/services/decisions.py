@@ -1,4 +1,4 @@
-"""Decisions of people on a run's tool calls: durable promises that the run awaits.
+"""Decisions of people on a run's approvals: durable promises that the run awaits.
 
 Whoever resolves one first counts, so an answer that it was taken is never wrong.
 """
@@ -12,7 +12,7 @@ from outlast.agent import Agent
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
 from outlast.logging import get_logger
-from outlast.protocol import Approval, Decider, Resolution, Time
+from outlast.protocol import ACTIONS, Approval, Decider, Decision, Resolution, Time
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.services.whole_run import kept_with_run
@@ -21,6 +21,7 @@ from outlast_worker.tools.author_code import call_safely, kind_of
 
 _logger = get_logger()
 _CHECK_ARGUMENTS = "check arguments"
+_DECIDED = ("action", "arguments", "output", "limits", "content")
 
 
 async def take_decision(
@@ -36,6 +37,8 @@ async def take_decision(
         by = order.decision.by  # an older worker, which executes the run, can read no more
     if run is None or approval is None:
         return DecideAnswer(outcome="unknown")
+    if fault := _check_action(approval, order.decision):
+        return DecideAnswer(outcome="invalid", faults=[fault])
     if resolution := resolution or approval.resolution:
         return _compare(order, resolution)
     if run.ended:
@@ -55,6 +58,9 @@ async def take_decision(
         at=order.at,
         reason=decision.reason,
         arguments=decision.arguments,
+        output=decision.output,
+        limits=decision.limits,
+        content=decision.content,
     )
     promise = promises.decision(order.decides)
     if await promise.resolve_once(ctx, resolution):
@@ -79,8 +85,17 @@ async def _decide_too_late(
 
 def _compare(order: DecideOrder, counts: Resolution) -> DecideAnswer:
     decision = order.decision
-    same = (counts.action, counts.arguments) == (decision.action, decision.arguments)
+    same = all(getattr(counts, field) == getattr(decision, field) for field in _DECIDED)
     return DecideAnswer(outcome="decided" if same else "conflict", resolution=counts)
+
+
+def _check_action(approval: Approval, decision: Decision) -> FieldFault | None:
+    *others, last = ACTIONS.get(approval.reason, (decision.action,))
+    if decision.action in (*others, last):
+        return None
+    allowed = " or ".join(filter(None, [", ".join(others), last]))
+    message = f"this approval has the reason {approval.reason}: decide {allowed}"
+    return FieldFault(field="body.action", message=message)
 
 
 async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFault]:

@@ -11,7 +11,7 @@ from outlast.contract import (
     RESOLUTION_PREFIX,
     whole_run,
 )
-from outlast.protocol import Approval, Resolution, Run
+from outlast.protocol import SETTLING, Approval, Resolution, Run
 from outlast_worker.services import promises, state
 
 T = TypeVar("T")
@@ -38,13 +38,13 @@ async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
         each.model_copy(update={"resolution": taken.get(each.id, each.resolution)})
         for each in run.approvals
     ]
-    going_on = {"status": "running", "waiting_for": None, "approvals": approvals}
+    going_on = {"status": "running", "waiting_for": None, "waiting": None, "approvals": approvals}
     return run.model_copy(update=going_on)
 
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
     """Tell whether somebody still has to decide before the run goes on."""
-    if run.waiting_for != "approval":
+    if run.waiting_for not in SETTLING:
         return False
     waiting = _ids(await ctx.state_keys(), PENDING_PREFIX)
     waiting = waiting or [each.id for each in run.approvals if each.resolution is None]

@@ -37,10 +37,10 @@ class Decisions:
         Raises:
             ScriptError: The test does not say, or what it says is not possible.
         """
-        key = approval.call_id if approval.call_id in self._given else approval.name
+        key = approval.id if approval.id in self._given else approval.name
         if key not in self._given:
             raise ScriptError(
-                f"The call {approval.call_id} of {approval.name} waits for a person, and nothing "
+                f"{approval.id} of {approval.name} waits for a person, and nothing "
                 f'says what they decide. Add `decisions={{"{approval.name}": "approve"}}`, or '
                 '"reject" or "expire"; a call\'s id in place of the name means only that call.'
             )

@@ -9,6 +9,7 @@ from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
     MessageCompleted,
+    RunWaiting,
     SteerReceived,
     ToolCallCompleted,
     ToolCallStarted,
@@ -37,13 +38,23 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
             kind = "error" if event.is_error else "result"
             yield f"{kind} {event.call_id}: {_cut(told.get(event.call_id, event.output))}"
         case ApprovalRequested():
-            yield f"call {event.call_id} waits: {_shown(event.name, event.arguments)}"
+            asked = _shown(event.name, event.arguments)
+            reason = "waits" if event.reason == "approval" else f"waits, {event.reason}"
+            yield f"{_asked(event)} {reason}: {asked}"
         case ApprovalResolved():
-            yield f"call {event.call_id}: {event.action}"
+            yield f"{_asked(event)}: {event.action}"
+        case RunWaiting():
+            waits = ", ".join(item.id for item in [*event.approvals, *event.calls])
+            yield f"the run waits for {event.waiting_for}: {waits}"
         case SteerReceived():
             yield f"user: {_quoted(event.message.content)}"
         case _:
             pass
+
+
+def _asked(event: ApprovalRequested | ApprovalResolved) -> str:
+    asked_id = event.approval_id or event.call_id
+    return f"call {asked_id}" if asked_id == event.call_id else f"approval {asked_id}"
 
 
 def _shown(name: str, arguments: dict[str, Any]) -> str:

@@ -7,8 +7,17 @@ import pytest
 
 from fakes.orders import on_thread, order
 from fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
-from outlast.events import ApprovalRequested, ApprovalResolved, ToolCallCompleted, ToolCallStarted
-from outlast.protocol import Run
+from outlast.events import (
+    ApprovalRequested,
+    ApprovalResolved,
+    RunWaiting,
+    ToolCallCompleted,
+    ToolCallStarted,
+)
+from outlast.protocol import Approval, Limits, Run, Waiting
+from outlast_worker.engine.approvals import ask_between_turns
+from outlast_worker.engine.inbox import Inbox
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
 
@@ -64,7 +73,7 @@ async def test_waits_as_waiting() -> None:
 
 
 async def test_those_who_wait_are_told() -> None:
-    """Before a run waits for people, whoever waits for it and its thread hear of that, once."""
+    """Whoever waits for a run hears of each wait for people; its thread hears of it once."""
     two = answer("", ("refund", '{"cents": 1}'), ("refund", '{"cents": 2}'))
     rejected = {"1.0": decided("1.0", "reject"), "1.1": decided("1.1", "reject")}
     steps = script(model=[two, answer("No.")], decisions=rejected)
@@ -73,9 +82,10 @@ async def test_those_who_wait_are_told() -> None:
     assert told == [
         "settle 1",
         "hold_up_thread True",
+        "settle 2",
         "hold_up_thread False",
         "release_thread",
-        "settle 2 ended",
+        "settle 3 ended",
     ]
     assert steps.log.index("save waiting") < steps.log.index("settle 1")
 
@@ -94,6 +104,74 @@ async def test_each_wait_is_told() -> None:
         "settle 2",
         "settle 3 ended",
     ]
+
+
+async def test_what_is_waited_for_is_committed() -> None:
+    """An event says for what the run waits whenever that has changed, before anybody is told."""
+    calls = [("refund", '{"cents": 1}'), ("refund", '{"cents": 2}'), ("find", "{}")]
+    steps = script(
+        model=[answer("", *calls), answer("Done.")],
+        tools={"1.2": result("found", at_s=4)},
+        decisions={"1.0": decided("1.0", "reject"), "1.1": decided("1.1", "reject", at_s=20)},
+    )
+    run = await play(steps)
+    waited = [event for event in steps.events if isinstance(event, RunWaiting)]
+    assert [(event.segment, [item.id for item in event.approvals]) for event in waited] == [
+        (1, ["1.0", "1.1"]),
+        (2, ["1.1"]),
+    ]
+    assert {(event.waiting_for, *event.calls) for event in waited} == {("approval",)}
+    assert waited[0].approvals[0].run_id == run.run_id
+    assert steps.log.index("tool 1.2") < steps.log.index("run.waiting")
+    assert steps.log.index("run.waiting") < steps.log.index("settle 1")
+    shown = next(saved for saved in steps.saved if saved.waiting)
+    assert shown.waiting == Waiting(
+        kind="approval",
+        since=after(4),
+        until=after(63),
+        call_ids=["1.0", "1.1"],
+        text="Waits for approval of refund.",
+    )
+    assert (run.segment, run.waiting, run.waiting_for) == (3, None, None)
+
+
+async def test_asked_between_turns() -> None:
+    """What is not about a call (a limit) is asked and shown as other approvals are."""
+    steps = FakeSteps(decisions={"limit1": decided("limit1", "raise", limits=Limits(max_turns=9))})
+    state, inbox = RunState(steps, order()), Inbox(steps)
+    approval = Approval(
+        call_id="limit1", name="max_turns", arguments={}, reason="limit", requested_at=after(3)
+    )
+    resolution = await ask_between_turns(steps, state, inbox, approval, None)
+    assert resolution.limits == Limits(max_turns=9)
+    [waiting] = [saved.waiting for saved in steps.saved if saved.waiting]
+    assert (waiting.call_ids, waiting.text) == (
+        None,
+        "Waits for a decision on the limit max_turns.",
+    )
+    shown = [event.model_dump(mode="json") for event in steps.events]
+    assert [(each["type"], each.get("call_id"), each.get("approval_id")) for each in shown] == [
+        ("approval.requested", None, "limit1"),
+        ("run.waiting", None, None),
+        ("approval.resolved", None, "limit1"),
+    ]
+    assert state.run.status == "running"
+
+
+async def test_cancelled_between_turns() -> None:
+    """A cancellation withdraws the question, as a decision to stop."""
+    steps = FakeSteps(
+        decisions={"limit1": decided("limit1", "raise")}, raising={"decision limit1": Cancelled()}
+    )
+    state, inbox = RunState(steps, order()), Inbox(steps)
+    approval = Approval(
+        call_id="limit1", name="max_turns", arguments={}, reason="limit", requested_at=after(3)
+    )
+    with pytest.raises(Cancelled):
+        await ask_between_turns(steps, state, inbox, approval, None)
+    [asked] = state.run.approvals
+    assert asked.resolution
+    assert asked.resolution.action == "stop"
 
 
 async def test_edited_arguments() -> None:

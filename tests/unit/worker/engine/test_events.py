@@ -64,6 +64,7 @@ async def test_times() -> None:
         ("tool_call.started", after(3)),
         ("approval.requested", after(3)),
         ("tool_call.completed", after(5)),
+        ("run.waiting", after(5)),
         ("approval.resolved", after(10)),
         ("tool_call.started", after(10)),
         ("tool_call.completed", after(12)),

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 from fakes.steps import NOON
 from outlast import Agent, Tool, tool
 from outlast.contract import RUN_KEY, DecideOrder, FieldFault
-from outlast.protocol import Approval, Decision, Run
+from outlast.protocol import Approval, Decision, Resolution, Run
 from outlast_worker.services.decisions import _check, take_decision
 from outlast_worker.services.whole_run import waits_for_people
 
@@ -60,6 +60,46 @@ async def test_a_run_that_an_older_worker_executes() -> None:
         assert (await take_decision(ctx, agent, order)).outcome == outcome
     assert json.loads(ctx.resolved["decision:1.0"])["by"] == "ana"
     assert not await waits_for_people(ctx, run)
+
+
+@pytest.mark.parametrize(
+    ("reason", "decision", "said"),
+    [
+        ("in_doubt", {"action": "approve"}, "retry, give_up or complete"),
+        ("limit", {"action": "reject"}, "raise or stop"),
+        ("input", {"action": "stop"}, "answer or decline"),
+        ("approval", {"action": "complete", "output": "x"}, "approve or reject"),
+        ("in_doubt", {"action": "retry"}, None),
+        ("in_doubt", {"action": "complete", "output": {"id": 1}}, None),
+        ("limit", {"action": "raise", "limits": {"max_turns": 9}}, None),
+        ("input", {"action": "answer", "content": [1]}, None),
+    ],
+)
+async def test_what_may_be_decided(reason: Any, decision: Any, said: str | None) -> None:
+    """Each reason has its own answers; another one is refused, with those that there are."""
+    approval = APPROVAL.model_copy(update={"reason": reason})
+    run = Run(run_id="support.a", agent="support", status="waiting", approvals=[approval])
+    ctx: Any = RunOfOlderWorker(run)
+    order = DecideOrder(call_id="1.0", decision=Decision(**decision), at=NOON)
+    answer = await take_decision(ctx, Agent(name="support", instructions="Help."), order)
+    assert answer.outcome == ("invalid" if said else "decided")
+    told = [fault.message.partition("decide ")[2] for fault in answer.faults]
+    assert told == ([said] if said else [])
+    counts = json.loads(ctx.resolved.get("decision:1.0", b"{}"))
+    assert counts.items() >= ({} if said else decision).items()
+
+
+async def test_the_same_decision_is_compared_whole() -> None:
+    """A call that was completed with one result is not completed with another."""
+    counts = Resolution(call_id="1.0", action="complete", output="a", at=NOON)
+    approval = APPROVAL.model_copy(update={"reason": "in_doubt", "resolution": counts})
+    run = Run(run_id="support.a", agent="support", status="waiting", approvals=[approval])
+    ctx: Any = RunOfOlderWorker(run)
+    agent = Agent(name="support", instructions="Help.")
+    for output, outcome in (("a", "decided"), ("b", "conflict")):
+        decision = Decision(action="complete", output=output)
+        order = DecideOrder(call_id="1.0", decision=decision, at=NOON)
+        assert (await take_decision(ctx, agent, order)).outcome == outcome
 
 
 class OddEnd(BaseException):

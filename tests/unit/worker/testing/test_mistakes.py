@@ -64,7 +64,7 @@ async def test_script_too_long_since_the_run_failed() -> None:
 async def test_no_decision() -> None:
     """A call that waits for a person is named, with the line to write; nothing runs."""
     told = await mistake(model=[LARGE, text("Done.")])
-    assert "The call 1.0 of refund waits for a person, and nothing says what they decide." in told
+    assert "1.0 of refund waits for a person, and nothing says what they decide." in told
     assert '`decisions={"refund": "approve"}`' in told
     assert "call 1.0 waits: refund(order_id='A-1', cents=500)" in told
 

@@ -1,0 +1,28 @@
+"""What every kind of tool call has in common."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.records import UNFINISHED, PinnedTool
+
+
+class CallKind(ABC):
+    """How calls of one kind are carried out, in one turn.
+
+    A kind begins a call that may run: arguments were read and checked, and whoever had to has
+    approved it. From there on it waits by `turn.waits` or asks by `turn.questions`, and ends each
+    call exactly once, by `turn.complete` or `turn.refuse`. When the run is cancelled, questions
+    are withdrawn, and what else is in flight is broken off: such a call is `unfinished`.
+    """
+
+    unfinished: ClassVar[str] = UNFINISHED
+    """What the conversation says of a call that a cancellation broke off."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+
+    @abstractmethod
+    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+        """Begin to carry out a call. Without a pinned tool the model made the name up."""
