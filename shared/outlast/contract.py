@@ -64,12 +64,24 @@ def whole_run(
     return run.model_copy(update={"metadata": dict(metadata)}) if metadata else run
 
 
+class ConversationMark(Wire):
+    """Which conversation it is, by what was said: two that have the same mark are the same.
+
+    `digest` is of all messages, in their order. A mark says nothing of who said it, and to whom.
+    """
+
+    digest: str
+    messages: int
+    bytes: int
+
+
 class RunOrder(Wire):
     """The input of a run's workflow.
 
     `admission` says how the run comes to hold its thread: `granted` and `queued` were decided by
     `Thread.submit`; a run that is to start later joins the line itself (`join`). `max_in_line`:
-    how many runs may wait for the thread already; by default `MAX_IN_LINE`.
+    how many runs may wait for the thread already; by default `MAX_IN_LINE`. `conversation`: what
+    a run that was granted its thread goes on with, if that is known.
     """
 
     run_id: str
@@ -90,6 +102,7 @@ class RunOrder(Wire):
     max_in_line: int | None = None
     overrides: Overrides | None = None
     origin: Origin | None = None
+    conversation: ConversationMark | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -107,11 +120,13 @@ class SubmitAnswer(Wire):
 
     `granted`: the run holds its thread; `queued`: it waits in line. `run_id` is the run that holds
     the thread (`rejected`) or that took the input (`steered`). `full`: as many wait as may.
+    `conversation`: as in `RunOrder`, for a run that joins the line itself.
     """
 
     outcome: Literal["granted", "queued", "known", "rejected", "steered", "full"]
     same_body: bool = True
     run_id: str | None = None
+    conversation: ConversationMark | None = None
 
 
 class SameQuestion(Wire):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from outlast.contract import SteeringMessage
+from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import (
     Action,
@@ -49,6 +49,7 @@ from outlast_worker.engine.records import (
 )
 from outlast_worker.engine.steps import Pending
 
+NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -158,6 +159,7 @@ class FakeSteps:
         last_words: What they say just before it ends.
         raising: What a step raises instead, the first time, by its name in `log`.
         history: The conversation on the thread so far.
+        mark: Which conversation that is, if the worker may remember it.
     """
 
     model: Sequence[ModelOutcome] = ()
@@ -172,6 +174,7 @@ class FakeSteps:
     last_words: Sequence[SteeringMessage] = ()
     raising: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
     history: Sequence[StoredMessage] = ()
+    mark: ConversationMark | None = None
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
     partial: str = ""
@@ -193,8 +196,12 @@ class FakeSteps:
         self._unraised = dict(self.raising)
         self._closed = False
 
-    async def acquire_thread(self) -> list[StoredMessage]:
+    async def acquire_thread(self) -> ConversationMark | None:
         self._enter("acquire_thread")
+        return self.mark if self.mark or self.history else NOTHING_SAID
+
+    async def read_conversation(self) -> list[StoredMessage]:
+        self._enter("read_conversation")
         return list(self.history)
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:

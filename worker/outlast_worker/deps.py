@@ -8,6 +8,7 @@ from restate import WorkflowContext
 from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.registry import Registry
+from outlast_worker.conversations import Conversations
 from outlast_worker.engine.steps import Steps
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
@@ -29,6 +30,7 @@ class Dependencies:
     tools: ToolRunner
     inflight: Inflight
     live: LiveHub
+    conversations: Conversations
     make_steps: StepsFactory
     resources: object = None
     """What the agents' lifespan yields, while the worker serves."""

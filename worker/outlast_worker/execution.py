@@ -1,26 +1,30 @@
 """Does what a run's operations say, in this process: the one place where steps have effects."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from outlast.agent import Agent
-from outlast.contract import RunOrder
+from outlast.contract import ConversationMark, RunOrder
 from outlast.registry import Registry
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
+    ModelCall,
     Operation,
     PinAgent,
     PlannedCall,
     RunTool,
 )
+from outlast_worker.engine.records import Forgotten, ModelOutcome, StoredMessage
 from outlast_worker.models.client import ModelClient, Preview
 from outlast_worker.pin import pin_agent
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.runner import ToolRunner
+
+Remember = Callable[[ConversationMark], Sequence[StoredMessage] | None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Execution:
     """Of one run's operations.
 
     Attributes:
+        remember: Returns what was said on the run's thread before, if this process knows it.
         preview: Begins to show a turn's answer as it comes.
         reporter: Returns what a call of this id tells how far it is.
     """
@@ -39,6 +44,7 @@ class Execution:
     model: ModelClient
     tools: ToolRunner
     resources: object
+    remember: Remember
     preview: Callable[[int], Preview]
     reporter: Callable[[str], ProgressReport]
 
@@ -48,13 +54,21 @@ class Execution:
             case PinAgent():
                 return pin_agent(self.registry, self.agent, self.order, self.settings)
             case AskModel(call):
-                return await self.model.complete(call, partial(self.preview, call.turn))
+                return await self._ask_model(call)
             case CheckApproval(call):
                 return await self.tools.check(self.agent, call, self._context(call))
             case RunTool(call):
                 return await self.tools.execute(self.agent, call, self._context(call))
             case _:
                 raise TypeError(f"nobody executes {type(operation).__name__}")
+
+    async def _ask_model(self, call: ModelCall) -> ModelOutcome:
+        if call.unread:
+            before = self.remember(call.unread)
+            if before is None:
+                return Forgotten()
+            call = replace(call, messages=[*before, *call.messages], unread=None)
+        return await self.model.complete(call, partial(self.preview, call.turn))
 
     def _context(self, call: PlannedCall) -> ToolContext:
         return ToolContext(

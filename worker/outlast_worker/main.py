@@ -1,6 +1,7 @@
 """Puts the worker together, and serves it."""
 
 from outlast.registry import Registry
+from outlast_worker.conversations import Conversations
 from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub, Relay
@@ -41,6 +42,7 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         ),
         tools=ToolRunner(settings.tool_threads),
         inflight=Inflight(),
+        conversations=Conversations(settings.conversation_cache_bytes),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),
         make_steps=RestateSteps,
     )

@@ -80,6 +80,9 @@ class WorkerSettings(SharedSettings):
     help."""
     live_interval_s: float = Field(default=0.03, ge=0)
     """A streamed answer's pieces are sent together for so long; the first one goes at once."""
+    conversation_cache_bytes: int = Field(default=64_000_000, ge=0)
+    """Memory for conversations, so that a thread's next run need not read what was said; 0 for
+    none."""
     tool_threads: int = Field(default=64, ge=1)
     """How many sync tools run at once."""
     loop_blocked_after_s: Seconds = 0.5

@@ -76,7 +76,7 @@ class AgentLoop:
                 self._state.set_status("queued", waiting_for=None, waiting=None)
             if self._order.admission == "queued":
                 self._state.emit(RunQueued)
-            self._state.history = await self._steps.acquire_thread()
+            await self._state.take_up_thread()
         for message in self._order.input:
             self._state.add_message(message.role, message.content)
 

@@ -1,5 +1,6 @@
 """A run's model calls: each is tried again while that may help, and its answer is added."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -9,7 +10,7 @@ from outlast.events import MessageCompleted
 from outlast.protocol import Engine, ToolCall, Usage
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
-from outlast_worker.engine.records import ModelFault, ModelRecord, Pin, StoredMessage
+from outlast_worker.engine.records import Forgotten, ModelFault, ModelRecord, Pin, StoredMessage
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.tool_calls import plan_call
@@ -42,14 +43,13 @@ class ModelCalls:
                 turn=turn,
                 attempt=attempt,
                 pin=pin,
-                messages=[*self._state.history, *self._state.messages],
+                messages=self._conversation(),
                 stream=self._order.stream,
+                unread=self._state.unread,
                 malformed=malformed,
             )
             self._call_in_flight, self._attempt = call, attempt
-            asked = self._steps.begin(AskModel(call))
-            await self._inbox.wait(asked)
-            outcome = await self._steps.result_of(asked)
+            outcome = await self._outcome_of(call)
             self._state.advance_clock(outcome.ended_at)
             if isinstance(outcome, ModelRecord):
                 self._call_in_flight = None
@@ -104,6 +104,19 @@ class ModelCalls:
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
         self._complete(call.turn, message, usage, model=call.pin.model, finish_reason="cancelled")
+
+    async def _outcome_of(self, call: ModelCall) -> ModelRecord | ModelFault:
+        while True:
+            asked = self._steps.begin(AskModel(call))
+            await self._inbox.wait(asked)
+            outcome = await self._steps.result_of(asked)
+            if not isinstance(outcome, Forgotten):
+                return outcome
+            await self._state.read_conversation()
+            call = replace(call, messages=self._conversation(), unread=None)
+
+    def _conversation(self) -> list[StoredMessage]:
+        return [*self._state.history, *self._state.messages]
 
     async def _wait_to_retry(
         self, call: ModelCall, fault: ModelFault, tried_for: timedelta

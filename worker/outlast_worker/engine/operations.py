@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import JsonValue
 
+from outlast.contract import ConversationMark
 from outlast.protocol import Time
 from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
 from outlast_worker.engine.records import (
@@ -29,13 +30,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One attempt at one turn's model call; `malformed` answers came before it."""
+    """One attempt at one turn's model call.
+
+    Attributes:
+        messages: The conversation; but for its beginning, if that is `unread`.
+        unread: What comes before, which the process that asks may remember.
+        malformed: How many malformed answers came before.
+    """
 
     turn: int
     attempt: int
     pin: Pin
     messages: Sequence[StoredMessage]
     stream: bool
+    unread: ConversationMark | None = None
     malformed: int = 0
 
 

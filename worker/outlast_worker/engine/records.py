@@ -129,7 +129,16 @@ class ModelFault(Record):
         return cls(error=fault, retry_after_s=None, started_at=at, ended_at=at)
 
 
-ModelOutcome = Annotated[ModelRecord | ModelFault, Field(discriminator="kind")]
+class Forgotten(Record):
+    """The model was not asked: this process does not remember what was said on the thread before.
+
+    Another one did, or it did itself until it needed the room.
+    """
+
+    kind: Literal["forgotten"] = "forgotten"
+
+
+ModelOutcome = Annotated[ModelRecord | ModelFault | Forgotten, Field(discriminator="kind")]
 
 
 class ApprovalCheck(Record):

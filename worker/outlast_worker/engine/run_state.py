@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from outlast.contract import RunOrder
+from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent, RunWaiting, terminal_event
 from outlast.protocol import (
     SETTLING,
@@ -64,7 +64,9 @@ class RunState:
         self.now = order.created_at
         self.size = RunSize()
         self.history: list[StoredMessage] = []
-        """What was said on the thread before."""
+        """What was said on the thread before, as far as it was read."""
+        self.unread: ConversationMark | None = None
+        """What was said there, as long as nobody had to read it: the worker may remember it."""
         self.messages: list[StoredMessage] = []
         self._answered = 0
         self.run = Run(
@@ -76,6 +78,17 @@ class RunState:
             metadata=order.metadata,
             created_at=order.created_at,
         )
+
+    async def take_up_thread(self) -> None:
+        """Wait for the run's thread, and go on with what was said there."""
+        self.unread = await self._steps.acquire_thread()
+        if self.unread is None:
+            await self.read_conversation()
+
+    async def read_conversation(self) -> None:
+        """Read what was said on the thread before."""
+        self.history = await self._steps.read_conversation()
+        self.unread = None
 
     def advance_clock(self, at: Time) -> None:
         """Note that something ended at this time; steps side by side end in any order."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from outlast.contract import SteeringMessage
+from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation
@@ -36,8 +36,16 @@ class Pending(Generic[T]):
 class Steps(Protocol):
     """An await may raise `Cancelled` or `StepFailed`; what is begun goes on until waited for."""
 
-    async def acquire_thread(self) -> list[StoredMessage]:
-        """Wait until the run holds its thread, and return the conversation so far."""
+    async def acquire_thread(self) -> ConversationMark | None:
+        """Wait until the run holds its thread.
+
+        Returns:
+            Which conversation it goes on with; None if that has to be read to be known.
+        """
+        ...
+
+    async def read_conversation(self) -> list[StoredMessage]:
+        """Return what was said on the thread, which the run holds, before it."""
         ...
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:

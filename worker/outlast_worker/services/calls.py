@@ -11,6 +11,7 @@ from restate import Context, SendHandle
 
 from outlast.contract import (
     CancelOrder,
+    ConversationMark,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -104,6 +105,9 @@ SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
 # of a thread and its watch
 JOIN = Call[Join, SubmitAnswer]("join", Join, SubmitAnswer)
 CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[StoredMessage])
+CONVERSATION_MARK = Call[None, ConversationMark | None](
+    "conversation_mark", None, ConversationMark | None
+)
 RELEASE = Call[Release, None]("release", Release, None)
 HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
 DELIVER = Call[Delivery, None]("deliver", Delivery, None)

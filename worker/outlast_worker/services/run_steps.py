@@ -14,7 +14,7 @@ import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
 
 from outlast.agent import Agent
-from outlast.contract import RunOrder, SteeringMessage
+from outlast.contract import ConversationMark, RunOrder, SteeringMessage, SubmitAnswer
 from outlast.events import AnyEvent
 from outlast.names import key_of
 from outlast.protocol import Approval, Resolution, Run, Time
@@ -29,7 +29,7 @@ from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
-from outlast_worker.services.thread_state import HoldUp, Join, Release
+from outlast_worker.services.thread_state import HoldUp, Join, Release, extend
 from outlast_worker.stopwatch import tell_time
 
 T = TypeVar("T")
@@ -57,6 +57,8 @@ class RestateSteps:
         self._agent = agent
         self._dependencies = dependencies
         self._key = key_of(order.tenant, order.run_id)
+        self._thread_key = key_of(order.tenant, order.thread_id or "")
+        self._mark: ConversationMark | None = None
         self._execution = Execution(
             order=order,
             agent=agent,
@@ -65,19 +67,30 @@ class RestateSteps:
             model=dependencies.model,
             tools=dependencies.tools,
             resources=dependencies.resources,
+            remember=partial(dependencies.conversations.find, self._thread_key),
             preview=partial(dependencies.live.begin, self._key),
             reporter=partial(dependencies.live.make_reporter, self._key),
         )
 
-    async def acquire_thread(self) -> list[StoredMessage]:
-        """Wait until the run holds its thread, and return the conversation so far."""
-        admission = self._order.admission
+    async def acquire_thread(self) -> ConversationMark | None:
+        """Wait until the run holds its thread, and return which conversation it goes on with."""
+        admission, mark = self._order.admission, self._order.conversation
         if admission == "join":
-            admission = await self._join()
+            joined = await self._join()
+            admission, mark = joined.outcome, joined.conversation
         if admission == "queued":
             with suspending_soon(self._ctx):
                 await self._wait(promises.ADMISSION.value(self._ctx))
-        return await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
+            mark = await self._wait(calls.CONVERSATION_MARK.call(self._ctx, self._thread, None))
+        self._mark = mark
+        return mark
+
+    async def read_conversation(self) -> list[StoredMessage]:
+        """Return what was said on the thread before, and remember it."""
+        said = await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
+        if self._mark:
+            self._dependencies.conversations.keep(self._thread_key, self._mark, said)
+        return said
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.
@@ -85,6 +98,7 @@ class RestateSteps:
         A one-way send, answered by an awakeable: no cancellation cuts it, however many come.
         """
         name, released = self._ctx.awakeable(serde_of(bool))
+        self._remember(items)
         release = Release(run_id=self._order.run_id, items=list(items), at=at, awakeable=name)
         calls.RELEASE.send(self._ctx, self._thread, release)
         waited = self._ctx.sleep(_RELEASE_PATIENCE)
@@ -92,6 +106,14 @@ class RestateSteps:
             with suppress(Cancelled), suspending_soon(self._ctx):
                 await self._wait(restate.select(released=released, waited=waited))
                 return
+
+    def _remember(self, items: Sequence[StoredMessage]) -> None:
+        """Remember what the next run on the thread will find there."""
+        conversations = self._dependencies.conversations
+        before = self._mark and conversations.find(self._thread_key, self._mark)
+        if self._mark and before is not None:
+            mark = extend(self._mark, items)
+            conversations.keep(self._thread_key, mark, [*before, *items])
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
@@ -194,10 +216,10 @@ class RestateSteps:
 
     @property
     def _thread(self) -> calls.Target:
-        key = key_of(self._order.tenant, self._order.thread_id or "")
-        return calls.thread_target(self._dependencies.settings.service_prefix, key)
+        prefix = self._dependencies.settings.service_prefix
+        return calls.thread_target(prefix, self._thread_key)
 
-    async def _join(self) -> str:
+    async def _join(self) -> SubmitAnswer:
         """Join the line on the thread: a delayed run does so when its delay is over."""
         join = Join(
             run_id=self._order.run_id,
@@ -208,8 +230,7 @@ class RestateSteps:
             at=self._order.created_at,
             interrupts=self._order.on_busy == "interrupt",
         )
-        answer = await self._wait(calls.JOIN.call(self._ctx, self._thread, join))
-        return answer.outcome
+        return await self._wait(calls.JOIN.call(self._ctx, self._thread, join))
 
     async def _resolve(self, promise: Promise[T], value: T) -> T | None:
         """Resolve a promise; if somebody else was first, return what it holds."""

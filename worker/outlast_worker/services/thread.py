@@ -5,10 +5,13 @@ write pages, then the head, with no await between: a killed handler leaves its w
 and only what the head counts is there.
 """
 
+from typing import Literal
+
 from restate import ObjectContext, VirtualObject
 
 from outlast.contract import (
     CancelOrder,
+    ConversationMark,
     DeleteAnswer,
     DeleteOrder,
     RunOrder,
@@ -22,7 +25,12 @@ from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
-from outlast_worker.services.thread_history import add_questions, add_taking_back, read_pages
+from outlast_worker.services.thread_history import (
+    add_questions,
+    add_taking_back,
+    know_digest,
+    read_pages,
+)
 from outlast_worker.services.thread_state import (
     Head,
     HoldUp,
@@ -62,8 +70,9 @@ def build_thread(recipients: Recipients) -> VirtualObject:
             watch_holder(ctx, prefix, head)
             return SubmitAnswer(outcome="full")
         outcome = "queued" if head and head.holder else "granted"
-        run = await _send_run(ctx, prefix, order.model_copy(update={"admission": outcome}))
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
+        admission = {"admission": outcome, "conversation": _mark_for(outcome, head)}
+        run = await _send_run(ctx, prefix, order.model_copy(update=admission))
         await _enter(ctx, recipients, head, run, order.created_at)
         return SubmitAnswer(outcome=outcome)
 
@@ -76,7 +85,8 @@ def build_thread(recipients: Recipients) -> VirtualObject:
         if await _find(ctx, head, joining.run_id) is None:
             run = ThreadRun(**joining.model_dump(exclude={"at"}))
             head = await _enter(ctx, recipients, head, run, joining.at)
-        return SubmitAnswer(outcome="granted" if head.is_held_by(joining.run_id) else "queued")
+        outcome = "granted" if head.is_held_by(joining.run_id) else "queued"
+        return SubmitAnswer(outcome=outcome, conversation=_mark_for(outcome, head))
 
     @json_handler(thread.handler, calls.HOLD_UP.name)
     async def hold_up(ctx: ObjectContext, held_up: HoldUp) -> None:
@@ -200,6 +210,11 @@ async def _answer_busy(
     return SubmitAnswer(outcome="steered", same_body=same_body, run_id=holder.run_id)
 
 
+def _mark_for(outcome: Literal["granted", "queued"], head: Head) -> ConversationMark | None:
+    """Return what a run goes on with: nothing is said on a thread but by who holds it."""
+    return head.mark if outcome == "granted" else None
+
+
 async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> ThreadRun:
     """Start the run's workflow, with the caller's trace."""
     trace = {k: v for k, v in ctx.request().headers.items() if k == "traceparent"}
@@ -234,8 +249,9 @@ async def _enter(
 async def _pass_on(
     ctx: ObjectContext, recipients: Recipients, head: Head, released: Release
 ) -> None:
+    head = await know_digest(ctx, head)
     open_page = head.open_page
-    page = [] if open_page is None else await read_pages(ctx, [open_page])
+    page = [] if open_page is None else await read_pages(ctx, head, [open_page])
     following = await thread_line.first(ctx, head)
     head, written = append(head, page, released.items)
     head = head.pass_on(released.at, following)

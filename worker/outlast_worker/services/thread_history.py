@@ -6,6 +6,7 @@ from typing import Literal
 from restate import ObjectContext, ObjectSharedContext, TerminalError, VirtualObject
 
 from outlast.contract import (
+    ConversationMark,
     HistoryAnswer,
     HistoryQuestion,
     TakeBackAnswer,
@@ -17,7 +18,14 @@ from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import READ_POLICY
 from outlast_worker.services.serde import json_handler
-from outlast_worker.services.thread_state import MAX_BYTES, Head, keep_first, pages_with
+from outlast_worker.services.thread_state import (
+    MAX_BYTES,
+    NOTHING_SAID,
+    Head,
+    extend,
+    keep_first,
+    pages_with,
+)
 from outlast_worker.services.thread_watch import watch_holder
 
 
@@ -34,7 +42,13 @@ def add_questions(thread: VirtualObject) -> None:
                 "Go on with a new thread.",
                 status_code=413,
             )
-        return await read_pages(ctx, range(len(head.page_counts))) if head else []
+        return await read_all(ctx, head) if head else []
+
+    @json_handler(thread.handler, calls.CONVERSATION_MARK.name, kind="shared")
+    async def conversation_mark(ctx: ObjectSharedContext) -> ConversationMark | None:
+        """Return which conversation it is, for the run that holds the thread."""
+        head = await state.HEAD.get(ctx)
+        return head and head.mark
 
     @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
     async def history(ctx: ObjectSharedContext, question: HistoryQuestion) -> HistoryAnswer:
@@ -43,7 +57,7 @@ def add_questions(thread: VirtualObject) -> None:
         if head is None:
             return HistoryAnswer(items=None, message_count=0)
         pages, skipped = pages_with(head.page_counts, question.after, question.limit)
-        messages = await read_pages(ctx, pages)
+        messages = await read_pages(ctx, head, pages)
         start = question.after - skipped
         items = [message.public() for message in messages[start : start + question.limit]]
         return HistoryAnswer(items=items, message_count=head.message_count)
@@ -89,13 +103,26 @@ def add_taking_back(thread: VirtualObject, prefix: str) -> None:
         return TakeBackAnswer(outcome=await _keep_until(ctx, head, order))
 
 
+async def read_all(ctx: ObjectContext | ObjectSharedContext, head: Head) -> list[StoredMessage]:
+    """Return the conversation."""
+    return await read_pages(ctx, head, range(len(head.page_counts)))
+
+
 async def read_pages(
-    ctx: ObjectContext | ObjectSharedContext, indexes: Iterable[int]
+    ctx: ObjectContext | ObjectSharedContext, head: Head, indexes: Iterable[int]
 ) -> list[StoredMessage]:
-    """Return the messages of some pages."""
+    """Return the messages of some pages, those that the head counts."""
     # Asked for together and awaited one by one: `gather` looks at all of them for each.
-    asked = [state.page(index).get(ctx) for index in indexes]
-    return [message for future in asked for message in await future or []]
+    asked = [(head.page_counts[index], state.page(index).get(ctx)) for index in indexes]
+    return [message for count, future in asked for message in (await future or [])[:count]]
+
+
+async def know_digest(ctx: ObjectContext, head: Head) -> Head:
+    """Return the head with the digest that older workers, and taking back, have left open."""
+    if head.digest is not None or head.total_bytes > MAX_BYTES:
+        return head
+    digest = extend(NOTHING_SAID, await read_all(ctx, head)).digest
+    return head.model_copy(update={"digest": digest})
 
 
 async def _keep_until(
@@ -103,7 +130,7 @@ async def _keep_until(
 ) -> Literal["taken_back", "unknown_message", "open_calls"]:
     dropped: list[StoredMessage] = []
     for index in reversed(range(len(head.page_counts))):
-        page = await read_pages(ctx, [index])
+        page = await read_pages(ctx, head, [index])
         ids = [message.id for message in page]
         kept = page[: ids.index(order.after) + 1] if order.after in ids else []
         dropped = page[len(kept) :] + dropped

@@ -1,14 +1,15 @@
 """What a thread holds, and how it changes: pure, so that it can be read and tested alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 from pydantic import Field
-from pydantic_core import to_json
 
-from outlast.contract import MAX_IN_LINE
+from outlast.contract import MAX_IN_LINE, ConversationMark
 from outlast.protocol import Time
 from outlast_worker.engine.records import Record, StoredMessage
+from outlast_worker.services.serde import serde_of
 
 PAGE_BYTES = 64 * 1024
 _REMEMBERED = 100
@@ -16,6 +17,7 @@ _REMEMBERED = 100
 # of memory: one that has a request of 8 MiB twice (input and state) and more than 16 MiB in one
 # entry stands still for ever.
 MAX_BYTES = 12 * 1024 * 1024
+NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
 
 
 class ThreadRun(Record):
@@ -99,6 +101,8 @@ class Head(Record):
     page_counts: list[int] = Field(default_factory=list[int])
     last_page_bytes: int = 0
     total_bytes: int = 0
+    digest: str | None = None
+    """Of all messages; null where it was not kept (`thread_history.know_digest`)."""
     created_at: Time
     updated_at: Time
 
@@ -106,6 +110,17 @@ class Head(Record):
     def message_count(self) -> int:
         """How many messages the conversation has."""
         return sum(self.page_counts)
+
+    @property
+    def mark(self) -> ConversationMark | None:
+        """Which conversation it is; None if that is not known, or no run can read all of it."""
+        if not self.message_count:
+            return NOTHING_SAID
+        if self.digest is None or self.total_bytes > MAX_BYTES:
+            return None
+        return ConversationMark(
+            digest=self.digest, messages=self.message_count, bytes=self.total_bytes
+        )
 
     @property
     def open_page(self) -> int | None:
@@ -148,6 +163,20 @@ class Head(Record):
         return self.model_copy(update={**update, "updated_at": at or self.updated_at})
 
 
+def extend(mark: ConversationMark, items: Iterable[StoredMessage]) -> ConversationMark:
+    """Return the mark of a conversation with more messages."""
+    digest, messages, size = mark.digest, mark.messages, mark.bytes
+    for written in map(write, items):
+        digest = sha256(digest.encode() + written).hexdigest()
+        messages, size = messages + 1, size + len(written)
+    return ConversationMark(digest=digest, messages=messages, bytes=size)
+
+
+def write(message: StoredMessage) -> bytes:
+    """Return a message as it is kept."""
+    return serde_of(StoredMessage).serialize(message)
+
+
 def append(
     head: Head, open_page: Sequence[StoredMessage], items: Sequence[StoredMessage]
 ) -> tuple[Head, dict[int, list[StoredMessage]]]:
@@ -163,11 +192,16 @@ def append(
         if not counts or size >= PAGE_BYTES:
             counts, page, size = [*counts, 0], [], 0
         page.append(item)
-        item_bytes = len(to_json(item))
+        item_bytes = len(write(item))
         size, total = size + item_bytes, total + item_bytes
         counts[-1] += 1
         written[len(counts) - 1] = page
-    update = {"page_counts": counts, "last_page_bytes": size, "total_bytes": total}
+    update = {
+        "page_counts": counts,
+        "last_page_bytes": size,
+        "total_bytes": total,
+        "digest": head.mark and extend(head.mark, items).digest,
+    }
     return head.model_copy(update=update), written
 
 
@@ -188,8 +222,9 @@ def keep_first(
     return head.model_copy(
         update={
             "page_counts": [*head.page_counts[:index], len(kept)],
-            "last_page_bytes": sum(len(to_json(message)) for message in kept),
-            "total_bytes": head.total_bytes - sum(len(to_json(message)) for message in dropped),
+            "last_page_bytes": sum(len(write(message)) for message in kept),
+            "total_bytes": head.total_bytes - sum(len(write(message)) for message in dropped),
+            "digest": None,
             "updated_at": at,
         }
     )

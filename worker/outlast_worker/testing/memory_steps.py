@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from outlast.contract import SteeringMessage
+from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, CheckApproval, Operation, RunTool
@@ -93,8 +93,12 @@ class MemorySteps:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def acquire_thread(self) -> list[StoredMessage]:
-        """Return the conversation so far: nobody else holds the thread."""
+    async def acquire_thread(self) -> ConversationMark | None:
+        """Hold the thread, which nobody else does."""
+        return None
+
+    async def read_conversation(self) -> list[StoredMessage]:
+        """Return the conversation so far."""
         return self._history
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:

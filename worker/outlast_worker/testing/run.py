@@ -147,6 +147,7 @@ async def _run(
         model=FailoverClient([api], providers, settings.model_timeout_s),
         tools=tools,
         resources=resources,
+        remember=lambda _: None,
         preview=live.preview,
         reporter=live.reporter,
     )

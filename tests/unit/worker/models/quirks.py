@@ -122,6 +122,7 @@ async def _run(client: _Watched) -> Run:
         model=client,
         tools=tools,
         resources=None,
+        remember=lambda _: None,
         preview=live.preview,
         reporter=live.reporter,
     )

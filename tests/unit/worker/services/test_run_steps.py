@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from fakes.orders import order
 from fakes.steps import NOON, pin
 from outlast import Agent
+from outlast_worker.conversations import Conversations
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
@@ -56,6 +57,7 @@ def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
         model=broken,
         tools=broken,
         inflight=Inflight(),
+        conversations=Conversations(1_000_000),
         live=LiveHub(0),
         resources=None,
     )

@@ -7,12 +7,16 @@ import pytest
 from fakes.steps import NOON, after
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.thread_state import (
+    MAX_BYTES,
+    NOTHING_SAID,
     PAGE_BYTES,
     Head,
     ThreadRun,
     append,
+    extend,
     keep_first,
     pages_with,
+    write,
 )
 
 EMPTY = Head(created_at=NOON, updated_at=NOON)
@@ -122,7 +126,7 @@ def test_append(runs: list[list[int]]) -> None:
         assert [m for index in sorted(pages) for m in pages[index]] == said
         assert head.message_count == len(said)
     for page in pages.values():
-        sizes = [len(m.model_dump_json()) for m in page]
+        sizes = [len(write(m)) for m in page]
         assert sum(sizes[:-1]) < PAGE_BYTES
 
 
@@ -157,10 +161,61 @@ def test_pages_with(counts: list[int], limit: int) -> None:
 
 
 def test_taking_back() -> None:
-    """The head of a conversation cut short is that of one that never was longer."""
+    """The head of a conversation cut short is that of one that never was longer.
+
+    But for its digest, which has to be made anew.
+    """
     said = [message(number, chars=PAGE_BYTES // 3) for number in range(10)]
     long, pages = append(EMPTY, [], said)
     short, _ = append(EMPTY, [], said[:6])
     index = len(short.page_counts) - 1
     kept = pages[index][: short.page_counts[index]]
-    assert keep_first(long, index, kept, said[6:], EMPTY.updated_at) == short
+    cut = keep_first(long, index, kept, said[6:], EMPTY.updated_at)
+    assert cut == short.model_copy(update={"digest": None})
+    assert cut.mark is None
+
+
+# Marks.
+
+
+def test_a_mark_follows_from_what_was_said() -> None:
+    """However runs wrote it, a conversation has the mark of all its messages."""
+    said = [message(number, chars=PAGE_BYTES // 3) for number in range(10)]
+    head, pages = EMPTY, dict[int, list[StoredMessage]]()
+    for items in (said[:1], [], said[1:7], said[7:]):
+        head, written = append(head, pages.get(head.open_page or 0, []), items)
+        pages |= written
+    assert EMPTY.mark == NOTHING_SAID
+    mark = extend(NOTHING_SAID, said)
+    assert head.mark == mark
+    assert (mark.messages, mark.bytes) == (10, sum(len(write(each)) for each in said))
+
+
+OTHER_WORDS: dict[str, list[StoredMessage]] = {
+    "another word": [message(1), message(3)],
+    "another order": [message(2), message(1)],
+    "one less": [message(1)],
+    "one more": [message(1), message(2), message(3)],
+    "refused": [message(1), message(2).model_copy(update={"refused": "content-policy"})],
+}
+
+
+@pytest.mark.parametrize("words", OTHER_WORDS)
+def test_other_words_have_another_mark(words: str) -> None:
+    """No two conversations that differ have the same mark."""
+    mark = extend(NOTHING_SAID, [message(1), message(2)])
+    assert extend(NOTHING_SAID, OTHER_WORDS[words]) != mark
+
+
+def test_what_can_not_be_read_has_no_mark() -> None:
+    """A run that is to be told that its conversation is too long has to ask for it."""
+    head, _ = append(EMPTY, [], [message(1, chars=MAX_BYTES)])
+    assert head.mark is None
+    assert append(head, [], [message(2)])[0].mark is None
+
+
+def test_a_head_of_an_older_worker_has_no_mark() -> None:
+    """What an older worker has written, or written again, says nothing of what was said."""
+    head, _ = append(EMPTY, [], [message(1)])
+    older = head.model_dump(exclude={"digest"})
+    assert Head.model_validate(older).mark is None
