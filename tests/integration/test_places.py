@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
 from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast_local.restate.server import RestateServer
 
 _PLACES = 3
@@ -79,17 +81,38 @@ def test_people_are_heard_while_a_place_is_free(
     assert api.result(busy[1])["output"] == "held"
 
 
-def test_without_a_free_place_a_cancellation_waits_for_one(
+def test_without_a_free_place_people_are_heard_when_there_is_one(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
-    """While steps hold all places a cancellation is accepted, and carried out when one is free."""
-    model.script(f"{key} waits", [call("pay", cents=1), text("paid")])
-    waiting = api.start("tester", f"{key} waits")
-    api.wait_for_approval(waiting)
+    """While steps hold all places what people say is accepted, and counts when one is free."""
+    model.script(f"{key} cancelled", [call("pay", cents=1), text("paid")])
+    model.script(f"{key} hurry", [text("all right")])
+    model.script(f"{key} approved", [call("pay", cents=2), text("paid")])
+    cancelled, approved = (
+        api.start("tester", f"{key} {name}") for name in ("cancelled", "approved")
+    )
+    for run_id in (cancelled, approved):
+        api.wait_for_approval(run_id)
     busy = _hold(api, stack, model, key, _PLACES)
-    assert api.cancel(waiting).status_code == 202
+    assert api.cancel(cancelled).status_code == 202
+    with ThreadPoolExecutor(5) as pool:
+        decided = [pool.submit(api.decide, approved, "1.0", "approve", by="ana") for _ in range(2)]
+        unknown = pool.submit(api.decide, approved, "9.0", "approve")
+        repeatable = {"Idempotency-Key": key}
+        said = [pool.submit(api.steer, approved, f"{key} hurry", repeatable) for _ in range(2)]
+    for answer in (each.result() for each in decided):
+        assert (answer.status_code, answer.json()["action"]) == (202, "approve")
+        assert answer.headers["location"] == f"/runs/{approved}"
+    assert unknown.result().json()["type"] == "unknown-approval"
+    for answer in (each.result() for each in said):
+        assert (answer.status_code, answer.json()) == (202, {"message_id": None})
     stack.open_gate(key)
-    assert api.wait_for_status(waiting, "cancelled")["approvals"][0]["resolution"]
+    assert api.wait_for_status(cancelled, "cancelled")["approvals"][0]["resolution"]
+    run = wait_until(lambda: ended if (ended := api.get(approved))["ended_at"] else None, "its end")
+    assert run["output"] == "all right"
+    assert run["approvals"][0]["resolution"]["by"] == {"key": None, "said": "ana"}
+    assert [m["content"] for m in run["messages"]].count(f"{key} hurry") == 1
+    assert len(stack.effects(key=f"{approved}:1.0")) == 1
     assert [api.result(run_id)["output"] for run_id in busy] == ["held"] * _PLACES
 
 

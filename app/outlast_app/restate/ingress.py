@@ -62,6 +62,7 @@ READ_TIMEOUT_S = 1.5
 _ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
 _CANCEL_PATIENCE_S = 0.5
+_HAND_OVER_TIMEOUT_S = 3.0
 _RECONNECT_DELAY_S = 0.2
 _RECONNECT_S = (0.2, 2.0)
 _ARRIVAL_POLL_S = 0.001
@@ -291,13 +292,13 @@ class Ingress:
         except (Lost, RestateUnavailable):
             return False
 
-    async def decide(self, ref: RunRef, order: DecideOrder) -> DecideAnswer:
-        """Hand over a person's decision on a tool call."""
-        return await self._call(ref, "decide", _DECIDED, order, _ACCEPT_TIMEOUT_S)
+    async def decide(self, ref: RunRef, order: DecideOrder, key: str) -> DecideAnswer | None:
+        """Hand over a person's decision on a tool call; None while no worker has taken it."""
+        return await self._hand_over(ref, "decide", _DECIDED, order, key)
 
-    async def steer(self, ref: RunRef, order: SteerOrder) -> SteerAnswer:
-        """Hand over a message to a run that is going on."""
-        return await self._call(ref, "steer", _STEERED, order, _ACCEPT_TIMEOUT_S)
+    async def steer(self, ref: RunRef, order: SteerOrder, key: str) -> SteerAnswer | None:
+        """Hand over a message to a run that is going on; None while no worker has taken it."""
+        return await self._hand_over(ref, "steer", _STEERED, order, key)
 
     async def thread_holder(self, thread: ThreadRef) -> ThreadHolder | None:
         """Return who holds a thread, however long its line is; None if there is no such thread."""
@@ -363,6 +364,36 @@ class Ingress:
             ) from None
         except Lost:
             raise unavailable() from None
+
+    async def _hand_over(
+        self, ref: RunRef, handler: str, kind: TypeAdapter[T], order: BaseModel, key: str
+    ) -> T | None:
+        """Call a handler that acts on a run; None if that waits for a worker, and stays.
+
+        Args:
+            ref: The run.
+            handler: What is called.
+            kind: What it answers.
+            order: What it takes.
+            key: Calls with the same one, while it has not answered, are one call.
+        """
+        headers = {"Idempotency-Key": key}
+        try:
+            path = self._path("call", ref, handler)
+            answer = await self._http.send(path, order, _HAND_OVER_TIMEOUT_S, headers)
+        except TimeoutError:
+            # Whether Restate has the call shows when it is made again, one-way.
+            path = self._path("send", ref, handler)
+            try:
+                sent = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, headers)
+            except (Lost, TimeoutError):
+                raise unavailable() from None
+            sent.expect(202)
+            return None
+        except Lost:
+            raise unavailable() from None
+        answer.expect(200)
+        return answer.read(kind)
 
     async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
         """Send an order, whose answer may take any time.

@@ -1,6 +1,6 @@
 """Tool calls that wait for a person, and what people decide."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from outlast.errors import (
     AdminUnavailable,
@@ -15,7 +15,7 @@ from outlast.protocol import ApprovalPage, Decision, Resolution
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, problems, takes
+from outlast_app.openapi import BEHIND, Responses, headers, problems, takes
 from outlast_app.routes.parameters import ApprovalId, CursorText, DecisionBody, Limit, RunPath
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
@@ -29,6 +29,13 @@ _DECIDE_PROBLEMS = problems(
     InvalidRequest,
     *BEHIND,
 )
+_HANDED_OVER: Responses = {
+    202: {
+        "model": Resolution,
+        "description": "The decision, for which no worker was there: the next one takes it.",
+        "headers": headers(Location="Where the run is read."),
+    }
+}
 
 
 @router.get(
@@ -45,12 +52,19 @@ async def list_approvals(
 
 @router.post(
     "/runs/{run_id}/approvals/{approval_id}",
+    response_model=Resolution,
     response_description="The decision that counts.",
-    responses=_DECIDE_PROBLEMS,
+    responses={**_HANDED_OVER, **_DECIDE_PROBLEMS},
     openapi_extra=takes(Decision),
 )
 async def decide(
     ref: RunPath, approval_id: ApprovalId, body: DecisionBody, deps: Deps, caller: KnownCaller
-) -> Resolution:
+) -> Response:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    return await deps.runs.decide(ref, approval_id, body, caller.key)
+    decided = await deps.runs.decide(ref, approval_id, body, caller.key)
+    return Response(
+        decided.resolution.model_dump_json(),
+        status_code=200 if decided.counts else 202,
+        headers={} if decided.counts else {"Location": f"/runs/{ref.run_id}"},
+        media_type="application/json",
+    )

@@ -1,6 +1,8 @@
 """What a caller may do to runs and threads that are there: one place for every interface."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import uuid4
 
 from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder, TakeBackOrder
 from outlast.errors import (
@@ -18,6 +20,7 @@ from outlast.errors import (
 from outlast.logging import get_logger
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
+    Decider,
     Decision,
     MessagePage,
     Resolution,
@@ -39,6 +42,16 @@ from outlast_app.runs.orders import (
 from outlast_app.runs.reader import RunReader
 
 _logger = get_logger()
+# Requests that differ in nothing but their times are the same.
+_ANY_TIME = datetime.fromtimestamp(0, UTC)
+
+
+class Decided(NamedTuple):
+    """A person's decision."""
+
+    resolution: Resolution
+    counts: bool
+    """False if it was handed over, and no worker has taken it yet."""
 
 
 class RunActions:
@@ -51,8 +64,11 @@ class RunActions:
 
     async def decide(
         self, ref: RunRef, approval_id: str, decision: Decision, key: str | None
-    ) -> Resolution:
-        """Decide on what waits for a person; return the decision that counts.
+    ) -> Decided:
+        """Decide on what waits for a person.
+
+        Without a worker to take it, a decision is handed over to the next one. It counts then,
+        and from when it was made, unless another one was there before.
 
         Args:
             ref: The run.
@@ -70,13 +86,18 @@ class RunActions:
         if isinstance(await self._reader.outcome(ref), Broken):
             raise _nothing_waits(ref)
         order = DecideOrder(call_id=approval_id, decision=decision, at=datetime.now(UTC), key=key)
-        answer = await self._ingress.decide(ref, order)
+        same = hash_of(order.model_copy(update={"at": _ANY_TIME}))
+        answer = await self._ingress.decide(ref, order, same)
+        if answer is None:
+            return await self._hand_over(ref, order)
         if answer.resolution and answer.outcome == "decided":
-            return answer.resolution
+            return Decided(answer.resolution, counts=True)
         raise _refusal(ref, approval_id, answer)
 
     async def steer(self, ref: RunRef, body: SteerRun, idempotency_key: str | None) -> Steered:
         """Say something to a run, which reads it before its next model call.
+
+        Without a worker to take it, a message is handed over to the next one, and has no id yet.
 
         Raises:
             RunEnded: It reads no more.
@@ -93,7 +114,10 @@ class RunActions:
             key=idempotency_key,
             body_hash=hash_of(body),
         )
-        answer = await self._ingress.steer(ref, order)
+        same = f"{idempotency_key}:{order.body_hash}" if idempotency_key else uuid4().hex
+        answer = await self._ingress.steer(ref, order, same)
+        if answer is None:
+            return Steered()
         if answer.outcome == "different":
             raise IdempotencyConflict(
                 "This Idempotency-Key belongs to another message. Use a new key for a new one."
@@ -140,6 +164,20 @@ class RunActions:
             )
         await self._admin.resume(ref)
         return await self._reader.read(ref)
+
+    async def _hand_over(self, ref: RunRef, order: DecideOrder) -> Decided:
+        """Return what was handed over, if it is for something that waits."""
+        run = await self._reader.read(ref, messages=False)
+        asked = next((each for each in run.approvals if each.id == order.decides), None)
+        if run.ended or asked is None:
+            outcome = "ended" if run.ended else "unknown"
+            raise _refusal(ref, order.decides, DecideAnswer(outcome=outcome))
+        decided = order.decision.model_dump(exclude={"by"})
+        by = Decider(key=order.key, said=order.decision.by) if order.key else order.decision.by
+        resolution = Resolution(
+            call_id=asked.call_id, approval_id=asked.approval_id, by=by, at=order.at, **decided
+        )
+        return Decided(resolution, counts=False)
 
 
 class ThreadActions:

@@ -94,7 +94,9 @@ def steer(
     """Hand a message to a run in progress."""
     body = SteerRun(input=options.read_input(text))
     answer = options.client_of(ctx).post(Steered, "runs", run_id, "messages", body=body)
-    show(answer, f"The run has the message, as {answer.message_id}.", as_json=as_json)
+    taken = f"The run has the message, as {answer.message_id}."
+    handed_over = "No worker was there to take the message; the next one does."
+    show(answer, taken if answer.message_id else handed_over, as_json=as_json)
 
 
 def cancel(ctx: typer.Context, run_id: options.OpenRunId, as_json: options.Json = False) -> None:

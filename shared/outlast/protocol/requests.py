@@ -128,5 +128,6 @@ class SteerRun(Public):
 class Steered(Public):
     """The run has the message, and reads it before its next model call."""
 
-    message_id: str
-    """The `id` that the message has in the run."""
+    message_id: str | None = None
+    """The `id` that the message has in the run; null if no worker was there to take it: the next
+    one does, unless the run ends before."""

@@ -34,7 +34,16 @@ from outlast.errors import (
     UnknownThread,
 )
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Decider, Decision, Message, Resolution, Run, RunStatus, SteerRun
+from outlast.protocol import (
+    Approval,
+    Decider,
+    Decision,
+    Message,
+    Resolution,
+    Run,
+    RunStatus,
+    SteerRun,
+)
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending
 from outlast_app.restate.rows import EngineRow
 from outlast_app.runs.actions import RunActions, ThreadActions
@@ -45,6 +54,7 @@ AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 APPROVED = Resolution(call_id="1.0", action="approve", by="ana", at=AT)
 APPROVE = Decision(action="approve")
 SAY = SteerRun(input="Hurry.")
+WAIT = SteerRun(input="Wait.")
 
 
 @dataclass
@@ -64,6 +74,7 @@ class Behind:
     worker_is_there: bool = True
     admin_is_there: bool = True
     calls: list[Any] = field(default_factory=list[Any])
+    same: set[str] = field(default_factory=set[str])
 
     async def read(self, _ref: RunRef, *, messages: bool = True) -> Run | None:
         return self.run
@@ -74,11 +85,13 @@ class Behind:
     async def outcome(self, _ref: RunRef) -> Outcome:
         return self.outcome_
 
-    async def decide(self, _ref: RunRef, order: DecideOrder) -> DecideAnswer | None:
+    async def decide(self, _ref: RunRef, order: DecideOrder, same: str) -> DecideAnswer | None:
+        self.same.add(same)
         self.calls.append(("decide", order.call_id, order.key))
         return self.decided
 
-    async def steer(self, _ref: RunRef, order: SteerOrder) -> SteerAnswer | None:
+    async def steer(self, _ref: RunRef, order: SteerOrder, same: str) -> SteerAnswer | None:
+        self.same.add(same)
         self.calls.append(("steer", order.key))
         return self.steered
 
@@ -145,8 +158,31 @@ async def test_a_decision_counts() -> None:
     behind = Behind(
         run=a_run("waiting"), decided=DecideAnswer(outcome="decided", resolution=APPROVED)
     )
-    assert await runs(behind).decide(REF, "1.0", APPROVE, None) == APPROVED
+    assert await runs(behind).decide(REF, "1.0", APPROVE, None) == (APPROVED, True)
     assert behind.calls == [("decide", "1.0", None)]
+
+
+async def test_a_decision_is_handed_over() -> None:
+    """Without a worker it is accepted, and repeated it is the same call; another is another."""
+    asked = Approval(call_id="1.0", name="pay", arguments={}, requested_at=AT)
+    behind = Behind(run=a_run("waiting").model_copy(update={"approvals": [asked]}))
+    for _ in range(2):
+        resolution, counts = await runs(behind).decide(REF, "1.0", APPROVE, "desk")
+        assert (resolution.action, resolution.call_id, counts) == ("approve", "1.0", False)
+        assert resolution.by == Decider(key="desk")
+    assert len(behind.same) == 1
+    await runs(behind).decide(REF, "1.0", Decision(action="reject"), "desk")
+    await runs(behind).decide(REF, "1.0", APPROVE, "till")
+    assert len(behind.same) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("waiting", UnknownApproval), ("completed", RunEnded)]
+)
+async def test_a_decision_that_is_for_nothing(status: RunStatus, kind: type[Problem]) -> None:
+    """Nothing is said to be handed over where nothing waits, as far as is known."""
+    with pytest.raises(kind):
+        await runs(Behind(run=a_run(status))).decide(REF, "1.0", APPROVE, None)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +251,14 @@ async def test_a_message_is_heard() -> None:
     behind = Behind(run=a_run("running"), steered=SteerAnswer(outcome="accepted", message_id="m-1"))
     assert (await runs(behind).steer(REF, SAY, "key")).message_id == "m-1"
     assert behind.calls == [("steer", "key")]
+
+
+async def test_a_message_is_handed_over() -> None:
+    """Without a worker it has no id; repeated by its key it is the same call, else another."""
+    behind = Behind(run=a_run("running"))
+    for key, say in ((None, SAY), (None, SAY), ("key", SAY), ("key", SAY), ("key", WAIT)):
+        assert (await runs(behind).steer(REF, say, key)).message_id is None
+    assert len(behind.same) == 4
 
 
 @pytest.mark.parametrize(
