@@ -2,8 +2,17 @@
 
 from outlast.agent import Agent
 from outlast.errors import DefinitionError, ToolError
-from outlast.protocol import Limits
+from outlast.protocol import Limits, ModelSettings
 from outlast.tool import Tool, tool
 from outlast.tool_context import ToolContext
 
-__all__ = ["Agent", "DefinitionError", "Limits", "Tool", "ToolContext", "ToolError", "tool"]
+__all__ = [
+    "Agent",
+    "DefinitionError",
+    "Limits",
+    "ModelSettings",
+    "Tool",
+    "ToolContext",
+    "ToolError",
+    "tool",
+]

@@ -8,9 +8,9 @@ from types import NoneType
 from typing import Any, get_args
 
 from outlast.errors import DefinitionError
-from outlast.model_options import RESERVED, correct_options
+from outlast.model_support import unsupported
 from outlast.names import is_agent_name
-from outlast.protocol import Limits, Override
+from outlast.protocol import Limits, ModelSettings, Override
 from outlast.spelling import nearest
 from outlast.tool import AnyTool, Tool
 
@@ -22,7 +22,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
-    "model_options": ((Mapping,), 'a dict, such as {"temperature": 0}'),
+    "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
@@ -41,8 +41,7 @@ class Agent:
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`.
         limits: For runs that don't set their own.
-        model_options: Passed to the model call as they are, such as `{"temperature": 0}`; what
-            only your provider knows inside `extra_body`.
+        model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`.
 
@@ -56,7 +55,7 @@ class Agent:
     model: str | None = None
     tools: Sequence[AnyTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
-    model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    model_settings: ModelSettings = field(default_factory=ModelSettings)
     overrides: Collection[Override] = frozenset({"options"})
 
     def __post_init__(self) -> None:
@@ -78,7 +77,7 @@ class Agent:
             check_model(self.model, f"agent {self.name}: model")
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
-        self._check_model_options()
+        self._check_model_settings()
         object.__setattr__(self, "overrides", frozenset(self.overrides))
         self._check_overrides()
 
@@ -104,25 +103,18 @@ class Agent:
                 )
             seen.add(tool.name)
 
-    def _check_model_options(self) -> None:
-        try:
-            json.dumps(dict(self.model_options), sort_keys=True)
-        except TypeError as error:
+    def _check_model_settings(self) -> None:
+        for name, why in unsupported(self.model or "", self.model_settings).items():
             raise DefinitionError(
-                f"agent {self.name}: model_options must be plain JSON values: {error}"
-            ) from error
-        extra = self.model_options.get("extra_body", {})
-        if not isinstance(extra, Mapping):
-            raise DefinitionError(
-                f"agent {self.name}: model_options: extra_body is {extra!r}; it must be a dict"
+                f"agent {self.name}: {self.model} takes no {name}: {why}; leave it out"
             )
-        if taken := RESERVED & {*self.model_options, *extra}:
+        choice = self.model_settings.tool_choice
+        tools = [tool.name for tool in self.tools]
+        if choice not in (None, "auto", "none", "required", *tools):
             raise DefinitionError(
-                f"agent {self.name}: model_options may not set {', '.join(sorted(taken))}; "
-                "the worker does"
+                f"agent {self.name}: tool_choice is {choice!r}; write auto, none, required, or "
+                f"one of its tools ({', '.join(tools) or 'it has none'})"
             )
-        if advice := correct_options(self.model_options):
-            raise DefinitionError(f"agent {self.name}: model_options: {advice}")
 
     def _check_overrides(self) -> None:
         known = get_args(Override)

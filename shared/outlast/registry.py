@@ -63,6 +63,7 @@ class Registry:
             name=agent.name,
             description=agent.description,
             model=self.model_of(agent),
+            model_settings=agent.model_settings,
             instructions=agent.instructions,
             context=list(agent.placeholders),
             limits=agent.limits,
@@ -80,8 +81,8 @@ class Registry:
                 "model": self.model_of(agent),
                 "instructions": agent.instructions,
                 "limits": agent.limits.model_dump(),
-                "model_options": dict(agent.model_options),
                 "overrides": sorted(agent.overrides),
+                "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
             }
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from example_agents.support import agent as support
 from fakes.till import agent as till
 from fakes.till import lifespan
-from outlast import Agent, Limits, ToolContext, tool
+from outlast import Agent, Limits, ModelSettings, ToolContext, tool
 
 LEAKED = "postgres://shop:4711@db"
 """What no client may read."""
@@ -221,7 +221,7 @@ open_minded = Agent(
     name="open_minded",
     instructions="Be open.",
     tools=[note],
-    model_options={"seed": 7},
+    model_settings=ModelSettings(max_output_tokens=700),
     overrides={"instructions", "options", "tool_choice"},
 )
 

@@ -65,7 +65,6 @@ def pin(*tools: str, max_turns: int = 20, model_retry_for_s: float = 600) -> Pin
         digest="d",
         instructions="Be brief.",
         model="openai/x",
-        model_options={},
         tools=[
             PinnedTool(
                 name=name.removeprefix("?"),
@@ -79,6 +78,21 @@ def pin(*tools: str, max_turns: int = 20, model_retry_for_s: float = 600) -> Pin
         max_turns=max_turns,
         model_retry_for_s=model_retry_for_s,
     )
+
+
+def model_call(pinned: Pin | None = None, **fields: Any) -> ModelCall:
+    """Make a model call of a run's first turn."""
+    pinned = pinned or pin()
+    made: dict[str, Any] = {
+        "turn": 1,
+        "attempt": 1,
+        "model": pinned.model,
+        "settings": pinned.settings_in(fields.get("turn", 1)),
+        "pin": pinned,
+        "messages": [],
+        "stream": False,
+    }
+    return ModelCall(**{**made, **fields})
 
 
 def answer(

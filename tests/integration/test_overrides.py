@@ -14,7 +14,7 @@ def test_overrides_reach_the_model(api: Api, model: ScriptedModel, key: str) -> 
     first, second = (request.body for request in model.requests(key))
     for sent in (first, second):
         assert sent["messages"][0]["content"] == "Be open.\n\nIn rhymes."
-        assert (sent["temperature"], sent["seed"]) == (0.5, 7)
+        assert (sent["temperature"], sent["max_completion_tokens"]) == (0.5, 700)
     assert first["tool_choice"] == {"type": "function", "function": {"name": "note"}}
     assert "tool_choice" not in second
 

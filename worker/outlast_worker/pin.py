@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-from pydantic import JsonValue
-
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.contract import RunOrder
 from outlast.overrides import faults_of
@@ -11,9 +9,6 @@ from outlast.protocol import ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
 from outlast_worker.settings import WorkerSettings
-
-# Which one a provider takes, its client knows.
-_MOST_TOKENS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
 
 
 def pin_agent(
@@ -28,6 +23,7 @@ def pin_agent(
         return PinFailure(
             at=at, error=RunError(type="override-refused", message=message, retryable=False)
         )
+    options = asked.options or ModelCallOptions()
     try:
         instructions = agent.render_instructions(order.context)
     except KeyError as error:
@@ -43,7 +39,7 @@ def pin_agent(
         digest=registry.agent_digest(agent),
         instructions="\n\n".join(filter(None, [instructions, asked.instructions])),
         model=registry.model_of(agent),
-        model_options=_options(agent, asked.options),
+        model_settings=agent.model_settings.override(options.model_dump()),
         tools=[
             PinnedTool(
                 name=tool.name,
@@ -60,15 +56,3 @@ def pin_agent(
         model_retry_for_s=settings.model_retry_for_s,
         tool_choice=asked.tool_choice,
     )
-
-
-def _options(agent: Agent, asked: ModelCallOptions | None) -> dict[str, JsonValue]:
-    """Return the agent's options with the run's in their place."""
-    if asked is None:
-        return dict(agent.model_options)
-    given: dict[str, JsonValue] = asked.model_dump(exclude_none=True)
-    options = dict(agent.model_options)
-    if (most := given.pop("max_output_tokens", None)) is not None:
-        options = {name: value for name, value in options.items() if name not in _MOST_TOKENS}
-        options["max_tokens"] = most
-    return options | given

@@ -35,9 +35,8 @@ class OneProvider:
 
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once."""
-        model = f"openai/{call.pin.model.partition('/')[2]}"
-        pin = call.pin.model_copy(update={"model": model})
-        return await self._client.complete(replace(call, pin=pin), preview)
+        model = f"openai/{call.model.partition('/')[2]}"
+        return await self._client.complete(replace(call, model=model), preview)
 
 
 async def serve_scripted(settings: WorkerSettings, registry: Registry) -> None:

@@ -31,6 +31,7 @@ from outlast.protocol.messages import (
     ToolCall,
     preview_of,
 )
+from outlast.protocol.model_settings import ModelSettings, ReasoningEffort
 from outlast.protocol.overrides import (
     FREE_CHOICES,
     ModelCallOptions,
@@ -103,6 +104,7 @@ __all__ = [
     "Message",
     "MessagePage",
     "ModelCallOptions",
+    "ModelSettings",
     "OnBusy",
     "OrNewer",
     "Origin",
@@ -114,6 +116,7 @@ __all__ = [
     "Public",
     "Readiness",
     "Reason",
+    "ReasoningEffort",
     "Resolution",
     "Run",
     "RunError",

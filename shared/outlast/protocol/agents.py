@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue
 
 from outlast.protocol.limits import Limits
+from outlast.protocol.model_settings import ModelSettings
 from outlast.protocol.overrides import Override
 from outlast.protocol.wire import OrNewer, Public
 
@@ -40,6 +41,8 @@ class AgentDescription(Public):
     """One line of its author's."""
     model: str
     """The model that it runs with, as `provider/model`."""
+    model_settings: ModelSettings | None = None
+    """How the model is asked; null for keys without the right `inspect`."""
     instructions: str | None = None
     """Its system prompt; `{{name}}` is filled in from a run's `context`. Null for keys without the
     right `inspect`."""
@@ -58,7 +61,8 @@ class AgentDescription(Public):
         """Return what somebody needs to know to call the agent, without what its model is told."""
         told = {"description": None, "parameters": None}
         tools = [tool.model_copy(update=told) for tool in self.tools]
-        return self.model_copy(update={"instructions": None, "tools": tools})
+        hidden = {"instructions": None, "model_settings": None}
+        return self.model_copy(update={**hidden, "tools": tools})
 
 
 class AgentPage(Public):

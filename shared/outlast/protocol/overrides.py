@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from outlast.protocol.model_settings import ReasoningEffort
 from outlast.protocol.wire import Public
 
 Override = Literal["options", "instructions", "tool_choice"]
@@ -21,8 +22,8 @@ class ModelCallOptions(Public):
     """From how much of the likeliest words it chooses."""
     max_output_tokens: int | None = Field(default=None, ge=1, le=10_000_000, strict=True)
     """How much one answer may have, reasoning included."""
-    reasoning_effort: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,16}$")] | None = None
-    """How much the model thinks before it answers, in its provider's word: `low`, `high`, …"""
+    reasoning_effort: ReasoningEffort | None = None
+    """How much the model thinks before it answers."""
     parallel_tool_calls: bool | None = Field(default=None, strict=True)
     """Whether one answer may ask for several tool calls."""
 

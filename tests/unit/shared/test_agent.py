@@ -2,13 +2,12 @@
 
 import dataclasses
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from fakes.names import named
-from outlast import Agent, DefinitionError, tool
+from outlast import Agent, DefinitionError, ModelSettings, tool
 from outlast.agent import DEFAULT_MAX_TURNS
 
 
@@ -31,11 +30,11 @@ def make(**changes: Any) -> Agent:
 def test_defaults() -> None:
     """Name and instructions are enough; the run is limited all the same."""
     agent = make()
-    assert (agent.model, agent.description, agent.tools, agent.model_options) == (
+    assert (agent.model, agent.description, agent.tools, agent.model_settings) == (
         None,
         None,
         (),
-        {},
+        ModelSettings(),
     )
     assert agent.limits.max_turns == DEFAULT_MAX_TURNS
 
@@ -90,17 +89,18 @@ def test_names(name: str) -> None:
         ({"overrides": "options"}, r"it must be a set, such as \{"),
         ({"overrides": {"instruction"}}, r"did you mean 'instructions'\?"),
         ({"overrides": [7]}, "there are options, instructions"),
-        ({"model_options": None}, "it must be a dict"),
-        ({"model_options": [1]}, "it must be a dict"),
+        ({"model_settings": None}, "it must be ModelSettings"),
+        ({"model_settings": {"seed": 1}}, r"such as ModelSettings\(temperature=0\)"),
         ({"tools": [print]}, "decorate the function with @tool"),
-        ({"model_options": {"at": datetime(2026, 1, 1, tzinfo=UTC)}}, "plain JSON"),
-        ({"model_options": {"temperature": 0, "stream": True}}, "may not set stream"),
-        ({"model_options": {"api_key": "k", "model": "m"}}, "may not set api_key, model"),
-        ({"model_options": {"temprature": 0}}, "did you mean 'temperature'"),
-        ({"model_options": {"best_guess": 1}}, r'write {"extra_body": {"best_guess": …}}'),
-        ({"model_options": {"extra_body": {"stream": True}}}, "may not set stream"),
-        ({"model_options": {"extra_body": [1]}}, r"extra_body is \[1\]; it must be a dict"),
-        ({"model_options": {5: 1}}, "no known option is called '5'"),
+        (
+            {"model": "openai/gpt-5-mini", "model_settings": ModelSettings(temperature=0)},
+            "openai/gpt-5-mini takes no temperature: it is a reasoning model; leave it out",
+        ),
+        (
+            {"tools": [find], "model_settings": ModelSettings(tool_choice="fin")},
+            r"tool_choice is 'fin'; write auto, none, required, or one of its tools \(find\)",
+        ),
+        ({"model_settings": ModelSettings(tool_choice="find")}, "it has none"),
     ],
     ids=named,
 )

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.names import named
-from outlast import Agent, DefinitionError, Limits, tool
+from outlast import Agent, DefinitionError, Limits, ModelSettings, tool
 from outlast.registry import Registry, load_registry, warn_of_unknown_providers
 
 REPOSITORY = Path(__file__).parents[3]
@@ -154,8 +154,8 @@ def test_a_module_that_lacks_a_library(module: Callable[[str], str]) -> None:
 
 def test_equal_definitions() -> None:
     """Equal definitions have equal digests, whatever the order in which options were written."""
-    one = make(model_options={"seed": 1, "temperature": 0})
-    other = make(model_options={"temperature": 0, "seed": 1})
+    one = make(model_settings=ModelSettings(seed=1, temperature=0))
+    other = make(model_settings=ModelSettings(temperature=0, seed=1))
     assert digest(one) == digest(other)
 
 
@@ -166,8 +166,8 @@ def test_equal_definitions() -> None:
         {"description": "Helps."},
         {"model": "openai/y"},
         {"limits": Limits(max_turns=3)},
-        {"model_options": {"seed": 1}},
         {"overrides": ["instructions"]},
+        {"model_settings": ModelSettings(seed=1)},
         {"tools": []},
         {"tools": [make_tool(name="other")]},
         {"tools": [make_tool(timeout=timedelta(seconds=5))]},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes.orders import order
-from outlast import Agent, Limits, tool
+from outlast import Agent, Limits, ModelSettings, tool
 from outlast.protocol import Overrides
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
@@ -37,12 +37,12 @@ def test_pin() -> None:
         instructions="Help customers of {{company}}.",
         tools=[refund],
         limits=Limits(max_turns=3),
-        model_options={"temperature": 0},
+        model_settings=ModelSettings(temperature=0),
     )
     pin = pinned(agent, {"company": "Acme"})
     assert isinstance(pin, Pin)
     assert pin.instructions == "Help customers of Acme."
-    assert (pin.model, pin.model_options) == ("openai/default", {"temperature": 0})
+    assert (pin.model, pin.model_settings) == ("openai/default", ModelSettings(temperature=0))
     assert (pin.max_turns, pin.model_retry_for_s) == (3, 7)
     [told] = pin.tools
     assert (told.name, told.description) == ("refund", "Pay back.")
@@ -76,17 +76,16 @@ def test_further_instructions() -> None:
     ("own", "asked", "pinned_as"),
     [
         ({"temperature": 1, "seed": 7}, {"temperature": 0.5}, {"temperature": 0.5, "seed": 7}),
-        ({"max_completion_tokens": 9}, {"max_output_tokens": 5}, {"max_tokens": 5}),
-        ({"max_tokens": 9}, {"top_p": 0.5}, {"max_tokens": 9, "top_p": 0.5}),
+        ({"max_output_tokens": 9}, {"top_p": 0.5}, {"max_output_tokens": 9, "top_p": 0.5}),
         ({"seed": 7}, {}, {"seed": 7}),
     ],
 )
 def test_options(own: dict[str, Any], asked: dict[str, Any], pinned_as: dict[str, Any]) -> None:
     """A run's options take the place of the agent's that mean the same."""
-    agent = Agent(name="support", instructions="Help.", model_options=own)
+    agent = Agent(name="support", instructions="Help.", model_settings=ModelSettings(**own))
     pin = pinned(agent, **asking(options=asked))
     assert isinstance(pin, Pin)
-    assert pin.model_options == pinned_as
+    assert pin.model_settings == ModelSettings(**pinned_as)
 
 
 @pytest.mark.parametrize(

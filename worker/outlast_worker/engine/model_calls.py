@@ -42,6 +42,8 @@ class ModelCalls:
             call = ModelCall(
                 turn=turn,
                 attempt=attempt,
+                model=pin.model,
+                settings=pin.settings_in(turn),
                 pin=pin,
                 messages=self._conversation(),
                 stream=self._order.stream,
@@ -103,7 +105,7 @@ class ModelCalls:
         message = self._state.add_message("assistant", text, agent=self._order.agent)
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
-        self._complete(call.turn, message, usage, model=call.pin.model, finish_reason="cancelled")
+        self._complete(call.turn, message, usage, model=call.model, finish_reason="cancelled")
 
     async def _outcome_of(self, call: ModelCall) -> ModelRecord | ModelFault:
         while True:

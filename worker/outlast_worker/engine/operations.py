@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import JsonValue
 
 from outlast.contract import ConversationMark
-from outlast.protocol import Time
+from outlast.protocol import ModelSettings, Time
 from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
 from outlast_worker.engine.records import (
     ApprovalCheck,
@@ -40,6 +40,8 @@ class ModelCall:
 
     turn: int
     attempt: int
+    model: str
+    settings: ModelSettings
     pin: Pin
     messages: Sequence[StoredMessage]
     stream: bool

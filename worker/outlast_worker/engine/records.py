@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from outlast.protocol import Message, RunError, Time, ToolChoice, ToolErrorType, Usage
+from outlast.protocol import (
+    Message,
+    ModelSettings,
+    RunError,
+    Time,
+    ToolChoice,
+    ToolErrorType,
+    Usage,
+)
 
 JOURNAL_VERSION = 6
 
@@ -45,12 +53,18 @@ class Pin(Record):
     digest: str
     instructions: str
     model: str
-    model_options: dict[str, JsonValue]
+    model_settings: ModelSettings = ModelSettings()
     tools: list[PinnedTool]
     max_turns: int
     model_retry_for_s: float
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""
+
+    def settings_in(self, turn: int) -> ModelSettings:
+        """Return how a model is asked in a turn."""
+        if turn == 1:
+            return self.model_settings.override({"tool_choice": self.tool_choice})
+        return self.model_settings.in_turn(turn)
 
 
 class PinFailure(Record):

@@ -61,10 +61,10 @@ def record_of(call: ModelCall, answer: Answer, watch: Stopwatch) -> ModelRecord:
         ],
         finish_reason=recorded_reason(ending),
         usage=answer.usage,
-        model=_repaired(answer.model or call.pin.model),
+        model=_repaired(answer.model or call.model),
         started_at=watch.started_at,
         ended_at=watch.read(),
-        opaque=_opaque(provider_of(call.pin.model), answer.fields, calls),
+        opaque=_opaque(provider_of(call.model), answer.fields, calls),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.engine.records import PinnedTool, StoredMessage
 from outlast_worker.models.sent_back import SentBack, sent_back
 
 WireMessage = dict[str, Any]
@@ -16,32 +16,33 @@ WireMessage = dict[str, Any]
 _TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
 # Providers refuse them where there is no tool.
-_ABOUT_TOOLS = frozenset({"parallel_tool_calls", "tool_choice"})
-_WORDS_OF_CHOICE = frozenset({"auto", "none", "required"})
 _REFUSED_RESULT = "(This result is left out: the model's provider refused it.)"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def wire_tools(pin: Pin) -> list[dict[str, Any]]:
+def wire_tools(tools: Sequence[PinnedTool]) -> list[dict[str, Any]]:
     """Return the agent's tools as the model is told of them."""
-    return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in pin.tools]
+    return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in tools]
 
 
-def wire_options(call: ModelCall) -> dict[str, Any]:
-    """Return how the model is called: as pinned, and what is for this call alone."""
-    options: dict[str, Any] = {**call.pin.model_options}
-    if not call.pin.tools:
-        return {name: value for name, value in options.items() if name not in _ABOUT_TOOLS}
-    if call.turn == 1 and (choice := call.pin.tool_choice):
-        is_word = choice in _WORDS_OF_CHOICE
-        named = {"type": "function", "function": {"name": choice}}
-        options["tool_choice"] = choice if is_word else named
-    return options
+def wire_settings(call: ModelCall) -> dict[str, Any]:
+    """Return how the model is asked; what concerns tools only if there are any."""
+    settings = call.settings
+    said: dict[str, Any] = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_tokens": settings.max_output_tokens,
+        "reasoning_effort": settings.reasoning_effort,
+        "stop": settings.stop,
+        "seed": settings.seed,
+    }
+    if call.pin.tools:
+        said["tool_choice"] = _tool_choice(settings.tool_choice)
+        said["parallel_tool_calls"] = settings.parallel_tool_calls
+    return {name: value for name, value in said.items() if value is not None}
 
 
-def wire_messages(
-    pin: Pin, messages: Sequence[StoredMessage], back: SentBack | None = None
-) -> list[WireMessage]:
+def wire_messages(call: ModelCall, back: SentBack | None = None) -> list[WireMessage]:
     """Return the instructions and the conversation.
 
     What a provider refused is left out, and so is what a model said in no words: providers refuse
@@ -51,13 +52,12 @@ def wire_messages(
     they can carry signatures; empty and repeated ones, and other providers', get new ones.
 
     Args:
-        pin: Whose instructions, and for which model.
-        messages: The conversation.
+        call: Whose instructions, and for which model.
         back: What goes back of the provider's own; by default what its name says.
     """
     return [
-        {"role": "system", "content": pin.instructions},
-        *_Writer(provider_of(pin.model), back).write(messages),
+        {"role": "system", "content": call.pin.instructions},
+        *_Writer(provider_of(call.model), back).write(call.messages),
     ]
 
 
@@ -110,6 +110,12 @@ class _Writer:
         wire_id = given if given and given not in self._used else f"c{position:05d}{index:03d}"
         self._used.add(wire_id)
         return wire_id
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice in (None, "auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
 
 
 def _only(names: Collection[str], fields: Mapping[str, Any]) -> dict[str, Any]:

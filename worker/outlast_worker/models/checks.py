@@ -35,7 +35,7 @@ def check_models(
     needed: list[ProviderApi] = []
     for agent in registry:
         model = registry.model_of(agent)
-        api = _serving(apis, model, agent.model_options)
+        api = _serving(apis, model, agent.model_settings.names)
         if api not in needed:
             needed.append(api)
         if not api.knows(provider_of(model)):

@@ -17,8 +17,8 @@ from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
 from outlast_worker.models.answers import Answer, record_of
-from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
+from outlast_worker.models.fitting import fit
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
 from outlast_worker.models.prices import Prices
@@ -80,7 +80,7 @@ class ProviderApi(Protocol):
     """One way to speak to providers."""
 
     def serves(self, model: str, options: Iterable[str]) -> bool:
-        """Tell whether a model is called this way, with options of these names."""
+        """Tell whether a model is called this way, with settings of these names."""
         ...
 
     def knows(self, provider: str) -> bool:
@@ -150,11 +150,11 @@ class FailoverClient:
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""
         watch = Stopwatch()
-        name = provider_of(call.pin.model)
-        options = wire_options(call)
-        api = next(api for api in self._apis if api.serves(call.pin.model, options))
+        call = fit(call)
+        name = provider_of(call.model)
+        api = next(api for api in self._apis if api.serves(call.model, call.settings.names))
         ways = accesses(name, self._providers.get(name, Provider()))
-        diagnoses = [] if ways else [diagnose(missing_key(call.pin.model), call)]
+        diagnoses = [] if ways else [diagnose(missing_key(call.model), call)]
         # One time for all keys: no step may take longer than Restate waits for it.
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         for access in ways:
@@ -162,7 +162,7 @@ class FailoverClient:
                 async with asyncio.timeout_at(deadline):
                     answer = await api.ask(call, access, preview if call.stream else HiddenPreview)
                 record = record_of(call, answer, watch)
-                usage = self._prices.price(call.pin.model, record.usage)
+                usage = self._prices.price(call.model, record.usage)
                 return record.model_copy(update={"usage": usage})
             except TimeoutError:
                 symptoms = Symptoms("", "timeout")
@@ -191,7 +191,7 @@ class FailoverClient:
 def _log(call: ModelCall, access: Access, diagnosis: Diagnosis) -> None:
     _logger.warning(
         "model_call_failed",
-        model=call.pin.model,
+        model=call.model,
         turn=call.turn,
         attempt=call.attempt,
         key=access.key_name,

@@ -120,7 +120,7 @@ def diagnose(symptoms: Symptoms, call: ModelCall) -> Diagnosis:
         return _passing(text or "The model did not answer in time.", symptoms, attempt)
     if symptoms.sign in ("disconnected", "broken-off"):
         return _passing(text, symptoms, attempt)
-    if (final := _final_diagnosis(symptoms, call.pin.model)) is not None:
+    if (final := _final_diagnosis(symptoms, call.model)) is not None:
         return final
     if symptoms.sign == "malformed" or _MALFORMED_CODES & set(symptoms.code.split()):
         return _malformed(text, call.malformed)

@@ -16,11 +16,13 @@ from outlast.protocol import Usage
 from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.chat_format import wire_messages, wire_options, wire_tools
+from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
 from outlast_worker.models.client import NotInstalled, Preview
 from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.fitting import warn_left_out
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import symptoms_of
+from outlast_worker.models.litellm_options import ARGUMENTS
 from outlast_worker.models.sent_back import sent_back
 from outlast_worker.models.silence import noticing_silence
 
@@ -103,7 +105,7 @@ class LitellmApi:
         try:
             await self.load()
             litellm = load_litellm()
-            if provider_of(call.pin.model) in _UNVERIFIABLE_STREAMS:
+            if provider_of(call.model) in _UNVERIFIABLE_STREAMS:
                 response, reason = await self._request(litellm, call, access, stream=False), None
             else:
                 async with noticing_silence(self._idle_s) as heard:
@@ -116,36 +118,51 @@ class LitellmApi:
             raise
         except Exception as error:  # litellm raises bare ValueErrors too; all are read
             raise CallFailed(symptoms_of(error)) from error
-        return _assemble(litellm, call.pin.model, response, reason)
+        return _assemble(litellm, call.model, response, reason)
 
     async def _request(self, litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> Any:
-        provider = provider_of(call.pin.model)
+        provider = provider_of(call.model)
         back = sent_back(provider, urlsplit(access.base_url or "").hostname)
         return await litellm.acompletion(
-            model=call.pin.model,
-            messages=wire_messages(call.pin, call.messages, back),
+            model=call.model,
+            messages=wire_messages(call, back),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,
-            **_options(call, access, stream=stream),
+            **_options(litellm, call, access, stream=stream),
         )
 
 
-def _options(call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
-    options = wire_options(call)
-    if provider_of(call.pin.model) in _NO_EXTRA_BODY:
-        options |= options.pop("extra_body", {})
+def _options(litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
+    options = _taken(litellm, call)
+    extra = call.settings.extra_body or {}
+    options |= {name: value for name, value in extra.items() if name in ARGUMENTS}
+    if rest := {name: value for name, value in extra.items() if name not in ARGUMENTS}:
+        options |= rest if provider_of(call.model) in _NO_EXTRA_BODY else {"extra_body": rest}
     if call.pin.tools:
-        options["tools"] = wire_tools(call.pin)
+        options["tools"] = wire_tools(call.pin.tools)
     if stream:
         options |= {"stream": True, "stream_options": {"include_usage": True}}
     if access.base_url:
         options["api_base"] = access.base_url
     if access.api_key:
         options["api_key"] = access.api_key
-    if access.headers:
-        options["extra_headers"] = {**options.get("extra_headers", {}), **access.headers}
+    if headers := {**(call.settings.extra_headers or {}), **access.headers}:
+        options["extra_headers"] = headers
     return options
+
+
+def _taken(litellm: Any, call: ModelCall) -> dict[str, Any]:
+    """Return the settings that the provider takes; litellm refuses calls with others."""
+    provider, _, name = call.model.partition("/")
+    known = litellm.get_supported_openai_params(model=name, custom_llm_provider=provider)
+    allowed: Any = (call.settings.extra_body or {}).get("allowed_openai_params") or []
+    taken = wire_settings(call)
+    for setting in list(taken):
+        if known and setting not in (*known, *allowed):
+            del taken[setting]
+            warn_left_out(call.model, setting, "litellm knows of no such parameter there")
+    return taken
 
 
 async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> list[Any]:

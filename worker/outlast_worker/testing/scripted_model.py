@@ -1,14 +1,12 @@
 """A model that follows a script, in the place where a provider would be asked."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from outlast.protocol import Message, Usage
+from outlast.protocol import Message, ModelSettings, Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.client import Preview
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.keys import Access
@@ -25,7 +23,7 @@ class ModelRequest:
 
     Attributes:
         attempt: Counts the tries of a turn.
-        options: How it is called, in OpenAI's words: `temperature`, `tool_choice`, ….
+        settings: How it is asked: the agent's, with those of the run.
     """
 
     turn: int
@@ -34,7 +32,7 @@ class ModelRequest:
     instructions: str
     messages: Sequence[Message]
     tools: Sequence[str]
-    options: Mapping[str, Any]
+    settings: ModelSettings
 
     @property
     def last(self) -> str:
@@ -113,11 +111,11 @@ def _request(call: ModelCall) -> ModelRequest:
     return ModelRequest(
         turn=call.turn,
         attempt=call.attempt,
-        model=call.pin.model,
+        model=call.model,
         instructions=call.pin.instructions,
         messages=[_as_told(message) for message in call.messages],
         tools=[tool.name for tool in call.pin.tools],
-        options=wire_options(call),
+        settings=call.settings,
     )
 
 

@@ -2,7 +2,7 @@
 
 from desk.resources import lifespan
 from desk.tools import approve, close, refund, stock
-from outlast import Agent, Limits
+from outlast import Agent, Limits, ModelSettings
 
 desk = Agent(
     name="desk",
@@ -11,7 +11,7 @@ desk = Agent(
     model="openai/gpt-5.4-mini",
     tools=[approve, close, refund, stock],
     limits=Limits(max_turns=5),
-    model_options={"temperature": 0},
+    model_settings=ModelSettings(temperature=0),
 )
 agents: list[Agent] = [desk]
 

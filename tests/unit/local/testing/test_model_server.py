@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from fakes.steps import NOON, pin
+from fakes.steps import NOON, model_call, pin
 from outlast_local.testing.model_server import ModelServer
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord, StoredMessage
@@ -40,7 +40,7 @@ def message(role: Any, content: str) -> StoredMessage:
 
 
 def asked(*messages: StoredMessage, stream: bool = False) -> ModelCall:
-    return ModelCall(turn=1, attempt=1, pin=pin("refund"), messages=messages, stream=stream)
+    return model_call(pin("refund"), messages=messages, stream=stream)
 
 
 async def over_http(server: ModelServer, question: ModelCall) -> ModelOutcome:

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from fakes.steps import after, pin
+from fakes.steps import after, model_call
 from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
-    ModelCall,
     Operation,
     PinAgent,
     PlannedCall,
@@ -23,7 +22,7 @@ from outlast_worker.engine.records import (
     ToolRecord,
 )
 
-MODEL_CALL = ModelCall(turn=3, attempt=2, pin=pin(), messages=[], stream=False)
+MODEL_CALL = model_call(turn=3, attempt=2)
 CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments={}, known=True)
 LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments={}, known=False)
 

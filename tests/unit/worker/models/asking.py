@@ -1,13 +1,13 @@
 """Asks a model through the real client, as the loop would."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
-from fakes.steps import NOON
+from fakes.steps import NOON, model_call
+from outlast import ModelSettings
 from outlast.protocol import ToolChoice
-from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import (
     ModelFault,
     ModelOutcome,
@@ -55,7 +55,7 @@ class Asker:
         idle_s: float = 20,
         provider: Provider | None = None,
         history: Sequence[StoredMessage] = (),
-        options: Mapping[str, Any] | None = None,
+        settings: ModelSettings | None = None,
         tools: Sequence[PinnedTool] = (TOOL,),
         turn: int = 1,
         tool_choice: ToolChoice | None = None,
@@ -75,7 +75,7 @@ class Asker:
             digest="",
             instructions="Be brief.",
             model=model,
-            model_options=dict(options or {}),
+            model_settings=settings or ModelSettings(),
             tools=list(tools),
             max_turns=1,
             model_retry_for_s=1,
@@ -83,10 +83,10 @@ class Asker:
         )
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]
-        call = ModelCall(
+        call = model_call(
+            pin,
             turn=turn,
             attempt=attempt,
-            pin=pin,
             messages=messages,
             stream=stream,
             malformed=malformed,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON, pin
-from outlast_worker.engine.records import Opaque, Pin, StoredMessage
+from fakes.steps import NOON, model_call, pin
+from outlast_worker.engine.records import Opaque, StoredMessage
 from outlast_worker.models.chat_format import wire_messages, wire_tools
 from outlast_worker.models.sent_back import sent_back
 
@@ -39,13 +39,12 @@ def given(*call_ids: str | None, provider: str = "openai", **fields: Any) -> Opa
 
 
 def sent(*messages: StoredMessage, model: str = "openai/x") -> list[dict[str, Any]]:
-    pinned: Pin = pin().model_copy(update={"model": model})
-    return wire_messages(pinned, messages)[1:]
+    return wire_messages(model_call(model=model, messages=messages))[1:]
 
 
 def test_instructions_come_first() -> None:
     """The pinned instructions are the system message."""
-    assert wire_messages(pin(), [])[0] == {"role": "system", "content": "Be brief."}
+    assert wire_messages(model_call())[0] == {"role": "system", "content": "Be brief."}
 
 
 def test_conversation() -> None:
@@ -222,10 +221,8 @@ def test_what_goes_back(model: str, host: str | None, message: set[str], call: s
         call_ids=["theirs"],
         call_fields=[dict.fromkeys(names, "x")],
     )
-    pinned: Pin = pin().model_copy(update={"model": model})
-    wire = wire_messages(pinned, [asking("1.0", opaque=opaque)], sent_back(opaque.provider, host))[
-        1
-    ]
+    asked = model_call(model=model, messages=[asking("1.0", opaque=opaque)])
+    wire = wire_messages(asked, sent_back(opaque.provider, host))[1]
     assert wire.keys() - {"role", "content", "tool_calls"} == message
     assert wire["tool_calls"][0].keys() - {"id", "type", "function"} == call
 
@@ -248,7 +245,7 @@ def test_names_that_a_model_made_up(name: str, wire_name: str) -> None:
 
 def test_tools() -> None:
     """Tools are functions with name, description and parameters."""
-    assert wire_tools(pin("refund")) == [
+    assert wire_tools(pin("refund").tools) == [
         {
             "type": "function",
             "function": {"name": "refund", "description": "…", "parameters": {}},

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fakes.steps import pin
+from fakes.steps import model_call
 from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
@@ -60,7 +60,7 @@ def no_preview() -> Preview:
 async def complete(
     *apis: Api, provider: Provider | None = None, timeout_s: float = 20
 ) -> ModelOutcome:
-    call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+    call = model_call()
     providers = {"openai": provider or Provider(base_url="http://127.0.0.1:9")}
     return await FailoverClient(apis, providers, timeout_s).complete(call, no_preview)
 

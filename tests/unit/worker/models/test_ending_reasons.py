@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from fakes.steps import pin
+from fakes.steps import model_call
 from outlast.protocol import Usage
-from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelRecord
 from outlast_worker.models.answers import Answer, AnsweredCall, record_of
 from outlast_worker.models.faults import CallFailed, diagnose
 from outlast_worker.stopwatch import Stopwatch
 
-CALL = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+CALL = model_call()
 F = AnsweredCall("f", "{}", "1")
 
 

@@ -5,13 +5,12 @@ from email.utils import format_datetime
 
 import pytest
 
-from fakes.steps import pin
-from outlast_worker.engine.operations import ModelCall
+from fakes.steps import model_call
 from outlast_worker.models.faults import Diagnosis, Symptoms, diagnose, retry_after_s
 
 
 def diagnosed(symptoms: Symptoms) -> Diagnosis:
-    call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+    call = model_call()
     return diagnose(symptoms, call)
 
 

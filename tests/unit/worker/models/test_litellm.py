@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes import fault, raw, text
-from outlast.model_options import KNOWN, RESERVED
+from outlast import ModelSettings
 from outlast_worker.engine.records import ModelFault, ModelRecord
+from outlast_worker.models.fitting import warn_left_out
 from outlast_worker.models.litellm import load_litellm
+from outlast_worker.models.litellm_options import ARGUMENTS
 from outlast_worker.settings import Provider
 from unit.worker.models.asking import Asker, Client
 
@@ -146,7 +150,41 @@ def test_it_is_loaded_when_an_agent_needs_it(model: str, chosen: str, loaded: st
     assert done.stdout.split()[-1] == loaded
 
 
-def test_its_chat_options_are_known() -> None:
-    """An agent may have each option that litellm translates for some provider."""
-    ours = load_litellm().constants.OPENAI_CHAT_COMPLETION_PARAMS
-    assert set(ours) - KNOWN - RESERVED == {"default_headers"}  # `extra_headers` are for agents
+def test_its_own_arguments() -> None:
+    """What litellm translates for some provider reaches it as such, out of `extra_body` too."""
+    ours = set(load_litellm().constants.OPENAI_CHAT_COMPLETION_PARAMS)
+    of_the_worker = {
+        "api_base",
+        "api_key",
+        "base_url",
+        "default_headers",
+        "max_retries",
+        "request_timeout",
+        "stream",
+        "stream_options",
+        "timeout",
+        "tools",
+    }
+    assert ours - ARGUMENTS == of_the_worker
+
+
+async def test_what_a_provider_has_no_parameter_for(ask: Asker) -> None:
+    """A setting that litellm would refuse the call for is left out, with one warning."""
+    warn_left_out.cache_clear()
+    path = ask.server.play("/left-out", fault(400))
+    provider = Provider(base_url=f"{ask.server.origin}{path}")
+    asked: dict[str, Any] = {
+        "model": "cohere/command-r",
+        "provider": provider,
+        "settings": ModelSettings(reasoning_effort="low", seed=7),
+    }
+    with capture_logs() as logs:
+        await ask.fault(**asked)
+        await ask.fault(**asked)
+    told = [log for log in logs if log["event"] == "model_setting_left_out"]
+    assert [(log["model"], log["setting"]) for log in told] == [
+        ("cohere/command-r", "reasoning_effort")
+    ]
+    bodies = [request.body for request in ask.server.requests(path)]
+    assert [(body["seed"], "reasoning_effort" in body) for body in bodies] == [(7, False)] * 2
+    ask.server.forget(path)

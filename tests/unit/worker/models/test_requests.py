@@ -7,6 +7,7 @@ import pytest
 
 from fakes import Reply, fault, raw_call, text
 from fakes.steps import NOON
+from outlast import ModelSettings
 from outlast.protocol import ToolChoice
 from outlast_local.demo_model.openai_wire import Answer
 from outlast_worker.engine.records import ModelRecord, StoredMessage
@@ -20,7 +21,7 @@ both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stre
 
 async def test_request(ask: Asker) -> None:
     """The request has instructions, conversation, tools and the agent's own options."""
-    await ask.answer(text("Hi."), options={"temperature": 0, "seed": 7})
+    await ask.answer(text("Hi."), settings=ModelSettings(temperature=0, seed=7))
     [request] = ask.server.requests(ask.key)
     assert request.path == "/v1/chat/completions"
     assert request.messages == [
@@ -53,17 +54,17 @@ async def test_tool_choice_of_a_run(ask: Asker, choice: ToolChoice, sent: Any) -
     for turn in (1, 2):
         asked = ask.another()
         await asked.answer(
-            text("Hi."), turn=turn, tool_choice=choice, options={"tool_choice": "auto"}
+            text("Hi."), turn=turn, tool_choice=choice, settings=ModelSettings(tool_choice="auto")
         )
         bodies.append(asked.server.requests(asked.key)[0].body)
         asked.server.forget(asked.key)
     assert [body["tool_choice"] for body in bodies] == [sent, "auto"]
 
 
-async def test_options_about_tools_without_tools(ask: Asker) -> None:
+async def test_settings_about_tools_without_tools(ask: Asker) -> None:
     """Providers refuse what is said about tools where there is none: it is left out."""
-    options = {"parallel_tool_calls": False, "tool_choice": "auto", "seed": 7}
-    await ask.answer(text("Hi."), tools=[], tool_choice="none", options=options)
+    settings = ModelSettings(parallel_tool_calls=False, tool_choice="auto", seed=7)
+    await ask.answer(text("Hi."), tools=[], tool_choice="none", settings=settings)
     body = ask.server.requests(ask.key)[0].body
     assert body["seed"] == 7
     assert {"parallel_tool_calls", "tool_choice"}.isdisjoint(body)
@@ -84,7 +85,7 @@ async def test_headers_of_an_agent(ask: Asker) -> None:
     """An agent's own headers go along with those of the settings, which win."""
     provider = Provider.model_validate({"base_url": ask.server.url, "headers": {"x-team": "shop"}})
     own = {"x-team": "agent", "x-beta": "on"}
-    await ask.answer(text("Hi."), provider=provider, options={"extra_headers": own})
+    await ask.answer(text("Hi."), provider=provider, settings=ModelSettings(extra_headers=own))
     headers = ask.server.requests(ask.key)[0].headers
     assert (headers["x-team"], headers["x-beta"]) == ("shop", "on")
 
@@ -95,7 +96,9 @@ async def test_what_only_the_provider_knows(ask: Asker, name: str) -> None:
     path = ask.server.play(f"/extra/{name}", fault(400))
     provider = Provider(base_url=f"{ask.server.origin}{path}")
     await ask.fault(
-        model=f"{name}/x", provider=provider, options={"extra_body": {"brand_new": {"a": 1}}}
+        model=f"{name}/x",
+        provider=provider,
+        settings=ModelSettings(extra_body={"brand_new": {"a": 1}}),
     )
     [request] = ask.server.requests(path)
     ask.server.forget(path)

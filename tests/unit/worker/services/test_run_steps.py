@@ -7,13 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.orders import order
-from fakes.steps import NOON, pin
+from fakes.steps import NOON, model_call
 from outlast import Agent
 from outlast_worker.conversations import Conversations
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
-    ModelCall,
     PlannedCall,
     RunTool,
 )
@@ -73,7 +72,7 @@ async def test_a_fault_of_our_own(kind: str) -> None:
     call = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
     match kind:
         case "model":
-            call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+            call = model_call()
             steps.begin(AskModel(call))
         case "tool":
             steps.begin(RunTool(call))

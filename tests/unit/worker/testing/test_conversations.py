@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from outlast import Agent, Limits, ToolContext, tool
+from outlast import Agent, Limits, ModelSettings, ToolContext, tool
 from outlast.testing import (
     InputMessage,
     ModelCallOptions,
@@ -112,7 +112,7 @@ async def test_overrides() -> None:
         name="desk",
         instructions="Help.",
         tools=[find_order],
-        model_options={"seed": 7},
+        model_settings=ModelSettings(seed=7),
         overrides={"instructions", "options", "tool_choice"},
     )
     result = await run_in_memory(
@@ -125,8 +125,8 @@ async def test_overrides() -> None:
     )
     first, second = result.requests
     assert first.instructions == "Help.\n\nIn rhymes."
-    assert first.options == {"seed": 7, "temperature": 0, "tool_choice": "required"}
-    assert second.options == {"seed": 7, "temperature": 0}
+    assert first.settings == ModelSettings(seed=7, temperature=0, tool_choice="required")
+    assert second.settings == ModelSettings(seed=7, temperature=0)
 
 
 async def test_overrides_that_the_agent_does_not_allow() -> None:

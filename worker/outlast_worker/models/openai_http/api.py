@@ -8,7 +8,6 @@ import aiohttp
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.chat_format import wire_options
 from outlast_worker.models.client import Preview
 from outlast_worker.models.error_bodies import read_error
 from outlast_worker.models.faults import CallFailed, Symptoms, retry_after_s
@@ -75,18 +74,14 @@ class OpenAiHttpApi:
         Raises:
             CallFailed: With what was seen.
         """
-        over_responses = needs_responses(
-            provider_of(call.pin.model), model_name(call), access.base_url
-        )
+        over_responses = needs_responses(provider_of(call.model), model_name(call), access.base_url)
         if over_responses:
             url, body = responses_url(access), responses_body(call)
         else:
             url, body = _chat(call, access)
-        sent = headers(provider_of(call.pin.model), access, wire_options(call))
+        sent = headers(provider_of(call.model), access, call.settings.extra_headers)
         shown = preview()
-        assembler = (
-            ResponsesAssembler(call.pin.model, shown) if over_responses else Assembler(shown)
-        )
+        assembler = ResponsesAssembler(call.model, shown) if over_responses else Assembler(shown)
         try:
             async with (
                 noticing_silence(self._idle_s) as heard,
@@ -109,8 +104,8 @@ def _chat(call: ModelCall, access: Access) -> tuple[str, bytes]:
     Raises:
         CallFailed: Nobody has said where the provider is, or it can be nowhere.
     """
-    provider = provider_of(call.pin.model)
-    url = chat_url(provider, model_name(call), access, wire_options(call))
+    provider = provider_of(call.model)
+    url = chat_url(provider, model_name(call), access)
     if url is None:
         raise CallFailed(Symptoms(no_address(provider), status=400))
     try:

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from outlast.model_support import OVER_RESPONSES
 from outlast_worker.models.keys import Access
-
-_MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class DirectProvider:
         address: Its usual base URL; none for servers of one's own.
         variables: May hold another one; the first that is set counts.
         path: What an address without any path gets.
-        renamed: Options that it calls otherwise.
+        renamed: Parameters of a chat that it calls otherwise.
         asks_for_usage: Whether a stream has to be asked to count, and it knows how.
         texts_only: Parts of a message that are all text become one text.
         model_prefix: What a model's name without a `/` gets in front.
@@ -60,32 +59,25 @@ PROVIDERS: Mapping[str, DirectProvider] = {
     "cerebras": DirectProvider(
         "https://api.cerebras.ai/v1",
         ("CEREBRAS_API_BASE",),
-        renamed=_MAX_TOKENS,
         asks_for_usage=False,
     ),
     "custom_openai": DirectProvider(),
     "dashscope": DirectProvider(
         "https://dashscope.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_BASE",)
     ),
-    "deepinfra": DirectProvider(
-        "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_BASE",), renamed=_MAX_TOKENS
-    ),
+    "deepinfra": DirectProvider("https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_BASE",)),
     "deepseek": DirectProvider(
         "https://api.deepseek.com/v1",
         ("DEEPSEEK_API_BASE",),
-        renamed=_MAX_TOKENS,
         texts_only=True,
         not_here=frozenset({"reasoning_effort"}),
     ),
     "fireworks_ai": DirectProvider(
         "https://api.fireworks.ai/inference/v1",
         ("FIREWORKS_API_BASE",),
-        renamed=_MAX_TOKENS,
         model_prefix="accounts/fireworks/models/",
     ),
-    "groq": DirectProvider(
-        "https://api.groq.com/openai/v1", ("GROQ_API_BASE",), renamed=_MAX_TOKENS
-    ),
+    "groq": DirectProvider("https://api.groq.com/openai/v1", ("GROQ_API_BASE",)),
     "hosted_vllm": DirectProvider(variables=("HOSTED_VLLM_API_BASE",)),
     "litellm_proxy": DirectProvider(variables=("LITELLM_PROXY_API_BASE",)),
     "llamafile": DirectProvider("http://127.0.0.1:8080/v1", ("LLAMAFILE_API_BASE",)),
@@ -93,26 +85,25 @@ PROVIDERS: Mapping[str, DirectProvider] = {
     "mistral": DirectProvider(
         "https://api.mistral.ai/v1",
         ("MISTRAL_API_BASE",),
-        renamed={**_MAX_TOKENS, "seed": "random_seed"},
+        renamed={"seed": "random_seed"},
         asks_for_usage=False,
         texts_only=True,
     ),
     "moonshot": DirectProvider(
-        "https://api.moonshot.ai/v1", ("MOONSHOT_API_BASE",), renamed=_MAX_TOKENS, texts_only=True
+        "https://api.moonshot.ai/v1", ("MOONSHOT_API_BASE",), texts_only=True
     ),
-    "nvidia_nim": DirectProvider(
-        "https://integrate.api.nvidia.com/v1", ("NVIDIA_NIM_API_BASE",), renamed=_MAX_TOKENS
-    ),
+    "nvidia_nim": DirectProvider("https://integrate.api.nvidia.com/v1", ("NVIDIA_NIM_API_BASE",)),
     "ollama": _OLLAMA,
     "ollama_chat": _OLLAMA,
     "openrouter": DirectProvider(
         "https://openrouter.ai/api/v1",
         ("OPENROUTER_API_BASE",),
+        renamed={"reasoning_effort": "reasoning"},
         extra={"usage": {"include": True}},
     ),
     "perplexity": DirectProvider("https://api.perplexity.ai", ("PERPLEXITY_API_BASE",)),
     "together_ai": DirectProvider("https://api.together.xyz/v1", ("TOGETHER_AI_API_BASE",)),
-    "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",), renamed=_MAX_TOKENS),
+    "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",)),
 }
 
 _AZURE_API = "2024-10-21"
@@ -136,11 +127,6 @@ _TO_LITELLM = frozenset(
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-5|gpt-[6-9]|codex)")
 _RESPONSES = "responses/"
 """Before a model's name it chooses that interface, as in litellm."""
-# These take tools and reasoning over /responses only.
-_RESPONSES_MODEL = re.compile(
-    r"^(codex|computer-use|o\d-(pro|deep-research)|gpt-5(\.\d+)?-(pro|codex)|gpt-5\.[4-9]|"
-    r"gpt-[6-9])"
-)
 _OPENAI_HOST = re.compile(r"^https://([\w-]+\.)?api\.openai\.com(/|:|$)")
 
 
@@ -150,7 +136,7 @@ def speaks(provider: str, model: str, options: Iterable[str]) -> bool:
     if known is None or not (known.not_here | _TO_LITELLM).isdisjoint(options):
         return False
     if provider == "azure":
-        return not model.startswith(_RESPONSES) and not _RESPONSES_MODEL.match(model)
+        return not model.startswith(_RESPONSES) and not OVER_RESPONSES.match(model)
     return provider == "openai" or not model.startswith(_RESPONSES)
 
 
@@ -161,7 +147,7 @@ def needs_responses(provider: str, model: str, base_url: str | None) -> bool:
     if model.startswith(_RESPONSES):
         return True
     address = address_of(provider, base_url) or ""
-    return bool(_OPENAI_HOST.match(address) and _RESPONSES_MODEL.match(model))
+    return bool(_OPENAI_HOST.match(address) and OVER_RESPONSES.match(model))
 
 
 def address_of(provider: str, base_url: str | None) -> str | None:
@@ -176,15 +162,13 @@ def address_of(provider: str, base_url: str | None) -> str | None:
     return address if has_path else address + known.path
 
 
-def chat_url(
-    provider: str, model: str, access: Access, options: Mapping[str, object]
-) -> str | None:
+def chat_url(provider: str, model: str, access: Access) -> str | None:
     """Return where a model is asked, if anybody has said where its provider is."""
     address = address_of(provider, access.base_url)
     if address is None or address.endswith("/chat/completions"):
         return address
     if provider == "azure" and not address.endswith("/v1"):
-        version = options.get("api_version") or os.environ.get("AZURE_API_VERSION") or _AZURE_API
+        version = os.environ.get("AZURE_API_VERSION") or _AZURE_API
         if "/deployments/" not in address:
             address = f"{address}/openai/deployments/{model}"
         return f"{address}/chat/completions?api-version={version}"
@@ -206,23 +190,25 @@ def no_address(provider: str) -> str:
     )
 
 
-def headers(provider: str, access: Access, options: Mapping[str, object]) -> dict[str, str]:
-    """Return what a request carries beside its body; the settings' headers count last."""
+def headers(provider: str, access: Access, extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Return what a request carries beside its body.
+
+    Args:
+        provider: Whose key it is.
+        access: With which key; the headers of the settings count last.
+        extra: The agent's own.
+    """
     sent = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
     if access.api_key:
         key = access.api_key
         sent |= {"api-key": key} if provider == "azure" else {"authorization": f"Bearer {key}"}
-    for option, name in (("organization", "openai-organization"), ("project", "openai-project")):
-        if value := options.get(option):
-            sent[name] = str(value)
-    extra = options.get("extra_headers")
-    if isinstance(extra, Mapping):
-        sent |= {str(name).lower(): str(value) for name, value in extra.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
-    return sent | {name.lower(): value for name, value in access.headers.items()}
+    for headers in (extra or {}, access.headers):
+        sent |= {name.lower(): value for name, value in headers.items()}
+    return sent
 
 
 def renamed(provider: str, model: str) -> Mapping[str, str]:
-    """Return the options that a provider calls otherwise."""
+    """Return the parameters of a chat that a provider calls otherwise."""
     if provider in ("openai", "azure") and _REASONING_MODEL.match(model):
         return {"max_tokens": "max_completion_tokens"}
     return PROVIDERS[provider].renamed

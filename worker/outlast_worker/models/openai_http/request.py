@@ -8,12 +8,9 @@ import orjson
 
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.models.chat_format import wire_messages, wire_options, wire_tools
+from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
 from outlast_worker.models.sent_back import sent_back
-
-NOT_IN_BODY = frozenset({"api_version", "extra_body", "extra_headers", "organization", "project"})
-"""Options that are said by headers and the address."""
 
 
 def chat_body(call: ModelCall, host: str | None) -> bytes:
@@ -23,27 +20,23 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
         call: What to ask.
         host: Where; some providers are known by it.
     """
-    provider, _, model = call.pin.model.partition("/")
+    provider, _, model = call.model.partition("/")
     known = PROVIDERS[provider]
     if known.model_prefix and "/" not in model:
         model = known.model_prefix + model
-    options = wire_options(call)
-    messages = wire_messages(call.pin, call.messages, sent_back(provider, host))
+    messages = wire_messages(call, sent_back(provider, host))
     body: dict[str, Any] = {
         "model": model,
         "messages": [_joined(message) for message in messages] if known.texts_only else messages,
-        **_options(options, renamed(provider, model)),
+        **_settings(call, renamed(provider, model)),
         "stream": True,
         **known.extra,
     }
     if known.asks_for_usage:
         body["stream_options"] = {"include_usage": True}
     if call.pin.tools:
-        body["tools"] = wire_tools(call.pin)
-    extra = options.get("extra_body")
-    if isinstance(extra, dict):
-        body |= extra
-    return encode(body)
+        body["tools"] = wire_tools(call.pin.tools)
+    return encode(body | (call.settings.extra_body or {}))
 
 
 def encode(body: Mapping[str, Any]) -> bytes:
@@ -56,13 +49,14 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 def model_name(call: ModelCall) -> str:
     """Return the model without its provider."""
-    return call.pin.model.removeprefix(f"{provider_of(call.pin.model)}/")
+    return call.model.removeprefix(f"{provider_of(call.model)}/")
 
 
-def _options(options: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        names.get(name, name): value for name, value in options.items() if name not in NOT_IN_BODY
-    }
+def _settings(call: ModelCall, names: Mapping[str, str]) -> dict[str, Any]:
+    said = {names.get(name, name): value for name, value in wire_settings(call).items()}
+    if "reasoning" in said:  # OpenRouter's, where more may stand
+        said["reasoning"] = {"effort": said["reasoning"]}
+    return said
 
 
 def _joined(message: dict[str, Any]) -> dict[str, Any]:

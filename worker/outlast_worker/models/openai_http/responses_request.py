@@ -8,33 +8,33 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_options
-from outlast_worker.models.openai_http.request import NOT_IN_BODY, encode, model_name
+from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_settings
+from outlast_worker.models.openai_http.request import encode, model_name
 from outlast_worker.models.sent_back import SentBack
 
 OUTPUT = "responses_output"
 """The field of an answer that says in which order reasoning, text and calls came."""
 _BACK = SentBack(frozenset({OUTPUT}))
 _RENAMED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
-# Chat's parameters that are parts of others here.
+# Chat's parameters that are parts of others here, or that there are not.
 _ELSEWHERE = frozenset({"reasoning_effort", "response_format", "verbosity", "tool_choice"})
+_NOT_HERE = frozenset({"seed", "stop"})
 
 
 def responses_body(call: ModelCall) -> bytes:
     """Return a request for a streamed answer."""
-    pin, options = call.pin, wire_options(call)
     model = model_name(call).removeprefix("responses/")
-    instructions, *messages = wire_messages(pin, call.messages, _BACK)
+    instructions, *messages = wire_messages(call, _BACK)
     body: dict[str, Any] = {
         "model": model,
         "instructions": instructions["content"],
         "input": [item for message in messages for item in _items(message, model)],
         "store": False,
         "include": ["reasoning.encrypted_content"],
-        **_options(options),
+        **_options({**wire_settings(call), **(call.settings.extra_body or {})}),
         "stream": True,
     }
-    if pin.tools:
+    if call.pin.tools:
         body["tools"] = [
             {
                 "type": "function",
@@ -43,17 +43,16 @@ def responses_body(call: ModelCall) -> bytes:
                 "parameters": tool.parameters,
                 "strict": False,  # it is what chat completions do; here it is the default
             }
-            for tool in pin.tools
+            for tool in call.pin.tools
         ]
-    extra = options.get("extra_body")
-    return encode(body | extra if isinstance(extra, dict) else body)
+    return encode(body)
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {
         _RENAMED.get(name, name): value
         for name, value in options.items()
-        if name not in NOT_IN_BODY | _ELSEWHERE
+        if name not in _ELSEWHERE | _NOT_HERE
     }
     if effort := options.get("reasoning_effort"):
         body["reasoning"] = {**body.get("reasoning", {}), "effort": effort}

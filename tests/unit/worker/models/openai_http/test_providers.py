@@ -1,14 +1,13 @@
 """Where each provider is asked, with which key, and in which words."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from fakes.steps import pin
+from fakes.steps import model_call, pin
+from outlast import ModelSettings
 from outlast.providers import PROVIDERS as NAMES
-from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.keys import Access
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.models.openai_http.providers import PROVIDERS, chat_url, headers, no_address
@@ -31,9 +30,8 @@ def access(base_url: str | None = None, **sent: str) -> Access:
     return Access(base_url, sent, "secret", None)
 
 
-def body(model: str, **options: Any) -> dict[str, Any]:
-    pinned = pin("refund").model_copy(update={"model": model, "model_options": options})
-    call = ModelCall(turn=1, attempt=1, pin=pinned, messages=[], stream=True)
+def body(model: str, **settings: Any) -> dict[str, Any]:
+    call = model_call(pin("refund"), model=model, settings=ModelSettings(**settings))
     return json.loads(chat_body(call, None))
 
 
@@ -69,16 +67,16 @@ def test_all_are_known() -> None:
 def test_url(model: str, base_url: str | None, url: str | None) -> None:
     """The address is the settings' or the usual one, and the path fits it."""
     provider, _, name = model.partition("/")
-    assert chat_url(provider, name, access(base_url), {}) == url
+    assert chat_url(provider, name, access(base_url)) == url
 
 
 def test_an_address_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable holds another address; the settings' still counts first."""
     monkeypatch.setenv("OPENAI_API_BASE", "http://env/v1")
-    assert chat_url("openai", "x", access(), {}) == "http://env/v1/chat/completions"
-    assert chat_url("openai", "x", access("http://set/v1"), {}) == "http://set/v1/chat/completions"
+    assert chat_url("openai", "x", access()) == "http://env/v1/chat/completions"
+    assert chat_url("openai", "x", access("http://set/v1")) == "http://set/v1/chat/completions"
     monkeypatch.setenv("AZURE_API_VERSION", "2025-01-01")
-    url = chat_url("azure", "d", access("https://r"), {})
+    url = chat_url("azure", "d", access("https://r"))
     assert url is not None
     assert url.endswith("?api-version=2025-01-01")
 
@@ -91,15 +89,11 @@ def test_no_address() -> None:
 
 def test_headers() -> None:
     """The key goes where the provider looks for it; the settings' headers count last."""
-    assert headers("groq", access(), {})["authorization"] == "Bearer secret"
-    assert headers("azure", access(), {})["api-key"] == "secret"
-    assert "authorization" not in headers("azure", access(), {})
-    options: Mapping[str, Any] = {
-        "organization": "o",
-        "extra_headers": {"X-A": "option", "X-B": "1"},
-    }
-    sent = headers("openai", access(**{"X-A": "settings"}), options)
-    assert (sent["openai-organization"], sent["x-a"], sent["x-b"]) == ("o", "settings", "1")
+    assert headers("groq", access(), None)["authorization"] == "Bearer secret"
+    assert headers("azure", access(), None)["api-key"] == "secret"
+    assert "authorization" not in headers("azure", access(), None)
+    sent = headers("openai", access(**{"X-A": "settings"}), {"X-A": "agent", "X-B": "1"})
+    assert (sent["x-a"], sent["x-b"]) == ("settings", "1")
 
 
 @pytest.mark.parametrize(
@@ -113,13 +107,15 @@ def test_headers() -> None:
 )
 def test_the_limit_of_an_answer(model: str, sent: dict[str, int]) -> None:
     """It is called what the model's provider calls it."""
-    said = body(model, max_tokens=7)
+    said = body(model, max_output_tokens=7)
     assert {name: said[name] for name in said if name.startswith("max_")} == sent
 
 
-def test_renamed_options() -> None:
-    """The newer name is turned into the older one where only that is known."""
-    assert body("mistral/x", max_completion_tokens=7, seed=1)["max_tokens"] == 7
+def test_renamed_settings() -> None:
+    """A provider is told in its own words."""
+    said = body("openrouter/a/b", reasoning_effort="low", extra_body={"verbosity": "low"})
+    assert said["reasoning"] == {"effort": "low"}
+    assert "reasoning_effort" not in said
     assert body("mistral/x", seed=1)["random_seed"] == 1
     assert "seed" not in body("mistral/x", seed=1)
 
@@ -139,10 +135,10 @@ def test_names_of_models() -> None:
 
 
 def test_what_only_the_provider_knows() -> None:
-    """`extra_body` stands in the body itself; what headers and the address say does not."""
-    said = body("openai/x", extra_body={"brand_new": 1}, extra_headers={"a": "b"}, organization="o")
+    """`extra_body` stands in the body itself; headers do not."""
+    said = body("openai/x", extra_body={"brand_new": 1}, extra_headers={"a": "b"})
     assert said["brand_new"] == 1
-    assert not {"extra_body", "extra_headers", "organization"} & said.keys()
+    assert not {"extra_body", "extra_headers"} & said.keys()
 
 
 @pytest.mark.parametrize(

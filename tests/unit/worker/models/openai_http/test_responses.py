@@ -8,7 +8,14 @@ import pytest
 
 from fakes import Step, fault, raw
 from fakes.steps import NOON
-from outlast_worker.engine.records import ModelFault, ModelRecord, RequestedCall, StoredMessage
+from outlast import ModelSettings
+from outlast_worker.engine.records import (
+    ModelFault,
+    ModelOutcome,
+    ModelRecord,
+    RequestedCall,
+    StoredMessage,
+)
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.models.openai_http.providers import PROVIDERS, needs_responses
 from outlast_worker.settings import Provider
@@ -73,7 +80,7 @@ class Responder:
         self.ask = ask
         self.path = f"/{ask.key.replace(' ', '-')}"
 
-    async def __call__(self, step: Step, **more: Any) -> ModelRecord | ModelFault:
+    async def __call__(self, step: Step, **more: Any) -> ModelOutcome:
         self.ask.server.play(self.path, step)
         there = Provider(base_url=f"{self.ask.server.origin}{self.path}/v1")
         return await self.ask(model=MODEL, provider=there, **more)
@@ -121,17 +128,20 @@ async def test_an_answer(respond: Responder) -> None:
 
 
 async def test_what_is_asked(respond: Responder) -> None:
-    """Nothing is stored at the provider; options stand where this interface has them."""
-    options = {
-        "max_completion_tokens": 7,
-        "reasoning_effort": "low",
-        "verbosity": "low",
-        "tool_choice": {"type": "function", "function": {"name": "refund"}},
-        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
-        "extra_body": {"brand_new": 1},
-        "temperature": 0.5,
-    }
-    await respond.answer(stream(response(TEXT)), options=options)
+    """Nothing is stored at the provider; settings stand where this interface has them."""
+    settings = ModelSettings(
+        max_output_tokens=7,
+        reasoning_effort="low",
+        tool_choice="refund",
+        parallel_tool_calls=False,
+        extra_body={
+            "verbosity": "low",
+            "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+            "reasoning": {"summary": "auto"},
+            "brand_new": 1,
+        },
+    )
+    await respond.answer(stream(response(TEXT)), settings=settings)
     [body] = respond.bodies
     assert {name: body[name] for name in ("model", "instructions", "store", "stream")} == {
         "model": "gpt-5-mini",
@@ -143,8 +153,12 @@ async def test_what_is_asked(respond: Responder) -> None:
     assert body["input"] == [{"role": "user", "content": respond.ask.key}]
     assert body["tools"][0]["name"] == "refund"
     assert body["tools"][0]["strict"] is False
-    assert (body["max_output_tokens"], body["temperature"], body["brand_new"]) == (7, 0.5, 1)
-    assert body["reasoning"] == {"effort": "low"}
+    assert (body["max_output_tokens"], body["parallel_tool_calls"], body["brand_new"]) == (
+        7,
+        False,
+        1,
+    )
+    assert body["reasoning"] == {"effort": "low", "summary": "auto"}
     assert body["text"] == {
         "verbosity": "low",
         "format": {"type": "json_schema", "name": "n", "schema": {}},

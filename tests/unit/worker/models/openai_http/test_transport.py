@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fakes import ScriptedModel, fault, raw, text
-from fakes.steps import pin
+from fakes.steps import model_call
 from outlast_local.demo_model.openai_wire import DONE
-from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.client import HiddenPreview
 from outlast_worker.models.keys import Access
@@ -180,7 +179,7 @@ async def test_connections_are_kept() -> None:
 
     async with serving(answer) as address:
         api = OpenAiHttpApi({}, idle_s=10)
-        call = ModelCall(turn=1, attempt=1, pin=pin(), messages=[], stream=False)
+        call = model_call()
         for _ in range(3):
             await api.ask(call, Access(f"{address}/v1", {}, "none", None), HiddenPreview)
         await api.close()

@@ -1,31 +1,9 @@
-"""The names that `model_options` may have: what is passed on to a model's provider.
+"""What litellm takes as arguments of its own, of what stands in `extra_body`.
 
 They are OpenAI's chat parameters, what litellm 1.106.2 translates or sends on for some provider,
 and what widely used servers take beside them, read in their documents on 2026-11-28. What is not
-here is sent inside `extra_body`, so that a slip is not taken for a new option.
+here goes on inside `extra_body`.
 """
-
-from collections.abc import Iterable
-
-from outlast.spelling import nearest
-
-RESERVED = frozenset(
-    {
-        "api_base",
-        "api_key",
-        "base_url",
-        "max_retries",
-        "messages",
-        "model",
-        "num_retries",
-        "request_timeout",
-        "stream",
-        "stream_options",
-        "timeout",
-        "tools",
-    }
-)
-"""What the worker itself sets."""
 
 _OF_CHAT = """
     audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens
@@ -71,17 +49,4 @@ _OF_SOME = """
     truncate_prompt_tokens use_beam_search
     decoding_method include_stop_sequences max_new_tokens min_new_tokens
 """
-KNOWN = frozenset((_OF_CHAT + _OF_LITELLM + _OF_SOME).split())
-
-
-def correct_options(names: Iterable[object]) -> str | None:
-    """Say what to write instead of the first name that nobody knows, if there is one."""
-    for name in map(str, names):
-        if name not in KNOWN | RESERVED:
-            if meant := nearest(name, KNOWN):
-                return f"no option is called {name!r}; did you mean {meant!r}?"
-            return (
-                f"no known option is called {name!r}; if your provider takes it, write "
-                f'{{"extra_body": {{"{name}": …}}}}'
-            )
-    return None
+ARGUMENTS = frozenset((_OF_CHAT + _OF_LITELLM + _OF_SOME).split())

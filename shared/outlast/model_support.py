@@ -1,0 +1,54 @@
+"""Which settings a model does not take, as far as its provider's documents say so.
+
+Read on 2026-11-28: OpenAI's guides "Reasoning models" and "Using GPT-5.2" (parameters) and the
+reference of `/responses`, Anthropic's reference of Messages.
+"""
+
+import re
+from collections.abc import Mapping
+
+from outlast.protocol import ModelSettings
+
+OVER_RESPONSES = re.compile(
+    r"^(codex|computer-use|o\d-(pro|deep-research)|gpt-5(\.\d+)?-(pro|codex)|gpt-5\.[4-9]|"
+    r"gpt-[6-9])"
+)
+"""Models that OpenAI asks to be called over `/responses`: for tools and reasoning there is no other
+way."""
+_OPENAI = re.compile(r"^openai/(responses/)?(.+)$")
+# Of the later ones only without reasoning, which is what they do by default.
+_ALWAYS_REASONS = re.compile(r"^(o\d|gpt-5(?!\.)(?!-chat))")
+_REASONS_IF_TOLD = re.compile(r"^gpt-(5\.\d|[6-9])")
+_NEVER_REASONS = re.compile(r"^(gpt-[34]|chatgpt-)")
+_SAMPLING = ("temperature", "top_p")
+
+
+def unsupported(model: str, settings: ModelSettings) -> Mapping[str, str]:
+    """Return the names of settings that a model would refuse, each with why.
+
+    Args:
+        model: With its provider.
+        settings: How it is to be asked.
+    """
+    refused = _refused(model, settings)
+    return {name: why for name, why in refused.items() if name in settings.names}
+
+
+def _refused(model: str, settings: ModelSettings) -> Mapping[str, str]:
+    if model.startswith("anthropic/"):
+        return {"seed": "Anthropic has none"}
+    if not (found := _OPENAI.match(model)):
+        return {}
+    name = found[2]
+    refused: dict[str, str] = {}
+    if found[1] or OVER_RESPONSES.match(name):
+        refused |= dict.fromkeys(("seed", "stop"), "OpenAI's /responses has none")
+    if _ALWAYS_REASONS.match(name):
+        refused |= dict.fromkeys((*_SAMPLING, "stop"), "it is a reasoning model")
+    if _REASONS_IF_TOLD.match(name):
+        refused["stop"] = "it is a reasoning model"
+        if settings.reasoning_effort not in (None, "none"):
+            refused |= dict.fromkeys(_SAMPLING, "it does so with reasoning_effort='none' only")
+    if _NEVER_REASONS.match(name):
+        refused["reasoning_effort"] = "it is no reasoning model"
+    return refused
