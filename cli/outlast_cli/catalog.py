@@ -38,6 +38,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("running:run", "Start a run and follow it."),
     "chat": ("chatting:chat", "Talk with an agent, one run for each line."),
     "watch": ("running:watch", "Follow a run's events, before, during and after it."),
+    "events": ("reading:events", "List what a run has done so far, and end."),
     "list": ("reading:list_agents", "List the agents, with their models and tools."),
     "runs": ("reading:runs", "List runs."),
     "threads": ("reading:threads", "List conversations."),

@@ -1,6 +1,6 @@
 """Calls of the HTTP interface. Events come from `stream.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -67,6 +67,17 @@ class Client:
             if page.next_cursor is None or len(items) == limit:
                 return kind(items=items, next_cursor=page.next_cursor)
             params["cursor"] = page.next_cursor
+
+    def lines(self, accept: str, *parts: str, **params: str) -> Iterator[str]:
+        """Read an answer line by line, as it comes."""
+        headers = {"Accept": accept}
+        try:
+            with self.http.stream("GET", as_path(*parts), params=params, headers=headers) as answer:
+                if not answer.is_success:
+                    raise self.refused(answer)
+                yield from answer.iter_lines()
+        except httpx.RequestError as error:
+            raise self.unreachable(error) from error
 
     def post(
         self, kind: type[Wanted], *parts: str, body: BaseModel | None = None, **headers: str

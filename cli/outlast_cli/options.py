@@ -62,6 +62,7 @@ ApprovalId = Annotated[
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
+After = Annotated[int, typer.Option(min=0, help="Leave out events up to this number.")]
 By = Annotated[str | None, typer.Option(help="Who decides; your account, if not given.")]
 Reason = Annotated[str | None, typer.Option(help="For the model, and for the record.")]
 Thread = Annotated[

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
+from httpx_sse import EventSource
 from pydantic import Field, TypeAdapter, ValidationError
 
 from outlast.events import AnyEvent, AnyLiveEvent, Event, TerminalEvent
@@ -100,7 +100,7 @@ class RunStream:
                 self.announce(self.run_id)
             for sent in EventSource(response).iter_sse():
                 # A comment, or a field without an event, has no data.
-                received = _parse(sent) if sent.data else None
+                received = parse_event(sent.data) if sent.data else None
                 if received and (received.seq is None or received.seq > self.seen):
                     patience.progressed()
                     yield received
@@ -126,11 +126,16 @@ class RunStream:
             raise Refused(f"{self._client.url} sends no events.", response.status_code)
 
 
-def _parse(sent: ServerSentEvent) -> Received:
+def parse_event(data: str) -> Received:
+    """Read an event as the server sends it.
+
+    Raises:
+        Refused: It is none.
+    """
     try:
-        event = _EVENT.validate_json(sent.data)
+        event = _EVENT.validate_json(data)
     except ValidationError as error:
         if error.errors()[0]["type"] != "union_tag_invalid":
             raise Refused(f"The server sent an event that makes no sense: {error}", 200) from error
-        return Received(sent.data, None, json.loads(sent.data).get("seq"))
-    return Received(sent.data, event, event.seq if isinstance(event, Event) else None)
+        return Received(data, None, json.loads(data).get("seq"))
+    return Received(data, event, event.seq if isinstance(event, Event) else None)

@@ -1,5 +1,6 @@
 """Events and messages as lines that stay."""
 
+import json
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
@@ -9,6 +10,7 @@ from outlast.events import (
     AnyLiveEvent,
     ApprovalRequested,
     ApprovalResolved,
+    Event,
     MessageCompleted,
     SteerReceived,
     TerminalEvent,
@@ -18,6 +20,7 @@ from outlast.events import (
 from outlast.protocol import Message, Run, Usage
 from outlast_cli.fold import text_of
 from outlast_cli.output import as_text, printable, shortened, whole
+from outlast_cli.stream import Received
 
 _COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "incomplete": "yellow"}
 _DONE = {
@@ -61,6 +64,16 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             return Text(f"» {printable(text_of(event.message.content))}", "cyan")
         case _:
             return summary(event.run) if isinstance(event, TerminalEvent) else None
+
+
+def dated_line_of(received: Received) -> Text:
+    """Return an event with its number and its time; of a newer kind what it is called."""
+    event = received.event
+    if not isinstance(event, Event):
+        return Text(f"{received.seq or '':>4}  {json.loads(received.data)['type']}", "dim")
+    at = event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if event.at else ""
+    line = line_of(event) or Text(event.type, "dim")
+    return Text.assemble((f"{event.seq:>4}  {at:<19}  ", "dim"), line)
 
 
 def lines_of(messages: Sequence[Message]) -> Iterator[Text]:

@@ -22,6 +22,7 @@ from outlast.protocol import (
     Time,
     Wire,
 )
+from outlast.trace import Trace
 
 DIGEST = "outlast-digest"
 """Where a service's metadata holds the agent's digest."""
@@ -81,7 +82,8 @@ class RunOrder(Wire):
     `admission` says how the run comes to hold its thread: `granted` and `queued` were decided by
     `Thread.submit`; a run that is to start later joins the line itself (`join`). `max_in_line`:
     how many runs may wait for the thread already; by default `MAX_IN_LINE`. `conversation`: what
-    a run that was granted its thread goes on with, if that is known.
+    a run that was granted its thread goes on with, if that is known. `trace` is
+    that of the request, if it had one.
     """
 
     run_id: str
@@ -100,6 +102,7 @@ class RunOrder(Wire):
     body_hash: str
     repeatable: bool
     max_in_line: int | None = None
+    trace: Trace | None = None
     overrides: Overrides | None = None
     origin: Origin | None = None
     conversation: ConversationMark | None = None
@@ -217,7 +220,7 @@ class SteerAnswer(Wire):
 class DecideOrder(Wire):
     """`approval_id` is null where it is the `call_id`, which is all that older workers know.
 
-    `key` is the name of the key that the decision came with.
+    `key` is the name of the key that the decision came with, `trace` its request's.
     """
 
     call_id: str
@@ -225,6 +228,7 @@ class DecideOrder(Wire):
     decision: Decision
     at: Time
     key: str | None = None
+    trace: Trace | None = None
 
     @property
     def decides(self) -> str:

@@ -91,10 +91,13 @@ def new_run_id(agent: str) -> str:
 
 def derived_run_id(agent: str, *parts: str) -> str:
     """Make the run id that the same parts always give, for requests that may be repeated."""
-    framed = b"".join(
-        len(part.encode()).to_bytes(4, "big") + part.encode() for part in (agent, *parts)
-    )
-    return f"{agent}.{_encode(hashlib.sha256(framed).digest()[:_ID_BYTES])}"
+    return f"{agent}.{_encode(digest_of(agent, *parts)[:_ID_BYTES])}"
+
+
+def digest_of(*parts: str) -> bytes:
+    """Return a hash of texts in this order; no other list of texts has it."""
+    framed = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return hashlib.sha256(framed).digest()
 
 
 def service_of(agent: str, prefix: str) -> str:

@@ -38,6 +38,13 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Events as lines of JSON."""
+
+    events: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Drop:
     """The connection ends without an answer."""
 
@@ -51,7 +58,7 @@ class Sent:
     body: Any
 
 
-Answer = Document | Stream | Drop
+Answer = Document | Stream | Lines | Drop
 
 
 def problem(status: int, title: str, detail: str, **headers: str) -> Document:
@@ -134,6 +141,9 @@ class ScriptedApp:
                 _write(handler, answer)
             case Stream():
                 self._stream(handler, answer)
+            case Lines(events):
+                data = "".join(f"{json.dumps(event)}\n" for event in events).encode()
+                _send(handler, 200, "application/x-ndjson", data)
             case Drop():
                 handler.close_connection = True
             case None:
@@ -174,11 +184,22 @@ def _chunk(handler: BaseHTTPRequestHandler, text: str) -> None:
 
 def _write(handler: BaseHTTPRequestHandler, answer: Document) -> None:
     data = b"" if answer.body is None else json.dumps(answer.body).encode()
-    handler.send_response(answer.status)
-    for name, value in answer.headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("Content-Type", "application/json")
-    if answer.status != 204:
+    headers = {name.replace("_", "-"): value for name, value in answer.headers.items()}
+    _send(handler, answer.status, "application/json", data, headers)
+
+
+def _send(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    media_type: str,
+    data: bytes,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    handler.send_response(status)
+    for name, value in (headers or {}).items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Type", media_type)
+    if status != 204:
         handler.send_header("Content-Length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data)

@@ -21,9 +21,10 @@ from outlast.live import Committed, LiveItem, write_line
 from outlast.names import RunRef
 from outlast.protocol import Message, Run, Usage
 from outlast_app.live.source import Heard
-from outlast_app.restate.outcomes import Outcome, Pending, Unknown
+from outlast_app.restate.outcomes import Broken, Outcome, Pending, Unknown
 from outlast_app.runs.feed import ShownEvent
 from outlast_app.runs.follow import Following, RunEvents
+from outlast_app.runs.views import broken_run
 
 RUN_ID = "tester.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 REF = RunRef("t", RUN_ID)
@@ -104,8 +105,8 @@ class Behind:
         self.outcomes += 1
         return self.outcome_now
 
-    async def read(self, ref: RunRef, *, messages: bool) -> Run:
-        raise UnknownRun(f"{ref.run_id} is not kept, with messages or without: {messages}")
+    async def read_broken(self, ref: RunRef, state: Run | None, broken: Broken) -> Run:
+        return broken_run(ref, state, broken)
 
     async def find(self, ref: RunRef) -> None:
         if isinstance(self.outcome_now, Unknown):

@@ -17,10 +17,11 @@ from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, calls, text
 from fakes.stack import TestStack
 from outlast.contract import RunOrder, SteeringMessage
-from outlast.protocol import Approval, Resolution
+from outlast.protocol import Approval
 from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
+    KeptResolution,
     ModelOutcome,
     PinOutcome,
     StoredMessage,
@@ -44,7 +45,7 @@ _RECORDS: dict[str, Any] = {
     "ToolRecord": ToolRecord,
     "ApprovalCheck": ApprovalCheck,
     "Approval": Approval,
-    "Resolution": Resolution,
+    "Resolution": KeptResolution,
     "SteeringMessage": SteeringMessage,
     "StoredMessage": StoredMessage,
     "Head": Head,

@@ -43,9 +43,10 @@ from outlast.contract import (
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
+from outlast.trace import Trace, trace_of
 from outlast_app.backoff import backoff_s
 from outlast_app.closing import Closing
-from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable
+from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable, untraced
 from outlast_app.restate.outcomes import (
     Broken,
     Ended,
@@ -121,9 +122,7 @@ class Ingress:
             return False
         return answer.status == 200
 
-    async def start_and_wait(
-        self, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-    ) -> Outcome | Repeated:
+    async def start_and_wait(self, order: RunOrder, wait_s: float) -> Outcome | Repeated:
         """Start a run and wait for its end, in one request.
 
         Raises:
@@ -135,7 +134,7 @@ class Ingress:
         deadline = loop.time() + wait_s
         try:
             async with self._closing.timeout(wait_s):
-                answer = await self._place(path, order, trace)
+                answer = await self._place(path, order)
         except TimeoutError:
             return Pending()
         except Lost:
@@ -144,19 +143,19 @@ class Ingress:
             return Repeated()
         return _outcome(answer)
 
-    async def start(self, order: RunOrder, trace: Mapping[str, str]) -> Pending | Repeated:
+    async def start(self, order: RunOrder) -> Pending | Repeated:
         """Start a run; return when Restate has accepted it."""
         path = self._path("send", order.ref, "run")
         try:
             async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
-                answer = await self._place(path, order, trace)
+                answer = await self._place(path, order)
         except (Lost, TimeoutError):
             raise maybe_accepted(order.run_id) from None
         answer.expect(202)
         return Repeated() if b"PreviouslyAccepted" in answer.body else Pending()
 
     async def submit(
-        self, thread: ThreadRef, order: RunOrder, wait_s: float, trace: Mapping[str, str]
+        self, thread: ThreadRef, order: RunOrder, wait_s: float
     ) -> SubmitAnswer | Pending:
         """Start a run on its thread, which admits one at a time.
 
@@ -164,7 +163,6 @@ class Ingress:
             thread: The order's own.
             order: The run to start.
             wait_s: How long to wait for the decision; 0 for as long as accepting takes.
-            trace: Headers that go along.
 
         Returns:
             The decision; `Pending` when Restate has accepted the run but the thread has not
@@ -179,7 +177,7 @@ class Ingress:
         path = self._path("call", thread, "submit")
         try:
             async with self._closing.timeout(wait_s or _SUBMIT_TIMEOUT_S):
-                answer = await self._place(path, order, {**trace, "Idempotency-Key": key})
+                answer = await self._place(path, order, {"Idempotency-Key": key})
         except (Lost, TimeoutError):
             submission = self._path("invocation", thread, f"submit/{key}/output")
             return await self._undecided(order, submission)
@@ -232,7 +230,7 @@ class Ingress:
                     left_s = deadline - asyncio.get_running_loop().time()
                     question = SettledQuestion(wait_s=max(left_s, 0), in_line=in_line)
                     with suppress(Lost, RestateUnavailable):
-                        answer = await self._http.send(path, question, None, {})
+                        answer = await self._http.send(path, question, None, untraced())
                         if answer.names_no_handler:
                             return "unable"
                         answer.expect(200)
@@ -265,7 +263,7 @@ class Ingress:
         """Return the run's committed events after a number."""
         return await self._call(ref, "events", _PAGE, EventsQuestion(after=after), timeout_s)
 
-    async def cancel(self, ref: RunRef) -> bool:
+    async def cancel(self, ref: RunRef, trace: Trace | None) -> bool:
         """Ask for the run's cancellation; tell whether a worker has carried it out already.
 
         It is there to stay, but a run may go on before the worker comes to it.
@@ -283,7 +281,7 @@ class Ingress:
         )
         path = self._path("send", ref, "cancel")
         try:
-            answer = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, {})
+            answer = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, _along(trace))
         except (Lost, TimeoutError):
             raise unavailable() from None
         answer.expect(202)
@@ -294,11 +292,15 @@ class Ingress:
 
     async def decide(self, ref: RunRef, order: DecideOrder, key: str) -> DecideAnswer | None:
         """Hand over a person's decision on a tool call; None while no worker has taken it."""
-        return await self._hand_over(ref, "decide", _DECIDED, order, key)
+        headers = {"Idempotency-Key": key, **_along(order.trace)}
+        return await self._hand_over(ref, "decide", _DECIDED, order, headers)
 
-    async def steer(self, ref: RunRef, order: SteerOrder, key: str) -> SteerAnswer | None:
+    async def steer(
+        self, ref: RunRef, order: SteerOrder, key: str, trace: Trace | None
+    ) -> SteerAnswer | None:
         """Hand over a message to a run that is going on; None while no worker has taken it."""
-        return await self._hand_over(ref, "steer", _STEERED, order, key)
+        headers = {"Idempotency-Key": key, **_along(trace)}
+        return await self._hand_over(ref, "steer", _STEERED, order, headers)
 
     async def thread_holder(self, thread: ThreadRef) -> ThreadHolder | None:
         """Return who holds a thread, however long its line is; None if there is no such thread."""
@@ -320,15 +322,15 @@ class Ingress:
 
     async def check_holder(self, thread: ThreadRef) -> None:
         """Tell a thread that the run that holds it was killed: it goes on without it soon."""
-        await self._call(thread, "check_holder", _NOTHING)
+        await self._call(thread, "check_holder", _NOTHING, headers={})
 
     async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
         """Delete a conversation, unless a run holds it that is not known to be dead."""
-        return await self._call(thread, "delete", _DELETED, DeleteOrder(dead=dead))
+        return await self._call(thread, "delete", _DELETED, DeleteOrder(dead=dead), headers={})
 
     async def take_back(self, thread: ThreadRef, order: TakeBackOrder) -> TakeBackAnswer:
         """Forget the end of a conversation, unless a run holds it."""
-        return await self._call(thread, "take_back", _TAKEN_BACK, order)
+        return await self._call(thread, "take_back", _TAKEN_BACK, order, headers={})
 
     async def _call(
         self,
@@ -337,13 +339,22 @@ class Ingress:
         kind: TypeAdapter[T],
         question: BaseModel | None = None,
         timeout_s: float = READ_TIMEOUT_S,
+        headers: Mapping[str, str] | None = None,
     ) -> T:
         """Call a handler of the worker that answers at once.
+
+        Args:
+            target: Whose handler.
+            handler: Its name.
+            kind: What it answers.
+            question: Its input.
+            timeout_s: How long it may take.
+            headers: What goes along with a change; for a read, nothing that leaves a trace.
 
         Raises:
             WorkerUnavailable: No answer in time: the worker is down or busy.
         """
-        answer = await self._ask(target, handler, question, timeout_s)
+        answer = await self._ask(target, handler, question, timeout_s, headers)
         answer.expect(200)
         return answer.read(kind)
 
@@ -353,10 +364,12 @@ class Ingress:
         handler: str,
         question: BaseModel | None = None,
         timeout_s: float = READ_TIMEOUT_S,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         path = self._path("call", target, handler)
+        along = untraced() if headers is None else headers
         try:
-            return await self._http.send(path, question, timeout_s, {})
+            return await self._http.send(path, question, timeout_s, along)
         except TimeoutError:
             raise WorkerUnavailable(
                 "The worker did not answer in time. What was accepted goes on when it is back; "
@@ -366,7 +379,12 @@ class Ingress:
             raise unavailable() from None
 
     async def _hand_over(
-        self, ref: RunRef, handler: str, kind: TypeAdapter[T], order: BaseModel, key: str
+        self,
+        ref: RunRef,
+        handler: str,
+        kind: TypeAdapter[T],
+        order: BaseModel,
+        headers: Mapping[str, str],
     ) -> T | None:
         """Call a handler that acts on a run; None if that waits for a worker, and stays.
 
@@ -375,9 +393,9 @@ class Ingress:
             handler: What is called.
             kind: What it answers.
             order: What it takes.
-            key: Calls with the same one, while it has not answered, are one call.
+            headers: What goes along. Calls with the same Idempotency-Key, while it has not
+                answered, are one call.
         """
-        headers = {"Idempotency-Key": key}
         try:
             path = self._path("call", ref, handler)
             answer = await self._http.send(path, order, _HAND_OVER_TIMEOUT_S, headers)
@@ -395,14 +413,17 @@ class Ingress:
         answer.expect(200)
         return answer.read(kind)
 
-    async def _place(self, path: str, order: RunOrder, headers: Mapping[str, str]) -> Answer:
+    async def _place(
+        self, path: str, order: RunOrder, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send an order, whose answer may take any time.
 
         Raises:
             RestateUnavailable: Nothing was started, unless it names the run.
         """
         try:
-            answer = await self._http.send(path, order, None, headers)
+            along = {**trace_of(order.ref, order.trace).headers, **(headers or {})}
+            answer = await self._http.send(path, order, None, along)
         except RestateUnavailable:
             raise RestateUnavailable(
                 "Restate does not answer; nothing was started. Try again."
@@ -469,6 +490,11 @@ class Ingress:
     def _path(self, verb: str, target: RunRef | ThreadRef, rest: str) -> str:
         service, key = quote(target.service(self._prefix), safe=""), quote(target.key, safe="")
         return f"/restate/{verb}/{service}/{key}/{rest}"
+
+
+def _along(trace: Trace | None) -> Mapping[str, str]:
+    """Return the headers of a change: it belongs to the trace of its request, if that has one."""
+    return trace.headers if trace else {}
 
 
 def _outcome(answer: Answer) -> Outcome:

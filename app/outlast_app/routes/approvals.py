@@ -16,7 +16,14 @@ from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, Responses, headers, problems, takes
-from outlast_app.routes.parameters import ApprovalId, CursorText, DecisionBody, Limit, RunPath
+from outlast_app.routes.parameters import (
+    ApprovalId,
+    CursorText,
+    DecisionBody,
+    Limit,
+    RequestTrace,
+    RunPath,
+)
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
 
@@ -58,10 +65,15 @@ async def list_approvals(
     openapi_extra=takes(Decision),
 )
 async def decide(
-    ref: RunPath, approval_id: ApprovalId, body: DecisionBody, deps: Deps, caller: KnownCaller
+    ref: RunPath,
+    approval_id: ApprovalId,
+    body: DecisionBody,
+    deps: Deps,
+    caller: KnownCaller,
+    trace: RequestTrace,
 ) -> Response:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    decided = await deps.runs.decide(ref, approval_id, body, caller.key)
+    decided = await deps.runs.decide(ref, approval_id, body, caller.key, trace)
     return Response(
         decided.resolution.model_dump_json(),
         status_code=200 if decided.counts else 202,

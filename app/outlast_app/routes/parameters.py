@@ -1,7 +1,6 @@
 """What several calls take: who and what a request is about, and how it is asked for."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -16,13 +15,12 @@ from outlast.protocol import (
     SteerRun,
     ThreadId,
 )
+from outlast.trace import Trace
 from outlast_app.auth import Tenant
 from outlast_app.bodies import read_body
 from outlast_app.run_filter import RunFilter
 
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
-# W3C trace context: version 00, or a later one, which may have more at its end.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,200})?")
 
 
 def _check_digits(text: str) -> str:
@@ -64,6 +62,14 @@ Prefer = Annotated[
 ]
 Accept = Annotated[
     list[str] | None, Header(description="`text/event-stream` for the run's events.")
+]
+AcceptEvents = Annotated[
+    list[str] | None,
+    Header(
+        alias="accept",
+        description="`application/x-ndjson` for the committed events that are there now, one a "
+        "line, without waiting for others; else they are streamed.",
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -127,16 +133,16 @@ async def _filter(
     return RunFilter(agent=agent, thread_id=thread_id, status=status)
 
 
-async def _trace(request: Request) -> Mapping[str, str]:
-    """Return the headers that go along with a start; one that nobody can read is left out."""
-    traceparent = request.headers.get("traceparent", "")
-    return {"traceparent": traceparent} if _TRACEPARENT.fullmatch(traceparent) else {}
+async def _trace(request: Request) -> Trace | None:
+    """Return the trace that the request is part of; one that nobody can read is left out."""
+    state = ",".join(request.headers.getlist("tracestate"))
+    return Trace.read(request.headers.get("traceparent", ""), state)
 
 
 RunPath = Annotated[RunRef, Depends(_run)]
 ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]
-Trace = Annotated[Mapping[str, str], Depends(_trace)]
+RequestTrace = Annotated[Trace | None, Depends(_trace)]
 
 
 async def _start(request: Request) -> StartRun:

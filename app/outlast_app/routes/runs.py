@@ -19,6 +19,7 @@ from outlast.errors import (
 )
 from outlast.names import RunRef
 from outlast.protocol import Run, RunPage, StartRun
+from outlast_app import ndjson
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant, check_right
 from outlast_app.bodies import beside_loop
 from outlast_app.cursors import Cursor
@@ -28,6 +29,7 @@ from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, header
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
     Accept,
+    AcceptEvents,
     After,
     AgentName,
     CursorText,
@@ -36,9 +38,9 @@ from outlast_app.routes.parameters import (
     LastEventId,
     Limit,
     Prefer,
+    RequestTrace,
     RunPath,
     StartBody,
-    Trace,
     WithMessages,
     log_run,
 )
@@ -83,7 +85,11 @@ _RESULT: Responses = {
     **_RUN_PROBLEMS,
 }
 _EVENTS: Responses = {
-    200: {"model": StreamEvent, "description": "The run's events, to its end."},
+    200: {
+        "model": StreamEvent,
+        "description": "The run's events: to its end, or as lines of JSON those so far.",
+        "content": {ndjson.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/StreamEvent"}}},
+    },
     204: {"description": "The run has ended, and there is nothing after that event."},
     **problems(UnknownRun, InvalidRequest, KeyLimit, *BEHIND),
 }
@@ -98,7 +104,7 @@ async def start_run(
     request: Request,
     deps: Deps,
     caller: KnownCaller,
-    trace: Trace,
+    trace: RequestTrace,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     accept: Accept = None,
@@ -119,9 +125,10 @@ async def start_run(
         tenant,
         idempotency_key,
         stream=streamed or not wait_s,
+        trace=trace,
     )
     log_run(request, order.run_id)
-    run = await deps.starter.start(order, wait_s, trace)
+    run = await deps.starter.start(order, wait_s)
     log_run(request, run.run_id)  # another one, if that took the input
     headers = {"Location": f"/runs/{run.run_id}"}
     if streamed:
@@ -171,10 +178,19 @@ async def get_result(ref: RunPath, deps: Deps, prefer: Prefer = None) -> Respons
 
 @router.get("/runs/{run_id}/events", response_class=EventStream, responses=_EVENTS)
 async def get_events(
-    ref: RunPath, deps: Deps, after: After = None, last_event_id: LastEventId = None
+    ref: RunPath,
+    deps: Deps,
+    after: After = None,
+    last_event_id: LastEventId = None,
+    accept: AcceptEvents = None,
 ) -> Response:
-    """Stream the run's committed events as server-sent events, from any of them on."""
+    """Stream the run's committed events as server-sent events, from any of them on.
+
+    Or, as lines of JSON, those that are there now.
+    """
     seen = last_event_id if last_event_id is not None else after or 0
+    if wants(ndjson.MEDIA_TYPE, accept):
+        return ndjson.EventLines(await deps.events.so_far(ref, seen))
     following = await deps.events.open(ref, seen)
     return EventStream(following, deps.closing) if following else Response(status_code=204)
 
@@ -188,9 +204,11 @@ async def get_events(
         **problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
     },
 )
-async def cancel_run(ref: RunPath, deps: Deps, caller: KnownCaller) -> Response:
+async def cancel_run(
+    ref: RunPath, deps: Deps, caller: KnownCaller, trace: RequestTrace
+) -> Response:
     """Cancel the run, wherever it is."""
-    run = _shown(await deps.runs.cancel(ref), caller)
+    run = _shown(await deps.runs.cancel(ref, trace), caller)
     return _answer(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
 
 

@@ -13,7 +13,7 @@ from outlast.protocol import Steered, SteerRun
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems, takes
-from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody
+from outlast_app.routes.parameters import IdempotencyKey, RequestTrace, RunPath, SteerBody
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -30,7 +30,11 @@ _PROBLEMS = problems(
     openapi_extra=takes(SteerRun),
 )
 async def steer_run(
-    ref: RunPath, body: SteerBody, deps: Deps, idempotency_key: IdempotencyKey = None
+    ref: RunPath,
+    body: SteerBody,
+    deps: Deps,
+    trace: RequestTrace,
+    idempotency_key: IdempotencyKey = None,
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
-    return await deps.runs.steer(ref, body, idempotency_key)
+    return await deps.runs.steer(ref, body, idempotency_key, trace)

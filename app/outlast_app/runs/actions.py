@@ -29,6 +29,7 @@ from outlast.protocol import (
     SteerRun,
     Thread,
 )
+from outlast.trace import Trace
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.restate.outcomes import Broken, Ended
@@ -63,7 +64,12 @@ class RunActions:
         self._reader = reader
 
     async def decide(
-        self, ref: RunRef, approval_id: str, decision: Decision, key: str | None
+        self,
+        ref: RunRef,
+        approval_id: str,
+        decision: Decision,
+        key: str | None,
+        trace: Trace | None = None,
     ) -> Decided:
         """Decide on what waits for a person.
 
@@ -75,6 +81,7 @@ class RunActions:
             approval_id: What waits.
             decision: What is decided.
             key: The name of the caller's key, if there are keys.
+            trace: The request's, if it has one.
 
         Raises:
             UnknownApproval: There is no such approval.
@@ -85,8 +92,10 @@ class RunActions:
         check_addition(decision, MAX_DECISION_BYTES)
         if isinstance(await self._reader.outcome(ref), Broken):
             raise _nothing_waits(ref)
-        order = DecideOrder(call_id=approval_id, decision=decision, at=datetime.now(UTC), key=key)
-        same = hash_of(order.model_copy(update={"at": _ANY_TIME}))
+        order = DecideOrder(
+            call_id=approval_id, decision=decision, at=datetime.now(UTC), key=key, trace=trace
+        )
+        same = hash_of(order.model_copy(update={"at": _ANY_TIME, "trace": None}))
         answer = await self._ingress.decide(ref, order, same)
         if answer is None:
             return await self._hand_over(ref, order)
@@ -94,7 +103,9 @@ class RunActions:
             return Decided(answer.resolution, counts=True)
         raise _refusal(ref, approval_id, answer)
 
-    async def steer(self, ref: RunRef, body: SteerRun, idempotency_key: str | None) -> Steered:
+    async def steer(
+        self, ref: RunRef, body: SteerRun, idempotency_key: str | None, trace: Trace | None = None
+    ) -> Steered:
         """Say something to a run, which reads it before its next model call.
 
         Without a worker to take it, a message is handed over to the next one, and has no id yet.
@@ -115,7 +126,7 @@ class RunActions:
             body_hash=hash_of(body),
         )
         same = f"{idempotency_key}:{order.body_hash}" if idempotency_key else uuid4().hex
-        answer = await self._ingress.steer(ref, order, same)
+        answer = await self._ingress.steer(ref, order, same, trace)
         if answer is None:
             return Steered()
         if answer.outcome == "different":
@@ -126,7 +137,7 @@ class RunActions:
             raise _reads_no_more(ref)
         return Steered(message_id=answer.message_id)
 
-    async def cancel(self, ref: RunRef) -> Run:
+    async def cancel(self, ref: RunRef, trace: Trace | None = None) -> Run:
         """Cancel a run, wherever it is; return it as it was.
 
         Raises:
@@ -139,7 +150,7 @@ class RunActions:
             )
         if run.ended:
             return run
-        carried_out = await self._ingress.cancel(ref)
+        carried_out = await self._ingress.cancel(ref, trace)
         # When the worker is back it may go on with the run before it comes to the cancellation,
         # and one that was carried out before the run was paused does not resume it.
         if not carried_out or run.status == "paused":

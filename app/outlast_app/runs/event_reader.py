@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from outlast.contract import EventPage
-from outlast.errors import OperatorProblem, Problem, UnknownRun
+from outlast.errors import OperatorProblem, Problem
 from outlast.events import TerminalEvent, terminal_event
 from outlast.live import Committed
 from outlast.logging import get_logger
@@ -23,7 +23,6 @@ from outlast_app.restate.outcomes import Broken, Ended, Pending, Unknown
 from outlast_app.runs.committed import RETRY_S, CommittedReads
 from outlast_app.runs.feed import RunFeed
 from outlast_app.runs.reader import RunReader
-from outlast_app.runs.views import broken_run
 
 # The channel's word comes a moment before the event is in the run's state, and seldom alone: so
 # long after it is looked for the event. It is looked for again after four times as long, and so on.
@@ -248,15 +247,10 @@ class EventReader:
             await self._await_news()
 
     async def _end_of(self, state: Run | None, outcome: Ended | Broken) -> TerminalEvent:
-        run = outcome.run if isinstance(outcome, Ended) else await self._broken(state, outcome)
+        runs = self._sources.runs
+        ended = isinstance(outcome, Ended)
+        run = outcome.run if ended else await runs.read_broken(self._ref, state, outcome)
         return terminal_event(run, self.feed.seq + 1)
-
-    async def _broken(self, state: Run | None, broken: Broken) -> Run:
-        """Return a run that could not commit its end, with what it has kept, if that is there."""
-        try:
-            return await self._sources.runs.read(self._ref, messages=False)
-        except (UnknownRun, OperatorProblem):
-            return broken_run(self._ref, state, broken)
 
     def _look(self) -> None:
         self._look_now = True

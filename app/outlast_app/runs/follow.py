@@ -11,6 +11,7 @@ from outlast_app.live.source import LiveSource
 from outlast_app.restate.ingress import Ingress
 from outlast_app.runs.committed import CommittedReads, EarlierEvents
 from outlast_app.runs.event_reader import EventReader, Sources
+from outlast_app.runs.export import EventExport, Events
 from outlast_app.runs.feed import FeedCursor, ShownEvent
 from outlast_app.runs.reader import RunReader
 
@@ -20,6 +21,7 @@ class RunEvents:
 
     def __init__(self, ingress: Ingress, runs: RunReader, live: LiveSource) -> None:
         self._sources = Sources(ingress, runs, live, CommittedReads(ingress))
+        self._export = EventExport(ingress, runs, self._sources.reads)
         self._shared: dict[RunRef, _Shared] = {}
 
     def follow(self, ref: RunRef, after: int = 0) -> "Following":
@@ -47,6 +49,15 @@ class RunEvents:
             following.leave()
             return None
         return following
+
+    async def so_far(self, ref: RunRef, after: int) -> Events:
+        """Read the committed events after a number that are there now, and wait for no others.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            OperatorProblem: Nobody can tell now.
+        """
+        return await self._export.open(ref, after)
 
     def close(self) -> None:
         """Stop reading."""

@@ -14,6 +14,7 @@ from outlast.names import derived_run_id, new_run_id
 from outlast.overrides import faults_of
 from outlast.protocol import FilePart, ImagePart, InputMessage, Overrides, StartRun, TextPart
 from outlast.registry import Registry
+from outlast.trace import Trace
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_DECISION_BYTES = 256 * 1024
@@ -36,7 +37,13 @@ def find_agent(registry: Registry, name: str) -> Agent:
 
 
 def make_order(
-    agent: Agent, request: StartRun, tenant: str, idempotency_key: str | None, *, stream: bool
+    agent: Agent,
+    request: StartRun,
+    tenant: str,
+    idempotency_key: str | None,
+    *,
+    stream: bool,
+    trace: Trace | None = None,
 ) -> RunOrder:
     """Make the order that the worker carries out.
 
@@ -82,6 +89,7 @@ def make_order(
         repeatable=idempotency_key is not None,
         overrides=_overrides(agent, request),
         origin=request.origin,
+        trace=trace,
     )
 
 

@@ -2,7 +2,13 @@
 
 import asyncio
 
-from outlast.errors import AdminUnavailable, RestateUnavailable, UnknownRun, WorkerUnavailable
+from outlast.errors import (
+    AdminUnavailable,
+    OperatorProblem,
+    RestateUnavailable,
+    UnknownRun,
+    WorkerUnavailable,
+)
 from outlast.logging import get_logger
 from outlast.names import RunRef
 from outlast.protocol import Run
@@ -52,6 +58,13 @@ class RunReader:
                 return await self._read_submitted(ref, messages=messages)
             case _:
                 return await self._read_pending(ref, messages=messages)
+
+    async def read_broken(self, ref: RunRef, state: Run | None, broken: Broken) -> Run:
+        """Return a run that could not commit its end, with what it has kept, if that is there."""
+        try:
+            return await self.read(ref, messages=False)
+        except (UnknownRun, OperatorProblem):
+            return broken_run(ref, state, broken)
 
     async def outcome(self, ref: RunRef) -> Outcome:
         """Return how a run has ended, if it has; needs no worker.

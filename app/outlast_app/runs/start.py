@@ -1,7 +1,7 @@
 """How a run is started, and waited for until it ends or waits for a person."""
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from outlast.contract import MAX_IN_LINE, RunOrder, SubmitAnswer
@@ -40,12 +40,12 @@ class RunStarter:
         self._ingress = ingress
         self._reader = reader
 
-    async def start(self, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
+    async def start(self, order: RunOrder, wait_s: float) -> Run:
         """Start a run; return it when it has ended, or as it is when the time is over."""
         with _name_run_in_problems(order.ref, BadGateway):
             if order.thread and not order.after_s:
-                return await self._start_on_thread(order.thread, order, wait_s, trace)
-            return await self._start_alone(order, wait_s, trace)
+                return await self._start_on_thread(order.thread, order, wait_s)
+            return await self._start_alone(order, wait_s)
 
     async def await_end(self, ref: RunRef, run: Run, wait_s: float, *, in_line: bool = True) -> Run:
         """Wait for the end of an accepted run; return it as it is if it takes longer.
@@ -118,9 +118,7 @@ class RunStarter:
         agent = self._registry.get(ref.agent)
         return agent is not None and any(tool.needs_approval for tool in agent.tools)
 
-    async def _start_on_thread(
-        self, thread: ThreadRef, order: RunOrder, wait_s: float, trace: Mapping[str, str]
-    ) -> Run:
+    async def _start_on_thread(self, thread: ThreadRef, order: RunOrder, wait_s: float) -> Run:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_s
         order = order.model_copy(update={"max_in_line": self._max_in_line})
@@ -128,7 +126,7 @@ class RunStarter:
             # It can take no message, and its thread learns of the death only when somebody waits.
             order = order.model_copy(update={"on_busy": "enqueue"})
         with _name_run_in_problems(order.ref, WorkerUnavailable):
-            answer = await self._ingress.submit(thread, order, wait_s, trace)
+            answer = await self._ingress.submit(thread, order, wait_s)
         with _name_run_in_problems(order.ref):
             if isinstance(answer, Pending):
                 return await self._read_undecided(order)
@@ -183,14 +181,14 @@ class RunStarter:
                     extra={"run_id": answer.run_id},
                 )
 
-    async def _start_alone(self, order: RunOrder, wait_s: float, trace: Mapping[str, str]) -> Run:
+    async def _start_alone(self, order: RunOrder, wait_s: float) -> Run:
         if not wait_s or self._may_ask(order.ref):
-            accepted = await self._ingress.start(order, trace)
+            accepted = await self._ingress.start(order)
             if isinstance(accepted, Repeated):
                 return await self._await_repeated(order, wait_s)
             with _name_run_in_problems(order.ref):
                 return await self.await_end(order.ref, _accepted(order), wait_s)
-        match await self._ingress.start_and_wait(order, wait_s, trace):
+        match await self._ingress.start_and_wait(order, wait_s):
             case Ended(run):
                 return run
             case Repeated():

@@ -1,4 +1,4 @@
-"""`list`, `runs`, `threads`, `messages`, `approvals` and `get`: what is there."""
+"""`list`, `runs`, `threads`, `messages`, `approvals`, `get` and `events`: what is there."""
 
 from typing import Annotated
 
@@ -15,8 +15,11 @@ from outlast.protocol import (
     ThreadPage,
 )
 from outlast_cli import completion, options, tables
-from outlast_cli.output import show
-from outlast_cli.transcript import lines_of
+from outlast_cli.output import show, write, write_json
+from outlast_cli.stream import parse_event
+from outlast_cli.transcript import dated_line_of, lines_of
+
+_LINES = "application/x-ndjson"
 
 
 def list_agents(ctx: typer.Context, as_json: options.Json = False) -> None:
@@ -79,3 +82,18 @@ def get(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False
     """Show a run as it is now."""
     run = options.client_of(ctx).get(Run, "runs", run_id)
     show(run, tables.single(run), as_json=as_json)
+
+
+def events(
+    ctx: typer.Context,
+    run_id: options.RunId,
+    after: options.After = 0,
+    as_json: options.Json = False,
+) -> None:
+    """List what a run has done so far, and end."""
+    lines = options.client_of(ctx).lines(_LINES, "runs", run_id, "events", after=str(after))
+    for line in lines:
+        if as_json:
+            write_json(line)
+        else:
+            write(dated_line_of(parse_event(line)))

@@ -64,7 +64,7 @@ def run(
 def watch(
     ctx: typer.Context,
     run_id: options.RunId,
-    after: Annotated[int, typer.Option(min=0, help="Leave out events up to this number.")] = 0,
+    after: options.After = 0,
     as_json: options.Json = False,
 ) -> None:
     """Follow a run's events, before, during and after it."""

@@ -48,7 +48,7 @@ async def test_streams(document: Document) -> None:
     """Streams are described with their events, and where they go on."""
     events = document["paths"]["/runs/{run_id}/events"]["get"]["responses"]
     start = document["paths"]["/agents/{agent}/runs"]["post"]["responses"]
-    assert list(events["200"]["content"]) == ["text/event-stream"]
+    assert list(events["200"]["content"]) == ["text/event-stream", "application/x-ndjson"]
     assert "204" in events
     assert set(start["200"]["content"]) == {"application/json", "text/event-stream"}
     assert set(start["200"]["headers"]) == {"Location", "Content-Location", "Preference-Applied"}

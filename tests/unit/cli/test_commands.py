@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import wire
-from fakes.app_server import Document, ScriptedApp, problem
+from fakes.app_server import Document, Lines, ScriptedApp, problem
 from fakes.wire import NOON, RUN_ID
 from unit.cli.conftest import Outlast
 
@@ -106,6 +106,27 @@ def test_get(app: ScriptedApp, outlast: Outlast) -> None:
     for text in (RUN_ID, "waiting", '1.0     refund {"cents": 4990}', "{'a': 1}", "$0.0123"):
         assert text in shown
     assert json.loads(outlast("get", RUN_ID, "--json").out)["output"] == {"a": 1}
+
+
+def test_events(app: ScriptedApp, outlast: Outlast) -> None:
+    """What has happened so far: a line each, with number and time, or the JSON as it came."""
+    sent = [
+        wire.event(3, "turn.started", turn=1, at=NOON),
+        wire.message(4, "Hello."),
+        wire.event(5, "brand.new", x=1),
+    ]
+    app.on(f"GET {RUN}/events", Lines(sent))
+    shown = outlast("events", RUN_ID, "--after", "2")
+    assert shown.code == 0
+    first, second, third = shown.out.splitlines()
+    assert first.split() == ["3", "2026-01-01", first.split()[2], "turn.started"]
+    assert second.split() == ["4", "Hello."]
+    assert third.split() == ["5", "brand.new"]
+    [request] = app.requests
+    assert request.line == f"GET {RUN}/events?after=2"
+    assert request.headers["accept"] == "application/x-ndjson"
+    told = outlast("events", RUN_ID, "--json").out
+    assert [json.loads(line) for line in told.splitlines()] == sent
 
 
 def test_async(app: ScriptedApp, outlast: Outlast) -> None:

@@ -84,7 +84,7 @@ class Approvals:
             self._by_call[approval.call_id] = resolution
         self._state.advance_clock(resolution.at)
         self._state.resolve_approval(resolution)
-        self._state.emit(ApprovalResolved, **resolution.model_dump())
+        self._state.emit(ApprovalResolved, **resolution.model_dump(exclude={"trace"}))
 
 
 async def ask_between_turns(

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from outlast.protocol import (
     Message,
     ModelSettings,
+    Resolution,
     RunError,
     Time,
     ToolChoice,
     ToolErrorType,
     Usage,
 )
+from outlast.trace import Trace
 
 JOURNAL_VERSION = 6
 
@@ -167,6 +169,18 @@ class ApprovalCheck(Record):
     reason: str | None = None
     told: str | None = None
     error_type: ToolErrorType | None = None
+
+
+class KeptResolution(Resolution):
+    """How an approval ended, with what is not for clients: the trace of who decided."""
+
+    trace: Trace | None = None
+
+    @classmethod
+    def of(cls, resolution: Resolution) -> "KeptResolution":
+        """Return it as it is kept."""
+        fields = {name: getattr(resolution, name) for name in Resolution.model_fields}
+        return cls(**fields)
 
 
 UNFINISHED = (

@@ -13,6 +13,7 @@ from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault
 from outlast.logging import get_logger
 from outlast.protocol import ACTIONS, Approval, Decider, Decision, Resolution, Time
+from outlast_worker.engine.records import KeptResolution
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.services.whole_run import kept_with_run
@@ -50,7 +51,7 @@ async def take_decision(
         check = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
         if faults := await ctx.run_typed(_CHECK_ARGUMENTS, _check, check, agent, approval, order):
             return DecideAnswer(outcome="invalid", faults=faults)
-    resolution = Resolution(
+    resolution = KeptResolution(
         call_id=approval.call_id,
         approval_id=approval.approval_id,
         action=decision.action,
@@ -61,6 +62,7 @@ async def take_decision(
         output=decision.output,
         limits=decision.limits,
         content=decision.content,
+        trace=order.trace,
     )
     promise = promises.decision(order.decides)
     if await promise.resolve_once(ctx, resolution):
@@ -73,7 +75,7 @@ async def _decide_too_late(
     ctx: WorkflowSharedContext, order: DecideOrder, expires_at: Time
 ) -> DecideAnswer:
     """Let the approval expire now, unless it was decided on before: when it was made counts."""
-    expired = Resolution(
+    expired = KeptResolution(
         call_id=order.call_id, approval_id=order.approval_id, action="expired", at=expires_at
     )
     promise = promises.decision(order.decides)

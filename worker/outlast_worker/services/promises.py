@@ -12,7 +12,7 @@ from restate import (
 
 from outlast.contract import SteeringMessage
 from outlast.protocol import Resolution, Time
-from outlast_worker.engine.records import Record
+from outlast_worker.engine.records import KeptResolution, Record
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.serde import JsonSerde, serde_of
 
@@ -61,8 +61,8 @@ CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 
 
 def decision(approval_id: str) -> Promise[Resolution]:
-    """Return the promise of what an approval comes to."""
-    return Promise(f"decision:{approval_id}", Resolution)
+    """Return the promise of what an approval comes to, as a `KeptResolution`."""
+    return Promise(f"decision:{approval_id}", KeptResolution)
 
 
 class SteeringClaim(Record):

@@ -21,7 +21,7 @@ from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import KeptResolution, StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
@@ -159,7 +159,7 @@ class RestateSteps:
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
         promise = promises.decision(resolution.id)
-        return await self._resolve(promise, resolution) or resolution
+        return await self._resolve(promise, KeptResolution.of(resolution)) or resolution
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         """Take no message of this number; return the one that came first, if there is one."""

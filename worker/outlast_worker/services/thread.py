@@ -217,7 +217,7 @@ def _mark_for(outcome: Literal["granted", "queued"], head: Head) -> Conversation
 
 async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> ThreadRun:
     """Start the run's workflow, with the caller's trace."""
-    trace = {k: v for k, v in ctx.request().headers.items() if k == "traceparent"}
+    trace = {k: v for k, v in ctx.request().headers.items() if k in ("traceparent", "tracestate")}
     sent = calls.RUN.send(ctx, calls.run_target(prefix, order), order, headers=trace)
     return ThreadRun(
         run_id=order.run_id,

@@ -4,6 +4,7 @@ import pytest
 from fastapi import Request
 
 from fakes.front import RUN_ID, Client, problem
+from outlast.trace import Trace
 from outlast_app.routes.parameters import _trace
 
 
@@ -96,6 +97,9 @@ async def test_invalid_last_event_id(client: Client, value: str) -> None:
         (f"00-{'a' * 32}-{'b' * 16}-01", True),
         (f"01-{'a' * 32}-{'b' * 16}-01-more", True),
         (f"00-{'a' * 32}-{'b' * 16}-é", False),
+        (f"00-{'0' * 32}-{'b' * 16}-01", False),
+        (f"00-{'a' * 32}-{'0' * 16}-01", False),
+        (f"ff-{'a' * 32}-{'b' * 16}-01", False),
         ("café", False),
         ("", False),
     ],
@@ -104,7 +108,24 @@ async def test_trace(traceparent: str, goes_along: bool) -> None:
     """What is no trace is left out: no header that a caller sends breaks a call to Restate."""
     headers = [(b"traceparent", traceparent.encode("latin-1"))]
     found = await _trace(Request({"type": "http", "headers": headers}))
-    assert found == ({"traceparent": traceparent} if goes_along else {})
+    assert found == (Trace(traceparent=traceparent) if goes_along else None)
+
+
+async def test_trace_state() -> None:
+    """What tracing systems say beside goes along, over several headers, if it can be read."""
+    traceparent = (b"traceparent", f"00-{'a' * 32}-{'b' * 16}-01".encode())
+
+    async def read(*states: bytes) -> Trace | None:
+        headers = [traceparent, *((b"tracestate", state) for state in states)]
+        return await _trace(Request({"type": "http", "headers": headers}))
+
+    found = await read(b"dd=s:2", b"x=1")
+    assert found
+    assert found.tracestate == "dd=s:2,x=1"
+    for unreadable in (b"x=\xe9", b"x" * 513):
+        found = await read(unreadable)
+        assert found
+        assert found.tracestate is None
 
 
 async def test_idempotency_key_of_any_text(client: Client) -> None:

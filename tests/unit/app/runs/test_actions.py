@@ -90,12 +90,14 @@ class Behind:
         self.calls.append(("decide", order.call_id, order.key))
         return self.decided
 
-    async def steer(self, _ref: RunRef, order: SteerOrder, same: str) -> SteerAnswer | None:
+    async def steer(
+        self, _ref: RunRef, order: SteerOrder, same: str, _trace: object
+    ) -> SteerAnswer | None:
         self.same.add(same)
         self.calls.append(("steer", order.key))
         return self.steered
 
-    async def cancel(self, _ref: RunRef) -> bool:
+    async def cancel(self, _ref: RunRef, _trace: object) -> bool:
         self.calls.append("cancel")
         return self.worker_is_there
 
