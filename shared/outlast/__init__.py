@@ -3,6 +3,7 @@
 from outlast.agent import Agent
 from outlast.errors import DefinitionError, ToolError
 from outlast.protocol import Limits, ModelSettings
+from outlast.run_context import RunContext
 from outlast.tool import Tool, tool
 from outlast.tool_context import ToolContext
 
@@ -11,6 +12,7 @@ __all__ = [
     "DefinitionError",
     "Limits",
     "ModelSettings",
+    "RunContext",
     "Tool",
     "ToolContext",
     "ToolError",

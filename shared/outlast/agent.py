@@ -1,13 +1,19 @@
 """What an agent is: frozen data that both processes import."""
 
-import json
-import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
 from outlast.errors import DefinitionError
+from outlast.instructions import (
+    Instructions,
+    check_instructions,
+    needed_names,
+    read_instructions,
+)
 from outlast.model_support import unsupported
 from outlast.names import is_agent_name
 from outlast.protocol import Limits, ModelSettings, Override
@@ -17,7 +23,6 @@ from outlast.tool import AnyTool, Tool
 DEFAULT_MAX_TURNS = 20
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "name": ((str,), "a text"),
-    "instructions": ((str,), "a text"),
     "description": ((str, NoneType), "a text"),
     "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
@@ -25,9 +30,6 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
-_PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
-# What somebody wrote for one; other text in braces is left as it is.
-_NO_PLACEHOLDER = re.compile(r"\{\{[\w\s.-]*\}\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,9 @@ class Agent:
 
     Args:
         name: In URLs and in Restate: lower-case letters, digits, `-` and `_`.
-        instructions: The system prompt; `{{name}}` is filled in from the run's `context`.
+        instructions: The system prompt; `{{name}}`, or `{{name|default}}`, is filled in from the
+            run's `context`. A `Path` names a file of it, relative to the agent's; a function
+            (`async` or not) makes it, once for each run, from a `RunContext`.
         description: One line for people and for other agents.
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`.
@@ -50,7 +54,7 @@ class Agent:
     """
 
     name: str
-    instructions: str
+    instructions: Instructions
     description: str | None = None
     model: str | None = None
     tools: Sequence[AnyTool] = ()
@@ -66,13 +70,7 @@ class Agent:
                 f"agent {self.name!r}: a name starts with a lower-case letter and goes on with "
                 "lower-case letters, digits, - and _, at most 63 characters in all"
             )
-        if not self.instructions.strip():
-            raise DefinitionError(f"agent {self.name}: instructions are empty; say what it is for")
-        if wrong := _NO_PLACEHOLDER.search(_PLACEHOLDER.sub("", self.instructions)):
-            raise DefinitionError(
-                f"agent {self.name}: {wrong[0]} in the instructions is no placeholder; write "
-                "{{name}}, a name of letters, digits, _ and - in the run's context"
-            )
+        self._take_instructions()
         if self.model is not None:
             check_model(self.model, f"agent {self.name}: model")
         object.__setattr__(self, "tools", tuple(self.tools))
@@ -88,6 +86,18 @@ class Agent:
                 raise DefinitionError(
                     f"agent {self.name!r}: {name} is {value!r}; it must be {wanted}"
                 )
+
+    def _take_instructions(self) -> None:
+        given: Any = self.instructions
+        try:
+            if isinstance(given, Path):
+                # The one that calls `Agent(…)`: this function, `__post_init__`, `__init__`.
+                declaring = sys._getframe(3).f_globals.get("__file__")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
+                given = read_instructions(given, declaring)
+                object.__setattr__(self, "instructions", given)
+            check_instructions(given)
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error
 
     def _check_tools(self) -> None:
         seen: set[str] = set()
@@ -128,16 +138,8 @@ class Agent:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The names that the instructions need from a run's context, in order."""
-        return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.instructions)))
-
-    def render_instructions(self, context: Mapping[str, Any]) -> str:
-        """Fill in the instructions.
-
-        Raises:
-            KeyError: The context lacks a name.
-        """
-        return _PLACEHOLDER.sub(lambda match: _as_text(context[match[1]]), self.instructions)
+        """The names that a run's context must have, in order."""
+        return needed_names(self.instructions) if isinstance(self.instructions, str) else ()
 
 
 def check_model(model: str, where: str) -> None:
@@ -151,7 +153,3 @@ def check_model(model: str, where: str) -> None:
         raise DefinitionError(
             f"{where} is {model!r}; write provider/model, such as openai/gpt-5.4-mini"
         )
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from outlast.agent import Agent, check_model
 from outlast.errors import DefinitionError
+from outlast.instructions import shown_instructions
 from outlast.lifespan import Lifespan, check_lifespan
 from outlast.logging import get_logger
 from outlast.protocol import AgentDescription, ToolDescription
@@ -64,7 +65,7 @@ class Registry:
             description=agent.description,
             model=self.model_of(agent),
             model_settings=agent.model_settings,
-            instructions=agent.instructions,
+            instructions=shown_instructions(agent.instructions),
             context=list(agent.placeholders),
             limits=agent.limits,
             overrides=sorted(agent.overrides),
@@ -79,7 +80,7 @@ class Registry:
                 "name": agent.name,
                 "description": agent.description,
                 "model": self.model_of(agent),
-                "instructions": agent.instructions,
+                "instructions": shown_instructions(agent.instructions),
                 "limits": agent.limits.model_dump(),
                 "overrides": sorted(agent.overrides),
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),

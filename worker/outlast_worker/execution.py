@@ -8,6 +8,7 @@ from typing import Any
 from outlast.agent import Agent
 from outlast.contract import ConversationMark, RunOrder
 from outlast.registry import Registry
+from outlast.run_context import RunContext
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.engine.operations import (
     AskModel,
@@ -52,7 +53,10 @@ class Execution:
         """Do it, and return what is to be journaled."""
         match operation:
             case PinAgent():
-                return pin_agent(self.registry, self.agent, self.order, self.settings)
+                context = self._run_context()
+                return await pin_agent(
+                    self.registry, self.agent, self.order, self.settings, context
+                )
             case AskModel(call):
                 return await self._ask_model(call)
             case CheckApproval(call):
@@ -69,6 +73,17 @@ class Execution:
                 return Forgotten()
             call = replace(call, messages=[*before, *call.messages], unread=None)
         return await self.model.complete(call, partial(self.preview, call.turn))
+
+    def _run_context(self) -> RunContext:
+        return RunContext(
+            run_id=self.order.run_id,
+            thread_id=self.order.thread_id,
+            tenant=self.order.tenant,
+            agent=self.agent.name,
+            context=self.order.context,
+            metadata=self.order.metadata,
+            resources=self.resources,
+        )
 
     def _context(self, call: PlannedCall) -> ToolContext:
         return ToolContext(

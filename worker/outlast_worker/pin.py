@@ -7,12 +7,14 @@ from outlast.contract import RunOrder
 from outlast.overrides import faults_of
 from outlast.protocol import ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
+from outlast.run_context import RunContext
 from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.settings import WorkerSettings
 
 
-def pin_agent(
-    registry: Registry, agent: Agent, order: RunOrder, settings: WorkerSettings
+async def pin_agent(
+    registry: Registry, agent: Agent, order: RunOrder, settings: WorkerSettings, context: RunContext
 ) -> PinOutcome:
     """Render the agent's definition for this run."""
     at = datetime.now(UTC)
@@ -25,15 +27,9 @@ def pin_agent(
         )
     options = asked.options or ModelCallOptions()
     try:
-        instructions = agent.render_instructions(order.context)
-    except KeyError as error:
-        message = (
-            f"The instructions of {agent.name} need {{{{{error.args[0]}}}}}, and the run's context "
-            "has none. Pass it as context, or deploy app and worker with the same agents."
-        )
-        return PinFailure(
-            at=at, error=RunError(type="definition-missing", message=message, retryable=False)
-        )
+        instructions = await make_instructions(agent, context)
+    except NoInstructions as failed:
+        return PinFailure(at=at, error=failed.error)
     return Pin(
         at=at,
         digest=registry.agent_digest(agent),

@@ -1,7 +1,8 @@
 """The agents that both processes serve: one file each, one line here."""
 
 from example_agents.assistant import agent as assistant
+from example_agents.concierge import agent as concierge
 from example_agents.support import agent as support
 from outlast import Agent
 
-agents: list[Agent] = [support, assistant]
+agents: list[Agent] = [support, assistant, concierge]

@@ -44,10 +44,11 @@ class AgentDescription(Public):
     model_settings: ModelSettings | None = None
     """How the model is asked; null for keys without the right `inspect`."""
     instructions: str | None = None
-    """Its system prompt; `{{name}}` is filled in from a run's `context`. Null for keys without the
+    """Its system prompt; `{{name}}` is filled in from a run's `context`, or with what stands behind
+    `|`. One that is made for each run is not shown. Null for keys without the
     right `inspect`."""
     context: list[str]
-    """The names that a run's `context` must have."""
+    """The names that a run's `context` must have: those without a default."""
     limits: Limits
     """Where its runs stop, unless they say so themselves."""
     overrides: list[Annotated[Override, OrNewer]] = Field(default_factory=list[Override])

@@ -1,7 +1,6 @@
 """An `Agent` is frozen data, and a mistake in it shows when its file is imported."""
 
 import dataclasses
-import re
 from typing import Any
 
 import pytest
@@ -108,35 +107,3 @@ def test_mistakes(changes: dict[str, Any], fix: str) -> None:
     """A declaration that can't work is refused, with the way to mend it."""
     with pytest.raises(DefinitionError, match=fix):
         make(**changes)
-
-
-@pytest.mark.parametrize("wrong", ["{{}}", "{{ user.name }}", "{{a b}}"])
-def test_no_placeholder(wrong: str) -> None:
-    """What looks like a placeholder and is none would reach the model as it is."""
-    with pytest.raises(DefinitionError, match=f"{re.escape(wrong)} in the instructions"):
-        make(instructions=f"Help {{{{company}}}} and {wrong}.")
-
-
-@pytest.mark.parametrize(
-    ("instructions", "placeholders"),
-    [
-        ("Help.", ()),
-        ("Help {{company}} and {{ company }} in {{city_2}}.", ("company", "city_2")),
-        ('Help {{company-name}}. Answer {{"a": 1}}.', ("company-name",)),
-        ('JSON such as {"a": {}} and {single} stay.', ()),
-    ],
-)
-def test_placeholders(instructions: str, placeholders: tuple[str, ...]) -> None:
-    """Each name that the instructions need is told once, in order."""
-    assert make(instructions=instructions).placeholders == placeholders
-
-
-def test_render() -> None:
-    """Texts are filled in as they are, other values as JSON, and nothing is filled in twice."""
-    agent = make(instructions="{{name}} has {{ stock }}; {{name}}. Keep {this}.")
-    context = {"name": "Café {{stock}}", "stock": {"ä": [1, None]}, "unused": 1}
-    assert agent.render_instructions(context) == (
-        'Café {{stock}} has {"ä": [1, null]}; Café {{stock}}. Keep {this}.'
-    )
-    with pytest.raises(KeyError, match="stock"):
-        agent.render_instructions({"name": "x"})

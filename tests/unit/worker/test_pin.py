@@ -1,12 +1,13 @@
 """The pin: an agent's definition, rendered for one run."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fakes.orders import order
-from outlast import Agent, Limits, ModelSettings, tool
+from outlast import Agent, Limits, ModelSettings, RunContext, tool
 from outlast.protocol import Overrides
 from outlast.registry import Registry
 from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
@@ -27,7 +28,9 @@ async def refund(cents: int) -> str:
 def pinned(agent: Agent, context: dict[str, Any] | None = None, **asked: Any) -> PinOutcome:
     registry = Registry([agent], default_model="openai/default")
     settings = WorkerSettings(model_retry_for_s=7)
-    return pin_agent(registry, agent, order(context=context or {}, **asked), settings)
+    given = RunContext.for_test(context=context)
+    making = pin_agent(registry, agent, order(context=context or {}, **asked), settings, given)
+    return asyncio.run(making)
 
 
 def test_pin() -> None:

@@ -30,6 +30,7 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import messages_so_far, salvage_messages
+from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.event_log import read_events, read_page
@@ -193,7 +194,8 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
     tools_s = [total_timeout_s(tool) for tool in agent.tools]
-    return timedelta(seconds=max([dependencies.settings.model_timeout_s, *tools_s]))
+    made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
+    return timedelta(seconds=max([dependencies.settings.model_timeout_s, made_s, *tools_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:
