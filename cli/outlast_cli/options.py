@@ -79,6 +79,10 @@ ModelOptions = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="How the model is called: temperature=0, …"),
 ]
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Where the run stops: max_cost_usd=0.5, …"),
+]
 Metadata = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the run.")
 ]
@@ -124,13 +128,13 @@ def parse_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in found}
 
 
-def parse_values(pairs: Sequence[str] | None) -> dict[str, object] | None:
-    """Read `name=value` texts whose values are JSON, or else texts; None if there are none.
+def parse_values(pairs: Sequence[str] | None) -> dict[str, object]:
+    """Read `name=value` texts whose values are JSON, or else texts.
 
     Raises:
         typer.BadParameter: One has no name or no equals sign.
     """
-    return {name: _value(text) for name, text in parse_pairs(pairs).items()} or None
+    return {name: _value(text) for name, text in parse_pairs(pairs).items()}
 
 
 def _value(text: str) -> object:

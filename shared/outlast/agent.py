@@ -44,7 +44,7 @@ class Agent:
         description: One line for people and for other agents.
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`.
-        limits: For runs that don't set their own.
+        limits: Where its runs stop; a run may set lower ones.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`.

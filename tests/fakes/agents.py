@@ -196,6 +196,7 @@ async def count(steps: int, gate: str, context: ToolContext) -> str:
 
 tester = Agent(
     name="tester",
+    limits=Limits(max_turns=200),
     instructions="Do what the test says.",
     tools=[
         note,
@@ -220,6 +221,7 @@ short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limit
 open_minded = Agent(
     name="open_minded",
     instructions="Be open.",
+    model="openai/nobody-knows-its-price",
     tools=[note],
     model_settings=ModelSettings(max_output_tokens=700),
     overrides={"instructions", "options", "tool_choice"},

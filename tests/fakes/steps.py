@@ -19,6 +19,7 @@ from outlast.protocol import (
     Action,
     Approval,
     InputMessage,
+    Limits,
     Resolution,
     Run,
     RunError,
@@ -58,7 +59,7 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def pin(*tools: str, max_turns: int = 20, model_retry_for_s: float = 600) -> Pin:
+def pin(*tools: str, model_retry_for_s: float = 600, **limits: Any) -> Pin:
     """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
     return Pin(
         at=after(1),
@@ -75,7 +76,7 @@ def pin(*tools: str, max_turns: int = 20, model_retry_for_s: float = 600) -> Pin
             )
             for name in tools
         ],
-        max_turns=max_turns,
+        limits=Limits(**{"max_turns": 20, **limits}),
         model_retry_for_s=model_retry_for_s,
     )
 

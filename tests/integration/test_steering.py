@@ -97,7 +97,7 @@ def test_a_hundred_at_once(api: Api, stack: TestStack, model: ScriptedModel, key
     gate = Gate()
     model.script(f"{key} start", [text("ok", gate=gate)])
     model.script(f"{key} message", [text("ok")])
-    run_id = api.start("tester", f"{key} start", limits={"max_turns": 200})
+    run_id = api.start("tester", f"{key} start")
 
     def say(index: int) -> httpx.Response:
         if index == count // 2:

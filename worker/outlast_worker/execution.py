@@ -19,9 +19,9 @@ from outlast_worker.engine.operations import (
     PlannedCall,
     RunTool,
 )
-from outlast_worker.engine.records import Forgotten, ModelOutcome, StoredMessage
+from outlast_worker.engine.records import Forgotten, ModelOutcome, Pin, PinOutcome, StoredMessage
 from outlast_worker.models.client import ModelClient, Preview
-from outlast_worker.pin import pin_agent
+from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.runner import ToolRunner
 
@@ -53,10 +53,7 @@ class Execution:
         """Do it, and return what is to be journaled."""
         match operation:
             case PinAgent():
-                context = self._run_context()
-                return await pin_agent(
-                    self.registry, self.agent, self.order, self.settings, context
-                )
+                return await self._pin()
             case AskModel(call):
                 return await self._ask_model(call)
             case CheckApproval(call):
@@ -73,6 +70,13 @@ class Execution:
                 return Forgotten()
             call = replace(call, messages=[*before, *call.messages], unread=None)
         return await self.model.complete(call, partial(self.preview, call.turn))
+
+    async def _pin(self) -> PinOutcome:
+        context = self._run_context()
+        pin = await pin_agent(self.registry, self.agent, self.order, self.settings, context)
+        if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
+            return pin
+        return pin if await self.model.knows_price(pin.model) else without_price(pin)
 
     def _run_context(self) -> RunContext:
         return RunContext(

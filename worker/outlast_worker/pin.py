@@ -1,16 +1,19 @@
 """The pin: the definition of an agent that one run keeps to its end."""
 
+import json
 from datetime import UTC, datetime
 
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.contract import RunOrder
 from outlast.overrides import faults_of
-from outlast.protocol import ModelCallOptions, Overrides, RunError
+from outlast.protocol import Limits, ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.settings import WorkerSettings
+
+_ALWAYS_ENDS = Limits(max_turns=DEFAULT_MAX_TURNS)
 
 
 async def pin_agent(
@@ -48,7 +51,19 @@ async def pin_agent(
             )
             for tool in agent.tools
         ],
-        max_turns=agent.limits.max_turns or DEFAULT_MAX_TURNS,
+        limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
         model_retry_for_s=settings.model_retry_for_s,
         tool_choice=asked.tool_choice,
     )
+
+
+def without_price(pin: Pin) -> PinFailure:
+    """Return what a run ends with whose cost is limited and would not be known."""
+    price = '{"input": 0.2, "output": 0.6}'
+    message = (
+        f"The run may cost {pin.limits.max_cost_usd} US dollars, and nobody knows what "
+        f"{pin.model} costs. Set MODEL_PRICES={{{json.dumps(pin.model)}: {price}}} for the worker, "
+        "in US dollars for a million tokens, or limit max_tokens instead."
+    )
+    error = RunError(type="price-unknown", message=message, retryable=False)
+    return PinFailure(at=pin.at, error=error)

@@ -25,6 +25,7 @@ def run(
     instructions: options.Instructions = None,
     option: options.ModelOptions = None,
     max_turns: Annotated[int | None, typer.Option(help="Where the run stops.")] = None,
+    limit: options.Limits = None,
     is_async: Annotated[bool, typer.Option("--async", help="Print the run's id and end.")] = False,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.")
@@ -48,8 +49,8 @@ def run(
             context=options.parse_pairs(context),
             metadata=options.parse_pairs(metadata),
             instructions=instructions,
-            options=options.parse_values(option),
-            limits={"max_turns": max_turns},
+            options=options.parse_values(option) or None,
+            limits={"max_turns": max_turns, **options.parse_values(limit)},
         ),
         idempotency_key or uuid4().hex,
     )

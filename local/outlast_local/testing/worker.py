@@ -33,6 +33,10 @@ class OneProvider:
         """Close the connections."""
         await self._client.close()
 
+    async def knows_price(self, model: str) -> bool:
+        """Tell whether it will be known what calls of a model cost."""
+        return await self._client.knows_price(model)
+
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once."""
         model = f"openai/{call.model.partition('/')[2]}"

@@ -50,7 +50,7 @@ class AgentDescription(Public):
     context: list[str]
     """The names that a run's `context` must have: those without a default."""
     limits: Limits
-    """Where its runs stop, unless they say so themselves."""
+    """Where its runs stop, unless they themselves say sooner."""
     overrides: list[Annotated[Override, OrNewer]] = Field(default_factory=list[Override])
     """What a run may have otherwise: fields of a start."""
     tools: list[ToolDescription]

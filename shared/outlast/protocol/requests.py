@@ -77,7 +77,7 @@ class StartRun(Overrides):
     """Kept with the run and shown with it, in lists, too: 16 KiB at most. Nothing else is done
     with it."""
     limits: Limits = Limits()
-    """Where this run stops; what is left out is as its agent says."""
+    """Where this run stops: of each limit, this one's and its agent's, the lower one counts."""
     after_s: float = Field(default=0, ge=0, le=MAX_DELAY_S, strict=True)
     """Start the run this late."""
     origin: Origin | None = None

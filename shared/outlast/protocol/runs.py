@@ -15,7 +15,15 @@ RunStatus = Literal[
 ]
 ENDED: frozenset[RunStatus] = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
-IncompleteReason = Literal["max_turns", "output_length", "content_filter"]
+IncompleteReason = Literal[
+    "max_turns",
+    "max_tool_calls",
+    "max_tokens",
+    "max_cost_usd",
+    "max_duration_s",
+    "output_length",
+    "content_filter",
+]
 RunErrorType = Literal[
     "model-auth",
     "model-not-found",
@@ -26,12 +34,14 @@ RunErrorType = Literal[
     "model-malformed",
     "definition-missing",
     "override-refused",
+    "price-unknown",
     "killed",
     "internal",
 ]
 
 ToolErrorType = Literal[
     "invalid_arguments",
+    "limit",
     "unknown_tool",
     "rejected",
     "expired",
@@ -139,8 +149,8 @@ class Run(Public):
     error: RunError | None = None
     """Why it failed."""
     incomplete_reason: Annotated[IncompleteReason, OrNewer] | None = None
-    """Which limit it reached: its number of turns, the length of an answer, or the provider's
-    filter."""
+    """Where it stopped: which of its `limits` it reached, the length of an answer, or the
+    provider's filter."""
     input_preview: str | None = None
     """How the input's last message begins: up to 200 characters of its text, on one line."""
     metadata: dict[str, str] = Field(default_factory=dict)

@@ -33,6 +33,7 @@ def test_start(app: ScriptedApp, outlast: Outlast) -> None:
     options = ["--thread", "t", "--on-busy", "steer", "--context", "company=A=B"]
     options += ["--metadata", "k=v", "--max-turns", "3", "--json", "--instructions", "In rhymes."]
     options += ["--option", "temperature=0.5", "--option", "reasoning_effort=low"]
+    options += ["--limit", "max_cost_usd=0.5"]
     ended = outlast("run", "support", "hello", *options)
     assert (ended.code, ended.err) == (0, "")
     assert _lines(ended) == events
@@ -45,7 +46,7 @@ def test_start(app: ScriptedApp, outlast: Outlast) -> None:
         "on_busy": "steer",
         "context": {"company": "A=B"},
         "metadata": {"k": "v"},
-        "limits": {"max_turns": 3},
+        "limits": {"max_turns": 3, "max_cost_usd": 0.5},
         "instructions": "In rhymes.",
         "options": {"temperature": 0.5, "reasoning_effort": "low"},
     }

@@ -46,7 +46,7 @@ def test_pin() -> None:
     assert isinstance(pin, Pin)
     assert pin.instructions == "Help customers of Acme."
     assert (pin.model, pin.model_settings) == ("openai/default", ModelSettings(temperature=0))
-    assert (pin.max_turns, pin.model_retry_for_s) == (3, 7)
+    assert (pin.limits, pin.model_retry_for_s) == (Limits(max_turns=3), 7)
     [told] = pin.tools
     assert (told.name, told.description) == ("refund", "Pay back.")
     assert told.parameters == refund.parameters
@@ -57,7 +57,28 @@ def test_a_run_always_ends(limits: Limits) -> None:
     """An agent that sets no limit of turns has one."""
     pin = pinned(Agent(name="support", instructions="Help.", limits=limits))
     assert isinstance(pin, Pin)
-    assert pin.max_turns == 20
+    assert pin.limits.max_turns == 20
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "pinned_as"),
+    [
+        ({"max_turns": 3}, {"max_turns": 2}, {"max_turns": 2}),
+        ({"max_turns": 3}, {"max_turns": 4}, {"max_turns": 3}),
+        ({}, {"max_turns": 40}, {"max_turns": 20}),
+        ({"max_tokens": 9}, {"max_cost_usd": 0.5}, {"max_tokens": 9, "max_cost_usd": 0.5}),
+        ({"max_duration_s": 9}, {"max_duration_s": 0.5}, {"max_duration_s": 0.5}),
+        ({"max_tool_calls": 9}, {"max_tool_calls": 10}, {"max_tool_calls": 9}),
+    ],
+)
+def test_the_lower_limit_counts(
+    own: dict[str, Any], asked: dict[str, Any], pinned_as: dict[str, Any]
+) -> None:
+    """A run may be held shorter than its agent says, never longer."""
+    agent = Agent(name="support", instructions="Help.", limits=Limits(**own))
+    pin = pinned(agent, limits=Limits(**asked))
+    assert isinstance(pin, Pin)
+    assert pin.limits.given == {"max_turns": 20, **pinned_as}
 
 
 OPEN: Any = {"overrides": ["instructions", "options", "tool_choice"], "tools": [refund]}

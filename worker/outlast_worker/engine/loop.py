@@ -19,7 +19,8 @@ from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent
 from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
-from outlast_worker.engine.run_state import RunFailed, RunState
+from outlast_worker.engine.run_limits import RunLimits
+from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 from outlast_worker.engine.tool_calls import ToolCalls
 
@@ -53,6 +54,8 @@ class AgentLoop:
             await self._start()
             pin = await self._pin()
             await self._take_turns(pin)
+        except RunStopped as stopped:
+            self._stop_short(stopped.reason)
         except RunFailed as failed:
             self._state.change(status="failed", error=failed.error)
         except StepFailed as failed:
@@ -93,20 +96,22 @@ class AgentLoop:
         return outcome
 
     async def _take_turns(self, pin: Pin) -> None:
-        max_turns = self._order.limits.max_turns or pin.max_turns
+        limits = RunLimits(self._state, pin.limits)
         for turn in count(1):
-            if turn > max_turns:
-                return self._stop_short("max_turns")
+            limits.check_before_turn(turn)
             all_added = self._add_steering(await self._inbox.take())
             if self._state.size.is_full or not all_added:
                 raise RunFailed(_TOO_LONG)
             self._state.change(turn=turn)
             self._state.save()
             self._state.emit(TurnStarted, turn=turn)
-            answer = await self._models.ask(pin, turn)
+            answer = await self._models.ask(pin, turn, limits)
             if calls := self._models.add_answer(pin, turn, answer):
                 self._state.save()
-                await ToolCalls(self._steps, self._state, self._inbox, pin).run(calls)
+                allowed = limits.allow(calls)
+                await ToolCalls(self._steps, self._state, self._inbox, pin).run(allowed.calls)
+                if allowed.stops_for:
+                    raise RunStopped(allowed.stops_for)
             elif answer.finish_reason != PAUSED and await self._inbox.close():
                 return self._conclude(answer)
         raise AssertionError("unreachable")

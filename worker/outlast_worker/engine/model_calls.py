@@ -11,6 +11,7 @@ from outlast.protocol import Engine, ToolCall, Usage
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
 from outlast_worker.engine.records import Forgotten, ModelFault, ModelRecord, Pin, StoredMessage
+from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.tool_calls import plan_call
@@ -30,11 +31,12 @@ class ModelCalls:
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
 
-    async def ask(self, pin: Pin, turn: int) -> ModelRecord:
+    async def ask(self, pin: Pin, turn: int, limits: RunLimits) -> ModelRecord:
         """Call the model until it answers, for as long as retrying may help.
 
         Raises:
             RunFailed: Retrying can't help, or no longer.
+            RunStopped: The run has no time left.
         """
         tried_for = timedelta(0)
         malformed = 0
@@ -60,7 +62,7 @@ class ModelCalls:
             malformed += outcome.error.type == "model-malformed"
             if attempt > 1:  # a first call that took all its time is tried again, too
                 tried_for += outcome.ended_at - outcome.started_at
-            tried_for += await self._wait_to_retry(call, outcome, tried_for)
+            tried_for += await self._wait_to_retry(call, outcome, tried_for, limits)
         raise AssertionError("unreachable")
 
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
@@ -121,7 +123,7 @@ class ModelCalls:
         return [*self._state.history, *self._state.messages]
 
     async def _wait_to_retry(
-        self, call: ModelCall, fault: ModelFault, tried_for: timedelta
+        self, call: ModelCall, fault: ModelFault, tried_for: timedelta, limits: RunLimits
     ) -> timedelta:
         """Wait, and return for how long; not by a clock, which may be set meanwhile."""
         if fault.retry_after_s is None:
@@ -131,6 +133,7 @@ class ModelCalls:
         delay = timedelta(seconds=fault.retry_after_s)
         if tried_for + delay > timedelta(seconds=call.pin.model_retry_for_s):
             raise RunFailed(fault.error)
+        limits.check_before_wait(delay)
         failure = f"{fault.error.type}: {fault.error.message}"
         next_at = self._state.now + delay
         self._state.wait_for_model(

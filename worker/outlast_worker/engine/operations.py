@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import JsonValue
 
 from outlast.contract import ConversationMark
-from outlast.protocol import ModelSettings, Time
+from outlast.protocol import ModelSettings, Time, ToolErrorType
 from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
 from outlast_worker.engine.records import (
     ApprovalCheck,
@@ -56,7 +56,8 @@ class PlannedCall:
     Attributes:
         arguments: What is shown, checked, approved and run; they are read once.
         known: Whether the pinned definition has such a tool.
-        fault: Why the arguments can't be read, for the model; such a call never runs.
+        fault: Why it is not to run, for the model, such as arguments that can't be read.
+        fault_type: The same in a word.
     """
 
     turn: int
@@ -65,6 +66,7 @@ class PlannedCall:
     arguments: Mapping[str, JsonValue]
     known: bool
     fault: str | None = None
+    fault_type: ToolErrorType = "invalid_arguments"
 
 
 class Operation(ABC, Generic[T]):

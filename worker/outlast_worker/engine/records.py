@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import (
+    Limits,
     Message,
     ModelSettings,
     Resolution,
@@ -57,7 +58,7 @@ class Pin(Record):
     model: str
     model_settings: ModelSettings = ModelSettings()
     tools: list[PinnedTool]
-    max_turns: int
+    limits: Limits
     model_retry_for_s: float
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""

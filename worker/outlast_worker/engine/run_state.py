@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from outlast.contract import ConversationMark, RunOrder
@@ -13,6 +14,7 @@ from outlast.protocol import (
     Awaited,
     Content,
     Engine,
+    IncompleteReason,
     Resolution,
     Run,
     RunError,
@@ -53,6 +55,14 @@ class OpenWait:
     run_id: str | None = None
 
 
+class RunStopped(Exception):
+    """The run has reached a limit."""
+
+    def __init__(self, reason: IncompleteReason) -> None:
+        super().__init__(reason)
+        self.reason: IncompleteReason = reason
+
+
 class RunState:
     """One run so far. Its time is that of its latest step."""
 
@@ -69,6 +79,9 @@ class RunState:
         """What was said there, as long as nobody had to read it: the worker may remember it."""
         self.messages: list[StoredMessage] = []
         self._answered = 0
+        self._stood_still = timedelta(0)
+        self._stands_still = False
+        """Whether it did until what comes next: that is an answer, which may end it."""
         self.run = Run(
             run_id=order.run_id,
             agent=order.agent,
@@ -92,7 +105,15 @@ class RunState:
 
     def advance_clock(self, at: Time) -> None:
         """Note that something ended at this time; steps side by side end in any order."""
-        self.now = max(self.now, at)
+        before, self.now = self.now, max(self.now, at)
+        if self._stands_still:
+            self._stood_still += self.now - before
+            self._stands_still = self.run.status == "waiting"
+
+    @property
+    def worked_for(self) -> timedelta:
+        """For how long the run has worked since it began: not while it stood still."""
+        return self.now - (self.run.started_at or self.now) - self._stood_still
 
     def change(self, **changes: Any) -> None:
         """Change the run, to be seen with the next save."""
@@ -134,7 +155,10 @@ class RunState:
         )
         if settles:
             self._tell_wait(waiting.kind, waits, segment)
-        if self._order.thread_id and not was_waiting:
+        if was_waiting:
+            return
+        self._stands_still = True
+        if self._order.thread_id:
             self._steps.hold_up_thread(waits=True)
 
     def go_on(self) -> None:

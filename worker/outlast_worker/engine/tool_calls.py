@@ -52,7 +52,7 @@ class ToolCalls:
     def _take_up(self, call: PlannedCall) -> None:
         tool = self._tools.get(call.name)
         if call.fault:
-            fault = ToolRecord.failed(call.fault, "invalid_arguments", self._state.now)
+            fault = ToolRecord.failed(call.fault, call.fault_type, self._state.now)
             self._turn.refuse(call, fault)
         elif tool and tool.may_need_approval:
             self._waits.add(self._steps.begin(CheckApproval(call)), partial(self._check, call))

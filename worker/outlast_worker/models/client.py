@@ -62,6 +62,10 @@ class ModelClient(Protocol):
         """Close the connections."""
         ...
 
+    async def knows_price(self, model: str) -> bool:
+        """Tell whether it will be known what calls of a model cost."""
+        ...
+
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once and return its whole answer, or why there is none.
 
@@ -89,6 +93,10 @@ class ProviderApi(Protocol):
         Raises:
             NotInstalled: With what to run.
         """
+        ...
+
+    async def tells_cost(self, model: str) -> bool:
+        """Tell whether answers of a model say what they cost."""
         ...
 
     async def load(self) -> None:
@@ -146,6 +154,11 @@ class FailoverClient:
         """Close all connections."""
         for api in self._apis:
             await api.close()
+
+    async def knows_price(self, model: str) -> bool:
+        """Tell whether it will be known what calls of a model cost."""
+        api = next(api for api in self._apis if api.serves(model, ()))
+        return self._prices.know(model) or await api.tells_cost(model)
 
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""

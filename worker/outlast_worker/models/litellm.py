@@ -86,6 +86,15 @@ class LitellmApi:
             )
         return provider in PROVIDERS or litellm_knows(provider)
 
+    async def tells_cost(self, model: str) -> bool:
+        """Tell whether litellm has a price."""
+        await self.load()
+        try:
+            info = load_litellm().get_model_info(model)
+        except Exception:  # noqa: BLE001  # litellm raises several types for a model without a price
+            return False
+        return bool(info.get("input_cost_per_token") or info.get("output_cost_per_token"))
+
     async def load(self) -> None:
         """Import litellm on a thread, once."""
         if not load_litellm.cache_info().currsize:

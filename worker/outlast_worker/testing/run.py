@@ -81,7 +81,7 @@ async def run_in_memory(
         decisions: What people decide, by tool or by call id: `{"refund": "approve"}`. `reject`,
             `expire`, or a `Decision` with a reason or other arguments.
         steering: What somebody says to the run while the model is asked, by turn: `{1: "Stop."}`.
-        limits: Of the run, in place of the agent's.
+        limits: Of the run; of each, this one and the agent's, the lower one counts.
         instructions: Further ones, if the agent's `overrides` allow it.
         options: How the model is called in this run, as far as the agent allows it.
         tool_choice: Of the first model call, if the agent allows it.

@@ -73,6 +73,10 @@ class ScriptedApi:
         """Know all providers."""
         return True
 
+    async def tells_cost(self, model: str) -> bool:  # noqa: ARG002  # any
+        """Say in each answer what it costs."""
+        return True
+
     async def load(self) -> None:
         """Have nothing to get ready."""
 

@@ -1,35 +1,126 @@
 """Where a run stops short, and how large it may become."""
 
 import json
+from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
-from fakes.orders import order
-from fakes.steps import FakeSteps, answer, pin, result, steering
-from outlast.protocol import Limits
+from fakes.steps import FakeSteps, answer, decided, model_fault, pin, result, steering
+from outlast.protocol import Usage
 from outlast_worker.engine.limits import MAX_RUN_BYTES, RunSize
 from unit.worker.engine.playing import (
     assert_valid_for_a_model,
     play,
 )
 
+USED = Usage(input_tokens=60, output_tokens=40, model_calls=1, cost_usd=0.1)
+
+
+def busy(turns: int, *calls: str, usage: Usage = USED, **limits: Any) -> FakeSteps:
+    """Return a run that would go on for ever, of which so many turns are scripted.
+
+    Each turn takes ten seconds; of its calls, `bad` ones have arguments that nobody can read.
+    """
+    return FakeSteps(
+        pinned=pin("f", **limits),
+        model=[
+            answer(
+                f"Turn {turn}",
+                *[("f", "{" if call == "bad" else "{}") for call in calls or ("ok",)],
+                at_s=10 * turn,
+                usage=usage,
+            )
+            for turn in range(1, turns + 1)
+        ],
+        tools={
+            f"{turn}.{index}": result("{}", at_s=10 * turn + 1)
+            for turn in range(1, turns + 1)
+            for index in range(len(calls) or 1)
+        },
+    )
+
 
 @pytest.mark.parametrize(
-    ("limits", "pinned", "turns"),
-    [(Limits(max_turns=2), 20, 2), (Limits(), 1, 1), (Limits(max_turns=3), 1, 3)],
+    ("limits", "turns"),
+    [
+        ({"max_turns": 2}, 2),
+        ({"max_tokens": 200}, 2),
+        ({"max_tokens": 201}, 3),
+        ({"max_cost_usd": 0.25}, 3),
+        ({"max_duration_s": 20}, 2),  # it begins after 1 s, and its second turn ends after 21
+        ({"max_duration_s": 20.1}, 3),
+        ({"max_turns": 1, "max_tokens": 100}, 1),
+    ],
+    ids=str,
 )
-async def test_max_turns(limits: Limits, pinned: int, turns: int) -> None:
-    """A run that still wants tools at its last turn is incomplete; its own limit comes first."""
-    steps = FakeSteps(
-        pinned=pin(max_turns=pinned),
-        model=[answer(f"Turn {turn}", ("f", "{}")) for turn in range(1, turns + 1)],
-        tools={f"{turn}.0": result("{}") for turn in range(1, turns + 1)},
-    )
-    run = await play(steps, order(limits=limits))
-    assert (run.status, run.incomplete_reason, run.turn) == ("incomplete", "max_turns", turns)
+async def test_limits(limits: dict[str, Any], turns: int) -> None:
+    """A run stops before the turn for which nothing is left; what was in flight is finished."""
+    steps = busy(turns, **limits)
+    run = await play(steps)
+    reason = next(iter(limits))
+    assert (run.status, run.incomplete_reason, run.turn) == ("incomplete", reason, turns)
     assert run.output == f"Turn {turns}"
+    assert run.usage.tool_calls == turns
     assert steps.events[-1].type == "run.incomplete"
+    assert_valid_for_a_model(run)
+
+
+async def test_an_answer_counts_whatever_it_used() -> None:
+    """A run whose answer has passed a limit has its answer: it is completed."""
+    steps = FakeSteps(pinned=pin(max_tokens=1), model=[answer("Done.", usage=USED)])
+    assert (await play(steps)).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("most", "turns", "refused"),
+    [(4, 2, []), (3, 2, ["2.1"]), (1, 1, ["1.1"]), (2, 2, ["2.0", "2.1"])],
+)
+async def test_max_tool_calls(most: int, turns: int, refused: list[str]) -> None:
+    """So many calls are carried out, in the order in which the model named them, and no more."""
+    steps = busy(3, "ok", "ok", max_tool_calls=most, max_turns=2)
+    run = await play(steps)
+    reason = "max_tool_calls" if refused else "max_turns"
+    assert (run.incomplete_reason, run.turn) == (reason, turns)
+    assert run.usage.tool_calls == most
+    told = [m for m in run.messages or [] if m.role == "tool" and m.call_id in refused]
+    assert len(told) == len(refused)
+    assert all(m.is_error and f"{most} tool calls" in str(m.content) for m in told)
+    assert_valid_for_a_model(run)
+
+
+async def test_calls_that_never_run_are_not_counted() -> None:
+    """A call that nobody can read is told to the model, and takes none of those that may run."""
+    steps = busy(1, "bad", "ok", max_tool_calls=1, max_turns=1)
+    run = await play(steps)
+    assert (run.incomplete_reason, run.usage.tool_calls) == ("max_turns", 1)
+
+
+async def test_waiting_for_people_is_not_work() -> None:
+    """Days in which a run waited for a decision are not counted to its time."""
+    steps = FakeSteps(
+        pinned=pin("?f", max_duration_s=30),
+        model=[answer("", ("f", "{}")), answer("Done.", at_s=7 * 24 * 3600 + 5)],
+        tools={"1.0": result("{}", at_s=7 * 24 * 3600 + 2)},
+        decisions={"1.0": decided("1.0", at_s=7 * 24 * 3600)},
+    )
+    assert (await play(steps)).status == "completed"
+
+
+async def test_no_time_to_ask_again() -> None:
+    """A run whose time would be over while it waits to ask the model again stops at once."""
+    steps = FakeSteps(pinned=pin(max_duration_s=60), model=[model_fault(60)])
+    run = await play(steps)
+    assert (run.status, run.incomplete_reason) == ("incomplete", "max_duration_s")
+    assert steps.sleeps == []
+
+
+async def test_a_cost_that_is_lost() -> None:
+    """A run whose cost is limited ends when nobody can say any more what it has cost."""
+    run = await play(busy(1, usage=Usage(model_calls=1, cost_usd=None), max_cost_usd=1))
+    assert run.error
+    assert (run.status, run.error.type) == ("failed", "price-unknown")
+    assert "MODEL_PRICES" in run.error.message
     assert_valid_for_a_model(run)
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from fakes.orders import order
 from fakes.steps import FakeSteps, answer, model_fault, result, steering
 from fakes.steps import pin as pinned
 from outlast.events import SteerReceived
@@ -77,8 +76,10 @@ async def test_while_it_backs_off() -> None:
 
 async def test_after_the_last_turn() -> None:
     """A message that comes when the turns are used up is kept in the conversation."""
-    steps = FakeSteps(model=[answer("Done.")], last_words=[steering("too late")])
-    run = await play(steps, order(limits={"max_turns": 1}))
+    steps = FakeSteps(
+        pinned=pinned(max_turns=1), model=[answer("Done.")], last_words=[steering("too late")]
+    )
+    run = await play(steps)
     assert (run.status, run.incomplete_reason) == ("incomplete", "max_turns")
     assert [m.content for m in run.messages or []][-1] == "too late"
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fakes import ScriptedModel, Step
 from fakes.steps import NOON, model_call
 from outlast import ModelSettings
-from outlast.protocol import ToolChoice
+from outlast.protocol import Limits, ToolChoice
 from outlast_worker.engine.records import (
     ModelFault,
     ModelOutcome,
@@ -77,7 +77,7 @@ class Asker:
             model=model,
             model_settings=settings or ModelSettings(),
             tools=list(tools),
-            max_turns=1,
+            limits=Limits(max_turns=1),
             model_retry_for_s=1,
             tool_choice=tool_choice,
         )

@@ -85,6 +85,9 @@ class _Watched:
     async def close(self) -> None:
         await self.client.close()
 
+    async def knows_price(self, model: str) -> bool:
+        return await self.client.knows_price(model)
+
     async def complete(self, call: ModelCall, preview: Any) -> ModelOutcome:
         outcome = await self.client.complete(call, preview)
         if isinstance(outcome, ModelFault) and outcome.retry_after_s is not None:

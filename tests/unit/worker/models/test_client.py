@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fakes.steps import model_call
+from outlast.model_prices import ModelPrice
 from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
@@ -14,6 +15,7 @@ from outlast_worker.models.answers import Answer
 from outlast_worker.models.client import FailoverClient, Preview
 from outlast_worker.models.faults import CallFailed, Symptoms
 from outlast_worker.models.keys import Access
+from outlast_worker.models.prices import Prices
 from outlast_worker.settings import Provider
 
 HELLO = Answer("Hi.", [], "stop", "x", Usage(model_calls=1, cost_usd=0.0))
@@ -41,6 +43,9 @@ class Api:
 
     def knows(self, provider: str) -> bool:
         return True
+
+    async def tells_cost(self, model: str) -> bool:
+        return model.endswith("/told")
 
     async def load(self) -> None:
         self.loaded = True
@@ -159,3 +164,19 @@ async def test_a_bug_of_an_api() -> None:
 
     with pytest.raises(LookupError):
         await complete(Api(answer=stumble))
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("openai/gpt-5.4-mini", True),
+        ("ours/given", True),
+        ("ours/told", True),
+        ("ours/unknown", False),
+    ],
+)
+async def test_known_prices(model: str, known: bool) -> None:
+    """A price is known by the setting, by our list, or if answers say what they cost."""
+    prices = Prices({"ours/given": ModelPrice(input=1, output=1)})
+    client = FailoverClient([Api()], {}, 1, prices=prices)
+    assert await client.knows_price(model) is known

@@ -14,6 +14,7 @@ from outlast.testing import (
     RunResult,
     Usage,
     call,
+    calls,
     run_in_memory,
     text,
 )
@@ -104,6 +105,14 @@ async def test_limits() -> None:
     """Limits of the run stop it."""
     result = await run(model=[SMALL, SMALL], resources=Till(), limits=Limits(max_turns=2))
     assert (result.status, result.run.incomplete_reason) == ("incomplete", "max_turns")
+
+
+async def test_a_limit_of_cost() -> None:
+    """What scripted answers cost is known, so that its limit can be tried."""
+    spent = Usage(input_tokens=5, cost_usd=0.5)
+    model = [calls(SMALL, usage=spent), calls(SMALL, usage=spent)]
+    result = await run(model=model, resources=Till(), limits=Limits(max_cost_usd=1))
+    assert (result.status, result.run.incomplete_reason) == ("incomplete", "max_cost_usd")
 
 
 async def test_overrides() -> None:

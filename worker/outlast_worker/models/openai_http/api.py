@@ -14,6 +14,7 @@ from outlast_worker.models.faults import CallFailed, Symptoms, retry_after_s
 from outlast_worker.models.keys import Access, accesses
 from outlast_worker.models.openai_http.assembler import Assembler
 from outlast_worker.models.openai_http.providers import (
+    PROVIDERS,
     chat_url,
     headers,
     needs_responses,
@@ -60,6 +61,10 @@ class OpenAiHttpApi:
     def knows(self, provider: str) -> bool:  # noqa: ARG002  # the protocol's
         """Know whom it serves."""
         return True
+
+    async def tells_cost(self, model: str) -> bool:
+        """Tell whether the provider says it."""
+        return PROVIDERS[provider_of(model)].tells_cost
 
     async def load(self) -> None:
         """Nothing takes long."""

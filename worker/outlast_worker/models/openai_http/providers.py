@@ -26,6 +26,7 @@ class DirectProvider:
         texts_only: Parts of a message that are all text become one text.
         model_prefix: What a model's name without a `/` gets in front.
         extra: Sent along with every request.
+        tells_cost: Whether its answers say what they cost.
         not_here: Options that its other interface has, or that litellm translates for it.
     """
 
@@ -37,6 +38,7 @@ class DirectProvider:
     texts_only: bool = False
     model_prefix: str = ""
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    tells_cost: bool = False
     not_here: frozenset[str] = frozenset()
 
 
@@ -100,8 +102,11 @@ PROVIDERS: Mapping[str, DirectProvider] = {
         ("OPENROUTER_API_BASE",),
         renamed={"reasoning_effort": "reasoning"},
         extra={"usage": {"include": True}},
+        tells_cost=True,
     ),
-    "perplexity": DirectProvider("https://api.perplexity.ai", ("PERPLEXITY_API_BASE",)),
+    "perplexity": DirectProvider(
+        "https://api.perplexity.ai", ("PERPLEXITY_API_BASE",), tells_cost=True
+    ),
     "together_ai": DirectProvider("https://api.together.xyz/v1", ("TOGETHER_AI_API_BASE",)),
     "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",)),
 }
