@@ -1,16 +1,16 @@
 """Arguments and options that several commands take."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import JsonValue, SecretStr, ValidationError
 
 from outlast.protocol import StartRun, from_client
 from outlast_cli import completion
+from outlast_cli.asking import read_value
 from outlast_cli.client import Client
 from outlast_cli.output import say
 from outlast_cli.settings import FORMER
@@ -128,20 +128,13 @@ def parse_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in found}
 
 
-def parse_values(pairs: Sequence[str] | None) -> dict[str, object]:
+def parse_values(pairs: Sequence[str] | None) -> dict[str, JsonValue]:
     """Read `name=value` texts whose values are JSON, or else texts.
 
     Raises:
         typer.BadParameter: One has no name or no equals sign.
     """
-    return {name: _value(text) for name, text in parse_pairs(pairs).items()}
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return {name: read_value(text) for name, text in parse_pairs(pairs).items()}
 
 
 def start_body(text: str, **fields: object) -> StartRun:

@@ -16,7 +16,7 @@ from outlast.instructions import (
 )
 from outlast.model_support import unsupported
 from outlast.names import is_agent_name
-from outlast.protocol import Limits, ModelSettings, Override
+from outlast.protocol import Limits, ModelSettings, OnLimit, Override
 from outlast.spelling import nearest
 from outlast.tool import AnyTool, Tool
 
@@ -26,6 +26,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "description": ((str, NoneType), "a text"),
     "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
+    "on_limit": ((str,), '"stop" or "approve"'),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
@@ -45,6 +46,8 @@ class Agent:
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`.
         limits: Where its runs stop; a run may set lower ones.
+        on_limit: What happens there: `stop` ends the run as incomplete; `approve` asks a person
+            first, who may raise the limit.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`.
@@ -59,6 +62,7 @@ class Agent:
     model: str | None = None
     tools: Sequence[AnyTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
+    on_limit: OnLimit = "stop"
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     overrides: Collection[Override] = frozenset({"options"})
 
@@ -78,6 +82,10 @@ class Agent:
         self._check_model_settings()
         object.__setattr__(self, "overrides", frozenset(self.overrides))
         self._check_overrides()
+        if self.on_limit not in get_args(OnLimit):
+            raise DefinitionError(
+                f'agent {self.name}: on_limit is {self.on_limit!r}; it must be "stop" or "approve"'
+            )
 
     def _check_kinds(self) -> None:
         for name, (kinds, wanted) in _KINDS.items():
@@ -140,6 +148,11 @@ class Agent:
     def placeholders(self) -> tuple[str, ...]:
         """The names that a run's context must have, in order."""
         return needed_names(self.instructions) if isinstance(self.instructions, str) else ()
+
+
+def may_ask_people(agent: Agent) -> bool:
+    """Tell whether runs of an agent may come to wait for a person."""
+    return agent.on_limit == "approve" or any(tool.needs_approval for tool in agent.tools)
 
 
 def check_model(model: str, where: str) -> None:

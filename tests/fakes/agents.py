@@ -221,11 +221,18 @@ short = Agent(name="short", instructions="Be brief.", tools=[note], limits=Limit
 open_minded = Agent(
     name="open_minded",
     instructions="Be open.",
-    model="openai/nobody-knows-its-price",
     tools=[note],
     model_settings=ModelSettings(max_output_tokens=700),
     overrides={"instructions", "options", "tool_choice"},
 )
+asking = Agent(
+    name="asking",
+    model="openai/nobody-knows-its-price",
+    instructions="Ask.",
+    tools=[note],
+    limits=Limits(max_turns=1),
+    on_limit="approve",
+)
 
-agents: list[Agent] = [tester, greeter, short, open_minded, support, till]
+agents: list[Agent] = [tester, greeter, short, open_minded, asking, support, till]
 __all__ = ["agents", "lifespan"]

@@ -20,6 +20,7 @@ from outlast.protocol import (
     Approval,
     InputMessage,
     Limits,
+    OnLimit,
     Resolution,
     Run,
     RunError,
@@ -59,7 +60,9 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def pin(*tools: str, model_retry_for_s: float = 600, **limits: Any) -> Pin:
+def pin(
+    *tools: str, model_retry_for_s: float = 600, on_limit: OnLimit = "stop", **limits: Any
+) -> Pin:
     """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
     return Pin(
         at=after(1),
@@ -77,6 +80,7 @@ def pin(*tools: str, model_retry_for_s: float = 600, **limits: Any) -> Pin:
             for name in tools
         ],
         limits=Limits(**{"max_turns": 20, **limits}),
+        on_limit=on_limit,
         model_retry_for_s=model_retry_for_s,
     )
 

@@ -36,7 +36,30 @@ def test_tool_calls(api: Api, model: ScriptedModel, key: str) -> None:
 
 def test_a_cost_that_nobody_knows(api: Api, key: str) -> None:
     """A run with a limit of cost fails at its start where its model has no price."""
-    run = api.run("open_minded", key, limits={"max_cost_usd": 1})
+    run = api.run("asking", key, limits={"max_cost_usd": 1})
     assert (run["status"], run["error"]["type"]) == ("failed", "price-unknown")
     assert "MODEL_PRICES" in run["error"]["message"]
     assert run["usage"]["model_calls"] == 0
+
+
+def test_a_person_raises_a_limit(api: Api, model: ScriptedModel, key: str) -> None:
+    """At a limit the run waits for a person, and goes on with the one that they set."""
+    model.script(key, [call("note", text="1"), call("note", text="2"), text("done")])
+    started = api.post("asking", key)
+    assert started.status_code == 202
+    run = started.json()
+    assert (run["status"], run["waiting_for"]) == ("waiting", "approval")
+    [asked] = run["approvals"]
+    assert (asked["approval_id"], asked["reason"], asked["name"]) == (
+        "limit1",
+        "limit",
+        "max_turns",
+    )
+    assert api.decide(run["run_id"], "limit1", "approve").status_code == 422
+    raised = api.decide(run["run_id"], "limit1", "raise", limits={"max_turns": 2})
+    assert raised.status_code == 200
+    waiting = api.wait_for_approval(run["run_id"])
+    assert [each["approval_id"] for each in waiting["approvals"]] == ["limit1", "limit2"]
+    assert api.decide(run["run_id"], "limit2", "stop").status_code == 200
+    ended = api.result(run["run_id"])
+    assert (ended["incomplete_reason"], ended["turn"]) == ("max_turns", 2)

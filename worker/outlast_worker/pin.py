@@ -52,6 +52,7 @@ async def pin_agent(
             for tool in agent.tools
         ],
         limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
+        on_limit=agent.on_limit,
         model_retry_for_s=settings.model_retry_for_s,
         tool_choice=asked.tool_choice,
     )

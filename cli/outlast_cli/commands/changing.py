@@ -68,7 +68,7 @@ def decide(
     as_json: options.Json = False,
 ) -> None:
     """Decide on what else a run waits for: a call in doubt, a limit, an input."""
-    raised = {name: read_value(value) for name, value in options.parse_pairs(limits).items()}
+    raised = options.parse_values(limits)
     given: dict[str, JsonValue] = {
         "action": action,
         "output": None if output is None else read_value(output),

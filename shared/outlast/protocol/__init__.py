@@ -18,7 +18,7 @@ from outlast.protocol.approvals import (
 )
 from outlast.protocol.decisions import ACTIONS, Action, Decision
 from outlast.protocol.health import Health, ProblemDocument, Readiness
-from outlast.protocol.limits import Limits
+from outlast.protocol.limits import Limits, OnLimit
 from outlast.protocol.messages import (
     Content,
     FilePart,
@@ -106,6 +106,7 @@ __all__ = [
     "ModelCallOptions",
     "ModelSettings",
     "OnBusy",
+    "OnLimit",
     "OrNewer",
     "Origin",
     "Override",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from outlast.protocol.limits import Limits
+from outlast.protocol.limits import Limits, OnLimit
 from outlast.protocol.model_settings import ModelSettings
 from outlast.protocol.overrides import Override
 from outlast.protocol.wire import OrNewer, Public
@@ -51,6 +51,8 @@ class AgentDescription(Public):
     """The names that a run's `context` must have: those without a default."""
     limits: Limits
     """Where its runs stop, unless they themselves say sooner."""
+    on_limit: Annotated[OnLimit, OrNewer] = "stop"
+    """What happens there: the run ends (`stop`), or a person is asked (`approve`)."""
     overrides: list[Annotated[Override, OrNewer]] = Field(default_factory=list[Override])
     """What a run may have otherwise: fields of a start."""
     tools: list[ToolDescription]

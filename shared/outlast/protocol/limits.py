@@ -1,10 +1,13 @@
 """Where a run stops."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from outlast.protocol.wire import Public
+
+OnLimit = Literal["stop", "approve"]
+"""What happens at a limit: the run ends, or a person is asked whether it may go on."""
 
 _YEAR_S = 365 * 24 * 3600
 

@@ -85,6 +85,7 @@ def test_names(name: str) -> None:
         ({"model": 5}, "model is 5; it must be a text, such as openai/"),
         ({"limits": {"max_turns": 5}}, r"it must be Limits, such as Limits\(max_turns=5\)"),
         ({"limits": None}, "it must be Limits"),
+        ({"on_limit": "ask"}, 'it must be "stop" or "approve"'),
         ({"overrides": "options"}, r"it must be a set, such as \{"),
         ({"overrides": {"instruction"}}, r"did you mean 'instructions'\?"),
         ({"overrides": [7]}, "there are options, instructions"),

@@ -168,6 +168,7 @@ def test_equal_definitions() -> None:
         {"limits": Limits(max_turns=3)},
         {"overrides": ["instructions"]},
         {"model_settings": ModelSettings(seed=1)},
+        {"on_limit": "approve"},
         {"tools": []},
         {"tools": [make_tool(name="other")]},
         {"tools": [make_tool(timeout=timedelta(seconds=5))]},

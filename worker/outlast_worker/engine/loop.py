@@ -5,6 +5,7 @@ emits follows from what steps returned: no clock, no randomness, nothing of its 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import cast
@@ -17,12 +18,12 @@ from outlast.protocol import IncompleteReason, Run, RunError
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
-from outlast_worker.engine.operations import PinAgent
+from outlast_worker.engine.operations import PinAgent, PlannedCall
 from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
-from outlast_worker.engine.tool_calls import ToolCalls
+from outlast_worker.engine.tool_calls import NOT_RUN, ToolCalls
 
 _INCOMPLETE: dict[str, IncompleteReason] = {
     "length": "output_length",
@@ -96,9 +97,9 @@ class AgentLoop:
         return outcome
 
     async def _take_turns(self, pin: Pin) -> None:
-        limits = RunLimits(self._state, pin.limits)
+        limits = RunLimits(self._steps, self._state, self._inbox, pin)
         for turn in count(1):
-            limits.check_before_turn(turn)
+            await limits.pass_turn(turn)
             all_added = self._add_steering(await self._inbox.take())
             if self._state.size.is_full or not all_added:
                 raise RunFailed(_TOO_LONG)
@@ -108,13 +109,21 @@ class AgentLoop:
             answer = await self._models.ask(pin, turn, limits)
             if calls := self._models.add_answer(pin, turn, answer):
                 self._state.save()
-                allowed = limits.allow(calls)
-                await ToolCalls(self._steps, self._state, self._inbox, pin).run(allowed.calls)
-                if allowed.stops_for:
-                    raise RunStopped(allowed.stops_for)
+                await self._run_calls(pin, calls, limits)
             elif answer.finish_reason != PAUSED and await self._inbox.close():
                 return self._conclude(answer)
         raise AssertionError("unreachable")
+
+    async def _run_calls(self, pin: Pin, calls: Sequence[PlannedCall], limits: RunLimits) -> None:
+        tools = ToolCalls(self._steps, self._state, self._inbox, pin)
+        try:
+            allowed = await limits.allow(calls)
+        except Cancelled:
+            await tools.run([replace(call, fault=NOT_RUN, fault_type="stopped") for call in calls])
+            raise
+        await tools.run(allowed.calls)
+        if allowed.stops_for:
+            raise RunStopped(allowed.stops_for)
 
     def _add_steering(self, heard: Sequence[SteeringMessage]) -> bool:
         """Add what was said to the run meanwhile; False if some of it had to be left out."""

@@ -133,7 +133,7 @@ class ModelCalls:
         delay = timedelta(seconds=fault.retry_after_s)
         if tried_for + delay > timedelta(seconds=call.pin.model_retry_for_s):
             raise RunFailed(fault.error)
-        limits.check_before_wait(delay)
+        await limits.pass_wait(delay)
         failure = f"{fault.error.type}: {fault.error.message}"
         next_at = self._state.now + delay
         self._state.wait_for_model(

@@ -11,6 +11,7 @@ from outlast.protocol import (
     Limits,
     Message,
     ModelSettings,
+    OnLimit,
     Resolution,
     RunError,
     Time,
@@ -59,6 +60,7 @@ class Pin(Record):
     model_settings: ModelSettings = ModelSettings()
     tools: list[PinnedTool]
     limits: Limits
+    on_limit: OnLimit | None = None
     model_retry_for_s: float
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""

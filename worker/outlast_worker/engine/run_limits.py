@@ -1,15 +1,21 @@
 """Where a run stops: at how many turns, calls and tokens, at what cost, after which time.
 
-Counted from what steps returned. What is in flight when a limit is reached is waited for.
+Counted from what steps returned. What is in flight when a limit is reached is waited for; then
+the run ends, or a person is asked whether it may go on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from math import inf
 
-from outlast.protocol import IncompleteReason, Limits, RunError
+from outlast.protocol import Approval, IncompleteReason, RunError
+from outlast_worker.engine.approvals import ask_between_turns
+from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.records import Pin
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
+from outlast_worker.engine.steps import Steps
 
 _COST_LOST = RunError(
     type="price-unknown",
@@ -32,17 +38,47 @@ class AllowedCalls:
 class RunLimits:
     """The limits of one run, and how far it is."""
 
-    def __init__(self, state: RunState, limits: Limits) -> None:
+    def __init__(self, steps: Steps, state: RunState, inbox: Inbox, pin: Pin) -> None:
+        self._steps = steps
         self._state = state
-        self._limits = limits
+        self._inbox = inbox
+        self._limits = pin.limits
+        self._asks = pin.on_limit == "approve"
+        self._asked = 0
 
-    def check_before_turn(self, turn: int) -> None:
-        """Stop the run if it has used all that it may.
+    async def pass_turn(self, turn: int) -> None:
+        """Let the next turn begin, unless the run has used all that it may.
 
         Raises:
             RunStopped: With the limit.
             RunFailed: Nobody can tell whether it has.
         """
+        while reason := self._reached(turn):
+            if not await self._is_raised(reason):
+                raise RunStopped(reason)
+
+    async def pass_wait(self, delay: timedelta) -> None:
+        """Let the run wait for a model, unless its time would be over by then.
+
+        Raises:
+            RunStopped: With the limit.
+        """
+        while self._ends_within(delay):
+            if not await self._is_raised("max_duration_s"):
+                raise RunStopped("max_duration_s")
+
+    async def allow(self, calls: Sequence[PlannedCall]) -> AllowedCalls:
+        """Return a turn's calls; those that are too many are not to run."""
+        wanted = sum(not call.fault for call in calls)
+        while (most := self._limits.max_tool_calls) is not None:
+            left = most - self._state.run.usage.tool_calls
+            if wanted <= left:
+                break
+            if not await self._is_raised("max_tool_calls"):
+                return AllowedCalls(_first(calls, left, most), "max_tool_calls")
+        return AllowedCalls(calls)
+
+    def _reached(self, turn: int) -> IncompleteReason | None:
         used = self._state.run.usage
         if self._limits.max_cost_usd is not None and used.cost_usd is None:
             raise RunFailed(_COST_LOST)
@@ -52,34 +88,42 @@ class RunLimits:
             "max_cost_usd": used.cost_usd or 0,
             "max_duration_s": self._state.worked_for.total_seconds(),
         }
-        for reason, amount in so_far.items():
-            if (most := getattr(self._limits, reason)) is not None and amount >= most:
-                raise RunStopped(reason)
+        limits = self._limits.given
+        return next(
+            (name for name, amount in so_far.items() if amount >= limits.get(name, inf)), None
+        )
 
-    def check_before_wait(self, delay: timedelta) -> None:
-        """Stop the run if it would only wait until its time is over.
-
-        Raises:
-            RunStopped: With the limit.
-        """
+    def _ends_within(self, delay: timedelta) -> bool:
         most_s = self._limits.max_duration_s
-        if most_s is not None and (self._state.worked_for + delay).total_seconds() >= most_s:
-            raise RunStopped("max_duration_s")
+        return most_s is not None and (self._state.worked_for + delay).total_seconds() >= most_s
 
-    def allow(self, calls: Sequence[PlannedCall]) -> AllowedCalls:
-        """Return a turn's calls; those that are too many are not to run."""
-        most = self._limits.max_tool_calls
-        if most is None:
-            return AllowedCalls(calls)
-        left = most - self._state.run.usage.tool_calls
-        allowed: list[PlannedCall] = []
-        stops_for: IncompleteReason | None = None
-        for call in calls:
-            if call.fault or left > 0:
-                allowed.append(call)
-                left -= not call.fault
-            else:
-                fault = f"The run may carry out {most} tool calls, so this one was not run."
-                allowed.append(replace(call, fault=fault, fault_type="limit"))
-                stops_for = "max_tool_calls"
-        return AllowedCalls(allowed, stops_for)
+    async def _is_raised(self, reason: IncompleteReason) -> bool:
+        """Ask a person, if the agent wants that, whether the run may go on."""
+        if not self._asks:
+            return False
+        self._asked += 1
+        approval = Approval(
+            approval_id=f"limit{self._asked}",
+            name=reason,
+            arguments={},
+            reason="limit",
+            question=f"The run has reached {reason} = {self._limits.given[reason]}. Raise it?",
+            requested_at=self._state.now,
+        )
+        decided = await ask_between_turns(self._steps, self._state, self._inbox, approval, None)
+        if decided.action != "raise" or decided.limits is None:
+            return False
+        self._limits = self._limits.raised_to(decided.limits)
+        return True
+
+
+def _first(calls: Sequence[PlannedCall], left: int, most: int) -> list[PlannedCall]:
+    """Return the calls, of which so many are to run, and those after them are not."""
+    fault = f"The run may carry out {most} tool calls, so this one was not run."
+    allowed: list[PlannedCall] = []
+    for call in calls:
+        runs = not call.fault and left > 0
+        left -= runs
+        is_over = not (runs or call.fault)
+        allowed.append(replace(call, fault=fault, fault_type="limit") if is_over else call)
+    return allowed

@@ -20,7 +20,7 @@ from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Cancelled, Steps
 from outlast_worker.engine.waits import Waits
 
-_NOT_RUN = "The run was cancelled before this call was run."
+NOT_RUN = "The run was cancelled before this call was run."
 _NOT_CHECKED = "This call could not be checked, so it was not run."
 _SHOWN_ARGUMENTS_CHARS = 500
 
@@ -91,7 +91,7 @@ class ToolCalls:
         return self._begin(call)
 
     def _leave(self, call: PlannedCall, resolution: Resolution) -> None:
-        self._turn.leave(call, ToolRecord.failed(_NOT_RUN, "stopped", resolution.at))
+        self._turn.leave(call, ToolRecord.failed(NOT_RUN, "stopped", resolution.at))
 
     def _begin(self, call: PlannedCall) -> None:
         """Carry a call out, of which nothing changes any more."""

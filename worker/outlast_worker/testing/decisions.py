@@ -11,7 +11,7 @@ from outlast.protocol import Approval, Decision
 from outlast_worker.testing.scripted_model import ScriptError
 from outlast_worker.tools.author_code import call_safely
 
-GivenDecision = Decision | Literal["approve", "reject", "expire"]
+GivenDecision = Decision | Literal["approve", "reject", "expire", "stop"]
 """A word, or a `Decision` with its `reason` or its `arguments`."""
 
 
@@ -41,8 +41,8 @@ class Decisions:
         if key not in self._given:
             raise ScriptError(
                 f"{approval.id} of {approval.name} waits for a person, and nothing "
-                f'says what they decide. Add `decisions={{"{approval.name}": "approve"}}`, or '
-                '"reject" or "expire"; a call\'s id in place of the name means only that call.'
+                f'says what they decide. Add `decisions={{"{approval.name}": {_hint(approval)}; '
+                "an id in place of the name means only that one."
             )
         self._unused.pop(key, None)
         given = self._given[key]
@@ -68,3 +68,10 @@ class Decisions:
             raise ScriptError(
                 f"The arguments in the decision on {approval.name} do not fit the tool: {error}"
             ) from error
+
+
+def _hint(approval: Approval) -> str:
+    if approval.reason == "limit":
+        limits = f"Limits({approval.name}=…)"
+        return f'"stop"}}`, or `Decision(action="raise", limits={limits})`'
+    return '"approve"}`, or "reject" or "expire"'

@@ -1,14 +1,26 @@
 """Where a run stops short, and how large it may become."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
-from fakes.steps import FakeSteps, answer, decided, model_fault, pin, result, steering
-from outlast.protocol import Usage
+from fakes.steps import (
+    NOON,
+    FakeSteps,
+    after,
+    answer,
+    decided,
+    model_fault,
+    pin,
+    result,
+    steering,
+)
+from outlast.protocol import Resolution, Usage
 from outlast_worker.engine.limits import MAX_RUN_BYTES, RunSize
+from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import (
     assert_valid_for_a_model,
     play,
@@ -137,6 +149,79 @@ async def test_answer_that_was_cut(
     run = await play(steps)
     assert (run.status, run.incomplete_reason) == ("incomplete", incomplete_reason)
     assert run.output == output
+
+
+def raised(number: int, at_s: float, **limits: float) -> dict[str, Resolution]:
+    decision = {"approval_id": f"limit{number}", "action": "raise", "at": after(at_s)}
+    return {f"limit{number}": Resolution.model_validate({**decision, "limits": limits})}
+
+
+def stopped(number: int) -> dict[str, Resolution]:
+    return {f"limit{number}": Resolution(approval_id=f"limit{number}", action="stop", at=NOON)}
+
+
+async def test_a_limit_that_is_raised() -> None:
+    """A person may let the run go on, to a further limit; who asks is the run, not a call."""
+    steps = busy(3, max_turns=1, on_limit="approve")
+    steps.decisions = {**raised(1, 30, max_turns=3), **stopped(2)}
+    run = await play(steps)
+    assert (run.status, run.incomplete_reason, run.turn) == ("incomplete", "max_turns", 3)
+    first, second = run.approvals
+    assert (first.id, first.name, first.reason, first.call_id) == (
+        *("limit1", "max_turns", "limit", None),
+    )
+    assert "max_turns = 1" in str(first.question)
+    assert "max_turns = 3" in str(second.question)
+    assert steps.log.count("save waiting") == 2
+
+
+@pytest.mark.parametrize("limits", [{"max_tokens": 10**6}, {"max_turns": 1}])
+async def test_a_limit_that_is_not_raised_far_enough(limits: dict[str, float]) -> None:
+    """Where the decision changes nothing, the person is asked again."""
+    steps = busy(1, max_turns=1, on_limit="approve")
+    steps.decisions = {**raised(1, 30, **limits), **stopped(2)}
+    assert [approval.id for approval in (await play(steps)).approvals] == ["limit1", "limit2"]
+
+
+@pytest.mark.parametrize(("decision", "ran"), [("raise", 2), ("stop", 1)])
+async def test_more_calls_than_allowed(decision: str, ran: int) -> None:
+    """The person is asked before any of the turn's calls runs."""
+    steps = busy(1, "ok", "ok", max_tool_calls=1, max_turns=1, on_limit="approve")
+    more = raised(1, 30, max_tool_calls=2) if decision == "raise" else stopped(1)
+    steps.decisions = {**more, **stopped(2)}
+    run = await play(steps)
+    assert run.usage.tool_calls == ran
+    assert steps.log.index("approval.resolved") < steps.log.index("tool_call.started")
+    assert_valid_for_a_model(run)
+
+
+async def test_a_model_that_is_waited_for_longer() -> None:
+    """A run that is given more time goes on to wait for its model."""
+    steps = FakeSteps(
+        pinned=pin(max_duration_s=5, on_limit="approve"),
+        model=[model_fault(6), answer("Done.", at_s=20)],
+        decisions=raised(1, 10, max_duration_s=60),
+    )
+    assert (await play(steps)).output == "Done."
+    assert steps.sleeps == [6]
+
+
+@pytest.mark.parametrize("at", ["decision limit1", "close_decision limit1"])
+async def test_cancelled_while_a_limit_waits(at: str) -> None:
+    """A cancellation withdraws the question, and each call has a result that says it never ran."""
+    steps = replace(
+        busy(1, "ok", "ok", max_tool_calls=1, on_limit="approve"),
+        decisions=stopped(1),
+        raising={"decision limit1": Cancelled(), at: Cancelled()},
+    )
+    run = await play(steps)
+    assert (run.status, run.usage.tool_calls) == ("cancelled", 0)
+    [approval] = run.approvals
+    assert approval.resolution
+    assert approval.resolution.action == "stop"
+    results = [m for m in run.messages or [] if m.role == "tool"]
+    assert all("before this call was run" in str(m.content) for m in results)
+    assert_valid_for_a_model(run)
 
 
 async def test_arguments_that_are_too_much() -> None:

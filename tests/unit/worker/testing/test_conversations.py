@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from outlast import Agent, Limits, ModelSettings, ToolContext, tool
 from outlast.testing import (
+    Decision,
     InputMessage,
     ModelCallOptions,
     RunResult,
@@ -105,6 +106,26 @@ async def test_limits() -> None:
     """Limits of the run stop it."""
     result = await run(model=[SMALL, SMALL], resources=Till(), limits=Limits(max_turns=2))
     assert (result.status, result.run.incomplete_reason) == ("incomplete", "max_turns")
+
+
+async def test_a_limit_that_is_raised() -> None:
+    """A test says what a person decides at a limit, by the limit's name or the approval's id."""
+    agent = Agent(
+        name="desk",
+        instructions="Help.",
+        tools=[refund],
+        limits=Limits(max_turns=1),
+        on_limit="approve",
+    )
+    more = Decision(action="raise", limits=Limits(max_turns=3))
+    result = await run_in_memory(
+        agent,
+        "Hi.",
+        model=[SMALL, SMALL, SMALL],
+        resources=Till(),
+        decisions={"limit1": more, "max_turns": "stop"},
+    )
+    assert (result.status, result.run.turn) == ("incomplete", 3)
 
 
 async def test_a_limit_of_cost() -> None:
