@@ -152,7 +152,9 @@ class Agent:
 
 def may_ask_people(agent: Agent) -> bool:
     """Tell whether runs of an agent may come to wait for a person."""
-    return agent.on_limit == "approve" or any(tool.needs_approval for tool in agent.tools)
+    return agent.on_limit == "approve" or any(
+        tool.needs_approval or tool.effect == "once" for tool in agent.tools
+    )
 
 
 def check_model(model: str, where: str) -> None:

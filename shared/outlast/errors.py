@@ -6,6 +6,7 @@
     │   ├── CallerProblem        4xx: the caller
     │   └── OperatorProblem      5xx: whoever runs the system
     └── ToolError                the model: the text of a tool result
+        └── InDoubt              a person, where the tool is `once`: did it happen?
 
 A run that fails does not raise: it ends with a `RunError` (see `outlast.protocol`).
 """
@@ -27,6 +28,13 @@ class ToolError(OutlastError):
 
     Raise it in a tool to choose the text: the model reads it, and so do clients. Of any other
     exception the model is told class and text, and clients the class.
+    """
+
+
+class InDoubt(ToolError):
+    """A call of a `once` tool that may or may not have happened: a lost connection, a timeout.
+
+    Raise it in the tool. `verify`, or a person, then finds out; in other tools it is a `ToolError`.
     """
 
 

@@ -152,6 +152,7 @@ def _describe_tool(tool: AnyTool) -> ToolDescription:
         description=tool.description,
         parameters=dict(tool.parameters),
         effect=tool.effect,
+        verifies=tool.verify is not None,
         timeout_s=tool.timeout.total_seconds(),
         retries=tool.retries,
         needs_approval=tool.needs_approval

@@ -10,12 +10,13 @@ import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import docstring_parser
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic_core import to_json
 
+from outlast.effects import Effect, Unknown, Verdict
 from outlast.errors import DefinitionError
 from outlast.tool_checks import (
     check_approval,
@@ -25,14 +26,15 @@ from outlast.tool_checks import (
     check_parameter,
     check_result,
     check_timeout,
+    check_verify,
 )
 from outlast.tool_context import ToolContext, is_tool_context
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Effect = Literal["read", "idempotent"]
 Condition = Callable[..., bool]
+Verify = Callable[..., Awaitable[Verdict]]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -55,6 +57,7 @@ class Tool(Generic[P, R]):
     retries: int
     needs_approval: bool | Condition
     approval_timeout: timedelta | None
+    verify: Verify | None
     arguments: type[ToolArguments]
     returns: TypeAdapter[Any]
     context_parameter: str | None
@@ -82,9 +85,13 @@ class Tool(Generic[P, R]):
         """Tell whether a person must approve a call with these arguments, as `parse` gave them."""
         if isinstance(self.needs_approval, bool):
             return self.needs_approval
-        wanted = inspect.signature(self.needs_approval).parameters
-        given = {name: arguments.get(name, context) for name in wanted}
-        return bool(self.needs_approval(**given))
+        return bool(self.needs_approval(**_given(self.needs_approval, arguments, context)))
+
+    async def find_out(self, arguments: Mapping[str, Any], context: ToolContext) -> Verdict:
+        """Tell whether a call with these arguments, as `parse` gave them, did happen."""
+        if self.verify is None:
+            return Unknown()
+        return await self.verify(**_given(self.verify, arguments, context))
 
     def dump(self, result: Any) -> str:
         """Turn what the function returned into the text that the model reads."""
@@ -94,6 +101,13 @@ class Tool(Generic[P, R]):
 
 
 AnyTool = Tool[..., Any]
+
+
+def _given(
+    fn: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext
+) -> dict[str, Any]:
+    """Return what a function takes of a call: the arguments that it names, and the context."""
+    return {name: arguments.get(name, context) for name in inspect.signature(fn).parameters}
 
 
 @overload
@@ -109,6 +123,7 @@ def tool(
     retries: int = 0,
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
+    verify: Verify | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -122,6 +137,7 @@ def tool(
     retries: int = 0,
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
+    verify: Verify | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function with type hints and a Google-style docstring.
 
@@ -129,14 +145,18 @@ def tool(
         fn: An async function, or a sync one (it runs in a thread).
         name: What the model calls it; the function's name if not given.
         effect: `read`: may run again at any time. `idempotent`: runs at least once, always with
-            the same `context.idempotency_key`.
+            the same `context.idempotency_key`. `once`: never runs twice; where a crash, a timeout
+            or an `InDoubt` leaves it open whether it ran, `verify` or a person finds out.
         timeout: Of one attempt; 365 days at most.
         retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
         needs_approval: Whether a person must approve each call before it runs; or a function that
             says so of one call. It takes those of the tool's parameters that it names, and a
             `ToolContext` if it asks for one.
         approval_timeout: After this long without a decision the call is not run; 365 days at
-            most, for ever if None.
+            most, for ever if None. Of a `once` tool also how long a call in doubt waits.
+        verify: Of a `once` tool: an async function that returns `Done(result)`, `NotDone()` or
+            `Unknown()` for a call in doubt. It takes those of the tool's parameters that it names,
+            and a `ToolContext`, whose `idempotency_key` is the call's.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
@@ -152,6 +172,7 @@ def tool(
             retries=retries,
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
+            verify=verify,
         )
 
     return decorate if fn is None else decorate(fn)
@@ -166,6 +187,7 @@ def _build(
     retries: int,
     needs_approval: bool | Condition,
     approval_timeout: timedelta | None,
+    verify: Verify | None,
 ) -> Tool[P, R]:
     _check_options(name, effect, timeout, retries)
     check_kind(name, fn)
@@ -179,7 +201,8 @@ def _build(
     check_docstring(name, doc, inspect.signature(fn).parameters)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
     names = [parameter.name for parameter in parameters]
-    check_approval(name, names, needs_approval, approval_timeout)
+    check_approval(name, names, needs_approval, approval_timeout, effect)
+    check_verify(name, names, verify, effect)
     is_async = inspect.iscoroutinefunction(fn)
     return Tool(
         fn=fn,
@@ -190,6 +213,7 @@ def _build(
         retries=retries,
         needs_approval=needs_approval,
         approval_timeout=approval_timeout,
+        verify=verify,
         arguments=arguments,
         returns=_adapter(name, hints.get("return", Any), is_async=is_async),
         context_parameter=context_parameter,
@@ -209,6 +233,11 @@ def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> 
     check_timeout(name, timeout)
     if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
         raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
+    if retries and effect == "once":
+        raise DefinitionError(
+            f"tool {name}: it runs once, so nothing repeats it; leave out retries, or make it "
+            "idempotent by context.idempotency_key"
+        )
 
 
 def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:

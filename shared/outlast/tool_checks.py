@@ -181,37 +181,43 @@ def _shown(hint: Any, error: Exception | None = None) -> str:
     return f"{shown} (because of {culprit[1]})"
 
 
-def _parameters_of_condition(tool: str, condition: Any) -> Collection[inspect.Parameter]:
-    wrong = DefinitionError(
-        f"tool {tool}: needs_approval is {condition!r}; write True, or a plain function "
-        "of the arguments that returns a bool"
-    )
-    if (
-        not callable(condition)
-        or inspect.isclass(condition)
-        or inspect.iscoroutinefunction(condition)
-    ):
+def _parameters_of(
+    tool: str, option: str, fn: Any, wanted: str, *, is_async: bool
+) -> Collection[inspect.Parameter]:
+    wrong = DefinitionError(f"tool {tool}: {option} is {fn!r}; write {wanted}")
+    if not callable(fn) or inspect.isclass(fn) or inspect.iscoroutinefunction(fn) != is_async:
         raise wrong
     try:
-        return inspect.signature(condition, eval_str=True).parameters.values()
+        return inspect.signature(fn, eval_str=True).parameters.values()
     except NameError as error:
         raise DefinitionError(
-            f"tool {tool}: needs_approval has the type hint {error.name!r}, which is not defined "
+            f"tool {tool}: {option} has the type hint {error.name!r}, which is not defined "
             "where it is; import it at the top of the file, not under TYPE_CHECKING"
         ) from error
     except (AttributeError, SyntaxError, TypeError, ValueError):
         raise wrong from None
 
 
+def _check_asked_for(
+    tool: str, option: str, asked: Collection[inspect.Parameter], parameters: Collection[str]
+) -> None:
+    for parameter in asked:
+        if parameter.name not in parameters and not is_tool_context(parameter.annotation):
+            raise DefinitionError(
+                f"tool {tool}: {option} asks for {parameter.name!r}, which is no parameter "
+                "of the tool; name the tool's own, or one with the type hint ToolContext"
+            )
+
+
 def check_approval(
-    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any
+    tool: str, parameters: Collection[str], needs_approval: Any, timeout: Any, effect: str
 ) -> None:
     """Refuse a condition that can't be asked about a call, and a timeout of nothing.
 
     Raises:
         DefinitionError: With the fix.
     """
-    if timeout is not None and not needs_approval:
+    if timeout is not None and not needs_approval and effect != "once":
         raise DefinitionError(
             f"tool {tool}: approval_timeout without needs_approval; nobody is asked"
         )
@@ -227,9 +233,23 @@ def check_approval(
         )
     if isinstance(needs_approval, bool):
         return
-    for parameter in _parameters_of_condition(tool, needs_approval):
-        if parameter.name not in parameters and not is_tool_context(parameter.annotation):
-            raise DefinitionError(
-                f"tool {tool}: needs_approval asks for {parameter.name!r}, which is no parameter "
-                "of the tool; name the tool's own, or one with the type hint ToolContext"
-            )
+    wanted = "True, or a plain function of the arguments that returns a bool"
+    asked = _parameters_of(tool, "needs_approval", needs_approval, wanted, is_async=False)
+    _check_asked_for(tool, "needs_approval", asked, parameters)
+
+
+def check_verify(tool: str, parameters: Collection[str], verify: Any, effect: str) -> None:
+    """Refuse what can't find out about a call, and a tool that is never in doubt.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if verify is None:
+        return
+    if effect != "once":
+        raise DefinitionError(
+            f'tool {tool}: verify goes with effect="once"; no other call is ever in doubt'
+        )
+    wanted = "an async function that returns Done(result), NotDone() or Unknown()"
+    asked = _parameters_of(tool, "verify", verify, wanted, is_async=True)
+    _check_asked_for(tool, "verify", asked, parameters)

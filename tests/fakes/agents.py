@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from example_agents.support import agent as support
+from fakes.bank import agent as bank
 from fakes.till import agent as till
 from fakes.till import lifespan
 from outlast import Agent, Limits, ModelSettings, ToolContext, tool
@@ -234,5 +235,5 @@ asking = Agent(
     on_limit="approve",
 )
 
-agents: list[Agent] = [tester, greeter, short, open_minded, asking, support, till]
+agents: list[Agent] = [tester, greeter, short, open_minded, asking, support, till, bank]
 __all__ = ["agents", "lifespan"]

@@ -31,14 +31,20 @@ from outlast.protocol import (
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
+    ClaimEffect,
     ModelCall,
     Operation,
     PinAgent,
     PlannedCall,
+    RunOnce,
     RunTool,
+    VerifyEffect,
 )
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    EffectClaim,
+    EffectOutcome,
+    EffectVerdict,
     ModelFault,
     ModelOutcome,
     ModelRecord,
@@ -58,6 +64,18 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def after(seconds: float) -> datetime:
     """Return the time so many seconds after noon, when runs are created here."""
     return NOON + timedelta(seconds=seconds)
+
+
+def once(name: str, *, verifies: bool = False, timeout_s: float = 10) -> PinnedTool:
+    """Make a pinned `once` tool."""
+    return PinnedTool(
+        name=name,
+        description="…",
+        parameters={},
+        kind="once",
+        timeout_s=timeout_s,
+        verifies=verifies,
+    )
 
 
 def pin(
@@ -158,6 +176,9 @@ def decided(
     return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
 
 
+_AT_ONCE = ("model ", "check ", "claim ", "once ", "verify ")
+
+
 @dataclass(eq=False)
 class FakePending(Pending[Any]):
     name: str
@@ -179,6 +200,8 @@ class FakeSteps:
         raising: What a step raises instead, the first time, by its name in `log`.
         history: The conversation on the thread so far.
         mark: Which conversation that is, if the worker may remember it.
+        effects: What `once` calls come to, by call id, one for each claim.
+        verdicts: What `verify` finds out, by call id.
     """
 
     model: Sequence[ModelOutcome] = ()
@@ -194,6 +217,10 @@ class FakeSteps:
     raising: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
     history: Sequence[StoredMessage] = ()
     mark: ConversationMark | None = None
+    effects: Mapping[str, Sequence[EffectOutcome]] = field(
+        default_factory=dict[str, Sequence[EffectOutcome]]
+    )
+    verdicts: Mapping[str, EffectVerdict] = field(default_factory=dict[str, EffectVerdict])
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
     partial: str = ""
@@ -214,6 +241,7 @@ class FakeSteps:
         self._unsaid = dict(self.said)
         self._unraised = dict(self.raising)
         self._closed = False
+        self._outcomes = {call_id: iter(each) for call_id, each in self.effects.items()}
 
     async def acquire_thread(self) -> ConversationMark | None:
         self._enter("acquire_thread")
@@ -239,6 +267,13 @@ class FakeSteps:
             case RunTool(call):
                 self.planned.append(call)
                 return FakePending(f"tool {call.call_id}")
+            case ClaimEffect(call):
+                return FakePending(f"claim {call.call_id}")
+            case RunOnce(call, _):
+                self.planned.append(call)
+                return FakePending(f"once {call.call_id}")
+            case VerifyEffect(call):
+                return FakePending(f"verify {call.call_id}")
             case _:
                 raise AssertionError(f"the script knows no {type(operation).__name__}")
 
@@ -275,6 +310,12 @@ class FakeSteps:
             case "check":
                 outcome = "not_needed" if key in self.unasked else "needed"
                 return self.checks.get(key) or ApprovalCheck(outcome=outcome, at=after(3))
+            case "claim":
+                return EffectClaim(claim_id="c", at=after(3))
+            case "once":
+                return next(self._outcomes[key])
+            case "verify":
+                return self.verdicts[key]
             case "decision":
                 return self.decisions[key]
             case "message":
@@ -328,7 +369,7 @@ class FakeSteps:
         """Choose what is done first: steps in the order of the script, then timers."""
         order = ["pin", *(f"tool {call_id}" for call_id in self.tools)]
         order += [f"decision {call_id}" for call_id in self.decisions]
-        ready = [n for n in names if n.startswith(("model ", "check "))]
+        ready = [n for n in names if n.startswith(_AT_ONCE)]
         ready += [name for name in order if name in names]
         ready += [name for name in names if name == "sleep"]
         if not ready:

@@ -21,6 +21,9 @@ from outlast.protocol import Approval
 from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
+    EffectClaim,
+    EffectOutcome,
+    EffectVerdict,
     KeptResolution,
     ModelOutcome,
     PinOutcome,
@@ -44,6 +47,9 @@ _RECORDS: dict[str, Any] = {
     "ModelOutcome": ModelOutcome,
     "ToolRecord": ToolRecord,
     "ApprovalCheck": ApprovalCheck,
+    "EffectClaim": EffectClaim,
+    "EffectOutcome": EffectOutcome,
+    "EffectVerdict": EffectVerdict,
     "Approval": Approval,
     "Resolution": KeptResolution,
     "SteeringMessage": SteeringMessage,
@@ -89,15 +95,33 @@ def test_commands(api: Api, stack: TestStack, model: ScriptedModel, key: str) ->
     api.steer(run_id, f"{key} more")
     answering.open()
     model.wait_for(f"{key} more")
+    commands = _commands(stack, run_id)
+    gate.open()
+    api.result(run_id)
+    assert commands == _recorded("commands", commands), __doc__
+
+
+def test_commands_in_doubt(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A call that runs once is claimed, run, in doubt and decided, under the recorded names."""
+    gate = Gate()
+    model.script(key, [call("send_over_a_bad_line", cents=5), text("ok", gate=gate)])
+    run_id = api.start("bank", key)
+    api.wait_for_approval(run_id)
+    api.decide(run_id, "1.0.doubt1", "complete", output="sent")
+    model.wait_for(key, turn=2)
+    commands = _commands(stack, run_id)
+    gate.open()
+    api.result(run_id)
+    assert commands == _recorded("commands_in_doubt", commands), __doc__
+
+
+def _commands(stack: TestStack, run_id: str) -> list[str]:
     rows = stack.query(
         "SELECT entry_type, name, entry_json FROM sys_journal"
         f" WHERE id = '{stack.invocation_id(run_id)}' AND entry_type LIKE 'Command:%'"
         " ORDER BY index"
     )
-    gate.open()
-    api.result(run_id)
-    commands = [_command(row) for row in rows]
-    assert commands == _recorded("commands", commands), __doc__
+    return [_command(row) for row in rows]
 
 
 def _command(row: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.models.client import ModelClient
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
 StepsFactory = Callable[[WorkflowContext, RunOrder, Agent, "Dependencies"], Steps]
@@ -28,6 +29,7 @@ class Dependencies:
     registry: Registry
     model: ModelClient
     tools: ToolRunner
+    effects: Effects
     inflight: Inflight
     live: LiveHub
     conversations: Conversations

@@ -1,5 +1,7 @@
 """Does what a run's operations say, in this process: the one place where steps have effects."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,20 +11,33 @@ from outlast.agent import Agent
 from outlast.contract import ConversationMark, RunOrder
 from outlast.registry import Registry
 from outlast.run_context import RunContext
+from outlast.tool import DEFAULT_TIMEOUT
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
+    ClaimEffect,
     ModelCall,
     Operation,
     PinAgent,
     PlannedCall,
+    RunOnce,
     RunTool,
+    VerifyEffect,
 )
-from outlast_worker.engine.records import Forgotten, ModelOutcome, Pin, PinOutcome, StoredMessage
+from outlast_worker.engine.records import (
+    EffectClaim,
+    EffectOutcome,
+    Forgotten,
+    ModelOutcome,
+    Pin,
+    PinOutcome,
+    StoredMessage,
+)
 from outlast_worker.models.client import ModelClient, Preview
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
 Remember = Callable[[ConversationMark], Sequence[StoredMessage] | None]
@@ -44,6 +59,7 @@ class Execution:
     settings: WorkerSettings
     model: ModelClient
     tools: ToolRunner
+    effects: Effects
     resources: object
     remember: Remember
     preview: Callable[[int], Preview]
@@ -60,6 +76,12 @@ class Execution:
                 return await self.tools.check(self.agent, call, self._context(call))
             case RunTool(call):
                 return await self.tools.execute(self.agent, call, self._context(call))
+            case ClaimEffect(call):
+                return self.effects.claim(self.order.run_id, _hash_of(call))
+            case RunOnce(call, claim):
+                return await self._run_once(call, claim)
+            case VerifyEffect(call):
+                return await self.tools.verify(self.agent, call, self._context(call))
             case _:
                 raise TypeError(f"nobody executes {type(operation).__name__}")
 
@@ -89,6 +111,14 @@ class Execution:
             resources=self.resources,
         )
 
+    async def _run_once(self, call: PlannedCall, claim: EffectClaim) -> EffectOutcome:
+        if claim.arguments_hash != _hash_of(call):
+            raise ValueError(f"the call {call.call_id} is not the one that was claimed")
+        tool = next((tool for tool in self.agent.tools if tool.name == call.name), None)
+        timeout = tool.timeout if tool else DEFAULT_TIMEOUT
+        begin = partial(self.tools.execute_once, self.agent, call, self._context(call))
+        return await self.effects.run(claim, timeout.total_seconds(), begin)
+
     def _context(self, call: PlannedCall) -> ToolContext:
         return ToolContext(
             run_id=self.order.run_id,
@@ -103,3 +133,8 @@ class Execution:
             resources=self.resources,
             on_progress=self.reporter(call.call_id),
         )
+
+
+def _hash_of(call: PlannedCall) -> str:
+    arguments = json.dumps(dict(call.arguments), sort_keys=True)
+    return hashlib.sha256(arguments.encode()).hexdigest()[:32]

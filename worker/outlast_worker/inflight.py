@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from outlast.logging import get_logger
 from outlast_worker.engine.operations import Operation
+from outlast_worker.tools.effects import Effects
 
 T = TypeVar("T")
 
@@ -21,9 +22,14 @@ _logger = get_logger()
 
 
 class Inflight:
-    """A table of running steps."""
+    """A table of running steps.
 
-    def __init__(self) -> None:
+    Args:
+        effects: What runs beside the steps; broken off with them.
+    """
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
         self._steps: defaultdict[str, set[asyncio.Task[object]]] = defaultdict(set)
         self._aborted: set[asyncio.Task[object]] = set()
 
@@ -54,12 +60,14 @@ class Inflight:
 
     def abort(self, run_id: str) -> None:
         """Break a run's steps off; each ends as cancelled."""
+        self._effects.abort(run_id)
         for task in self._steps.get(run_id, ()):
             self._aborted.add(task)
             task.cancel()
 
     def drop(self, run_id: str) -> None:
         """Break a run's steps off, where nobody waits for their values any more."""
+        self._effects.abort(run_id)
         for task in list(self._steps.get(run_id, ())):
             self._aborted.discard(task)
             task.cancel()

@@ -13,6 +13,7 @@ from outlast_worker.models.prices import Prices
 from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
 
@@ -34,6 +35,7 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
     if settings.model_client == "auto":
         apis.insert(0, OpenAiHttpApi(settings.providers, settings.model_idle_s))
     needed = check_models(apis, registry, settings.providers)
+    effects = Effects()
     return Dependencies(
         settings=settings,
         registry=registry,
@@ -41,8 +43,9 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
             apis, settings.providers, timeout_s, needed, Prices(settings.model_prices)
         ),
         tools=ToolRunner(settings.tool_threads),
-        inflight=Inflight(),
         conversations=Conversations(settings.conversation_cache_bytes),
+        effects=effects,
+        inflight=Inflight(effects),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),
         make_steps=RestateSteps,
     )

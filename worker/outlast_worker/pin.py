@@ -44,10 +44,13 @@ async def pin_agent(
                 name=tool.name,
                 description=tool.description,
                 parameters=dict(tool.parameters),
+                kind="once" if tool.effect == "once" else "function",
                 may_need_approval=bool(tool.needs_approval),
                 approval_timeout_s=tool.approval_timeout.total_seconds()
                 if tool.approval_timeout
                 else None,
+                timeout_s=tool.timeout.total_seconds() if tool.effect == "once" else None,
+                verifies=tool.verify is not None,
             )
             for tool in agent.tools
         ],

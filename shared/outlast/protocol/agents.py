@@ -21,7 +21,11 @@ class ToolDescription(Public):
     """JSON Schema of its arguments; null for keys without the right `inspect`."""
     effect: str
     """What may happen when a worker dies in the middle of a call. `read`: it may run again at any
-    time. `idempotent`: it runs again, with the same idempotency key."""
+    time. `idempotent`: it runs again, with the same idempotency key. `once`: it does not; a call of
+    which nobody knows whether it ran is in doubt."""
+    verifies: bool = False
+    """Of a `once` tool: whether it finds out itself about a call in doubt, before a person is
+    asked."""
     timeout_s: float
     """How long one attempt may take."""
     retries: int

@@ -49,6 +49,7 @@ ToolErrorType = Literal[
     "timeout",
     "too_large",
     "stopped",
+    "in_doubt",
     "internal",
 ]
 

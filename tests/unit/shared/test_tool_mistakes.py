@@ -13,7 +13,7 @@ import pytest
 from pydantic import AfterValidator, Field
 
 from fakes.names import named
-from outlast import DefinitionError, ToolContext, tool
+from outlast import DefinitionError, ToolContext, Unknown, tool
 from unit.shared.declaring import Address, Colour, Point, schema_of
 
 
@@ -357,10 +357,19 @@ def test_what_is_no_function(fn: Any) -> None:
         tool(fn)
 
 
+async def _verify(unknown: str) -> Unknown:
+    return Unknown()
+
+
 @pytest.mark.parametrize(
     ("options", "fix"),
     [
-        ({"effect": "once"}, "'read', 'idempotent'"),
+        ({"effect": "twice"}, "'read', 'idempotent', 'once'"),
+        ({"effect": "once", "retries": 1}, "leave out retries"),
+        ({"verify": _verify}, 'verify goes with effect="once"'),
+        ({"effect": "once", "verify": True}, "an async function"),
+        ({"effect": "once", "verify": lambda: None}, "an async function"),
+        ({"effect": "once", "verify": _verify}, "asks for 'unknown', which is no parameter"),
         ({"retries": -1}, "0 or more"),
         ({"timeout": timedelta(0)}, "more than nothing"),
         ({"timeout": timedelta(seconds=-1)}, "more than nothing"),

@@ -8,6 +8,7 @@ from fakes.steps import result
 from outlast_worker.engine.operations import PlannedCall, RunTool
 from outlast_worker.engine.records import UNFINISHED, ToolRecord
 from outlast_worker.inflight import Inflight
+from outlast_worker.tools.effects import Effects
 
 CALL = PlannedCall(turn=1, call_id="1.0", name="pay", arguments={}, known=True)
 PAY = RunTool(CALL)
@@ -31,12 +32,12 @@ async def test_result():
     async def pay() -> ToolRecord:
         return result("paid")
 
-    assert await Inflight().run("run", PAY, pay) == result("paid")
+    assert await Inflight(Effects()).run("run", PAY, pay) == result("paid")
 
 
 async def test_abort_again_and_again():
     """A step that is broken off gives its value, however often it is broken off."""
-    inflight = Inflight()
+    inflight = Inflight(Effects())
     step = await start(inflight)
     for _ in range(5):
         inflight.abort("run")
@@ -47,7 +48,7 @@ async def test_abort_again_and_again():
 
 async def test_drop():
     """A step for which nobody waits any more just ends."""
-    inflight = Inflight()
+    inflight = Inflight(Effects())
     step = await start(inflight)
     inflight.drop("run")
     with pytest.raises(asyncio.CancelledError):
@@ -56,7 +57,7 @@ async def test_drop():
 
 async def test_other_runs_go_on():
     """Only this run's steps are broken off."""
-    inflight = Inflight()
+    inflight = Inflight(Effects())
     step = await start(inflight)
     inflight.abort("another run")
     await asyncio.sleep(0.02)

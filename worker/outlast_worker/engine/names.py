@@ -29,3 +29,13 @@ def tool_step(tool: str) -> str:
 def check_step(tool: str) -> str:
     """Name the step that finds out whether a person must approve a call."""
     return f"check {tool}"[:_MAX_CHARS]
+
+
+def claim_step(tool: str) -> str:
+    """Name the step by which a process claims the one call of a `once` tool."""
+    return f"claim {tool}"[:_MAX_CHARS]
+
+
+def verify_step(tool: str) -> str:
+    """Name the step that finds out whether a call in doubt happened."""
+    return f"verify {tool}"[:_MAX_CHARS]

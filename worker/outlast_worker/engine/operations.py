@@ -13,9 +13,19 @@ from pydantic import JsonValue
 
 from outlast.contract import ConversationMark
 from outlast.protocol import ModelSettings, Time, ToolErrorType
-from outlast_worker.engine.names import PIN, check_step, model_step, tool_step
+from outlast_worker.engine.names import (
+    PIN,
+    check_step,
+    claim_step,
+    model_step,
+    tool_step,
+    verify_step,
+)
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    EffectClaim,
+    EffectOutcome,
+    EffectVerdict,
     ModelFault,
     ModelOutcome,
     Pin,
@@ -170,3 +180,68 @@ class RunTool(Operation[ToolRecord]):
     def crashed(self, error: Exception, at: Time) -> ToolRecord:
         """Return a result that says that the call may have run."""
         return ToolRecord.crashed(error, at)
+
+
+@dataclass(frozen=True)
+class ClaimEffect(Operation[EffectClaim]):
+    """Claim a `once` call for this process."""
+
+    call: PlannedCall
+    record: ClassVar[Any] = EffectClaim
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return claim_step(self.call.name)
+
+    def cancelled(self, at: Time) -> EffectClaim:
+        """Return a claim that nobody has."""
+        return EffectClaim(claim_id=None, at=at)
+
+    def crashed(self, error: Exception, at: Time) -> EffectClaim:  # noqa: ARG002  # the log has it
+        """Return a claim that nobody has."""
+        return EffectClaim(claim_id=None, at=at)
+
+
+@dataclass(frozen=True)
+class RunOnce(Operation[EffectOutcome]):
+    """Run a `once` call, if this process has claimed it; join it if it runs already."""
+
+    call: PlannedCall
+    claim: EffectClaim
+    record: ClassVar[Any] = EffectOutcome
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return tool_step(self.call.name)
+
+    def cancelled(self, at: Time) -> EffectOutcome:
+        """Return that nobody knows."""
+        return EffectOutcome(outcome="in_doubt", at=at, why="the run was cancelled meanwhile")
+
+    def crashed(self, error: Exception, at: Time) -> EffectOutcome:
+        """Return that nobody knows."""
+        why = f"it failed in the worker: {type(error).__name__}"
+        return EffectOutcome(outcome="in_doubt", at=at, why=why)
+
+
+@dataclass(frozen=True)
+class VerifyEffect(Operation[EffectVerdict]):
+    """Find out whether a call in doubt happened."""
+
+    call: PlannedCall
+    record: ClassVar[Any] = EffectVerdict
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return verify_step(self.call.name)
+
+    def cancelled(self, at: Time) -> EffectVerdict:
+        """Return that nobody knows."""
+        return EffectVerdict(outcome="unknown", at=at)
+
+    def crashed(self, error: Exception, at: Time) -> EffectVerdict:  # noqa: ARG002  # the log has it
+        """Return that nobody knows."""
+        return EffectVerdict(outcome="unknown", at=at)

@@ -34,7 +34,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function"]
+ToolKind = Literal["function", "once"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 
@@ -47,6 +47,8 @@ class PinnedTool(Record):
     kind: ToolKind = "function"
     may_need_approval: bool = False
     approval_timeout_s: float | None = None
+    timeout_s: float | None = None
+    verifies: bool = False
 
 
 class Pin(Record):
@@ -235,6 +237,39 @@ class ToolRecord(Record):
     def duration_ms(self) -> int:
         """How long the call took, retries included."""
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+class EffectClaim(Record):
+    """One process's claim to a `once` call. Only that process begins it, and only under this claim.
+
+    `claim_id` is null where the claim could not be made: then nothing begins it. `arguments_hash`
+    tells with which arguments it runs.
+    """
+
+    claim_id: str | None = None
+    at: Time
+    arguments_hash: str = ""
+
+
+class EffectOutcome(Record):
+    """What came of a claimed call.
+
+    `done`: it ran to its end, well or not · `not_begun`: it did not run, and will not under this
+    claim · `in_doubt`: nobody here knows; `why` says how that came.
+    """
+
+    outcome: Literal["done", "not_begun", "in_doubt"]
+    at: Time
+    record: ToolRecord | None = None
+    why: str | None = None
+
+
+class EffectVerdict(Record):
+    """What `verify` found out about a call in doubt."""
+
+    outcome: Literal["done", "not_done", "unknown"]
+    at: Time
+    record: ToolRecord | None = None
 
 
 class StoredMessage(Message):

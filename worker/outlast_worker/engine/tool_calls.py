@@ -12,6 +12,7 @@ from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Approval, Resolution
 from outlast_worker.engine.calls.function import FunctionCalls
 from outlast_worker.engine.calls.kind import CallKind
+from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval, PlannedCall
@@ -34,7 +35,10 @@ class ToolCalls:
         self._tools = {tool.name: tool for tool in pin.tools}
         self._waits = Waits(steps, state, inbox)
         self._turn = Turn(steps, state, self._waits)
-        self._kinds: dict[ToolKind, CallKind] = {"function": FunctionCalls(self._turn)}
+        self._kinds: dict[ToolKind, CallKind] = {
+            "function": FunctionCalls(self._turn),
+            "once": OnceCalls(self._turn),
+        }
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:
         """Run a turn's calls to their ends."""

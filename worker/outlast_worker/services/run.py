@@ -83,6 +83,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
                 state.METADATA.set(ctx, order.metadata)
             steps = dependencies.make_steps(ctx, order, agent, dependencies)
             ended = await AgentLoop(steps, order).run()
+            dependencies.effects.forget_run(order.run_id)
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
             return ended
 

@@ -20,8 +20,8 @@ from outlast.names import key_of
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
-from outlast_worker.engine.operations import Operation
-from outlast_worker.engine.records import KeptResolution, StoredMessage
+from outlast_worker.engine.operations import Operation, RunOnce
+from outlast_worker.engine.records import EffectClaim, KeptResolution, StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
@@ -40,10 +40,14 @@ _RELEASE_PATIENCE = timedelta(seconds=10)
 
 @dataclass(eq=False)
 class _Begun(Pending[T]):
-    """A future of Restate; `in_process` if a closure in this process completes it."""
+    """A future of Restate; `in_process` if a closure in this process completes it.
+
+    `claim` is that of a `once` call, whose result it is.
+    """
 
     future: RestateDurableFuture[T]
     in_process: bool = False
+    claim: EffectClaim | None = None
 
 
 class RestateSteps:
@@ -66,6 +70,7 @@ class RestateSteps:
             settings=dependencies.settings,
             model=dependencies.model,
             tools=dependencies.tools,
+            effects=dependencies.effects,
             resources=dependencies.resources,
             remember=partial(dependencies.conversations.find, self._thread_key),
             preview=partial(dependencies.live.begin, self._key),
@@ -128,7 +133,8 @@ class RestateSteps:
             return await self._dependencies.inflight.run(self._order.run_id, operation, execute)
 
         future = self._ctx.run_typed(operation.step, closure, RunOptions(serde=serde))
-        return _Begun(future, in_process=True)
+        claim = operation.claim if isinstance(operation, RunOnce) else None
+        return _Begun(future, in_process=True, claim=claim)
 
     def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         """Begin to wait for a person's decision."""
@@ -154,7 +160,11 @@ class RestateSteps:
 
     async def result_of(self, pending: Pending[T]) -> T:
         """Return what came of something that is done."""
-        return await self._wait(cast("_Begun[T]", pending).future)
+        begun = cast("_Begun[T]", pending)
+        result = await self._wait(begun.future)
+        if begun.claim:
+            self._dependencies.effects.forget(begun.claim)  # its result is journaled
+        return result
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""

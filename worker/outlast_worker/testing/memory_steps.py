@@ -17,8 +17,23 @@ from pydantic_core import PydanticSerializationError
 from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, InputMessage, Resolution, Run, Time
-from outlast_worker.engine.operations import AskModel, CheckApproval, Operation, RunTool
-from outlast_worker.engine.records import ApprovalCheck, Record, StoredMessage, ToolRecord
+from outlast_worker.engine.operations import (
+    AskModel,
+    CheckApproval,
+    Operation,
+    PlannedCall,
+    RunOnce,
+    RunTool,
+    VerifyEffect,
+)
+from outlast_worker.engine.records import (
+    ApprovalCheck,
+    EffectOutcome,
+    EffectVerdict,
+    Record,
+    StoredMessage,
+    ToolRecord,
+)
 from outlast_worker.engine.steps import Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.decisions import Decisions
@@ -219,10 +234,15 @@ class MemorySteps:
         except PydanticSerializationError as error:
             return operation.crashed(error, self._now())
         if isinstance(operation, CheckApproval | RunTool):
-            outcome = cast("ApprovalCheck | ToolRecord", journaled)
-            if outcome.told:
-                self.told[operation.call.call_id] = outcome.told
+            self._note_told(operation.call, cast("ApprovalCheck | ToolRecord", journaled))
+        if isinstance(operation, RunOnce | VerifyEffect):
+            once = cast("EffectOutcome | EffectVerdict", journaled)
+            self._note_told(operation.call, once.record)
         return journaled
+
+    def _note_told(self, call: PlannedCall, record: ApprovalCheck | ToolRecord | None) -> None:
+        if record and record.told:
+            self.told[call.call_id] = record.told
 
     def _hear_during(self, operation: Operation[Any]) -> None:
         turn = operation.call.turn if isinstance(operation, AskModel) else 0

@@ -33,6 +33,7 @@ from outlast_worker.testing.memory_steps import MemorySteps
 from outlast_worker.testing.result import RunResult
 from outlast_worker.testing.scripted_model import Script, ScriptedApi, ScriptError
 from outlast_worker.testing.transcript import transcript
+from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
 _MODEL = "scripted/model"
@@ -146,6 +147,7 @@ async def _run(
         settings=settings,
         model=FailoverClient([api], providers, settings.model_timeout_s),
         tools=tools,
+        effects=Effects(),
         resources=resources,
         remember=lambda _: None,
         preview=live.preview,

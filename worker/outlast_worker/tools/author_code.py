@@ -31,11 +31,11 @@ def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
             raise Contained(error) from error
 
 
-async def await_safely(fn: Callable[..., Awaitable[T]], /, **kwargs: Any) -> T:
+async def await_safely(fn: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
     """Call an async function of an author's, in a task of its own: a cancellation stays one."""
     with _forks_ending_here():
         try:
-            return await fn(**kwargs)
+            return await fn(*args, **kwargs)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # as above

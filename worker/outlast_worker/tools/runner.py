@@ -14,14 +14,20 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from outlast.agent import Agent
-from outlast.errors import ToolError
+from outlast.effects import Done, NotDone
+from outlast.errors import InDoubt, ToolError
 from outlast.logging import get_logger
 from outlast.protocol import Time, ToolErrorType
 from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
 from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.operations import PlannedCall
-from outlast_worker.engine.records import ApprovalCheck, ToolRecord
+from outlast_worker.engine.records import (
+    ApprovalCheck,
+    EffectOutcome,
+    EffectVerdict,
+    ToolRecord,
+)
 from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.tools.author_code import (
     Contained,
@@ -62,6 +68,7 @@ class _TimedOut(Exception):
     def __init__(self, tool: AnyTool, *, runs_on: bool, began: bool = True) -> None:
         seconds = f"{tool.timeout.total_seconds():g}"
         self.runs_on = runs_on
+        self.began = began
         self.text = f"The tool {tool.name} did not finish within {seconds} s"
         if runs_on:
             self.text += "; it may still be running"
@@ -106,7 +113,10 @@ class ToolRunner:
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
-                needed = await self._run_in_thread(tool, tool.asks_first, arguments, context)
+                timeout_s = tool.timeout.total_seconds()
+                needed = await self._run_in_thread(
+                    tool, timeout_s, tool.asks_first, arguments, context
+                )
         except _TimedOut:
             needed = True
         except Exception:  # an author's condition may raise anything
@@ -117,18 +127,55 @@ class ToolRunner:
     async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
         """Run a call with its timeout and its retries."""
         watch = Stopwatch()
-        if call.fault:
-            return _error(_unreadable(call.fault), watch)
-        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
-        if not call.known or tool is None:
-            return _error(_unknown(agent, call), watch)
+        match _prepare(agent, call, context):
+            case tool, arguments:
+                return await self._try_repeatedly(tool, arguments, context, watch)
+            case failure:
+                return _error(failure, watch)
+
+    async def execute_once(
+        self, agent: Agent, call: PlannedCall, context: ToolContext, timeout_s: float
+    ) -> EffectOutcome:
+        """Run the call of a `once` tool; where it is open whether it happened, it is in doubt."""
+        watch = Stopwatch()
+        prepared = _prepare(agent, call, context)
+        if not isinstance(prepared, tuple):
+            return _done(_error(prepared, watch))
+        tool, arguments = prepared
         try:
-            arguments = call_safely(tool.parse, call.arguments)
-        except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            return _error(_invalid(tool, call, context, error), watch)
-        if tool.context_parameter:
-            arguments[tool.context_parameter] = context
-        return await self._try_repeatedly(tool, arguments, context, watch)
+            result = await self._try(tool, arguments, timeout_s)
+        except InDoubt as error:
+            return EffectOutcome(outcome="in_doubt", at=watch.read(), why=text_of(error))
+        except ToolError as error:
+            return _done(_error(_Failure("tool_error", text_of(error)), watch))
+        except _TimedOut as late:
+            if not late.began:
+                return EffectOutcome(outcome="not_begun", at=watch.read())
+            why = late.text.removesuffix(".").replace("The tool", "the tool", 1)
+            return EffectOutcome(outcome="in_doubt", at=watch.read(), why=why)
+        except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
+            return _done(_error(_failed(tool, context, 0, error), watch))
+        return _done(_once_result(tool, result, context, watch))
+
+    async def verify(self, agent: Agent, call: PlannedCall, context: ToolContext) -> EffectVerdict:
+        """Find out whether a call in doubt happened; `unknown` if that fails."""
+        watch = Stopwatch()
+        prepared = _prepare(agent, call, context)
+        if not isinstance(prepared, tuple):
+            return EffectVerdict(outcome="unknown", at=watch.read())
+        tool, arguments = prepared
+        try:
+            verdict = await self._await(
+                tool, tool.timeout.total_seconds(), tool.find_out, arguments, context
+            )
+            if isinstance(verdict, Done):
+                record = _once_result(tool, verdict.result, context, watch)
+                return EffectVerdict(outcome="done", at=record.ended_at, record=record)
+            outcome = "not_done" if isinstance(verdict, NotDone) else "unknown"
+            return EffectVerdict(outcome=outcome, at=watch.read())
+        except Exception:  # an author's code may raise anything: then a person decides
+            _logger.exception("verify_failed", tool=tool.name, call_id=context.call_id)
+            return EffectVerdict(outcome="unknown", at=watch.read())
 
     async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
@@ -136,7 +183,8 @@ class ToolRunner:
         failure = _Failure("internal", "")
         for attempt in range(tool.retries + 1):
             try:
-                return _result(tool, await self._try(tool, arguments), watch)
+                timeout_s = tool.timeout.total_seconds()
+                return _result(tool, await self._try(tool, arguments, timeout_s), watch)
             except ToolError as error:
                 failure = _Failure("tool_error", text_of(error))
             except _TimedOut as late:
@@ -149,14 +197,25 @@ class ToolRunner:
                 await self._sleep(_FIRST_DELAY_S * 2**attempt)
         return _error(failure, watch)
 
-    async def _try(self, tool: AnyTool, arguments: dict[str, Any]) -> Any:
-        if not tool.is_async:
-            return await self._run_in_thread(tool, tool.fn, **arguments)
+    async def _try(self, tool: AnyTool, arguments: dict[str, Any], timeout_s: float) -> Any:
+        if tool.is_async:
+            return await self._await(tool, timeout_s, tool.fn, **arguments)
+        return await self._run_in_thread(tool, timeout_s, tool.fn, **arguments)
+
+    async def _await(
+        self,
+        tool: AnyTool,
+        timeout_s: float,
+        fn: Callable[..., Awaitable[T]],
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> T:
         # The task's name tells the watchdog which tool holds up the loop.
-        task = asyncio.create_task(await_safely(tool.fn, **arguments), name=tool_step(tool.name))
+        task = asyncio.create_task(await_safely(fn, *args, **kwargs), name=tool_step(tool.name))
         task.add_done_callback(_retrieve_exception)
         try:
-            await asyncio.wait([task], timeout=tool.timeout.total_seconds())
+            await asyncio.wait([task], timeout=timeout_s)
         finally:
             late = not task.done()
             if late:
@@ -171,7 +230,7 @@ class ToolRunner:
             raise Contained(error) from error
 
     async def _run_in_thread(
-        self, tool: AnyTool, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+        self, tool: AnyTool, timeout_s: float, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> T:
         variables = contextvars.copy_context()
         began = False
@@ -181,7 +240,7 @@ class ToolRunner:
             began = True
             return variables.run(call_safely, fn, *args, **kwargs)
 
-        limit = asyncio.timeout(tool.timeout.total_seconds())
+        limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, begin)
@@ -189,6 +248,41 @@ class ToolRunner:
             if limit.expired():
                 raise _TimedOut(tool, began=began, runs_on=began) from None
             raise
+
+
+def _prepare(
+    agent: Agent, call: PlannedCall, context: ToolContext
+) -> "tuple[AnyTool, dict[str, Any]] | _Failure":
+    """Return the tool with what it is called with, or why it can't be."""
+    if call.fault:
+        return _unreadable(call.fault)
+    tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+    if not call.known or tool is None:
+        return _unknown(agent, call)
+    try:
+        arguments = call_safely(tool.parse, call.arguments)
+    except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+        return _invalid(tool, call, context, error)
+    if tool.context_parameter:
+        arguments[tool.context_parameter] = context
+    return tool, arguments
+
+
+def _done(record: ToolRecord) -> EffectOutcome:
+    return EffectOutcome(outcome="done", at=record.ended_at, record=record)
+
+
+def _once_result(tool: AnyTool, result: Any, context: ToolContext, watch: Stopwatch) -> ToolRecord:
+    """Return the record of a call that did happen, whatever becomes of its result."""
+    try:
+        record = _result(tool, result, watch)
+    except Exception as error:  # noqa: BLE001  # an author's types may raise anything
+        record = _error(_failed(tool, context, 0, error), watch)
+    if not record.is_error:
+        return record
+    told = f"The call of {tool.name} did happen; don't repeat it. Its result can't be read: "
+    changes = {"output": told + record.output, "told": record.told and told + record.told}
+    return record.model_copy(update=changes)
 
 
 def _retrieve_exception(task: asyncio.Task[Any]) -> None:

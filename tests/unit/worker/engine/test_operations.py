@@ -10,13 +10,19 @@ from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (
     AskModel,
     CheckApproval,
+    ClaimEffect,
     Operation,
     PinAgent,
     PlannedCall,
+    RunOnce,
     RunTool,
+    VerifyEffect,
 )
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    EffectClaim,
+    EffectOutcome,
+    EffectVerdict,
     ModelFault,
     PinFailure,
     ToolRecord,
@@ -31,6 +37,9 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (AskModel(MODEL_CALL), "model 3"),
     (CheckApproval(CALL), "check pay"),
     (RunTool(CALL), "tool pay"),
+    (ClaimEffect(CALL), "claim pay"),
+    (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1))), "tool pay"),
+    (VerifyEffect(CALL), "verify pay"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),
 ]
@@ -52,7 +61,7 @@ def test_every_operation_is_pinned() -> None:
     assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
 
 
-@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:4]])
+@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:7]])
 @pytest.mark.parametrize("cut", ["cancelled", "crashed"])
 def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
     """It has the time at which it was cut, and can be read again as what the step gives."""
@@ -69,6 +78,12 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
         case ModelFault():
             assert (record.started_at, record.ended_at) == (after(5), after(5))
             assert (record.retry_after_s is None) == (cut == "crashed")
+        case EffectClaim():
+            assert (record.at, record.claim_id) == (after(5), None)
+        case EffectOutcome():
+            assert (record.at, record.outcome) == (after(5), "in_doubt")
+        case EffectVerdict():
+            assert (record.at, record.outcome) == (after(5), "unknown")
         case ApprovalCheck():
             assert (record.at, record.outcome) == (after(5), "needed")
         case _:

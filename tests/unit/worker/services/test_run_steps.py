@@ -20,6 +20,7 @@ from outlast_worker.engine.records import ApprovalCheck, ModelFault, ToolRecord
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.services.run_steps import RestateSteps
+from outlast_worker.tools.effects import Effects
 
 ORDER = order(run_id="support.a", input=[])
 
@@ -50,13 +51,15 @@ class Unwritable:
 
 
 def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
+    effects = Effects()
     dependencies = SimpleNamespace(
         registry=None,
         settings=None,
         model=broken,
         tools=broken,
-        inflight=Inflight(),
         conversations=Conversations(1_000_000),
+        effects=effects,
+        inflight=Inflight(effects),
         live=LiveHub(0),
         resources=None,
     )

@@ -4,7 +4,7 @@ from functools import partial
 
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.operations import PlannedCall, RunTool
-from outlast_worker.engine.records import PinnedTool
+from outlast_worker.engine.records import PinnedTool, ToolRecord
 
 
 class FunctionCalls(CallKind):
@@ -14,4 +14,7 @@ class FunctionCalls(CallKind):
         """Begin the step."""
         self.turn.tell_start(call)
         step = self.turn.steps.begin(RunTool(call))
-        self.turn.waits.add(step, partial(self.turn.complete, call))
+        self.turn.waits.add(step, partial(self._complete, call))
+
+    async def _complete(self, call: PlannedCall, record: ToolRecord) -> None:
+        self.turn.complete(call, record)

@@ -43,7 +43,7 @@ class Turn:
             arguments=dict(call.arguments),
         )
 
-    async def complete(self, call: PlannedCall, record: ToolRecord) -> None:
+    def complete(self, call: PlannedCall, record: ToolRecord) -> None:
         """End a call that was carried out."""
         self.state.change(usage=self.state.run.usage + Usage(tool_calls=1, cost_usd=0.0))
         self._end(call, record, began=True)

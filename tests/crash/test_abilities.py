@@ -1,0 +1,188 @@
+"""SIGKILL of each process before, during and after what somebody outside does for a run.
+
+One harness: a scenario says how its run begins, how to get it to where it waits, what is done then,
+and what must hold at its end. Each is played with every process killed at every moment.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from fakes.api import Api
+from fakes.events import assert_events_are_whole
+from fakes.model_server import ScriptedModel
+from fakes.script import Reply, call, text
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
+
+pytestmark = pytest.mark.crash
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One run of a scenario on its stack."""
+
+    api: Api
+    stack: TestStack
+    run_id: str
+    key: str
+
+    def results(self, run: dict[str, Any]) -> list[str]:
+        """Return what the model was told of its calls."""
+        return [message["content"] for message in run["messages"] if message["role"] == "tool"]
+
+    def transfers(self, tool: str) -> int:
+        """Return how often a tool of the bank did what it does."""
+        return len(self.stack.effects(tool=tool, key=f"{self.run_id}:1.0"))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is played.
+
+    Attributes:
+        script: What the model says, before it says `done`.
+        reach: Gets the run to where it waits.
+        act: What somebody outside does then; repeated until it is answered.
+        check: What must hold of the run that has ended.
+    """
+
+    name: str
+    agent: str
+    script: Callable[[str], Reply]
+    reach: Callable[[Scene], None]
+    act: Callable[[Scene], httpx.Response]
+    check: Callable[[Scene, dict[str, Any]], None]
+
+
+def _wait_for_approval(scene: Scene) -> None:
+    scene.api.wait_for_approval(scene.run_id)
+
+
+def _approve(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.run_id, "1.0", "approve")
+
+
+def _sent_once(scene: Scene, run: dict[str, Any]) -> None:
+    """The transfer was made once, or is told as what nobody knows."""
+    assert scene.transfers("send_approved") == 1
+    assert scene.results(run) in (["sent 5"], ["found in the books"])
+
+
+def _lose_the_worker(scene: Scene) -> None:
+    scene.stack.wait_for_effects(1, tool="send_slowly", key=f"{scene.run_id}:1.0")
+    scene.stack.worker.kill()
+    scene.stack.start_worker()
+    scene.api.wait_for_approval(scene.run_id)
+
+
+def _complete(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.run_id, "1.0.doubt1", "complete", output="sent by hand")
+
+
+def _never_again(scene: Scene, run: dict[str, Any]) -> None:
+    assert scene.transfers("send_slowly") == 1
+    assert scene.results(run) == ["sent by hand"]
+    [asked] = run["approvals"]
+    assert (asked["reason"], asked["resolution"]["action"]) == ("in_doubt", "complete")
+
+
+SCENARIOS = [
+    Scenario(
+        "approval of a tool that runs once",
+        "bank",
+        lambda _: call("send_approved", cents=5),
+        _wait_for_approval,
+        _approve,
+        _sent_once,
+    ),
+    Scenario(
+        "a call in doubt",
+        "bank",
+        lambda key: call("send_slowly", cents=5, gate=key),
+        _lose_the_worker,
+        _complete,
+        _never_again,
+    ),
+]
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+@pytest.mark.parametrize("victim", ["worker", "app", "restate"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_killed(
+    stack: TestStack,
+    api: Api,
+    model: ScriptedModel,
+    key: str,
+    scenario: Scenario,
+    victim: str,
+    moment: str,
+) -> None:
+    """The run goes on as if nobody had been killed: nothing is lost, nothing done twice."""
+    model.script(key, [scenario.script(key), text("done")])
+    scene = Scene(api, stack, api.start(scenario.agent, key), key)
+    scenario.reach(scene)
+    if moment == "before":
+        _kill(stack, victim)
+    if moment == "during":
+        with ThreadPoolExecutor(1) as pool:
+            acting = pool.submit(scenario.act, scene)
+            _kill(stack, victim)
+            acting.exception(60)  # its answer may be lost; it is repeated below
+    _act(scene, scenario)
+    if moment == "after":
+        _kill(stack, victim)
+    run = _answer_doubts(scene)
+    assert run["output"] == "done"
+    scenario.check(scene, run)
+    assert_events_are_whole(api.events(scene.run_id), run)
+
+
+def _kill(stack: TestStack, victim: str) -> None:
+    """End a process as a power cut does, and start it again."""
+    match victim:
+        case "worker":
+            stack.worker.kill()
+            stack.start_worker()
+        case "app":
+            stack.app.kill()
+            stack.start_app()
+        case _:
+            stack.restate.kill()
+            stack.start_restate()
+    stack.wait_ready()
+
+
+def _act(scene: Scene, scenario: Scenario) -> None:
+    """Do it until it is answered, as a client does whose connection breaks."""
+
+    def answered() -> bool:
+        try:
+            answer = scenario.act(scene)
+        except httpx.TransportError:
+            return False
+        assert answer.status_code in (200, 503), answer.text
+        return answer.status_code == 200
+
+    wait_until(answered, f"{scenario.name} to be answered", 60)
+
+
+def _answer_doubts(scene: Scene) -> dict[str, Any]:
+    """Wait for the end; a call that a kill has left in doubt is answered from the books."""
+
+    def ended() -> dict[str, Any] | None:
+        run = scene.api.get(scene.run_id)
+        for asked in run["approvals"]:
+            if asked["resolution"] is None and asked["reason"] == "in_doubt":
+                made = scene.transfers(asked["name"])
+                found = {"action": "complete", "output": "found in the books"}
+                decision = found if made else {"action": "retry"}
+                scene.api.decide(scene.run_id, asked["approval_id"], **decision)
+        return run if run["status"] == "completed" else None
+
+    return wait_until(ended, "the run to end", 60)
