@@ -12,6 +12,7 @@ from outlast.events import (
     MessageCompleted,
     MessageDelta,
     MessageSnapshot,
+    ModelFallback,
     RunQueued,
     RunStarted,
     ToolCallCompleted,
@@ -52,7 +53,7 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
             return Activity("queued", now)
         case RunStarted():
             return Activity()
-        case TurnStarted() | MessageDelta() | MessageSnapshot():
+        case TurnStarted() | ModelFallback() | MessageDelta() | MessageSnapshot():
             return Activity("model", now, calls)
         case MessageCompleted():
             return Activity(calls=calls)

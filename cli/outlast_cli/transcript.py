@@ -12,6 +12,7 @@ from outlast.events import (
     ApprovalResolved,
     Event,
     MessageCompleted,
+    ModelFallback,
     SteerReceived,
     TerminalEvent,
     ToolCallCompleted,
@@ -47,6 +48,8 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
     match event:
         case MessageCompleted() if said := text_of(event.message.content):
             return Text(printable(said))
+        case ModelFallback(model=model, instead_of=before, error=error):
+            return Text(f"! {before}: {error.type}; {model} is asked", "yellow")
         case ToolCallStarted(call_id=call, name=name):
             return Text(f"→ {call} {name} {shortened(as_text(event.arguments))}", "cyan")
         case ToolCallCompleted(call_id=call, name=name):

@@ -28,6 +28,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
     "on_limit": ((str,), '"stop" or "approve"'),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
+    "fallbacks": ((list, tuple), "a list, such as ['anthropic/claude-sonnet-4-5']"),
+    "fallback_on_refusal": ((bool,), "True or False"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
@@ -48,6 +50,9 @@ class Agent:
         limits: Where its runs stop; a run may set lower ones.
         on_limit: What happens there: `stop` ends the run as incomplete; `approve` asks a person
             first, who may raise the limit.
+        fallbacks: Models that are asked, in this order, when the one before is unavailable for
+            longer, refuses (its key, its quota, its name) or can't take the input.
+        fallback_on_refusal: Ask them, too, when a provider's filter refuses input or answer.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`.
@@ -63,6 +68,8 @@ class Agent:
     tools: Sequence[AnyTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
     on_limit: OnLimit = "stop"
+    fallbacks: Sequence[str] = ()
+    fallback_on_refusal: bool = False
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     overrides: Collection[Override] = frozenset({"options"})
 
@@ -77,6 +84,8 @@ class Agent:
         self._take_instructions()
         if self.model is not None:
             check_model(self.model, f"agent {self.name}: model")
+        object.__setattr__(self, "fallbacks", tuple(self.fallbacks))
+        self._check_fallbacks()
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
         self._check_model_settings()
@@ -120,6 +129,16 @@ class Agent:
                     "rename one with @tool(name=…)"
                 )
             seen.add(tool.name)
+
+    def _check_fallbacks(self) -> None:
+        seen = {self.model}
+        for model in self.fallbacks:
+            check_model(model, f"agent {self.name}: a model of fallbacks")
+            if model in seen:
+                raise DefinitionError(
+                    f"agent {self.name}: fallbacks: {model} is asked already; leave it out"
+                )
+            seen.add(model)
 
     def _check_model_settings(self) -> None:
         for name, why in unsupported(self.model or "", self.model_settings).items():

@@ -20,6 +20,7 @@ from outlast.protocol import (
     Public,
     Reason,
     Run,
+    RunError,
     Time,
     ToolErrorType,
     Usage,
@@ -57,6 +58,23 @@ class TurnStarted(Event):
     type: Literal["turn.started"] = "turn.started"
     turn: int
     """The turn, counted from 1."""
+
+
+class ModelFallback(Event):
+    """The agent's next model is asked, since the one before gave no answer.
+
+    The run stays with the model that answers.
+    """
+
+    type: Literal["model.fallback"] = "model.fallback"
+    turn: int
+    """The turn that it is asked for."""
+    model: str
+    """The model that is asked now."""
+    instead_of: str
+    """The model that was asked before."""
+    error: RunError
+    """Why that one gave no answer."""
 
 
 class MessageCompleted(Event):
@@ -231,6 +249,7 @@ AnyEvent = Annotated[
     RunQueued
     | RunStarted
     | TurnStarted
+    | ModelFallback
     | MessageCompleted
     | ToolCallStarted
     | ToolCallCompleted

@@ -58,12 +58,17 @@ class Registry:
         """Return the model string that the agent runs with."""
         return agent.model or self._default_model
 
+    def models_of(self, agent: Agent) -> list[str]:
+        """Return the models that the agent may run with, in the order in which they are asked."""
+        return list(dict.fromkeys([self.model_of(agent), *agent.fallbacks]))
+
     def describe(self, agent: Agent) -> AgentDescription:
         """Return what clients may know of an agent."""
         return AgentDescription(
             name=agent.name,
             description=agent.description,
             model=self.model_of(agent),
+            fallbacks=list(agent.fallbacks),
             model_settings=agent.model_settings,
             instructions=shown_instructions(agent.instructions),
             context=list(agent.placeholders),
@@ -85,6 +90,8 @@ class Registry:
                 "limits": agent.limits.model_dump(),
                 "on_limit": agent.on_limit,
                 "overrides": sorted(agent.overrides),
+                "fallbacks": list(agent.fallbacks),
+                "fallback_on_refusal": agent.fallback_on_refusal,
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
             }
@@ -136,8 +143,7 @@ def warn_of_unknown_providers(registry: Registry) -> None:
 
     Only the worker can tell for sure: it can ask the library that calls providers.
     """
-    for agent in registry:
-        model = registry.model_of(agent)
+    for agent, model in ((a, model) for a in registry for model in registry.models_of(a)):
         provider = provider_of(model)
         if provider not in PROVIDERS and (meant := nearest_provider(provider)):
             corrected = model.replace(provider, meant, 1)

@@ -235,5 +235,23 @@ asking = Agent(
     on_limit="approve",
 )
 
-agents: list[Agent] = [tester, greeter, short, open_minded, asking, support, till, bank]
+with_fallback = Agent(
+    name="with_fallback",
+    instructions="Go on.",
+    model="openai/first",
+    fallbacks=["hosted_vllm/spare"],
+    tools=[note],
+)
+
+agents: list[Agent] = [
+    tester,
+    greeter,
+    short,
+    open_minded,
+    asking,
+    with_fallback,
+    support,
+    till,
+    bank,
+]
 __all__ = ["agents", "lifespan"]

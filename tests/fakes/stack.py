@@ -29,7 +29,8 @@ class TestStack(Stack):
         self, directory: Path, model: ScriptedModel, settings: Mapping[str, str] | None = None
     ) -> None:
         providers = {
-            "openai": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-scripted"}]}
+            "openai": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-scripted"}]},
+            "hosted_vllm": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-spare"}]},
         }
         super().__init__(
             directory,

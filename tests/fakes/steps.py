@@ -79,7 +79,12 @@ def once(name: str, *, verifies: bool = False, timeout_s: float = 10) -> PinnedT
 
 
 def pin(
-    *tools: str, model_retry_for_s: float = 600, on_limit: OnLimit = "stop", **limits: Any
+    *tools: str,
+    model_retry_for_s: float = 600,
+    fallbacks: Sequence[str] = (),
+    fallback_on_refusal: bool = False,
+    on_limit: OnLimit = "stop",
+    **limits: Any,
 ) -> Pin:
     """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
     return Pin(
@@ -100,6 +105,8 @@ def pin(
         limits=Limits(**{"max_turns": 20, **limits}),
         on_limit=on_limit,
         model_retry_for_s=model_retry_for_s,
+        fallbacks=list(fallbacks),
+        fallback_on_refusal=fallback_on_refusal,
     )
 
 

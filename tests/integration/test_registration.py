@@ -107,7 +107,17 @@ def test_changed_code_replaces_the_deployment(
         ready = httpx.get(f"{fresh.app_url}/readyz", trust_env=False)
         assert (ready.status_code, ready.json()["drift"]) == (
             200,
-            ["tester", "greeter", "short", "open_minded", "asking", "support", "till"],
+            [
+                "tester",
+                "greeter",
+                "short",
+                "open_minded",
+                "asking",
+                "with_fallback",
+                "support",
+                "till",
+                "bank",
+            ],
         )
         assert api.result(run_id)["output"] == "ok"
     finally:

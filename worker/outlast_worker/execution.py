@@ -98,7 +98,10 @@ class Execution:
         pin = await pin_agent(self.registry, self.agent, self.order, self.settings, context)
         if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
             return pin
-        return pin if await self.model.knows_price(pin.model) else without_price(pin)
+        for model in pin.models:
+            if not await self.model.knows_price(model):
+                return without_price(pin, model)
+        return pin
 
     def _run_context(self) -> RunContext:
         return RunContext(

@@ -57,16 +57,19 @@ async def pin_agent(
         limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
         on_limit=agent.on_limit,
         model_retry_for_s=settings.model_retry_for_s,
+        fallbacks=list(agent.fallbacks),
+        fallback_after_s=settings.fallback_after_s,
+        fallback_on_refusal=agent.fallback_on_refusal,
         tool_choice=asked.tool_choice,
     )
 
 
-def without_price(pin: Pin) -> PinFailure:
+def without_price(pin: Pin, model: str) -> PinFailure:
     """Return what a run ends with whose cost is limited and would not be known."""
     price = '{"input": 0.2, "output": 0.6}'
     message = (
         f"The run may cost {pin.limits.max_cost_usd} US dollars, and nobody knows what "
-        f"{pin.model} costs. Set MODEL_PRICES={{{json.dumps(pin.model)}: {price}}} for the worker, "
+        f"{model} costs. Set MODEL_PRICES={{{json.dumps(model)}: {price}}} for the worker, "
         "in US dollars for a million tokens, or limit max_tokens instead."
     )
     error = RunError(type="price-unknown", message=message, retryable=False)

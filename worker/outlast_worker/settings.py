@@ -78,6 +78,9 @@ class WorkerSettings(SharedSettings):
     model_retry_for_s: Seconds = 600
     """How long one turn's model call is tried again, from its first failure on, while retrying may
     help."""
+    fallback_after_s: Seconds = 30
+    """How long a model that is unavailable is tried again before the agent's next one is asked, if
+    it has one."""
     live_interval_s: float = Field(default=0.03, ge=0)
     """A streamed answer's pieces are sent together for so long; the first one goes at once."""
     conversation_cache_bytes: int = Field(default=64_000_000, ge=0)

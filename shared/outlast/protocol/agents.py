@@ -45,6 +45,8 @@ class AgentDescription(Public):
     """One line of its author's."""
     model: str
     """The model that it runs with, as `provider/model`."""
+    fallbacks: list[str] = Field(default_factory=list[str])
+    """The models that are asked when that one gives no answer, in this order."""
     model_settings: ModelSettings | None = None
     """How the model is asked; null for keys without the right `inspect`."""
     instructions: str | None = None

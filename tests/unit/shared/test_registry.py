@@ -167,6 +167,8 @@ def test_equal_definitions() -> None:
         {"model": "openai/y"},
         {"limits": Limits(max_turns=3)},
         {"overrides": ["instructions"]},
+        {"fallbacks": ["openai/z"]},
+        {"fallback_on_refusal": True},
         {"model_settings": ModelSettings(seed=1)},
         {"on_limit": "approve"},
         {"tools": []},

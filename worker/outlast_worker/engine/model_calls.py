@@ -1,13 +1,13 @@
 """A run's model calls: each is tried again while that may help, and its answer is added."""
 
 from dataclasses import replace
-from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 from outlast.contract import RunOrder
-from outlast.events import MessageCompleted
-from outlast.protocol import Engine, ToolCall, Usage
+from outlast.events import MessageCompleted, ModelFallback
+from outlast.protocol import Engine, RunError, ToolCall, Usage
+from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
 from outlast_worker.engine.records import Forgotten, ModelFault, ModelRecord, Pin, StoredMessage
@@ -30,39 +30,39 @@ class ModelCalls:
         self._order = order
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
+        self._answered_by: str | None = None
 
     async def ask(self, pin: Pin, turn: int, limits: RunLimits) -> ModelRecord:
-        """Call the model until it answers, for as long as retrying may help.
+        """Call the agent's models until one answers, for as long as that may help.
 
         Raises:
-            RunFailed: Retrying can't help, or no longer.
+            RunFailed: No model can help, or no longer.
             RunStopped: The run has no time left.
         """
-        tried_for = timedelta(0)
-        malformed = 0
-        for attempt in count(1):
+        candidates = Candidates(pin, self._answered_by)
+        for self._attempt in count(1):
             call = ModelCall(
                 turn=turn,
-                attempt=attempt,
-                model=pin.model,
+                attempt=candidates.attempt,
+                model=candidates.current,
                 settings=pin.settings_in(turn),
                 pin=pin,
                 messages=self._conversation(),
                 stream=self._order.stream,
                 unread=self._state.unread,
-                malformed=malformed,
+                malformed=candidates.malformed,
             )
-            self._call_in_flight, self._attempt = call, attempt
+            self._call_in_flight = call
             outcome = await self._outcome_of(call)
             self._state.advance_clock(outcome.ended_at)
             if isinstance(outcome, ModelRecord):
-                self._call_in_flight = None
-                self._state.change(engine=None, waiting=None)
-                return outcome
-            malformed += outcome.error.type == "model-malformed"
-            if attempt > 1:  # a first call that took all its time is tried again, too
-                tried_for += outcome.ended_at - outcome.started_at
-            tried_for += await self._wait_to_retry(call, outcome, tried_for, limits)
+                if not (_is_refusal(pin, outcome) and candidates.has_others):
+                    self._call_in_flight, self._answered_by = None, call.model
+                    self._state.change(engine=None, waiting=None)
+                    return outcome
+                self._state.change(usage=self._state.run.usage + outcome.usage)
+                outcome = _as_fault(outcome)
+            await self._go_on(candidates, call, outcome, limits)
         raise AssertionError("unreachable")
 
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
@@ -122,25 +122,42 @@ class ModelCalls:
     def _conversation(self) -> list[StoredMessage]:
         return [*self._state.history, *self._state.messages]
 
-    async def _wait_to_retry(
-        self, call: ModelCall, fault: ModelFault, tried_for: timedelta, limits: RunLimits
-    ) -> timedelta:
-        """Wait, and return for how long; not by a clock, which may be set meanwhile."""
-        if fault.retry_after_s is None:
-            if fault.error.type in _REFUSALS:
-                self._state.mark_refused(fault.error.type)
-            raise RunFailed(fault.error)
-        delay = timedelta(seconds=fault.retry_after_s)
-        if tried_for + delay > timedelta(seconds=call.pin.model_retry_for_s):
-            raise RunFailed(fault.error)
+    async def _go_on(
+        self, candidates: Candidates, call: ModelCall, fault: ModelFault, limits: RunLimits
+    ) -> None:
+        """Choose the model that is asked next, and wait until it may be.
+
+        Raises:
+            RunFailed: There is none.
+            RunStopped: The run has no time left.
+        """
+        if fault.error.type == "content-policy" and not call.pin.fallback_on_refusal:
+            self._fail(fault.error)
+        delay = candidates.next_after(fault)
+        if delay is None:
+            self._fail(candidates.error())
+        if candidates.current != call.model:
+            self._state.emit(
+                ModelFallback,
+                turn=call.turn,
+                model=candidates.current,
+                instead_of=call.model,
+                error=fault.error,
+            )
         await limits.pass_wait(delay)
+        if not delay:
+            return
         failure = f"{fault.error.type}: {fault.error.message}"
         next_at = self._state.now + delay
         self._state.wait_for_model(
-            Engine(attempts=call.attempt, last_failure=failure, next_retry_at=next_at)
+            Engine(attempts=self._attempt, last_failure=failure, next_retry_at=next_at)
         )
         await self._inbox.wait(self._steps.start_timer(delay))
-        return delay
+
+    def _fail(self, error: RunError) -> NoReturn:
+        if error.type in _REFUSALS and not error.retryable:
+            self._state.mark_refused(error.type)
+        raise RunFailed(error)
 
     def _complete(self, turn: int, message: StoredMessage, usage: Usage, **facts: Any) -> None:
         self._state.change(usage=self._state.run.usage + usage)
@@ -152,3 +169,17 @@ class ModelCalls:
             attempts=self._attempt,
             **facts,
         )
+
+
+def _is_refusal(pin: Pin, answer: ModelRecord) -> bool:
+    """Tell whether an answer is none, and another model is to be asked for it."""
+    return pin.fallback_on_refusal and answer.finish_reason == "content_filter"
+
+
+def _as_fault(refusal: ModelRecord) -> ModelFault:
+    message = "The model's provider filtered the answer."
+    return ModelFault(
+        error=RunError(type="content-policy", message=message, retryable=False),
+        started_at=refusal.started_at,
+        ended_at=refusal.ended_at,
+    )

@@ -64,8 +64,16 @@ class Pin(Record):
     limits: Limits
     on_limit: OnLimit | None = None
     model_retry_for_s: float
+    fallbacks: list[str] = Field(default_factory=list[str])
+    fallback_after_s: float = 30
+    fallback_on_refusal: bool = False
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""
+
+    @property
+    def models(self) -> list[str]:
+        """The models that may answer, in the order in which they are asked."""
+        return list(dict.fromkeys([self.model, *self.fallbacks]))
 
     def settings_in(self, turn: int) -> ModelSettings:
         """Return how a model is asked in a turn."""

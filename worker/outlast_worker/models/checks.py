@@ -33,13 +33,13 @@ def check_models(
         NotInstalled: A library is missing.
     """
     needed: list[ProviderApi] = []
-    for agent in registry:
-        model = registry.model_of(agent)
+    for agent, model in ((a, model) for a in registry for model in registry.models_of(a)):
         api = _serving(apis, model, agent.model_settings.names)
         if api not in needed:
             needed.append(api)
         if not api.knows(provider_of(model)):
-            where = f"agent {agent.name}: model" if agent.model else "the setting MODEL"
+            is_own = model in (agent.model, *agent.fallbacks)
+            where = f"agent {agent.name}: model" if is_own else "the setting MODEL"
             raise DefinitionError(f"{where} is {model!r}: {correct_model(model)}")
         if provider_of(model) in GOOGLE:
             _warn_of_losses(agent, model)

@@ -139,7 +139,7 @@ async def _run(
     live, api, people = LiveRecorder(order.run_id), ScriptedApi(model), Decisions(agent, decisions)
     tools = ToolRunner(settings.tool_threads, sleep=_skip)
     registry = Registry([agent], _MODEL)
-    providers = {provider_of(registry.model_of(agent)): Provider(keys=[_KEY])}
+    providers = {provider_of(model): Provider(keys=[_KEY]) for model in registry.models_of(agent)}
     execution = Execution(
         order=order,
         agent=agent,

@@ -22,7 +22,7 @@ class ModelRequest:
     """What the model was asked.
 
     Attributes:
-        attempt: Counts the tries of a turn.
+        attempt: Counts the tries of a turn, anew for each model.
         settings: How it is asked: the agent's, with those of the run.
     """
 

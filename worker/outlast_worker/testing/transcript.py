@@ -9,6 +9,7 @@ from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
     MessageCompleted,
+    ModelFallback,
     RunWaiting,
     SteerReceived,
     ToolCallCompleted,
@@ -30,6 +31,8 @@ def transcript(
 
 def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
     match event:
+        case ModelFallback():
+            yield f"turn {event.turn}: {event.instead_of} failed ({event.error.type})"
         case MessageCompleted(message=message) if message.content:
             yield f"turn {event.turn}: {_quoted(message.content)}"
         case ToolCallStarted():
