@@ -10,6 +10,7 @@ from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Approval,
     Decision,
+    History,
     InputMessage,
     Limits,
     Message,
@@ -103,6 +104,8 @@ class RunOrder(Wire):
     repeatable: bool
     max_in_line: int | None = None
     trace: Trace | None = None
+    history: History | None = None
+    after_run: str | None = None
     overrides: Overrides | None = None
     origin: Origin | None = None
     conversation: ConversationMark | None = None
@@ -123,10 +126,11 @@ class SubmitAnswer(Wire):
 
     `granted`: the run holds its thread; `queued`: it waits in line. `run_id` is the run that holds
     the thread (`rejected`) or that took the input (`steered`). `full`: as many wait as may.
+    `moved`: another run than `after_run` was the last; `run_id`, if there is one.
     `conversation`: as in `RunOrder`, for a run that joins the line itself.
     """
 
-    outcome: Literal["granted", "queued", "known", "rejected", "steered", "full"]
+    outcome: Literal["granted", "queued", "known", "rejected", "steered", "full", "moved"]
     same_body: bool = True
     run_id: str | None = None
     conversation: ConversationMark | None = None

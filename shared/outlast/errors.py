@@ -161,6 +161,10 @@ class ThreadBusy(CallerProblem):
     slug, title, status = "thread-busy", "A run holds this thread", 409
 
 
+class ThreadMoved(CallerProblem):
+    slug, title, status = "thread-moved", "The thread has gone on meanwhile", 409
+
+
 class ThreadFull(CallerProblem):
     slug, title, status = "thread-full", "Too many runs wait for this thread", 429
     retry_after_s = 5

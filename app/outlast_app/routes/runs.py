@@ -14,6 +14,7 @@ from outlast.errors import (
     RunNotPaused,
     ThreadBusy,
     ThreadFull,
+    ThreadMoved,
     UnknownAgent,
     UnknownRun,
 )
@@ -68,6 +69,7 @@ _STARTED: Responses = {
         UnknownAgent,
         ThreadBusy,
         ThreadFull,
+        ThreadMoved,
         RunEnded,
         BodyTooLarge,
         InvalidRequest,

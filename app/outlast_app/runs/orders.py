@@ -4,11 +4,13 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel
 
 from outlast.agent import Agent
 from outlast.contract import RunOrder
+from outlast.conversation import whole
 from outlast.errors import BodyTooLarge, InvalidRequest, UnknownAgent
 from outlast.names import derived_run_id, new_run_id
 from outlast.overrides import faults_of
@@ -18,6 +20,8 @@ from outlast.trace import Trace
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_DECISION_BYTES = 256 * 1024
+# Objects whose names are ours, not the caller's.
+_OF_OUR_FIELDS = frozenset({"limits", "options", "origin"})
 # `gs:` is Google's storage, which its models read themselves.
 _IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
 _FILE_URL = re.compile(r"data:.", re.IGNORECASE)
@@ -87,6 +91,8 @@ def make_order(
         created_at=datetime.now(UTC),
         body_hash=hash_of(request),
         repeatable=idempotency_key is not None,
+        history=request.history,
+        after_run=request.after_run,
         overrides=_overrides(agent, request),
         origin=request.origin,
         trace=trace,
@@ -109,8 +115,18 @@ def _overrides(agent: Agent, request: StartRun) -> Overrides | None:
 def hash_of(body: BaseModel) -> str:
     """Return what tells two bodies apart; the order of names in an object says nothing."""
     given = body.model_dump(exclude_defaults=True)  # a field that is added later changes nothing
-    text = json.dumps(body.model_dump(mode="json", include=set(given)), sort_keys=True)
+    said = body.model_dump(mode="json", include=set(given))
+    # Nor does one that is added to what is in them.
+    for name in _OF_OUR_FIELDS & set(said):
+        said[name] = _without_nulls(said[name])
+    if isinstance(said.get("input"), list):
+        said["input"] = [_without_nulls(message) for message in said["input"]]
+    text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def check_addition(body: BaseModel, max_bytes: int) -> None:
@@ -124,7 +140,7 @@ def check_addition(body: BaseModel, max_bytes: int) -> None:
 
 
 def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
-    """Return an input as messages.
+    """Return an input as messages: a whole conversation, which every model's API takes.
 
     Raises:
         InvalidRequest: A message says nothing, or has a file that no provider can read; each
@@ -132,17 +148,25 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
     """
     messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
     for message in messages:
-        content = message.content
-        parts = [TextPart(text=content)] if isinstance(content, str) else content
-        if not any(not isinstance(part, TextPart) or part.text.strip() for part in parts):
-            raise InvalidRequest.at(
-                ("body.input", "a message says nothing; give each a text or a file")
-            )
-        for part in parts:
-            if isinstance(part, ImagePart) and not _IMAGE_URL.match(part.url):
-                raise InvalidRequest.at(
-                    ("body.input", "an image's url begins with https:, http: or data:image/")
-                )
-            if isinstance(part, FilePart) and not _FILE_URL.match(part.url):
-                raise InvalidRequest.at(("body.input", "a file's url begins with data:"))
-    return messages
+        if fault := _fault_of(message):
+            raise InvalidRequest.at(("body.input", fault))
+    return whole(messages)
+
+
+def _fault_of(message: InputMessage) -> str | None:
+    content = message.content
+    parts = [TextPart(text=content)] if isinstance(content, str) else content
+    says_something = any(not isinstance(part, TextPart) or part.text.strip() for part in parts)
+    if not (says_something or message.tool_calls or message.role == "tool"):
+        return "a message says nothing; give each a text or a file"
+    for part in parts:
+        match part:
+            case ImagePart() | FilePart() if message.role == "assistant":
+                return "an assistant's message has text alone"
+            case ImagePart() if not _IMAGE_URL.match(part.url):
+                return "an image's url begins with https:, http: or data:image/"
+            case FilePart() if not _FILE_URL.match(part.url):
+                return "a file's url begins with data:"
+            case _:
+                pass
+    return None

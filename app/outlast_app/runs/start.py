@@ -14,6 +14,7 @@ from outlast.errors import (
     RunEnded,
     ThreadBusy,
     ThreadFull,
+    ThreadMoved,
     UnknownRun,
     WorkerUnavailable,
 )
@@ -148,10 +149,10 @@ class RunStarter:
     async def _read_undecided(self, order: RunOrder) -> Run:
         """Return a run that its thread has not seen yet, if it will be one in any case."""
         await self._check_first(order)
-        if order.on_busy in ("enqueue", "interrupt"):
+        if order.on_busy in ("enqueue", "interrupt") and order.after_run is None:
             return _accepted(order)
         raise WorkerUnavailable(
-            "The worker does not answer. Whether the thread is busy is decided when it is back: "
+            "The worker does not answer. Whether the run starts is decided when it is back: "
             f"ask for /runs/{order.run_id} then."
         )
 
@@ -174,6 +175,13 @@ class RunStarter:
                 raise ThreadFull(
                     f"As many runs wait for the thread {order.thread_id} as may. No run was "
                     "started; try again when some have ended."
+                )
+            case "moved":
+                last = answer.run_id or "none"
+                raise ThreadMoved(
+                    f"The run that the thread {order.thread_id} has taken last is {last}, not "
+                    f"{order.after_run}. No run was started.",
+                    extra={"run_id": answer.run_id},
                 )
             case "rejected":
                 raise ThreadBusy(

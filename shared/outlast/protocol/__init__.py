@@ -30,6 +30,7 @@ from outlast.protocol.messages import (
     TextPart,
     ToolCall,
     preview_of,
+    results_by_call,
 )
 from outlast.protocol.model_settings import ModelSettings, ReasoningEffort
 from outlast.protocol.overrides import (
@@ -41,6 +42,8 @@ from outlast.protocol.overrides import (
 )
 from outlast.protocol.requests import (
     MAX_DELAY_S,
+    NO_RUN,
+    History,
     OnBusy,
     Origin,
     StartRun,
@@ -80,6 +83,7 @@ __all__ = [
     "FREE_CHOICES",
     "MAX_DELAY_S",
     "NOTHING_USED",
+    "NO_RUN",
     "SETTLING",
     "WRITTEN_ID",
     "Action",
@@ -96,6 +100,7 @@ __all__ = [
     "Engine",
     "FilePart",
     "Health",
+    "History",
     "ImagePart",
     "IncompleteReason",
     "Input",
@@ -143,4 +148,5 @@ __all__ = [
     "check_json",
     "from_client",
     "preview_of",
+    "results_by_call",
 ]

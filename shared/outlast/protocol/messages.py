@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from outlast.protocol.approvals import Resolution
 from outlast.protocol.wire import Public, Time
@@ -40,13 +40,36 @@ Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
 Content = str | list[Part]
 
 
+class ToolCall(Public):
+    """A call that the model asked for."""
+
+    call_id: str
+    """Of a run's own calls `{turn}.{index}`, such as `2.0`. Never the provider's id: those repeat,
+    and can be empty."""
+    name: str
+    """The tool."""
+    arguments: dict[str, JsonValue]
+    """What the model passes."""
+
+
 class InputMessage(Public):
     """A message as the caller sends it."""
 
-    role: Literal["user", "assistant"]
-    """Who says it; the last message must be a `user`'s."""
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")] | None = None
+    """Names the message within its run; made up if it is left out."""
+    role: Literal["user", "assistant", "tool"]
+    """Who says it: `tool` is the result of a call that an `assistant`'s message before it has. The
+    last message is a `user`'s or a `tool`'s."""
     content: Content
-    """Text, or parts that may be images and documents."""
+    """Text, or parts that may be images and documents. Only of a message with `tool_calls`, and of
+    a result, it may be empty."""
+    tool_calls: Annotated[list[ToolCall], Field(min_length=1, max_length=1000)] | None = None
+    """Of an `assistant`'s message: the calls that it asks for. One of them without a result gets
+    one that says so."""
+    call_id: str | None = None
+    """Of a `tool`'s message: the call whose result this is."""
+    is_error: bool | None = Field(default=None, strict=True)
+    """Of a `tool`'s message: whether the call failed."""
 
 
 MAX_MESSAGES = 1000
@@ -56,15 +79,57 @@ MAX_MESSAGES = 1000
 def _check_messages(value: str | list[InputMessage]) -> str | list[InputMessage]:
     if isinstance(value, str):
         return value
-    if value[-1].role != "user":
-        raise ValueError("the last message must have the role user")
+    if value[-1].role == "assistant":
+        raise ValueError("the last message must have the role user or tool")
     if any(
         len(message.content) > MAX_MESSAGES
         for message in value
         if not isinstance(message.content, str)
     ):
         raise ValueError(f"a message has more than {MAX_MESSAGES} parts")
+    ids = [message.id for message in value if message.id]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two messages have one id")
+    for message in value:
+        _check_role(message)
+    results_by_call(value)
     return value
+
+
+def _check_role(message: InputMessage) -> None:
+    if message.tool_calls and message.role != "assistant":
+        raise ValueError("tool_calls are an assistant's")
+    if (message.call_id is not None) != (message.role == "tool"):
+        raise ValueError("a tool's message has the call_id of its call, and no other has one")
+    if message.is_error is not None and message.role != "tool":
+        raise ValueError("is_error is a tool's")
+
+
+def results_by_call(messages: Sequence[InputMessage]) -> dict[tuple[int, str], InputMessage]:
+    """Return the result of each call that has one, by the call's message and its own id.
+
+    Ids are as free as clients are: the same one may come again in a later message, and is then
+    another call.
+
+    Raises:
+        ValueError: A result has no call, or a call two results; or two calls of a message one id.
+    """
+    asked_in: dict[str, int] = {}
+    results: dict[tuple[int, str], InputMessage] = {}
+    for position, message in enumerate(messages):
+        calls = [call.call_id for call in message.tool_calls or ()]
+        if len(set(calls)) < len(calls) or "" in calls:
+            raise ValueError(f"message {position}: each tool call needs a call_id of its own")
+        asked_in |= dict.fromkeys(calls, position)
+        if message.call_id is None:
+            continue
+        if message.call_id not in asked_in:
+            raise ValueError(f"message {position}: no call {message.call_id!r} comes before it")
+        call = asked_in[message.call_id], message.call_id
+        if call in results:
+            raise ValueError(f"message {position}: the call {message.call_id!r} has a result")
+        results[call] = message
+    return results
 
 
 # Here and not in the message: an order that was accepted before there was a limit stays valid.
@@ -84,17 +149,6 @@ def preview_of(said: Sequence[InputMessage]) -> str | None:
     parts = [TextPart(text=content)] if isinstance(content, str) else content
     text = " ".join(part.text[:_READ_CHARS] for part in parts if isinstance(part, TextPart))
     return " ".join(text[:_READ_CHARS].split())[:_PREVIEW_CHARS] or None
-
-
-class ToolCall(Public):
-    """A call that the model asked for."""
-
-    call_id: str
-    """`{turn}.{index}`, such as `2.0`. Never the provider's id: those repeat, and can be empty."""
-    name: str
-    """The tool."""
-    arguments: dict[str, JsonValue]
-    """What the model passes."""
 
 
 class Message(Public):

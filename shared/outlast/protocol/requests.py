@@ -17,6 +17,8 @@ from outlast.protocol.messages import Input
 from outlast.protocol.overrides import Overrides
 from outlast.protocol.wire import Public, ThreadId
 
+History = Literal["append", "replace"]
+NO_RUN = "none"
 OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -68,6 +70,12 @@ class StartRun(Overrides):
     """While another run holds the thread: wait in line (`enqueue`, the default), start no run
     (`reject`), cancel that run and go next (`interrupt`), or hand the input to that run
     (`steer`)."""
+    history: History | None = None
+    """Go on with what was said on the thread (`append`, the default), or put the input, and what
+    comes of it, in its place (`replace`): the run then reads nothing of it."""
+    after_run: Annotated[str, StringConstraints(max_length=200)] | None = None
+    """Start only if this is the run that the thread has taken last, else 409 `thread-moved`; `none`
+    if it has taken none yet."""
     stream: bool | None = Field(default=None, strict=True)
     """Whether the model is streamed, so that there are live events; by default unless the request
     is a plain one, which waits for the end."""
@@ -105,12 +113,23 @@ class StartRun(Overrides):
             raise ValueError("on_busy needs a thread_id: without a thread nothing can be busy")
         return on_busy
 
+    @field_validator("history", "after_run")
+    @classmethod
+    def _is_of_a_thread(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value and others.data.get("thread_id", "") is None:
+            raise ValueError(f"{others.field_name} needs a thread_id")
+        if value == "replace" and others.data.get("on_busy") == "steer":
+            raise ValueError("steer adds to what a run says on the thread; it replaces nothing")
+        return value
+
     @field_validator("after_s")
     @classmethod
     def _is_not_decided_at_once(cls, after_s: float, others: ValidationInfo) -> float:
         on_busy = others.data.get("on_busy")
         if after_s and on_busy in ("reject", "steer"):
             raise ValueError(f"on_busy {on_busy} is decided at once: leave out after_s")
+        if after_s and others.data.get("after_run"):
+            raise ValueError("after_run is decided at once: leave out after_s")
         return after_s
 
 

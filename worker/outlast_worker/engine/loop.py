@@ -82,7 +82,7 @@ class AgentLoop:
                 self._state.emit(RunQueued)
             await self._state.take_up_thread()
         for message in self._order.input:
-            self._state.add_message(message.role, message.content)
+            self._state.add_said(message, message.id)
 
     async def _pin(self) -> Pin:
         pinning = self._steps.begin(PinAgent())
@@ -133,11 +133,8 @@ class AgentLoop:
             for left, message in zip(range(len(steering.input))[::-1], steering.input, strict=True):
                 has_room = self._state.size.has_room_for(message.content)
                 all_added = all_added and has_room
-                said = self._state.add_message(
-                    message.role,
-                    message.content if has_room else _LEFT_OUT,
-                    message_id=None if left else steering.message_id,
-                )
+                kept = message if has_room else message.model_copy(update={"content": _LEFT_OUT})
+                said = self._state.add_said(kept, message.id if left else steering.message_id)
                 self._state.emit(SteerReceived, message=said.public())
         return all_added
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import (
+    InputMessage,
     Limits,
     Message,
     ModelSettings,
@@ -278,6 +279,11 @@ class EffectVerdict(Record):
     outcome: Literal["done", "not_done", "unknown"]
     at: Time
     record: ToolRecord | None = None
+
+
+def rest_of(said: InputMessage) -> dict[str, Any]:
+    """Return what a caller's message has beside its role, its text and its id."""
+    return said.model_dump(include={"tool_calls", "call_id", "is_error"})
 
 
 class StoredMessage(Message):

@@ -15,6 +15,7 @@ from outlast.protocol import (
     Content,
     Engine,
     IncompleteReason,
+    InputMessage,
     Resolution,
     Run,
     RunError,
@@ -25,7 +26,7 @@ from outlast.protocol import (
     preview_of,
 )
 from outlast_worker.engine.limits import RunSize
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import StoredMessage, rest_of
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 
 
@@ -218,6 +219,12 @@ class RunState:
         self.size.count(message)
         self.messages.append(message)
         return message
+
+    def add_said(self, said: InputMessage, message_id: str | None) -> StoredMessage:
+        """Add what a caller says."""
+        if said.role == "tool":
+            self.size.count_content(said.content)
+        return self.add_message(said.role, said.content, message_id=message_id, **rest_of(said))
 
     def note_answer(self) -> None:
         """Note that a model has taken all that was said so far, and answered."""

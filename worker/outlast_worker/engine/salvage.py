@@ -11,16 +11,15 @@ from outlast.events import (
     ToolCallCompleted,
 )
 from outlast.protocol import Message, Resolution, Run
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import StoredMessage, rest_of
 
 _UNFINISHED = "The run was killed before this call finished; it may or may not have run."
 
 
 def messages_so_far(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> list[Message]:
     """Return the input and whatever was committed, as the run itself will say it at its end."""
-    done = {event.call_id for event in events if isinstance(event, ToolCallCompleted)}
-    said = _conversation(order, run, events)
-    return [message for message in said if message.role != "tool" or message.call_id in done]
+    said, unfinished = _conversation(order, run, events)
+    return [message for place, message in enumerate(said) if place not in unfinished]
 
 
 def salvage_messages(
@@ -30,7 +29,7 @@ def salvage_messages(
 
     A run that never held its thread has said nothing, but it may have taken messages.
     """
-    said = _conversation(order, run, events)
+    said, _ = _conversation(order, run, events)
     read = {message.id for message in said}
     said += [
         Message(
@@ -39,6 +38,7 @@ def salvage_messages(
             content=message.content,
             run_id=order.run_id,
             created_at=unread.at,
+            **rest_of(message),
         )
         for unread in steering
         if unread.message_id not in read
@@ -47,16 +47,23 @@ def salvage_messages(
     return [StoredMessage(**message.model_dump()) for message in said]
 
 
-def _conversation(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> list[Message]:
-    """Return what was said; each tool call has a result, so that it is valid for a model's API."""
+def _conversation(
+    order: RunOrder, run: Run, events: Sequence[ReadEvent]
+) -> tuple[list[Message], set[int]]:
+    """Return what was said, and which of it are made-up results of calls that go on.
+
+    Each call has a result, so that it is valid for a model's API.
+    """
+    unfinished: set[int] = set()
     results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
     said: list[Message] = [
         Message(
-            id=f"{order.run_id}:{index}",
+            id=message.id or f"{order.run_id}:{index}",
             role=message.role,
             content=message.content,
             run_id=order.run_id,
             created_at=order.created_at,
+            **rest_of(message),
         )
         for index, message in enumerate(order.input, start=1)
         if run.started_at
@@ -74,6 +81,8 @@ def _conversation(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> lis
         said.append(event.message)
         for call in event.message.tool_calls or []:
             result = results.get(call.call_id)
+            if result is None:
+                unfinished.add(len(said))
             said.append(
                 Message(
                     id=f"{order.run_id}:{len(said) + 1}",
@@ -86,4 +95,4 @@ def _conversation(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> lis
                     created_at=event.message.created_at,
                 )
             )
-    return said
+    return said, unfinished

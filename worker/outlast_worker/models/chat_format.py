@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from outlast.conversation import NO_RESULT
 from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
@@ -66,24 +67,60 @@ class _Writer:
         self._provider = provider
         self._sent_back = back or sent_back(provider)
         self._used: set[str] = set()
-        self._ids: dict[tuple[str, str], str] = {}
+        self._open: dict[str, str] = {}
+        """The calls of the last answer that have no result yet: their ids, by the run's own."""
+        self._shown: list[dict[str, Any]] = []
+        """What results hold besides text: no provider takes it in a result."""
 
     def write(self, messages: Sequence[StoredMessage]) -> list[WireMessage]:
-        return [
-            self._message(position, message)
-            for position, message in enumerate(messages)
-            if _is_sent(message)
-        ]
+        sent: list[WireMessage] = []
+        for position, message in enumerate(messages):
+            if message.role == "tool":
+                sent += self._result(message)
+            elif _is_sent(message):
+                sent += self._end_results()
+                sent.append(self._message(position, message))
+        return [*sent, *self._end_results()]
 
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
-        if message.role == "tool":
-            wire_id = self._ids[message.run_id, message.call_id or ""]
-            result = _REFUSED_RESULT if message.refused else message.told or str(message.content)
-            content = _changed(message) + result
-            return {"role": "tool", "tool_call_id": wire_id, "content": content}
         if message.role == "assistant":
             return self._assistant(position, message)
         return {"role": "user", "content": _content(message.content)}
+
+    def _result(self, message: StoredMessage) -> list[WireMessage]:
+        """Return a call's result; nothing if the call is not sent, since it was refused."""
+        wire_id = self._open.pop(message.call_id or "", None)
+        if wire_id is None:
+            return []
+        if message.refused:
+            text = _REFUSED_RESULT
+        else:
+            text = message.told or self._text_of(message.content)
+        return [{"role": "tool", "tool_call_id": wire_id, "content": _changed(message) + text}]
+
+    def _text_of(self, content: Content) -> str:
+        """Return the text of a result; what else it holds is shown after the results."""
+        if isinstance(content, str):
+            return content
+        texts: list[str] = []
+        for part in content:
+            if isinstance(part, TextPart):
+                texts.append(part.text)
+            else:
+                self._shown.append(_part(part))
+                texts.append(f"(The {part.type} {len(self._shown)} below belongs here.)")
+        return "\n".join(texts)
+
+    def _end_results(self) -> list[WireMessage]:
+        """Close an answer's calls: none may be without a result."""
+        closing: list[WireMessage] = [
+            {"role": "tool", "tool_call_id": wire_id, "content": NO_RESULT}
+            for wire_id in self._open.values()
+        ]
+        if self._shown:
+            closing.append({"role": "user", "content": self._shown})
+        self._open, self._shown = {}, []
+        return closing
 
     def _assistant(self, position: int, message: StoredMessage) -> WireMessage:
         opaque = message.opaque
@@ -101,7 +138,7 @@ class _Writer:
                 for index, call in enumerate(message.tool_calls)
             ]
             for call, sent in zip(message.tool_calls, calls, strict=True):
-                self._ids[message.run_id, call.call_id] = sent["id"]
+                self._open[call.call_id] = sent["id"]
             wire["tool_calls"] = calls
         return {**wire, **_only(self._sent_back.message, opaque.fields if opaque else {})}
 

@@ -29,7 +29,7 @@ from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
-from outlast_worker.services.thread_state import HoldUp, Join, Release, extend
+from outlast_worker.services.thread_state import NOTHING_SAID, HoldUp, Join, Release, extend
 from outlast_worker.stopwatch import tell_time
 
 T = TypeVar("T")
@@ -87,8 +87,8 @@ class RestateSteps:
             with suspending_soon(self._ctx):
                 await self._wait(promises.ADMISSION.value(self._ctx))
             mark = await self._wait(calls.CONVERSATION_MARK.call(self._ctx, self._thread, None))
-        self._mark = mark
-        return mark
+        self._mark = NOTHING_SAID if self._order.history == "replace" else mark
+        return self._mark
 
     async def read_conversation(self) -> list[StoredMessage]:
         """Return what was said on the thread before, and remember it."""
@@ -239,6 +239,7 @@ class RestateSteps:
             body_hash=self._order.body_hash,
             at=self._order.created_at,
             interrupts=self._order.on_busy == "interrupt",
+            replaces=self._order.history == "replace" or None,
         )
         return await self._wait(calls.JOIN.call(self._ctx, self._thread, join))
 

@@ -20,7 +20,7 @@ from outlast.contract import (
     SubmitAnswer,
 )
 from outlast.names import thread_service
-from outlast.protocol import Time
+from outlast.protocol import NO_RUN, Time
 from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
@@ -29,6 +29,7 @@ from outlast_worker.services.thread_history import (
     add_questions,
     add_taking_back,
     know_digest,
+    last_run,
     read_pages,
 )
 from outlast_worker.services.thread_state import (
@@ -64,11 +65,8 @@ def build_thread(recipients: Recipients) -> VirtualObject:
             if head and head.is_held_by(order.run_id):
                 watch_holder(ctx, prefix, head)
             return known
-        if head and head.holder and (answer := await _answer_busy(ctx, recipients, head, order)):
+        if answer := await _answer_without(ctx, recipients, head, order):
             return answer
-        if head and head.holder and head.is_full(order.max_in_line):
-            watch_holder(ctx, prefix, head)
-            return SubmitAnswer(outcome="full")
         outcome = "queued" if head and head.holder else "granted"
         head = head or Head(created_at=order.created_at, updated_at=order.created_at)
         admission = {"admission": outcome, "conversation": _mark_for(outcome, head)}
@@ -168,6 +166,28 @@ async def _find_earlier(
     return SubmitAnswer(outcome="known", same_body=known.answer == "same")
 
 
+async def _answer_without(
+    ctx: ObjectContext, recipients: Recipients, head: Head | None, order: RunOrder
+) -> SubmitAnswer | None:
+    """Return the answer for a run that is not to start, or None if it is."""
+    if order.after_run and (moved := await _find_moved(ctx, head, order.after_run)):
+        return moved
+    if head is None or head.holder is None:
+        return None
+    if answer := await _answer_busy(ctx, recipients, head, order):
+        return answer
+    if not head.is_full(order.max_in_line):
+        return None
+    watch_holder(ctx, recipients.prefix, head)
+    return SubmitAnswer(outcome="full")
+
+
+async def _find_moved(ctx: ObjectContext, head: Head | None, expected: str) -> SubmitAnswer | None:
+    """Return the answer for a run that was to follow another than the last one."""
+    last = await last_run(ctx, head) if head else None
+    return None if (last or NO_RUN) == expected else SubmitAnswer(outcome="moved", run_id=last)
+
+
 async def _find(ctx: ObjectContext, head: Head, run_id: str) -> ThreadRun | None:
     """Return the run if it holds the thread or waits in line."""
     if head.is_held_by(run_id):
@@ -226,6 +246,7 @@ async def _send_run(ctx: ObjectContext, prefix: str, order: RunOrder) -> ThreadR
         invocation_id=await sent.invocation_id(),
         body_hash=order.body_hash,
         interrupts=order.on_busy == "interrupt",
+        replaces=order.history == "replace" or None,
     )
 
 
@@ -253,12 +274,17 @@ async def _pass_on(
     open_page = head.open_page
     page = [] if open_page is None else await read_pages(ctx, head, [open_page])
     following = await thread_line.first(ctx, head)
+    pages = len(head.page_counts)
+    if head.holder and head.holder.replaces and released.items:
+        head, page = head.without_messages(), []
     head, written = append(head, page, released.items)
     head = head.pass_on(released.at, following)
     missing = await recipients.missing(ctx, [head.holder] if head.holder else [])
     for index, messages in written.items():
         state.page(index).set(ctx, messages)
     state.HEAD.set(ctx, head)
+    for index in range(len(head.page_counts), pages):
+        state.page(index).clear(ctx)
     # Last: the next run reads what was written.
     if following:
         thread_line.forget(ctx, following)

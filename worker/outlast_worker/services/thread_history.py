@@ -117,6 +117,18 @@ async def read_pages(
     return [message for count, future in asked for message in (await future or [])[:count]]
 
 
+async def last_run(ctx: ObjectContext, head: Head) -> str | None:
+    """Return the run that the thread has taken last."""
+    if head.last_run:
+        return head.last_run
+    # As an older worker left it.
+    line = [place.run.run_id async for place in thread_line.read(ctx, head)]
+    if line or head.holder:
+        return line[-1] if line else head.holder and head.holder.run_id
+    said = await read_pages(ctx, head, range(len(head.page_counts))[-1:])
+    return said[-1].run_id if said else None
+
+
 async def know_digest(ctx: ObjectContext, head: Head) -> Head:
     """Return the head with the digest that older workers, and taking back, have left open."""
     if head.digest is not None or head.total_bytes > MAX_BYTES:

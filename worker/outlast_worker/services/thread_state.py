@@ -29,6 +29,8 @@ class ThreadRun(Record):
     invocation_id: str
     body_hash: str
     interrupts: bool = False
+    replaces: bool | None = None
+    """Whether what it says takes the place of what was said before."""
 
 
 class Join(ThreadRun):
@@ -103,6 +105,8 @@ class Head(Record):
     total_bytes: int = 0
     digest: str | None = None
     """Of all messages; null where it was not kept (`thread_history.know_digest`)."""
+    last_run: str | None = None
+    """The run that was taken last; null if there was none, or an older worker has not kept it."""
     created_at: Time
     updated_at: Time
 
@@ -139,12 +143,13 @@ class Head(Record):
     def enter(self, run: ThreadRun) -> tuple["Head", int | None]:
         """Give a run the thread, or a number in line; one that interrupts comes before all."""
         if self.holder is None:
-            return self.model_copy(update={"holder": run}), None
+            return self.model_copy(update={"holder": run, "last_run": run.run_id}), None
         number = self.first - 1 if run.interrupts else self.after_last
         update = {
             "first": min(self.first, number),
             "after_last": max(self.after_last, number + 1),
             "waiting": self.waiting + 1,
+            "last_run": run.run_id,
         }
         return self.model_copy(update=update), number
 
@@ -152,6 +157,16 @@ class Head(Record):
         """Take the run of this number out of the line."""
         first = number + 1 if number == self.first else self.first
         return self.model_copy(update={"first": first, "waiting": max(self.waiting - 1, 0)})
+
+    def without_messages(self) -> "Head":
+        """Return the head of a conversation in which nothing was said."""
+        nothing: dict[str, Any] = {
+            "page_counts": [],
+            "last_page_bytes": 0,
+            "total_bytes": 0,
+            "digest": None,
+        }
+        return self.model_copy(update=nothing)
 
     def pass_on(self, at: Time | None, following: tuple[int, ThreadRun] | None) -> "Head":
         """Give the thread to the next in line, by number; to nobody if nobody waits."""

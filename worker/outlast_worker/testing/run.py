@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from outlast.agent import Agent
 from outlast.contract import RunOrder
+from outlast.conversation import whole
 from outlast.lifespan import Lifespan, open_lifespan
 from outlast.names import DEFAULT_TENANT, new_run_id
 from outlast.protocol import (
@@ -175,7 +176,7 @@ def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> Run
         run_id=new_run_id(agent.name),
         tenant=tenant,
         agent=agent.name,
-        input=[InputMessage(role="user", content=said)] if isinstance(said, str) else said,
+        input=[InputMessage(role="user", content=said)] if isinstance(said, str) else whole(said),
         thread_id=request.thread_id,
         admission="granted" if request.thread_id else "none",
         stream=stream,

@@ -41,3 +41,18 @@ def test_origin() -> None:
     order = ordered(CLOSED, origin={"protocol": "openai", "request": {"store": False}})
     assert order.origin is not None
     assert order.origin.request == {"store": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "of_version_6"),
+    [
+        ({"limits": {"max_turns": 5}}, "74ee81afd8dfea78de66595c164bbd4e"),
+        (
+            {"input": [{"role": "user", "content": "Hi."}], "context": {"a": None}},
+            "33c0381fb9f6898943d34e1e8ee0c48e",
+        ),
+    ],
+)
+def test_the_hash_of_a_body_stays(body: dict[str, Any], of_version_6: str) -> None:
+    """A request repeated after an upgrade is known: new fields, left out, change nothing."""
+    assert ordered(CLOSED, **body).body_hash == of_version_6

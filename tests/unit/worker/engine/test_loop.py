@@ -1,13 +1,17 @@
 """A run over scripted steps, from its start to its answer."""
 
+import random
+
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
 from fakes.steps import NOON, FakeSteps, after, answer, pin, result
 from outlast.contract import RunOrder
-from outlast.protocol import InputMessage, RunError, Usage
+from outlast.conversation import whole
+from outlast.protocol import InputMessage, RunError, ToolCall, Usage
 from outlast_worker.engine.records import PinFailure
 from outlast_worker.engine.steps import Cancelled, StepFailed
+from outlast_worker.models.chat_format import wire_messages
 from unit.worker.engine.playing import (
     STEPS,
     TWO_CALLS,
@@ -222,3 +226,32 @@ async def test_a_bug_is_not_swallowed() -> None:
     steps = FakeSteps(raising={"pin": ZeroDivisionError()})
     with pytest.raises(ZeroDivisionError):
         await play(steps)
+
+
+@pytest.mark.parametrize("seed", range(50))
+async def test_whatever_conversation_is_sent(seed: int) -> None:
+    """What a model is told of a conversation from outside has a result for each call."""
+    dice = random.Random(seed)
+    said: list[InputMessage] = []
+    for number in range(dice.randint(1, 8)):
+        ids = dice.sample(["a", "b", "1.0"], dice.randint(1, 3))
+        calls = [ToolCall(call_id=each, name="find", arguments={}) for each in ids]
+        given = [InputMessage(role="tool", call_id=each, content=str(number)) for each in ids]
+        said += dice.choice(
+            [
+                [InputMessage(role="user", content="Hi.")],
+                [InputMessage(role="assistant", content="", tool_calls=calls)],
+                [InputMessage(role="assistant", content="", tool_calls=calls), *given[::-1]],
+            ]
+        )
+    steps = FakeSteps(model=[answer("Done.")])
+    run = await play(steps, order(input=whole([*said, InputMessage(role="user", content="Bye.")])))
+    assert_valid_for_a_model(run)
+    waiting: set[str] = set()
+    for message in wire_messages(steps.calls[0]):
+        if message["role"] == "tool":
+            waiting.remove(message["tool_call_id"])
+        else:
+            assert not waiting
+            waiting = {call["id"] for call in message.get("tool_calls", [])}
+    assert not waiting

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, result, steering
+from fakes.steps import FakeSteps, after, answer, pin, result, steering
 from outlast.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
 from outlast.protocol import InputMessage, Message, Run, ToolCall, Usage
 from outlast_worker.engine.loop import AgentLoop
-from outlast_worker.engine.salvage import salvage_messages
+from outlast_worker.engine.salvage import messages_so_far, salvage_messages
 
 ORDER = on_thread(
     run_id="support.a", input=[InputMessage(role="user", content="Refund it.")], metadata={}
@@ -116,3 +116,46 @@ async def test_messages_that_were_read_are_there_once():
     await AgentLoop(steps, ORDER).run()
     salvaged = salvage_messages(ORDER, RUN, steps.events, [said])
     assert [m.content for m in salvaged].count("and that") == 1
+
+
+FOREIGN = [
+    InputMessage(id="m-1", role="user", content="Refund it."),
+    InputMessage(
+        role="assistant",
+        content="",
+        tool_calls=[ToolCall(call_id="1.0", name="find", arguments={})],
+    ),
+    InputMessage(role="tool", call_id="1.0", content="found", is_error=False),
+    InputMessage(role="user", content="Go on."),
+]
+
+
+async def test_a_conversation_that_came_with_the_input() -> None:
+    """What a run says of its input is the same at its end, so far, and after it was killed."""
+    order = on_thread(input=FOREIGN, metadata={})
+    steps = FakeSteps(
+        pinned=pin("find"),
+        model=[answer("", ("find", "{}")), answer("Done.")],
+        tools={"1.0": result("mine")},
+    )
+    ended = (await AgentLoop(steps, order).run()).messages
+    assert ended
+    foreign = ended[:4]
+    assert [m.id for m in foreign] == ["m-1", *(f"{order.run_id}:{n}" for n in (2, 3, 4))]
+    assert foreign[1].tool_calls == FOREIGN[1].tool_calls
+    assert (foreign[2].call_id, foreign[2].content) == ("1.0", "found")
+    run = steps.saved[-1]
+    for said in (
+        messages_so_far(order, run, steps.events),
+        [m.public() for m in salvage_messages(order, run, steps.events, [])],
+    ):
+        assert [(m.id, m.role, m.content, m.call_id, m.tool_calls) for m in said] == [
+            (m.id, m.role, m.content, m.call_id, m.tool_calls) for m in ended
+        ]
+
+
+async def test_so_far() -> None:
+    """Results of calls that go on are left out; those that the caller gave are not."""
+    order = on_thread(input=FOREIGN, metadata={})
+    said = messages_so_far(order, RUN, [asked("1.0")])
+    assert [m.role for m in said] == ["user", "assistant", "tool", "user", "assistant"]

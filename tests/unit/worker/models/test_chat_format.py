@@ -251,3 +251,53 @@ def test_tools() -> None:
             "function": {"name": "refund", "description": "…", "parameters": {}},
         }
     ]
+
+
+IMAGE = {"type": "image", "url": "data:image/png;base64,aaaa"}
+
+
+def test_results_that_are_more_than_text() -> None:
+    """No provider takes an image in a result: it is shown after the results, and named there."""
+    wire = sent(
+        asking("1.0", "1.1"),
+        said("tool", [{"type": "text", "text": "A lamp."}, IMAGE], call_id="1.0"),
+        said("tool", "ok", call_id="1.1"),
+        said("user", "And?"),
+    )
+    assert [each["role"] for each in wire] == ["assistant", "tool", "tool", "user", "user"]
+    assert wire[1]["content"] == "A lamp.\n(The image 1 below belongs here.)"
+    assert wire[3]["content"] == [{"type": "image_url", "image_url": {"url": IMAGE["url"]}}]
+
+
+def test_calls_without_results() -> None:
+    """Whatever a thread holds, each call that is sent has a result."""
+    wire = sent(asking("1.0", "1.1"), said("tool", "ok", call_id="1.1"), said("user", "And?"))
+    assert [each["role"] for each in wire] == ["assistant", "tool", "tool", "user"]
+    ids = [call["id"] for call in wire[0]["tool_calls"]]
+    assert {each["tool_call_id"] for each in wire[1:3]} == set(ids)
+    assert "Nobody has given a result" in wire[2]["content"]
+
+
+def test_refused_calls_go_with_their_results() -> None:
+    """A call that is not sent again, since it was refused, takes its result along."""
+    refused: dict[str, Any] = {"refused": "model-rejected"}
+    wire = sent(
+        said("user", "Hi.", **refused),
+        asking("1.0", **refused),
+        said("tool", "ok", call_id="1.0", **refused),
+        said("user", "Again."),
+    )
+    assert wire == [{"role": "user", "content": "Again."}]
+
+
+def test_an_id_that_comes_again() -> None:
+    """Callers may name the calls of each of their messages alike."""
+    wire = sent(
+        asking("a"),
+        said("tool", "one", call_id="a"),
+        asking("a"),
+        said("tool", "two", call_id="a"),
+    )
+    first, one, second, two = wire
+    assert one["tool_call_id"] == first["tool_calls"][0]["id"] != second["tool_calls"][0]["id"]
+    assert (two["tool_call_id"], two["content"]) == (second["tool_calls"][0]["id"], "two")

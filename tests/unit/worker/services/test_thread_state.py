@@ -219,3 +219,22 @@ def test_a_head_of_an_older_worker_has_no_mark() -> None:
     head, _ = append(EMPTY, [], [message(1)])
     older = head.model_dump(exclude={"digest"})
     assert Head.model_validate(older).mark is None
+
+
+def test_the_last_run() -> None:
+    """A thread knows which run it has taken last, whether that holds it or waits."""
+    head, _ = EMPTY.enter(run("a"))
+    assert head.last_run == "a"
+    head, _ = head.enter(run("b"))
+    assert head.last_run == "b"
+    assert head.pass_on(NOON, None).last_run == "b"
+
+
+def test_a_conversation_that_is_replaced() -> None:
+    """What comes in place of a conversation is counted as if nothing had been said before."""
+    head, _ = append(EMPTY, [], [message(number, 40_000) for number in range(5)])
+    assert len(head.page_counts) > 1
+    replaced, written = append(head.without_messages(), [], [message(9)])
+    once, _ = append(EMPTY, [], [message(9)])
+    assert (replaced.page_counts, replaced.digest) == ([1], once.digest)
+    assert (replaced.total_bytes, list(written)) == (once.total_bytes, [0])
