@@ -11,6 +11,7 @@ from outlast_app.keyring import Keyring
 from outlast_app.quotas import Quotas
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.follow import RunEvents
+from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
@@ -30,6 +31,7 @@ class Dependencies:
     starter: RunStarter
     reader: RunReader
     events: RunEvents
+    inspection: RunInspection
     runs: RunActions
     threads: ThreadActions
     listings: Listings

@@ -28,9 +28,10 @@ from outlast_app.prefix import Prefix
 from outlast_app.quotas import Quotas
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
-from outlast_app.routes import agents, approvals, health, runs, steering, threads
+from outlast_app.routes import agents, approvals, health, inspection, runs, steering, threads
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.follow import RunEvents
+from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
@@ -88,7 +89,7 @@ def create_app(
     app.add_middleware(AccessLog)  # around all that may answer
     # Last, so that it is around the others: all of them see the prefix.
     app.add_middleware(Prefix, root_path=settings.root_path, proxies=settings.trusted_proxies)
-    for module in (agents, runs, approvals, steering, threads, health):
+    for module in (agents, runs, inspection, approvals, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)
     add_openapi(app)
@@ -120,6 +121,7 @@ async def _lifespan(
             starter=RunStarter(registry, ingress, reader, settings.max_queued_per_thread),
             reader=reader,
             events=events,
+            inspection=RunInspection(ingress, reader),
             runs=RunActions(ingress, admin, reader),
             threads=ThreadActions(ingress, reader),
             listings=Listings(admin),

@@ -5,7 +5,8 @@ from typing import Literal, get_args
 
 Right = Literal["invoke", "read", "approve", "inspect"]
 """`invoke`: start runs, and change them and their threads. `read`: see what becomes of them.
-`approve`: decide on tool calls. `inspect`: see how agents are made, with their instructions."""
+`approve`: decide on tool calls. `inspect`: see how agents and runs are made, with instructions,
+prompts and context."""
 
 ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
@@ -17,6 +18,9 @@ RIGHT_OF: Mapping[str, Right] = {
     "GET /runs/{run_id}": "read",
     "GET /runs/{run_id}/result": "read",
     "GET /runs/{run_id}/events": "read",
+    "GET /runs/{run_id}/order": "inspect",
+    "GET /runs/{run_id}/definition": "inspect",
+    "GET /runs/{run_id}/turns/{turn}/prompt": "inspect",
     "POST /runs/{run_id}/cancel": "invoke",
     "POST /runs/{run_id}/resume": "invoke",
     "POST /runs/{run_id}/messages": "invoke",
@@ -31,7 +35,7 @@ RIGHT_OF: Mapping[str, Right] = {
 """By method and path.
 
 A start that another run may take (`on_busy: steer`) needs `read`, too, and without that a run is
-cancelled and resumed unseen. No call needs `inspect`: with it agents are shown with definitions.
+cancelled and resumed unseen. With `inspect` agents are shown with their definitions.
 """
 
 

@@ -44,6 +44,10 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "threads": ("reading:threads", "List conversations."),
     "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
+    "inspect": (
+        "reading:inspect",
+        "Show what a run was made with: its definition, a prompt, or its order.",
+    ),
     "approvals": ("reading:approvals", "List what all runs wait for people to decide."),
     "approve": ("changing:approve", "Let a tool call run that waits for approval."),
     "reject": (

@@ -136,6 +136,10 @@ def single(run: Run) -> RenderableType:
         "created": _time(run.created_at),
         "ended": _time(run.ended_at),
         "waiting": run.waiting and run.waiting.text,
+        "trace": run.trace_id,
+        "invocation": run.engine and run.engine.invocation_id,
+        "deployment": run.engine and run.engine.deployment_id,
+        "definition": run.engine and run.engine.digest,
         "last failure": run.engine and run.engine.last_failure,
         **{f"metadata {name}": value for name, value in run.metadata.items()},
         **{

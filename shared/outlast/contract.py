@@ -148,10 +148,18 @@ class SameAnswer(Wire):
 
 
 class StatusQuestion(Wire):
-    """`messages`: whether to return them, too. `killed`: the run was, and takes nothing in."""
+    """`messages`: whether to return them, too. `killed`: the run was, and takes nothing in.
+
+    `engine`: whether to say of which trace the run is, and which definition it keeps.
+    """
 
     messages: bool = False
     killed: bool = False
+    engine: bool = False
+
+
+class PromptQuestion(Wire):
+    turn: int
 
 
 class SettledQuestion(Wire):

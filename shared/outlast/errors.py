@@ -137,6 +137,10 @@ class UnknownApproval(CallerProblem):
     slug, title, status = "unknown-approval", "There is no such approval", 404
 
 
+class NotRecorded(CallerProblem):
+    slug, title, status = "not-recorded", "The run has no such record", 404
+
+
 class NotFound(CallerProblem):
     slug, title, status = "not-found", "There is nothing at this address", 404
 

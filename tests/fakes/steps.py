@@ -362,6 +362,12 @@ class FakeSteps:
         self.saved.append(run)
         self._enter(f"save {run.status}")
 
+    def keep_definition(self, pin: Pin) -> None:
+        self._enter(f"keep_definition {pin.digest}")
+
+    def keep_told(self, call_id: str, text: str) -> None:
+        self._enter(f"keep_told {call_id} {text}")
+
     def keep_approval(self, approval: Approval) -> None:
         self._enter(f"keep_approval {approval.id}")
 

@@ -26,6 +26,7 @@ from outlast.contract import (
     EventsQuestion,
     HistoryAnswer,
     HistoryQuestion,
+    PromptQuestion,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -42,7 +43,7 @@ from outlast.contract import (
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Run
+from outlast.protocol import Prompt, Run, RunDefinition
 from outlast.trace import Trace, trace_of
 from outlast_app.backoff import backoff_s
 from outlast_app.closing import Closing
@@ -60,6 +61,7 @@ from outlast_app.restate.outcomes import (
 T = TypeVar("T")
 
 READ_TIMEOUT_S = 1.5
+_LARGE_READ_TIMEOUT_S = 10
 _ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
 _CANCEL_PATIENCE_S = 0.5
@@ -79,6 +81,9 @@ class _Invocation(BaseModel):
 _RUN = TypeAdapter(Run)
 _MAYBE_RUN = TypeAdapter[Run | None](Run | None)
 _PAGE = TypeAdapter(EventPage)
+_ORDER = TypeAdapter[RunOrder | None](RunOrder | None)
+_DEFINITION = TypeAdapter[RunDefinition | None](RunDefinition | None)
+_PROMPT = TypeAdapter[Prompt | None](Prompt | None)
 _SUBMITTED = TypeAdapter(SubmitAnswer)
 _SAME = TypeAdapter(SameAnswer)
 _HOLDER = TypeAdapter[ThreadHolder | None](ThreadHolder | None)
@@ -253,15 +258,28 @@ class Ingress:
         return await self._call(order.ref, "same", _SAME, question, wait_s + READ_TIMEOUT_S)
 
     async def status(
-        self, ref: RunRef, *, messages: bool = False, killed: bool = False
+        self, ref: RunRef, *, messages: bool = False, killed: bool = False, engine: bool = False
     ) -> Run | None:
         """Return the run as the worker's handler sees it; None before it has begun."""
-        question = StatusQuestion(messages=messages, killed=killed)
+        question = StatusQuestion(messages=messages, killed=killed, engine=engine)
         return await self._call(ref, "status", _MAYBE_RUN, question)
 
     async def events(self, ref: RunRef, after: int, timeout_s: float) -> EventPage:
         """Return the run's committed events after a number."""
         return await self._call(ref, "events", _PAGE, EventsQuestion(after=after), timeout_s)
+
+    async def order(self, ref: RunRef) -> RunOrder | None:
+        """Return what the run was asked for; None before it has begun."""
+        return await self._call(ref, "order", _ORDER)
+
+    async def definition(self, ref: RunRef) -> RunDefinition | None:
+        """Return what the run keeps of its agent, if there is that."""
+        return await self._call(ref, "definition", _DEFINITION)
+
+    async def prompt(self, ref: RunRef, turn: int) -> Prompt | None:
+        """Return what the model was sent in a turn, if the run had one of this number."""
+        question = PromptQuestion(turn=turn)
+        return await self._call(ref, "prompt", _PROMPT, question, _LARGE_READ_TIMEOUT_S)
 
     async def cancel(self, ref: RunRef, trace: Trace | None) -> bool:
         """Ask for the run's cancellation; tell whether a worker has carried it out already.

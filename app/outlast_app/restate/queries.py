@@ -34,7 +34,8 @@ PARTITIONS_QUERY = "SELECT count(*) FROM sys_inbox"
 def invocation_query(prefix: str, ref: RunRef) -> str:
     """Select a run's invocation."""
     return f"""
-        SELECT id, status, retry_count, last_failure, next_retry_at, created_at
+        SELECT id, pinned_deployment_id AS deployment_id, status, retry_count, last_failure,
+            next_retry_at, created_at
         FROM sys_invocation
         WHERE target_handler_name = 'run'
             AND target_service_name = {sql_text(ref.service(prefix))}

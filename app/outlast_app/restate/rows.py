@@ -63,8 +63,10 @@ class SubmissionRow(IdRow):
 
 
 class EngineRow(BaseModel):
-    """A run's invocation."""
+    """A run's invocation. Listings do without its names."""
 
+    id: str | None = None
+    deployment_id: str | None = None
     status: str
     retry_count: int = 0
     last_failure: str | None = None

@@ -80,6 +80,14 @@ IdempotencyKey = Annotated[
         "same run, or message; with another body it is refused.",
     ),
 ]
+Turn = Annotated[Number, Path(ge=1, description="The turn, counted from 1.")]
+WithEngine = Annotated[
+    bool,
+    Query(
+        description="Whether to ask Restate and the worker, too, where the run is carried out, or "
+        "was (`engine`), and of which trace it is (`trace_id`)."
+    ),
+]
 WithMessages = Annotated[
     bool, Query(description="`false` leaves the messages out: for whoever asks again and again.")
 ]

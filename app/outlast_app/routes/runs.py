@@ -42,6 +42,7 @@ from outlast_app.routes.parameters import (
     RequestTrace,
     RunPath,
     StartBody,
+    WithEngine,
     WithMessages,
     log_run,
 )
@@ -160,9 +161,12 @@ async def list_runs(
     response_description="The run.",
     responses=_RUN_PROBLEMS,
 )
-async def get_run(ref: RunPath, deps: Deps, *, messages: WithMessages = True) -> Response:
+async def get_run(
+    ref: RunPath, deps: Deps, *, messages: WithMessages = True, engine: WithEngine = False
+) -> Response:
     """Return the run as it is now."""
-    return _answer(await deps.reader.read(ref, messages=messages), {}, status=200)
+    read = deps.reader.read_with_engine if engine else deps.reader.read
+    return _answer(await read(ref, messages=messages), {}, status=200)
 
 
 @router.get("/runs/{run_id}/result", response_model=Run, responses=_RESULT)

@@ -1,6 +1,7 @@
 """How a run is found and read, wherever its parts are."""
 
 import asyncio
+from contextlib import suppress
 
 from outlast.errors import (
     AdminUnavailable,
@@ -16,7 +17,7 @@ from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Submission, Unknown
 from outlast_app.restate.rows import EngineRow
-from outlast_app.runs.views import accepted_run, broken_run, with_engine
+from outlast_app.runs.views import accepted_run, broken_run, with_engine, with_invocation
 
 _RETURN_TIMEOUT_S = 2.0
 # A worker that takes longer may be away.
@@ -58,6 +59,14 @@ class RunReader:
                 return await self._read_submitted(ref, messages=messages)
             case _:
                 return await self._read_pending(ref, messages=messages)
+
+    async def read_with_engine(self, ref: RunRef, *, messages: bool = True) -> Run:
+        """Return a run with where it is carried out, or was; what nobody can tell now is null."""
+        run = await self.read(ref, messages=messages)
+        row, state = await self._engine_row(ref), None
+        with suppress(WorkerUnavailable):
+            state = await self._ingress.status(ref, killed=True, engine=True)
+        return with_invocation(run, row, state)
 
     async def read_broken(self, ref: RunRef, state: Run | None, broken: Broken) -> Run:
         """Return a run that could not commit its end, with what it has kept, if that is there."""

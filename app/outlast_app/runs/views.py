@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from outlast.names import RunRef
-from outlast.protocol import Run, RunError, Time
+from outlast.protocol import Engine, Run, RunError, Time
 from outlast_app.restate.outcomes import Broken
 from outlast_app.restate.rows import EngineRow
 
@@ -70,3 +70,15 @@ def with_engine(run: Run, row: EngineRow | None) -> Run:
     status = "paused" if row.paused else run.status
     at_model = run.engine if row.last_failure is None else None
     return run.model_copy(update={"status": status, "engine": at_model or row.engine})
+
+
+def with_invocation(run: Run, row: EngineRow | None, state: Run | None) -> Run:
+    """Add where a run is carried out, or was: as Restate knows it, and as the run itself does."""
+    engine = (run.engine or Engine()).model_copy(
+        update={
+            "invocation_id": row and row.id,
+            "deployment_id": row and row.deployment_id,
+            "digest": state and state.engine and state.engine.digest,
+        }
+    )
+    return run.model_copy(update={"engine": engine, "trace_id": state and state.trace_id})

@@ -1,4 +1,4 @@
-"""`list`, `runs`, `threads`, `messages`, `approvals`, `get` and `events`: what is there."""
+"""What is there: agents, runs, threads, messages, approvals, and how a run was made."""
 
 from typing import Annotated
 
@@ -9,12 +9,15 @@ from outlast.protocol import (
     AgentPage,
     ApprovalPage,
     MessagePage,
+    Order,
+    Prompt,
     Run,
+    RunDefinition,
     RunPage,
     RunStatus,
     ThreadPage,
 )
-from outlast_cli import completion, options, tables
+from outlast_cli import completion, inspection, options, tables
 from outlast_cli.output import show, write, write_json
 from outlast_cli.stream import parse_event
 from outlast_cli.transcript import dated_line_of, lines_of
@@ -78,10 +81,42 @@ def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:
     show(page, tables.Listing(page.items, tables.APPROVALS), as_json=as_json)
 
 
-def get(ctx: typer.Context, run_id: options.RunId, as_json: options.Json = False) -> None:
+def get(
+    ctx: typer.Context,
+    run_id: options.RunId,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Also where Restate carries it out, and its trace.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Show a run as it is now."""
-    run = options.client_of(ctx).get(Run, "runs", run_id)
+    asked = {"engine": "true"} if engine else {}
+    run = options.client_of(ctx).get(Run, "runs", run_id, **asked)
     show(run, tables.single(run), as_json=as_json)
+
+
+def inspect(
+    ctx: typer.Context,
+    run_id: options.RunId,
+    turn: Annotated[
+        int | None, typer.Option(min=1, help="What the model was sent in this turn, instead.")
+    ] = None,
+    as_order: Annotated[
+        bool, typer.Option("--order", help="What the run was asked for, instead.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a run was made with: its definition, a prompt, or its order."""
+    client = options.client_of(ctx)
+    if turn is not None:
+        prompt = client.get(Prompt, "runs", run_id, "turns", str(turn), "prompt")
+        show(prompt, inspection.prompt(prompt), as_json=as_json)
+    elif as_order:
+        order = client.get(Order, "runs", run_id, "order")
+        show(order, inspection.order(order), as_json=as_json)
+    else:
+        definition = client.get(RunDefinition, "runs", run_id, "definition")
+        show(definition, inspection.definition(definition), as_json=as_json)
 
 
 def events(

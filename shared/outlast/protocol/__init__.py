@@ -18,6 +18,7 @@ from outlast.protocol.approvals import (
 )
 from outlast.protocol.decisions import ACTIONS, Action, Decision
 from outlast.protocol.health import Health, ProblemDocument, Readiness
+from outlast.protocol.inspection import DefinedTool, Order, Prompt, RunDefinition
 from outlast.protocol.limits import Limits, OnLimit
 from outlast.protocol.messages import (
     Content,
@@ -97,6 +98,7 @@ __all__ = [
     "Content",
     "Decider",
     "Decision",
+    "DefinedTool",
     "Engine",
     "FilePart",
     "Health",
@@ -113,18 +115,21 @@ __all__ = [
     "OnBusy",
     "OnLimit",
     "OrNewer",
+    "Order",
     "Origin",
     "Override",
     "Overrides",
     "Part",
     "PendingApproval",
     "ProblemDocument",
+    "Prompt",
     "Public",
     "Readiness",
     "Reason",
     "ReasoningEffort",
     "Resolution",
     "Run",
+    "RunDefinition",
     "RunError",
     "RunErrorType",
     "RunPage",

@@ -102,14 +102,23 @@ class RunError(Public):
 
 
 class Engine(Public):
-    """What holds up a run that has not ended: at Restate, or else at the model."""
+    """What holds up a run that has not ended: at Restate, or else at the model.
 
-    attempts: int
+    With `engine=true` also where the run is carried out, or was.
+    """
+
+    attempts: int = 0
     """How many times it was tried."""
     last_failure: str | None = None
     """Why the last attempt failed; null if none did."""
     next_retry_at: Time | None = None
     """When it is tried again; null if no attempt is planned."""
+    invocation_id: str | None = None
+    """What Restate calls the run. Only with `engine=true`, as the two that follow."""
+    deployment_id: str | None = None
+    """What Restate calls the worker that has it."""
+    digest: str | None = None
+    """The digest of the agent's definition that it keeps; null before it has begun."""
 
 
 class Run(Public):
@@ -166,6 +175,8 @@ class Run(Public):
     """When it ended; null before, and for a run that was killed."""
     engine: Engine | None = None
     """What holds it up, while it goes on; null where that can't be asked."""
+    trace_id: str | None = None
+    """The trace that it belongs to. Only with `engine=true`."""
     steered: bool = False
     """This run took the input of the request; no new one was started."""
 

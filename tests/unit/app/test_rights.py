@@ -16,7 +16,13 @@ from outlast_app.probes import PROBES
 from outlast_app.rights import ALL_RIGHTS, RIGHT_OF, Right
 from outlast_app.runs.actions import RunActions
 
-EXAMPLES = {"agent": "support", "run_id": RUN_ID, "approval_id": "1.0", "thread_id": "t"}
+EXAMPLES = {
+    "agent": "support",
+    "run_id": RUN_ID,
+    "approval_id": "1.0",
+    "thread_id": "t",
+    "turn": "1",
+}
 
 
 def a_key(rights: Iterable[Right]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class AgentLoop:
         await self._inbox.wait(pinning)
         outcome = await self._steps.result_of(pinning)
         self._state.advance_clock(outcome.at)
+        if isinstance(outcome, Pin):
+            self._steps.keep_definition(outcome)
         started = {"waiting_for": None, "waiting": None, "started_at": self._state.now}
         self._state.set_status("running", **started)
         self._state.emit(RunStarted)

@@ -9,6 +9,7 @@ from outlast.events import (
     ReadEvent,
     SteerReceived,
     ToolCallCompleted,
+    TurnStarted,
 )
 from outlast.protocol import Message, Resolution, Run
 from outlast_worker.engine.records import StoredMessage, rest_of
@@ -20,6 +21,17 @@ def messages_so_far(order: RunOrder, run: Run, events: Sequence[ReadEvent]) -> l
     """Return the input and whatever was committed, as the run itself will say it at its end."""
     said, unfinished = _conversation(order, run, events)
     return [message for place, message in enumerate(said) if place not in unfinished]
+
+
+def messages_before_turn(
+    order: RunOrder, run: Run, events: Sequence[ReadEvent], turn: int
+) -> list[Message] | None:
+    """Return what this run had said and heard when its turn began; None if it never did."""
+    for index, event in enumerate(events):
+        if isinstance(event, TurnStarted) and event.turn == turn:
+            said, _ = _conversation(order, run, events[:index])
+            return said
+    return None
 
 
 def salvage_messages(

@@ -8,7 +8,7 @@ from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import Pin, StoredMessage
 
 T = TypeVar("T")
 
@@ -113,6 +113,14 @@ class Steps(Protocol):
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, but for its approvals, for whoever asks."""
+        ...
+
+    def keep_definition(self, pin: Pin) -> None:
+        """Keep the agent's definition of this run."""
+        ...
+
+    def keep_told(self, call_id: str, text: str) -> None:
+        """Keep what the model is told of a call, where clients see less."""
         ...
 
     def keep_approval(self, approval: Approval) -> None:

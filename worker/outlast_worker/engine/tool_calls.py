@@ -107,6 +107,8 @@ class ToolCalls:
 
     def _add_result(self, call: PlannedCall) -> None:
         record = self._turn.record_of(call)
+        if record and record.told:
+            self._steps.keep_told(call.call_id, record.told)
         self._state.add_message(
             "tool",
             record.output if record else self._kind_of(call).unfinished,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from outlast.conversation import NO_RESULT
-from outlast.protocol import Content, FilePart, ImagePart, Part, TextPart
+from outlast.protocol import Content, FilePart, ImagePart, Message, Part, TextPart
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import PinnedTool, StoredMessage
@@ -60,6 +60,19 @@ def wire_messages(call: ModelCall, back: SentBack | None = None) -> list[WireMes
         {"role": "system", "content": call.pin.instructions},
         *_Writer(provider_of(call.model), back).write(call.messages),
     ]
+
+
+def as_read(message: StoredMessage) -> Message | None:
+    """Return a message as models read it, whatever the format; None if they are not sent it."""
+    if not _is_sent(message):
+        return None
+    read = message.public()
+    if message.role != "tool":
+        return read
+    said = _REFUSED_RESULT if message.refused else message.told or message.content
+    if note := _changed(message):
+        said = note + said if isinstance(said, str) else [TextPart(text=note), *said]
+    return read.model_copy(update={"content": said})
 
 
 class _Writer:

@@ -34,12 +34,13 @@ from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.event_log import read_events, read_page
+from outlast_worker.services.inspection import add_inspection
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.settling import await_settled
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.whole_run import add_decisions, read_whole_run
+from outlast_worker.services.whole_run import add_decisions, add_engine, read_whole_run
 from outlast_worker.tools.runner import total_timeout_s
 
 _MARGIN = timedelta(seconds=60)
@@ -89,6 +90,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
 
     _add_messages(workflow, agent, dependencies)
     _add_questions(workflow)
+    add_inspection(workflow, settings.service_prefix)
     return workflow
 
 
@@ -146,6 +148,8 @@ def _add_questions(workflow: Workflow) -> None:
         run = await read_whole_run(ctx)
         if run is None:
             return None
+        if question.engine:
+            run = await add_engine(ctx, run)
         if not question.killed:
             run = await add_decisions(ctx, run)
         order = await state.ORDER.get(ctx) if question.messages else None

@@ -21,7 +21,7 @@ from outlast.protocol import Approval, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, RunOnce
-from outlast_worker.engine.records import EffectClaim, KeptResolution, StoredMessage
+from outlast_worker.engine.records import EffectClaim, KeptResolution, Pin, StoredMessage
 from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
@@ -88,6 +88,8 @@ class RestateSteps:
                 await self._wait(promises.ADMISSION.value(self._ctx))
             mark = await self._wait(calls.CONVERSATION_MARK.call(self._ctx, self._thread, None))
         self._mark = NOTHING_SAID if self._order.history == "replace" else mark
+        if self._mark and self._mark.messages:
+            state.CONVERSATION.set(self._ctx, self._mark)
         return self._mark
 
     async def read_conversation(self) -> list[StoredMessage]:
@@ -95,6 +97,8 @@ class RestateSteps:
         said = await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
         if self._mark:
             self._dependencies.conversations.keep(self._thread_key, self._mark, said)
+        elif said:
+            state.CONVERSATION.set(self._ctx, extend(NOTHING_SAID, said))
         return said
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
@@ -213,6 +217,14 @@ class RestateSteps:
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks, without what has keys of its own."""
         state.RUN.set(self._ctx, run.model_copy(update={"metadata": {}, "approvals": []}))
+
+    def keep_definition(self, pin: Pin) -> None:
+        """Keep the agent's definition, for who may look behind the run."""
+        state.DEFINITION.set(self._ctx, pin)
+
+    def keep_told(self, call_id: str, text: str) -> None:
+        """Keep what the model is told of a call, where clients see less."""
+        state.told(call_id).set(self._ctx, text)
 
     def keep_approval(self, approval: Approval) -> None:
         """Keep an approval that waits from now on, so that it is found among those of all runs."""

@@ -6,10 +6,10 @@ from typing import Any, Generic, TypeVar
 from restate import ObjectContext, ObjectSharedContext
 
 from outlast import contract
-from outlast.contract import RunOrder
+from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, Resolution, Run, Time
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun
 
@@ -41,6 +41,9 @@ class State(Generic[T]):
 RUN = State[Run](contract.RUN_KEY, Run)
 METADATA = State[dict[str, str]](contract.METADATA_KEY, dict[str, str])
 ORDER = State[RunOrder]("order", RunOrder)
+DEFINITION = State[Pin]("definition", Pin)
+CONVERSATION = State[ConversationMark]("conversation", ConversationMark)
+"""What was said on the thread before, if anything."""
 SEGMENT = State[int]("segment", int)
 """How often the run has waited for people, and one more; not there before the first time."""
 MESSAGES_TAKEN = State[int]("messages_taken", int)
@@ -66,6 +69,11 @@ def resolution(approval_id: str) -> State[Resolution]:
 def pending(approval_id: str) -> State[Time]:
     """Return the key by which an approval is found while it waits."""
     return State(f"{contract.PENDING_PREFIX}{approval_id}", Time)
+
+
+def told(call_id: str) -> State[str]:
+    """Return the key of what the model was told of a call, where clients see less."""
+    return State(f"told:{call_id}", str)
 
 
 # of a thread

@@ -11,7 +11,8 @@ from outlast.contract import (
     RESOLUTION_PREFIX,
     whole_run,
 )
-from outlast.protocol import SETTLING, Approval, Resolution, Run
+from outlast.protocol import SETTLING, Approval, Engine, Resolution, Run
+from outlast.trace import trace_id_of
 from outlast_worker.services import promises, state
 
 T = TypeVar("T")
@@ -40,6 +41,15 @@ async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
     ]
     going_on = {"status": "running", "waiting_for": None, "waiting": None, "approvals": approvals}
     return run.model_copy(update=going_on)
+
+
+async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
+    """Add what only operators ask for: the run's trace, and which definition it keeps."""
+    asked_order, pin = state.ORDER.get(ctx), await state.DEFINITION.get(ctx)
+    order = await asked_order
+    trace_id = trace_id_of(order.ref, order.trace) if order else None
+    engine = (run.engine or Engine()).model_copy(update={"digest": pin and pin.digest})
+    return run.model_copy(update={"engine": engine, "trace_id": trace_id})
 
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:

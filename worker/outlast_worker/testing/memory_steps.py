@@ -17,23 +17,8 @@ from pydantic_core import PydanticSerializationError
 from outlast.contract import ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, InputMessage, Resolution, Run, Time
-from outlast_worker.engine.operations import (
-    AskModel,
-    CheckApproval,
-    Operation,
-    PlannedCall,
-    RunOnce,
-    RunTool,
-    VerifyEffect,
-)
-from outlast_worker.engine.records import (
-    ApprovalCheck,
-    EffectOutcome,
-    EffectVerdict,
-    Record,
-    StoredMessage,
-    ToolRecord,
-)
+from outlast_worker.engine.operations import AskModel, Operation
+from outlast_worker.engine.records import Pin, Record, StoredMessage
 from outlast_worker.engine.steps import Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.decisions import Decisions
@@ -206,6 +191,13 @@ class MemorySteps:
         """Keep the run as it is now."""
         self.run = run
 
+    def keep_definition(self, pin: Pin) -> None:
+        """Have nobody who looks behind the run."""
+
+    def keep_told(self, call_id: str, text: str) -> None:
+        """Keep what the model is told of a call."""
+        self.told[call_id] = text
+
     def keep_approval(self, approval: Approval) -> None:
         """Keep an approval for when its decision is expected."""
         self._approvals[approval.id] = approval
@@ -230,19 +222,9 @@ class MemorySteps:
         skipped = self._skipped
         record = _later(await self._execution.execute(operation), skipped)
         try:
-            journaled = _as_journaled(operation, record)
+            return _as_journaled(operation, record)
         except PydanticSerializationError as error:
             return operation.crashed(error, self._now())
-        if isinstance(operation, CheckApproval | RunTool):
-            self._note_told(operation.call, cast("ApprovalCheck | ToolRecord", journaled))
-        if isinstance(operation, RunOnce | VerifyEffect):
-            once = cast("EffectOutcome | EffectVerdict", journaled)
-            self._note_told(operation.call, once.record)
-        return journaled
-
-    def _note_told(self, call: PlannedCall, record: ApprovalCheck | ToolRecord | None) -> None:
-        if record and record.told:
-            self.told[call.call_id] = record.told
 
     def _hear_during(self, operation: Operation[Any]) -> None:
         turn = operation.call.turn if isinstance(operation, AskModel) else 0

@@ -31,6 +31,7 @@ async def test_order_of_steps() -> None:
     await play(steps)
     assert steps.log == [
         "pin",
+        "keep_definition d",
         "save running",
         "run.started",
         "save running",

@@ -1,0 +1,100 @@
+"""How a run was made: for who may look behind it (the right `inspect`)."""
+
+from pydantic import Field, JsonValue
+
+from outlast.protocol.limits import Limits
+from outlast.protocol.messages import InputMessage, Message
+from outlast.protocol.model_settings import ModelSettings
+from outlast.protocol.overrides import Overrides
+from outlast.protocol.requests import OnBusy, Origin
+from outlast.protocol.wire import Public, ThreadId, Time
+
+
+class DefinedTool(Public):
+    """A tool, as the run's model is told of it."""
+
+    name: str
+    """What the model calls it."""
+    description: str
+    """What the model is told of it."""
+    parameters: dict[str, JsonValue]
+    """JSON Schema of its arguments."""
+    may_need_approval: bool = False
+    """Whether a person may have to approve its calls."""
+
+
+class RunDefinition(Public):
+    """What a run keeps of its agent to its end, however the agent is changed meanwhile."""
+
+    run_id: str
+    """The run."""
+    agent: str
+    """Its agent."""
+    digest: str
+    """The agent's digest at that moment, as in `GET /agents`."""
+    pinned_at: Time
+    """When the run began to keep it."""
+    model: str
+    """The model that it asks, as `provider/model`."""
+    model_settings: ModelSettings
+    """How the model is asked."""
+    instructions: str
+    """The system prompt, filled in."""
+    tools: list[DefinedTool]
+    """What the model can call."""
+    limits: Limits
+    """Where it stops."""
+
+
+class Prompt(Public):
+    """What a run's model was sent in one turn, whatever its provider's format."""
+
+    run_id: str
+    """The run."""
+    turn: int
+    """The turn, counted from 1."""
+    model: str
+    """The model that was asked."""
+    instructions: str
+    """The system prompt."""
+    tools: list[DefinedTool]
+    """What it could call."""
+    messages: list[Message]
+    """The conversation, as the model read it: of a tool that failed, for example, the text of the
+    exception, which clients are not shown."""
+    history_count: int
+    """How many of them were said on the thread before the run."""
+    is_whole: bool
+    """Whether nothing is missing: what was said on the thread before is read there, where it may
+    have been taken back or deleted since."""
+
+
+class Order(Public):
+    """What a run was asked for, with all that its start said."""
+
+    run_id: str
+    """The run."""
+    agent: str
+    """Its agent."""
+    input: list[InputMessage]
+    """The input, as messages."""
+    thread_id: ThreadId | None = None
+    """The conversation that it goes on with, if any."""
+    on_busy: OnBusy = "enqueue"
+    """What was to be done while another run holds the thread."""
+    stream: bool
+    """Whether the model is streamed."""
+    context: dict[str, JsonValue] = Field(default_factory=dict)
+    """Values for the `{{…}}` of the instructions, and for tools."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """Kept with the run."""
+    limits: Limits = Limits()
+    """Where it stops; what is left out is as its agent says."""
+    after_s: float = 0
+    """How late it was to start."""
+    overrides: Overrides | None = None
+    """What it has otherwise than its agent says; null for nothing."""
+    origin: Origin | None = None
+    """Through which protocol it came, if not by the native one."""
+    created_at: Time
+    """When it was asked for."""
