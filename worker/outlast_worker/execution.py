@@ -34,7 +34,8 @@ from outlast_worker.engine.records import (
     PinOutcome,
     StoredMessage,
 )
-from outlast_worker.models.client import ModelClient, Preview
+from outlast_worker.models.client import ModelClient
+from outlast_worker.models.hearing import Preview
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.effects import Effects

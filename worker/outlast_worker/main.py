@@ -10,6 +10,7 @@ from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.models.prices import Prices
+from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
@@ -40,7 +41,12 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         settings=settings,
         registry=registry,
         model=FailoverClient(
-            apis, settings.providers, timeout_s, needed, Prices(settings.model_prices)
+            apis,
+            settings.providers,
+            timeout_s,
+            needed,
+            Prices(settings.model_prices),
+            RateLimits() if settings.heed_rate_limits else None,
         ),
         tools=ToolRunner(settings.tool_threads),
         conversations=Conversations(settings.conversation_cache_bytes),

@@ -78,6 +78,8 @@ class WorkerSettings(SharedSettings):
     model_retry_for_s: Seconds = 600
     """How long one turn's model call is tried again, from its first failure on, while retrying may
     help."""
+    heed_rate_limits: bool = True
+    """Whether a call waits when its provider has said that the key has no room for it."""
     fallback_after_s: Seconds = 30
     """How long a model that is unavailable is tried again before the agent's next one is asked, if
     it has one."""

@@ -14,7 +14,8 @@ from outlast_worker.__main__ import main
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelOutcome
 from outlast_worker.main import make_dependencies
-from outlast_worker.models.client import ModelClient, Preview
+from outlast_worker.models.client import ModelClient
+from outlast_worker.models.hearing import Preview
 from outlast_worker.server import serve, stop_on_signals
 from outlast_worker.settings import WorkerSettings
 

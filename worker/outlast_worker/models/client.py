@@ -9,46 +9,26 @@ A further way to speak to providers is one more `ProviderApi`; nothing here chan
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.engine.records import ModelFault, ModelOutcome
+from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
 from outlast_worker.models.answers import Answer, record_of
 from outlast_worker.models.faults import CallFailed, Diagnosis, Symptoms, diagnose
 from outlast_worker.models.fitting import fit
+from outlast_worker.models.gates import Gate
+from outlast_worker.models.hearing import Hearing, HiddenPreview, Preview
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
 from outlast_worker.models.prices import Prices
+from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.settings import Provider
 from outlast_worker.stopwatch import Stopwatch
 
-PieceKind = Literal["text", "reasoning"]
 _logger = get_logger()
-
-
-class Preview(Protocol):
-    """Shows an answer as it grows to whoever watches."""
-
-    def add(self, kind: PieceKind, piece: str) -> None:
-        """Show more of the answer."""
-        ...
-
-    def end(self) -> None:
-        """Show what waits; called however the model call ends."""
-        ...
-
-
-class HiddenPreview:
-    """The preview of an answer that nobody watches."""
-
-    def add(self, kind: PieceKind, piece: str) -> None:
-        """Show nothing."""
-
-    def end(self) -> None:
-        """Nothing waits."""
 
 
 class ModelClient(Protocol):
@@ -107,7 +87,7 @@ class ProviderApi(Protocol):
         """Close the connections."""
         ...
 
-    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, hearing: Hearing) -> Answer:
         """Ask the provider once, without any retry.
 
         Wherever the provider can stream it is asked to, even if nobody watches: that way its
@@ -129,6 +109,7 @@ class FailoverClient:
         timeout_s: float,
         needed: Sequence[ProviderApi] | None = None,
         prices: Prices | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         """Make a client.
 
@@ -138,12 +119,14 @@ class FailoverClient:
             timeout_s: Of one call, with all keys.
             needed: The APIs to get ready beforehand; all of them by default.
             prices: What models cost; by default what is known of them.
+            limits: What keys may do; without them each call is tried.
         """
         self._apis = apis
         self._needed = apis if needed is None else needed
         self._providers = providers
         self._timeout_s = timeout_s
         self._prices = prices or Prices()
+        self._limits = limits
 
     async def load(self) -> None:
         """Get the APIs ready that are needed."""
@@ -166,26 +149,40 @@ class FailoverClient:
         call = fit(call)
         name = provider_of(call.model)
         api = next(api for api in self._apis if api.serves(call.model, call.settings.names))
-        ways = accesses(name, self._providers.get(name, Provider()))
-        diagnoses = [] if ways else [diagnose(missing_key(call.model), call)]
+        gates = self._gates(call, accesses(name, self._providers.get(name, Provider())))
+        diagnoses = [] if gates else [diagnose(missing_key(call.model), call)]
         # One time for all keys: no step may take longer than Restate waits for it.
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        for access in ways:
+        for gate in gates:
+            shown = preview if call.stream else HiddenPreview
+            hearing = Hearing(shown, watch=watch, on_headers=gate.note_headers)
             try:
                 async with asyncio.timeout_at(deadline):
-                    answer = await api.ask(call, access, preview if call.stream else HiddenPreview)
-                record = record_of(call, answer, watch)
-                usage = self._prices.price(call.model, record.usage)
-                return record.model_copy(update={"usage": usage})
+                    await gate.pass_through()
+                    answer = await api.ask(call, gate.access, hearing)
+                return self._record(call, answer, watch, hearing)
             except TimeoutError:
                 symptoms = Symptoms("", "timeout")
             except CallFailed as error:
                 symptoms = error.symptoms
+                gate.note(symptoms)
             diagnoses.append(diagnose(symptoms, call))
-            _log(call, access, diagnoses[-1])
+            _log(call, gate.access, diagnoses[-1])
             if not diagnoses[-1].key_bound:
                 break
         return self._fault(diagnoses, watch)
+
+    def _gates(self, call: ModelCall, ways: Sequence[Access]) -> list[Gate]:
+        """Return the ways to the provider, those first that are free sooner."""
+        gates = [Gate(self._limits, call, access) for access in ways]
+        return sorted(gates, key=lambda gate: gate.wait_s)
+
+    def _record(
+        self, call: ModelCall, answer: Answer, watch: Stopwatch, hearing: Hearing
+    ) -> ModelRecord:
+        record = record_of(call, answer, watch)
+        usage = self._prices.price(call.model, record.usage)
+        return record.model_copy(update={"usage": usage, "first_token_ms": hearing.first_token_ms})
 
     def _fault(self, diagnoses: Sequence[Diagnosis], watch: Stopwatch) -> ModelFault:
         # With one key at its limit and another one refused, waiting still helps; of several that

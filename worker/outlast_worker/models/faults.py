@@ -81,6 +81,7 @@ class Symptoms:
         code: The provider's names for the error.
         retry_after_s: When the provider wants to be asked again.
         exception: The name of what was raised, told where nothing else explains it.
+        is_foretold: The provider was not asked: it had said before that it would refuse.
     """
 
     text: str
@@ -89,6 +90,7 @@ class Symptoms:
     code: str = ""
     retry_after_s: float | None = None
     exception: str = ""
+    is_foretold: bool = False
 
 
 class CallFailed(Exception):

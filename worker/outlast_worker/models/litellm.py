@@ -17,11 +17,12 @@ from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
-from outlast_worker.models.client import NotInstalled, Preview
+from outlast_worker.models.client import NotInstalled
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.fitting import warn_left_out
+from outlast_worker.models.hearing import HeardAnswer, Hearing
 from outlast_worker.models.keys import Access
-from outlast_worker.models.litellm_errors import symptoms_of
+from outlast_worker.models.litellm_errors import headers_of, symptoms_of
 from outlast_worker.models.litellm_options import ARGUMENTS
 from outlast_worker.models.sent_back import sent_back
 from outlast_worker.models.silence import noticing_silence
@@ -32,6 +33,8 @@ _OPAQUE_FIELDS = ("reasoning_content", "thinking_blocks", "provider_specific_fie
 _UNVERIFIABLE_STREAMS = ("gemini", "vertex_ai", "vertex_ai_beta")
 # These would get a field `extra_body`, but an option that litellm does not know as it is.
 _NO_EXTRA_BODY = ("anthropic", "bedrock")
+# What litellm puts before the names of a provider's headers.
+_OF_PROVIDER = "llm_provider-"
 # litellm drops streamed calls without an id, which some servers don't give.
 _NO_ID = "no id"
 
@@ -105,7 +108,7 @@ class LitellmApi:
         if load_litellm.cache_info().currsize:
             await load_litellm().close_litellm_async_clients()
 
-    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, hearing: Hearing) -> Answer:
         """Ask the provider once.
 
         Raises:
@@ -116,16 +119,19 @@ class LitellmApi:
             litellm = load_litellm()
             if provider_of(call.model) in _UNVERIFIABLE_STREAMS:
                 response, reason = await self._request(litellm, call, access, stream=False), None
+                hearing.headers(_headers(response))
             else:
                 async with noticing_silence(self._idle_s) as heard:
                     stream = await self._request(litellm, call, access, stream=True)
-                    response = await _collect(stream, preview(), heard)
+                    hearing.headers(_headers(stream))
+                    response = await _collect(stream, hearing.begin(), heard)
                     reason = stream.received_finish_reason
                 if not response:  # a server that can't stream: what it said is lost in litellm
                     response, reason = await self._request(litellm, call, access, stream=False), ""
         except CallFailed:
             raise
         except Exception as error:  # litellm raises bare ValueErrors too; all are read
+            hearing.headers(headers_of(error))
             raise CallFailed(symptoms_of(error)) from error
         return _assemble(litellm, call.model, response, reason)
 
@@ -174,7 +180,14 @@ def _taken(litellm: Any, call: ModelCall) -> dict[str, Any]:
     return taken
 
 
-async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> list[Any]:
+def _headers(response: Any) -> dict[str, str]:
+    """Return the headers of the provider's answer."""
+    hidden: dict[str, Any] = getattr(response, "_hidden_params", None) or {}
+    kept = cast("dict[str, Any]", hidden.get("additional_headers") or {})
+    return {name.removeprefix(_OF_PROVIDER): str(value) for name, value in kept.items()}
+
+
+async def _collect(stream: Any, shown: HeardAnswer, heard: Callable[[], None]) -> list[Any]:
     """Read a stream to its end, if there is anything in it, and show it as it comes.
 
     Raises:
@@ -190,6 +203,8 @@ async def _collect(stream: Any, shown: Preview, heard: Callable[[], None]) -> li
             for choice in chunk.choices:
                 shown.add("reasoning", getattr(choice.delta, "reasoning_content", None) or "")
                 shown.add("text", choice.delta.content or "")
+                if choice.delta.tool_calls:
+                    shown.add_call()
     finally:
         shown.end()
     if stream.received_finish_reason:

@@ -7,7 +7,7 @@ before litellm's type. Exceptions are known by their names: nothing of litellm i
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from socket import gaierror
 from typing import Any, cast
 
@@ -36,6 +36,12 @@ def symptoms_of(error: BaseException) -> Symptoms:
         ),
         exception=type(error).__name__,
     )
+
+
+def headers_of(error: BaseException) -> Mapping[str, str]:
+    """Return the headers of the provider's answer, if there was one."""
+    none: dict[str, str] = {}
+    return next((headers for link in _chain(error) if (headers := _headers(link))), none)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

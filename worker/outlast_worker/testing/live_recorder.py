@@ -10,7 +10,7 @@ from outlast.events import (
     ToolCallProgress,
 )
 from outlast.tool_context import ProgressReport
-from outlast_worker.models.client import PieceKind
+from outlast_worker.models.hearing import PieceKind
 
 
 class LiveRecorder:

@@ -7,8 +7,8 @@ from outlast.protocol import Message, ModelSettings, Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.client import Preview
 from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.hearing import HeardAnswer, Hearing
 from outlast_worker.models.keys import Access
 from outlast_worker.testing.script import Scripted, ScriptedAnswer, ScriptedFault
 
@@ -83,7 +83,7 @@ class ScriptedApi:
     async def close(self) -> None:
         """Have nothing to close."""
 
-    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:  # noqa: ARG002  # there are no keys
+    async def ask(self, call: ModelCall, access: Access, hearing: Hearing) -> Answer:  # noqa: ARG002  # there are no keys
         """Answer with what comes next.
 
         Raises:
@@ -94,7 +94,7 @@ class ScriptedApi:
         scripted = self._next(request)
         self.requests.append(request)
         if call.stream:
-            _show(scripted, preview())
+            _show(scripted, hearing.begin())
         if isinstance(scripted, ScriptedFault):
             raise CallFailed(scripted.symptoms)
         return _answer(scripted, request)
@@ -127,7 +127,7 @@ def _as_told(message: StoredMessage) -> Message:
     return message.public().model_copy(update={"content": message.told or message.content})
 
 
-def _show(scripted: Scripted, preview: Preview) -> None:
+def _show(scripted: Scripted, preview: HeardAnswer) -> None:
     pieces = scripted.pieces
     if isinstance(scripted, ScriptedAnswer):
         if scripted.reasoning:

@@ -20,6 +20,7 @@ from outlast_worker.live.hub import LiveHub
 from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.settings import Provider
 
 Client = Literal["direct", "litellm"]
@@ -40,6 +41,7 @@ class Asker:
         self.client: Client = client
         self.key = f"question {next(_KEYS)}."
         self._clients: list[FailoverClient] = []
+        self.limits = RateLimits()
         self.shown = ""
         """What watchers saw of the answer."""
 
@@ -57,6 +59,7 @@ class Asker:
         history: Sequence[StoredMessage] = (),
         settings: ModelSettings | None = None,
         tools: Sequence[PinnedTool] = (TOOL,),
+        limits: RateLimits | None = None,
         turn: int = 1,
         tool_choice: ToolChoice | None = None,
     ) -> ModelOutcome:
@@ -68,7 +71,7 @@ class Asker:
         apis: list[ProviderApi] = [LitellmApi(timeout_s, idle_s)]
         if self.client == "direct":
             apis.insert(0, OpenAiHttpApi(providers, idle_s))
-        client = FailoverClient(apis, providers, timeout_s)
+        client = FailoverClient(apis, providers, timeout_s, limits=limits)
         self._clients.append(client)
         pin = Pin(
             at=NOON,

@@ -12,8 +12,9 @@ from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.client import FailoverClient, Preview
+from outlast_worker.models.client import FailoverClient
 from outlast_worker.models.faults import CallFailed, Symptoms
+from outlast_worker.models.hearing import Hearing, Preview
 from outlast_worker.models.keys import Access
 from outlast_worker.models.prices import Prices
 from outlast_worker.settings import Provider
@@ -53,7 +54,7 @@ class Api:
     async def close(self) -> None:
         self.closed = True
 
-    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, hearing: Hearing) -> Answer:
         self.asked.append(access)
         return await self.answer(access)
 

@@ -8,9 +8,9 @@ import aiohttp
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.client import Preview
 from outlast_worker.models.error_bodies import read_error
 from outlast_worker.models.faults import CallFailed, Symptoms, retry_after_s
+from outlast_worker.models.hearing import Hearing
 from outlast_worker.models.keys import Access, accesses
 from outlast_worker.models.openai_http.assembler import Assembler
 from outlast_worker.models.openai_http.providers import (
@@ -73,7 +73,7 @@ class OpenAiHttpApi:
         """Close the connections."""
         await self._transport.close()
 
-    async def ask(self, call: ModelCall, access: Access, preview: Callable[[], Preview]) -> Answer:
+    async def ask(self, call: ModelCall, access: Access, hearing: Hearing) -> Answer:
         """Ask the provider once.
 
         Raises:
@@ -85,13 +85,14 @@ class OpenAiHttpApi:
         else:
             url, body = _chat(call, access)
         sent = headers(provider_of(call.model), access, call.settings.extra_headers)
-        shown = preview()
+        shown = hearing.begin()
         assembler = ResponsesAssembler(call.model, shown) if over_responses else Assembler(shown)
         try:
             async with (
                 noticing_silence(self._idle_s) as heard,
                 self._transport.post(url, sent, body) as response,
             ):
+                hearing.headers(response.headers)
                 await _check(response)
                 await _read(response, assembler, heard)
         except CallFailed as failed:

@@ -10,9 +10,9 @@ from typing import Any, cast
 import orjson
 
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.client import Preview
 from outlast_worker.models.error_bodies import find_error
 from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.hearing import HeardAnswer
 from outlast_worker.models.openai_http.calls import GrowingCalls
 from outlast_worker.models.usage import usage_of
 
@@ -43,7 +43,7 @@ def decode(data: bytes) -> Any:
 class Assembler:
     """One answer, as it grows."""
 
-    def __init__(self, shown: Preview) -> None:
+    def __init__(self, shown: HeardAnswer) -> None:
         """Begin, and show what comes to whoever watches."""
         self._shown = shown
         self._texts: list[str] = []
@@ -141,6 +141,7 @@ class Assembler:
         if isinstance(refusal := message.get("refusal"), str):
             self._refusals.append(refusal)
         if calls := message.get("tool_calls"):
+            self._shown.add_call()
             if whole:
                 self._calls.add_whole(calls)
             else:

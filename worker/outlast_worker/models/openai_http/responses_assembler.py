@@ -7,9 +7,9 @@ completed or incomplete; what it had said until then counts for watchers only.
 from typing import Any, cast
 
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.client import PieceKind, Preview
 from outlast_worker.models.error_bodies import find_error
 from outlast_worker.models.faults import CallFailed
+from outlast_worker.models.hearing import HeardAnswer, PieceKind
 from outlast_worker.models.openai_http.assembler import decode
 from outlast_worker.models.openai_http.responses_request import OUTPUT
 from outlast_worker.models.usage import usage_of
@@ -27,7 +27,7 @@ _INCOMPLETE = {"max_output_tokens": "length", "max_tokens": "length"}
 class ResponsesAssembler:
     """One answer, as it grows."""
 
-    def __init__(self, model: str, shown: Preview) -> None:
+    def __init__(self, model: str, shown: HeardAnswer) -> None:
         """Begin.
 
         Args:
@@ -64,6 +64,8 @@ class ResponsesAssembler:
         if kind in _SHOWN:
             if isinstance(said.get("delta"), str):
                 self._shown.add(_SHOWN[kind], said["delta"])
+        elif kind == "response.function_call_arguments.delta":
+            self._shown.add_call()
         elif kind == "response.output_item.done":
             self._keep(said)
         elif (kind == "error" or said.get("error")) and (error := find_error(said)):

@@ -19,7 +19,7 @@ from fakes import ScriptedModel, fault, raw, text
 from fakes.steps import model_call
 from outlast_local.demo_model.openai_wire import DONE
 from outlast_worker.engine.records import ModelFault, ModelRecord
-from outlast_worker.models.client import HiddenPreview
+from outlast_worker.models.hearing import Hearing
 from outlast_worker.models.keys import Access
 from outlast_worker.models.openai_http import transport
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
@@ -181,7 +181,7 @@ async def test_connections_are_kept() -> None:
         api = OpenAiHttpApi({}, idle_s=10)
         call = model_call()
         for _ in range(3):
-            await api.ask(call, Access(f"{address}/v1", {}, "none", None), HiddenPreview)
+            await api.ask(call, Access(f"{address}/v1", {}, "none", None), Hearing())
         await api.close()
     assert len(peers) == 3
     assert len(set(peers)) == 1
