@@ -68,6 +68,21 @@ def takes(body: type[BaseModel]) -> dict[str, Any]:
     }
 
 
+BY_METADATA: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "metadata.NAME",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "Only those that have this text under NAME in their `metadata`, such as "
+            "`metadata.ticket=4711`. Of several names, those that have all.",
+        }
+    ]
+}
+"""Describes the filter that has the names of whoever asks."""
+
+
 def headers(**described: str) -> dict[str, Any]:
     """Describe headers of an answer, named as in `Content_Location`."""
     return {

@@ -1,6 +1,6 @@
 """Calls of the HTTP interface. Events come from `stream.py`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -24,6 +24,7 @@ _REPEAT_FOR_S = 10.0
 _NO_ANSWER = (httpx.ConnectError, httpx.ConnectTimeout)
 
 Wanted = TypeVar("Wanted", bound=BaseModel)
+Parameter = str | Sequence[str]
 Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, MessagePage, ApprovalPage)
 
 
@@ -53,11 +54,13 @@ class Client:
         """
         return type(self)(self.url, self._key, _HURRIED_TIMEOUT_S)
 
-    def get(self, kind: type[Wanted], *parts: str, **params: str) -> Wanted:
+    def get(self, kind: type[Wanted], *parts: str, **params: Parameter) -> Wanted:
         """Read one thing."""
         return self._call("GET", kind, parts, params=params)
 
-    def pages(self, kind: type[Page], *parts: str, limit: int | None = None, **params: str) -> Page:
+    def pages(
+        self, kind: type[Page], *parts: str, limit: int | None = None, **params: Parameter
+    ) -> Page:
         """Read a list, page by page, up to a limit."""
         items: list[Any] = []
         while True:

@@ -6,7 +6,7 @@ only ids are offered that look like ids, and what is said of them is stripped to
 
 import re
 from collections.abc import Container, Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, SecretStr
@@ -60,6 +60,11 @@ def complete_approval(ctx: typer.Context) -> Offers:
     """Offer the approvals that the run that was named before waits for."""
     runs = _ask(ctx, Run, "runs", str(ctx.params.get("run_id")))
     return _offer((asked.id, asked.name) for run in runs for asked in undecided(run))
+
+
+def complete_status() -> Offers:
+    """Offer what a run can be."""
+    return [(status, "") for status in get_args(RunStatus)]
 
 
 def complete_thread(ctx: typer.Context) -> Offers:

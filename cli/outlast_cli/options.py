@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from pydantic import JsonValue, SecretStr, ValidationError
 
-from outlast.protocol import StartRun, from_client
+from outlast.protocol import RunStatus, StartRun, from_client
 from outlast_cli import completion
 from outlast_cli.asking import read_value
 from outlast_cli.client import Client
@@ -83,6 +83,10 @@ Limits = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Where the run stops: max_cost_usd=0.5, …"),
 ]
+WantedMetadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="NAME=VALUE", help="Only those that have this."),
+]
 Metadata = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the run.")
 ]
@@ -135,6 +139,27 @@ def parse_values(pairs: Sequence[str] | None) -> dict[str, JsonValue]:
         typer.BadParameter: One has no name or no equals sign.
     """
     return {name: read_value(text) for name, text in parse_pairs(pairs).items()}
+
+
+def metadata_filter(pairs: Sequence[str] | None) -> dict[str, str]:
+    """Return the parameters by which a listing looks for metadata.
+
+    Raises:
+        typer.BadParameter: A pair has no name or no equals sign.
+    """
+    return {f"metadata.{name}": value for name, value in parse_pairs(pairs).items()}
+
+
+def check_statuses(given: list[str] | None) -> list[str] | None:
+    """Let statuses through that runs can have.
+
+    Raises:
+        typer.BadParameter: With those that there are.
+    """
+    for status in given or ():
+        if status not in get_args(RunStatus):
+            raise typer.BadParameter(f"{status!r} is none of {', '.join(get_args(RunStatus))}.")
+    return given
 
 
 def start_body(text: str, **fields: object) -> StartRun:

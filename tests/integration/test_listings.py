@@ -160,6 +160,47 @@ def test_filters(api: Api, model: ScriptedModel, key: str, thread_id: str) -> No
     assert found(agent="nobody") == []
 
 
+TICKETS = [
+    {"ticket": "4711", "team": "desk"},
+    {"ticket": "4711"},
+    {"ticket": '47"11', "note": ',"ticket":"4711"'},
+    {'x","ticket': "4711", "team": "4711"},
+    {"ticket": "Grüße 🙂\\"},
+]
+
+
+def test_filters_by_metadata_and_time(api: Api, model: ScriptedModel, key: str) -> None:
+    """Metadata counts whole, name and value, whatever is in it; so do time, ids and statuses."""
+    mine = {"key": key}
+    for index in range(len(TICKETS)):
+        model.script(f"{key} #{index}", [text("done")])
+    runs = [
+        api.run("tester", f"{key} #{index}", metadata={**ticket, **mine})
+        for index, ticket in enumerate(TICKETS)
+    ]
+    ids = run_ids(runs)
+
+    def found(**params: Any) -> list[int]:
+        items = page(api, "/runs", **{"metadata.key": key, "limit": 100, **params})["items"]
+        return sorted(ids.index(item["run_id"]) for item in items)
+
+    assert found() == [0, 1, 2, 3, 4]
+    assert found(**{"metadata.ticket": "4711"}) == [0, 1]
+    assert found(**{"metadata.ticket": "4711", "metadata.team": "desk"}) == [0]
+    for index, ticket in enumerate(TICKETS[2:], start=2):
+        for name, value in ticket.items():
+            assert found(**{f"metadata.{name}": value}) == [index]
+    assert found(**{"metadata.ticket": "471"}) == []
+    assert found(id_prefix=ids[3][:-5]) == [3]
+    assert found(id_prefix="short.") == []
+    assert found(status=["failed", "completed"]) == [0, 1, 2, 3, 4]
+    assert found(status=["failed", "running"]) == []
+    assert found(created_after=runs[2]["ended_at"]) == [3, 4]
+    assert found(created_before=runs[2]["created_at"]) == [0, 1]
+    between = {"created_after": runs[0]["ended_at"], "created_before": runs[2]["ended_at"]}
+    assert found(**between) == [1, 2]
+
+
 def test_pages_while_new_runs_arrive(
     tenants: dict[str, Api], model: ScriptedModel, key: str
 ) -> None:

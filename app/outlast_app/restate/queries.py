@@ -5,6 +5,9 @@ is the larger one. Only rows of states whose partition keys are known are found 
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from pydantic_core import to_json
 
 from outlast.contract import (
     APPROVAL_PREFIX,
@@ -76,23 +79,34 @@ def runs_query(
     if wanted.thread_id:
         ending = sql_text(f',"thread_id":"{wanted.thread_id}"')
         conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
-    if wanted.status:
-        conditions.append(f"{_STATUS} = {sql_text(wanted.status)}")
-    needs_state = wanted.thread_id or wanted.status
+    if wanted.statuses:
+        conditions.append(f"{_STATUS} IN ({_texts(sorted(wanted.statuses))})")
+    conditions += [_has("m.value_utf8", *pair) for pair in wanted.metadata.items()]
+    joined = _WITH_STATE if wanted.thread_id or wanted.statuses else ""
+    joined += _WITH_METADATA if wanted.metadata else ""
     found = f"""
             SELECT {_ENGINE_COLUMNS}, i.target_service_key AS service_key,
                    CAST(NULL AS VARCHAR) AS thread_key
             FROM sys_invocation_status i
             LEFT JOIN sys_invocation_state e ON e.id = i.id
-            {_WITH_STATE if needs_state else ""}
+            {joined}
             WHERE {" AND ".join(conditions)}
     """  # noqa: S608  # values are written by sql_text
-    if wanted.status in (None, "queued"):
+    if not wanted.metadata and (not wanted.statuses or "queued" in wanted.statuses):
         found += f"UNION ALL {_submissions_query(prefix, tenant, wanted)}"
-    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
+    limits = ["true"]
+    if after:
+        limits.append(_comes_after("created_at", "service_key", tenant, after))
+    if wanted.id_prefix:
+        begin = sql_text(key_of(tenant, wanted.id_prefix))
+        limits.append(f"starts_with(service_key, {begin})")
+    if wanted.created_after:
+        limits.append(f"created_at >= {_timestamp(wanted.created_after)}")
+    if wanted.created_before:
+        limits.append(f"created_at < {_timestamp(wanted.created_before)}")
     return f"""
         SELECT * FROM ({found})
-        WHERE {later}
+        WHERE {" AND ".join(limits)}
         ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
     """  # noqa: S608  # values are written by sql_text
@@ -194,8 +208,26 @@ def _is_run(prefix: str, tenant: str) -> str:
     )
 
 
+def _has(metadata: str, name: str, value: str) -> str:
+    """Tell whether a column with an object of texts has this one, in JSON as we write it.
+
+    What precedes a name there, an opening brace or a comma, precedes no quote inside of a text.
+    """
+    member = to_json({name: value}).decode()[1:-1]
+    first, later = sql_text("{" + member), sql_text("," + member)
+    return f"(starts_with({metadata}, {first}) OR strpos({metadata}, {later}) > 0)"
+
+
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(map(sql_text, values))
+
+
+def _timestamp(at: datetime) -> str:
+    return f"TIMESTAMP {sql_text(at.isoformat())}"
+
+
 def _comes_after(time: str, key: str, tenant: str, after: Cursor) -> str:
-    at = f"TIMESTAMP {sql_text(after.at.isoformat())}"
+    at = _timestamp(after.at)
     name = sql_text(key_of(tenant, after.name))
     return f"({time} < {at} OR ({time} = {at} AND {key} < {name}))"
 
@@ -221,7 +253,9 @@ _OF_RUN = (
 # The first fields of a state are names and never free text, so the first `status` is the run's.
 _SAID = _text_in("s.value_utf8", "status")
 _SAME_KEY = "s.service_name = i.target_service_name AND s.service_key = i.target_service_key"
-_WITH_STATE = f"LEFT JOIN state s ON {_SAME_KEY} AND s.key = '{RUN_KEY}'"
+_WITH_STATE = f" LEFT JOIN state s ON {_SAME_KEY} AND s.key = '{RUN_KEY}'"
+_WITH_METADATA = f""" LEFT JOIN state m ON m.service_name = i.target_service_name
+    AND m.service_key = i.target_service_key AND m.key = '{METADATA_KEY}'"""
 _STATUS = f"""(CASE
     WHEN i.completion_failure IS NOT NULL THEN 'failed'
     WHEN {_SAID} IN ({", ".join(sql_text(status) for status in sorted(ENDED))}) THEN {_SAID}

@@ -1,12 +1,14 @@
 """What several calls take: who and what a request is about, and how it is asked for."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Path, Query, Request
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from outlast.errors import InvalidRequest
 from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
     Decision,
@@ -20,6 +22,10 @@ from outlast_app.auth import Tenant
 from outlast_app.bodies import read_body
 from outlast_app.run_filter import RunFilter
 
+_MAX_WANTED = 8
+_MAX_WANTED_CHARS = 1000
+_SHOWN_CHARS = 60
+_FIRST_YEAR, _LAST_YEAR = 1970, 2261
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
 
 
@@ -31,6 +37,20 @@ def _check_digits(text: str) -> str:
 
 
 Number = Annotated[int, BeforeValidator(_check_digits)]
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _check_year(at: datetime) -> datetime:
+    # Restate counts nanoseconds in 64 bits.
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        raise PydanticCustomError("year", "name a year from 1970 to 2261")
+    return at
+
+
+Moment = Annotated[datetime, AfterValidator(_check_year), AfterValidator(_in_utc)]
 
 AgentName = Annotated[str, Path(description="An agent of `GET /agents`.")]
 ApprovalId = Annotated[
@@ -129,16 +149,58 @@ async def _thread(
 
 
 async def _filter(
+    request: Request,
     # A name that no agent has now may have runs: those of an agent that was removed.
     agent: Annotated[
         str | None, Query(pattern=f"^{AGENT_NAME}$", description="Only runs of this agent.")
     ] = None,
     thread_id: Annotated[ThreadId | None, Query(description="Only runs on this thread.")] = None,
+    id_prefix: Annotated[
+        str | None,
+        Query(pattern=r"^[a-z0-9._-]{1,90}$", description="Only runs whose id begins so."),
+    ] = None,
     status: Annotated[
-        RunStatus | None, Query(description="Only runs that are in this status now.")
+        list[RunStatus] | None,
+        Query(description="Only runs that are in this status now, or in one of several."),
+    ] = None,
+    created_after: Annotated[
+        Moment | None, Query(description="Only runs that were accepted at this time or later.")
+    ] = None,
+    created_before: Annotated[
+        Moment | None, Query(description="Only runs that were accepted before this time.")
     ] = None,
 ) -> RunFilter:
-    return RunFilter(agent=agent, thread_id=thread_id, status=status)
+    return RunFilter(
+        agent=agent,
+        thread_id=thread_id,
+        id_prefix=id_prefix,
+        statuses=frozenset(status or ()),
+        metadata=_wanted_metadata(request),
+        created_after=created_after,
+        created_before=created_before,
+    )
+
+
+def _wanted_metadata(request: Request) -> dict[str, str]:
+    """Return what a listing's items must have: of `metadata.ticket=4711` the name and the value.
+
+    Raises:
+        InvalidRequest: It is more than a query should look for.
+    """
+    wanted: dict[str, str] = {}
+    for parameter, value in request.query_params.multi_items():
+        kind, dot, name = parameter.partition(".")
+        if kind != "metadata" or not dot:
+            continue
+        field = f"query.{parameter[:_SHOWN_CHARS]}"
+        if not name or len(parameter) + len(value) > _MAX_WANTED_CHARS:
+            raise InvalidRequest.at((field, "write metadata.NAME=VALUE, of up to 1000 characters"))
+        if wanted.get(name, value) != value:
+            raise InvalidRequest.at((field, "nothing has two values of one name"))
+        wanted[name] = value
+    if len(wanted) > _MAX_WANTED:
+        raise InvalidRequest.at(("query.metadata", f"look for up to {_MAX_WANTED} at once"))
+    return wanted
 
 
 async def _trace(request: Request) -> Trace | None:

@@ -26,7 +26,16 @@ from outlast_app.bodies import beside_loop
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
 from outlast_app.keyring import Caller
-from outlast_app.openapi import BEHIND, Responses, StreamEvent, accepted, headers, problems, takes
+from outlast_app.openapi import (
+    BEHIND,
+    BY_METADATA,
+    Responses,
+    StreamEvent,
+    accepted,
+    headers,
+    problems,
+    takes,
+)
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
     Accept,
@@ -147,6 +156,7 @@ async def start_run(
     "/runs",
     response_description="A page of them.",
     responses=problems(InvalidRequest, AdminUnavailable),
+    openapi_extra=BY_METADATA,
 )
 async def list_runs(
     deps: Deps, tenant: Tenant, wanted: Filter, limit: Limit = 20, cursor: CursorText = None

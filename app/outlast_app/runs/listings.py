@@ -61,7 +61,7 @@ class Listings:
         states = await self._admin.run_states({row.service_key: row.partition_key for row in each})
         runs = [_run(ref, row, states.get(row.name)) for row in each if (ref := row.ref)]
         # A run may have changed its status between the two queries.
-        fitting = [run for run in runs if wanted.status in (None, run.status)]
+        fitting = [run for run in runs if not wanted.statuses or run.status in wanted.statuses]
         fitting.sort(key=lambda run: run.created_at or _LONG_AGO, reverse=True)
         last = Cursor("runs", page[-1].created_at, page[-1].name) if more else None
         return RunPage(items=fitting, next_cursor=last and last.write())

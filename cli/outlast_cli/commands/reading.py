@@ -1,5 +1,6 @@
 """What is there: agents, runs, threads, messages, approvals, and how a run was made."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -14,7 +15,6 @@ from outlast.protocol import (
     Run,
     RunDefinition,
     RunPage,
-    RunStatus,
     ThreadPage,
 )
 from outlast_cli import completion, inspection, options, tables
@@ -41,12 +41,37 @@ def runs(
         str | None,
         typer.Option(help="Only those on this thread.", autocompletion=completion.complete_thread),
     ] = None,
-    status: Annotated[RunStatus | None, typer.Option(help="Only those that stand so.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only those that stand so; give it again for another one.",
+            callback=options.check_statuses,
+            autocompletion=completion.complete_status,
+        ),
+    ] = None,
+    metadata: options.WantedMetadata = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only those that were accepted then, or later.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(help="Only those that were accepted earlier.")
+    ] = None,
+    id_prefix: Annotated[
+        str | None, typer.Option("--id", metavar="BEGINNING", help="Only those whose id begins so.")
+    ] = None,
     limit: options.Limit = 20,
     as_json: options.Json = False,
 ) -> None:
     """List runs."""
-    wanted = {"agent": agent, "thread_id": thread, "status": status}
+    wanted = {
+        "agent": agent,
+        "thread_id": thread,
+        "status": status,
+        "created_after": since and since.astimezone().isoformat(),
+        "created_before": before and before.astimezone().isoformat(),
+        "id_prefix": id_prefix,
+        **options.metadata_filter(metadata),
+    }
     filters = {name: value for name, value in wanted.items() if value}
     page = options.client_of(ctx).pages(RunPage, "runs", limit=limit, **filters)
     show(page, tables.Listing(page.items, tables.RUNS), as_json=as_json)

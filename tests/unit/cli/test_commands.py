@@ -88,9 +88,11 @@ def _known(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 def test_filters_and_pages(app: ScriptedApp, outlast: Outlast) -> None:
     """Filters are the server's; pages are read up to the limit."""
     app.on("GET /runs", _page(*[wire.run()] * 100, cursor="next"), _page(*[wire.run()] * 20))
-    options = ["--agent", "a", "--thread", "t", "--status", "waiting", "--limit", "120"]
+    options = ["--agent", "a", "--thread", "t", "--status", "waiting", "--status", "paused"]
+    options += ["--metadata", "ticket=4 711", "--id", "support.a", "--limit", "120"]
     assert len(json.loads(outlast("runs", *options, "--json").out)["items"]) == 120
-    filters = "agent=a&thread_id=t&status=waiting"
+    filters = "agent=a&thread_id=t&status=waiting&status=paused&id_prefix=support.a"
+    filters += "&metadata.ticket=4+711"
     assert [sent.line for sent in app.requests] == [
         f"GET /runs?{filters}&limit=100",
         f"GET /runs?{filters}&cursor=next&limit=20",

@@ -43,7 +43,15 @@ def test_queries_keep_values_in_texts(value: str) -> None:
     """Tenant, prefix, filters and cursors can't change a query, even if nobody had checked them."""
 
     def queries(value: str) -> list[str]:
-        wanted = RunFilter(agent=value, thread_id=value, status="failed")
+        wanted = RunFilter(
+            agent=value,
+            thread_id=value,
+            id_prefix=value,
+            statuses=frozenset({"failed"}),
+            metadata={value: value},
+            created_after=AT,
+            created_before=AT,
+        )
         ref = RunRef(value, f"{value}.{value}")
         return [
             invocation_query(value, ref),
@@ -67,8 +75,10 @@ def test_states_are_read_only_where_they_are_needed() -> None:
     """A list of all runs, or of an agent's, does not read the large table of states."""
     assert "state s" not in runs_query("", "t", RunFilter(), 21, None)
     assert "state s" not in runs_query("", "t", RunFilter(agent="a"), 21, None)
-    assert "state s" in runs_query("", "t", RunFilter(status="paused"), 21, None)
+    assert "state s" in runs_query("", "t", RunFilter(statuses=frozenset({"paused"})), 21, None)
     assert "state s" in runs_query("", "t", RunFilter(thread_id="a"), 21, None)
+    assert "state m" not in runs_query("", "t", RunFilter(thread_id="a"), 21, None)
+    assert "state m" in runs_query("", "t", RunFilter(metadata={"a": "b"}), 21, None)
 
 
 @pytest.mark.parametrize("thread_id", [None, "mine"])
