@@ -3,6 +3,23 @@
 from outlast.agent import Agent
 from outlast.effects import Done, NotDone, Unknown
 from outlast.errors import DefinitionError, InDoubt, ToolError
+from outlast.hooks import (
+    AskAgain,
+    AskPerson,
+    HookedCall,
+    Instead,
+    ModelAnswer,
+    Prompt,
+    Refuse,
+    ToolResult,
+    after_model,
+    after_tool,
+    before_model,
+    before_tool,
+    input_guardrail,
+    on_end,
+    output_guardrail,
+)
 from outlast.protocol import Limits, ModelSettings
 from outlast.run_context import RunContext
 from outlast.tool import Tool, tool
@@ -10,16 +27,31 @@ from outlast.tool_context import ToolContext
 
 __all__ = [
     "Agent",
+    "AskAgain",
+    "AskPerson",
     "DefinitionError",
     "Done",
+    "HookedCall",
     "InDoubt",
+    "Instead",
     "Limits",
+    "ModelAnswer",
     "ModelSettings",
     "NotDone",
+    "Prompt",
+    "Refuse",
     "RunContext",
     "Tool",
     "ToolContext",
     "ToolError",
+    "ToolResult",
     "Unknown",
+    "after_model",
+    "after_tool",
+    "before_model",
+    "before_tool",
+    "input_guardrail",
+    "on_end",
+    "output_guardrail",
     "tool",
 ]

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, get_args
 
 from outlast.errors import DefinitionError
+from outlast.hooks import AnyHook, check_hooks
 from outlast.instructions import (
     Instructions,
     check_instructions,
@@ -26,6 +27,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "description": ((str, NoneType), "a text"),
     "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
+    "hooks": ((list, tuple), "a list, such as hooks=[mask_cards]"),
     "on_limit": ((str,), '"stop" or "approve"'),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
     "fallbacks": ((list, tuple), "a list, such as ['anthropic/claude-sonnet-4-5']"),
@@ -57,6 +59,9 @@ class Agent:
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`.
 
+        hooks: Functions that look at what goes to models and tools and comes from there, and may
+            change or refuse it, such as `hooks=[mask_cards, input_guardrail(is_on_topic)]`.
+
     Raises:
         DefinitionError: Something can't work; the message says how to mend it.
     """
@@ -72,6 +77,7 @@ class Agent:
     fallback_on_refusal: bool = False
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     overrides: Collection[Override] = frozenset({"options"})
+    hooks: Sequence[AnyHook] = ()
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
@@ -91,6 +97,11 @@ class Agent:
         self._check_model_settings()
         object.__setattr__(self, "overrides", frozenset(self.overrides))
         self._check_overrides()
+        object.__setattr__(self, "hooks", tuple(self.hooks))
+        try:
+            check_hooks(self.hooks)
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error
         if self.on_limit not in get_args(OnLimit):
             raise DefinitionError(
                 f'agent {self.name}: on_limit is {self.on_limit!r}; it must be "stop" or "approve"'
@@ -171,8 +182,10 @@ class Agent:
 
 def may_ask_people(agent: Agent) -> bool:
     """Tell whether runs of an agent may come to wait for a person."""
-    return agent.on_limit == "approve" or any(
-        tool.needs_approval or tool.effect == "once" for tool in agent.tools
+    return (
+        agent.on_limit == "approve"
+        or any(tool.needs_approval or tool.effect == "once" for tool in agent.tools)
+        or any(hook.point == "before_tool" for hook in agent.hooks)
     )
 
 

@@ -11,7 +11,7 @@ from outlast.errors import DefinitionError
 from outlast.instructions import shown_instructions
 from outlast.lifespan import Lifespan, check_lifespan
 from outlast.logging import get_logger
-from outlast.protocol import AgentDescription, ToolDescription
+from outlast.protocol import AgentDescription, HookDescription, ToolDescription
 from outlast.providers import PROVIDERS, nearest_provider, provider_of
 from outlast.tool import AnyTool
 
@@ -76,6 +76,7 @@ class Registry:
             on_limit=agent.on_limit,
             overrides=sorted(agent.overrides),
             tools=[_describe_tool(tool) for tool in agent.tools],
+            hooks=[HookDescription(point=hook.point, name=hook.name) for hook in agent.hooks],
             digest=self.agent_digest(agent),
         )
 
@@ -92,6 +93,7 @@ class Registry:
                 "overrides": sorted(agent.overrides),
                 "fallbacks": list(agent.fallbacks),
                 "fallback_on_refusal": agent.fallback_on_refusal,
+                "hooks": [[hook.point, hook.name] for hook in agent.hooks],
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
             }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
+from fakes.guarded import agent as guarded
 from fakes.till import agent as till
 from fakes.till import lifespan
 from outlast import Agent, Limits, ModelSettings, ToolContext, tool
@@ -250,6 +251,7 @@ agents: list[Agent] = [
     open_minded,
     asking,
     with_fallback,
+    guarded,
     support,
     till,
     bank,

@@ -30,6 +30,7 @@ from outlast.protocol import (
 )
 from outlast_worker.engine.operations import (
     AskModel,
+    CallHook,
     CheckApproval,
     ClaimEffect,
     ModelCall,
@@ -45,6 +46,7 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HookRecord,
     ModelFault,
     ModelOutcome,
     ModelRecord,
@@ -183,7 +185,7 @@ def decided(
     return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
 
 
-_AT_ONCE = ("model ", "check ", "claim ", "once ", "verify ")
+_AT_ONCE = ("model ", "check ", "claim ", "once ", "verify ", "hook ")
 
 
 @dataclass(eq=False)
@@ -199,6 +201,7 @@ class FakeSteps:
         model: What each model call gives, in order.
         tools: What tool calls give, by call id; a turn's calls end in the order given here.
         unasked: Calls that need no approval after all, by call id.
+        hooks: What hooks return, by name and in order; else they let all pass.
         checks: What checks of calls give instead, by call id.
         decisions: What people decide, by call id; without one, the approval expires.
         late: Decisions that come just before the run gives up waiting for them.
@@ -215,6 +218,9 @@ class FakeSteps:
     tools: Mapping[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
     unasked: Sequence[str] = ()
     checks: Mapping[str, ApprovalCheck] = field(default_factory=dict[str, ApprovalCheck])
+    hooks: Mapping[str, Sequence[HookRecord]] = field(
+        default_factory=dict[str, Sequence[HookRecord]]
+    )
     decisions: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     late: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     said: Mapping[str, Sequence[SteeringMessage]] = field(
@@ -238,6 +244,7 @@ class FakeSteps:
     saved: list[Run] = field(default_factory=list[Run])
     sleeps: list[float] = field(default_factory=list[float])
     calls: list[ModelCall] = field(default_factory=list[ModelCall])
+    hooked: list[CallHook] = field(default_factory=list[CallHook])
     planned: list[PlannedCall] = field(default_factory=list[PlannedCall])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
@@ -271,6 +278,9 @@ class FakeSteps:
                 return FakePending(f"model {call.turn}.{call.attempt}")
             case CheckApproval(call):
                 return FakePending(f"check {call.call_id}")
+            case CallHook(hook):
+                self.hooked.append(operation)
+                return FakePending(f"hook {hook.name} {len(self.hooked)}")
             case RunTool(call):
                 self.planned.append(call)
                 return FakePending(f"tool {call.call_id}")
@@ -314,6 +324,12 @@ class FakeSteps:
                 return self.model[len(self.calls) - 1]
             case "tool":
                 return self.tools[key]
+            case "hook":
+                name, _, number = key.partition(" ")
+                of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
+                records = self.hooks.get(name, ())
+                at = len(of_name) - 1
+                return records[at] if at < len(records) else HookRecord(at=after(2))
             case "check":
                 outcome = "not_needed" if key in self.unasked else "needed"
                 return self.checks.get(key) or ApprovalCheck(outcome=outcome, at=after(3))

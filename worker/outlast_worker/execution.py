@@ -15,6 +15,7 @@ from outlast.tool import DEFAULT_TIMEOUT
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.engine.operations import (
     AskModel,
+    CallHook,
     CheckApproval,
     ClaimEffect,
     ModelCall,
@@ -34,6 +35,7 @@ from outlast_worker.engine.records import (
     PinOutcome,
     StoredMessage,
 )
+from outlast_worker.hooks import HookCaller
 from outlast_worker.models.client import ModelClient
 from outlast_worker.models.hearing import Preview
 from outlast_worker.pin import pin_agent, without_price
@@ -83,6 +85,11 @@ class Execution:
                 return await self._run_once(call, claim)
             case VerifyEffect(call):
                 return await self.tools.verify(self.agent, call, self._context(call))
+            case CallHook():
+                hooks = HookCaller(
+                    self.agent, self.tools, run_context(self.order, self.agent, self.resources)
+                )
+                return await hooks.call(operation)
             case _:
                 raise TypeError(f"nobody executes {type(operation).__name__}")
 
@@ -95,7 +102,7 @@ class Execution:
         return await self.model.complete(call, partial(self.preview, call.turn))
 
     async def _pin(self) -> PinOutcome:
-        context = self._run_context()
+        context = run_context(self.order, self.agent, self.resources)
         pin = await pin_agent(self.registry, self.agent, self.order, self.settings, context)
         if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
             return pin
@@ -103,17 +110,6 @@ class Execution:
             if not await self.model.knows_price(model):
                 return without_price(pin, model)
         return pin
-
-    def _run_context(self) -> RunContext:
-        return RunContext(
-            run_id=self.order.run_id,
-            thread_id=self.order.thread_id,
-            tenant=self.order.tenant,
-            agent=self.agent.name,
-            context=self.order.context,
-            metadata=self.order.metadata,
-            resources=self.resources,
-        )
 
     async def _run_once(self, call: PlannedCall, claim: EffectClaim) -> EffectOutcome:
         if claim.arguments_hash != _hash_of(call):
@@ -142,3 +138,16 @@ class Execution:
 def _hash_of(call: PlannedCall) -> str:
     arguments = json.dumps(dict(call.arguments), sort_keys=True)
     return hashlib.sha256(arguments.encode()).hexdigest()[:32]
+
+
+def run_context(order: RunOrder, agent: Agent, resources: object) -> RunContext:
+    """Return what hooks, and instructions that are a function, may know of a run."""
+    return RunContext(
+        run_id=order.run_id,
+        thread_id=order.thread_id,
+        tenant=order.tenant,
+        agent=agent.name,
+        context=order.context,
+        metadata=order.metadata,
+        resources=resources,
+    )

@@ -9,7 +9,7 @@ from outlast.overrides import faults_of
 from outlast.protocol import Limits, ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
-from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.engine.records import Pin, PinFailure, PinnedHook, PinnedTool, PinOutcome
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.settings import WorkerSettings
 
@@ -61,6 +61,7 @@ async def pin_agent(
         fallback_after_s=settings.fallback_after_s,
         fallback_on_refusal=agent.fallback_on_refusal,
         tool_choice=asked.tool_choice,
+        hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
     )
 
 

@@ -4,7 +4,7 @@ What is said under a field is its description in the OpenAPI document. Times are
 `_ms` are durations.
 """
 
-from outlast.protocol.agents import AgentDescription, AgentPage, ToolDescription
+from outlast.protocol.agents import AgentDescription, AgentPage, HookDescription, ToolDescription
 from outlast.protocol.approvals import (
     WRITTEN_ID,
     Approval,
@@ -103,6 +103,7 @@ __all__ = [
     "FilePart",
     "Health",
     "History",
+    "HookDescription",
     "ImagePart",
     "IncompleteReason",
     "Input",

@@ -36,6 +36,17 @@ class ToolDescription(Public):
     """How long a call waits for a person; null for as long as it takes."""
 
 
+class HookDescription(Public):
+    """A function of the author's that is called at a fixed point of a run."""
+
+    point: Annotated[
+        Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"], OrNewer
+    ]
+    """When it is called."""
+    name: str
+    """What it is called in errors."""
+
+
 class AgentDescription(Public):
     """An agent."""
 
@@ -63,6 +74,8 @@ class AgentDescription(Public):
     """What a run may have otherwise: fields of a start."""
     tools: list[ToolDescription]
     """What it can call."""
+    hooks: list[HookDescription] = Field(default_factory=list[HookDescription])
+    """What looks at its runs, and may change or refuse what is asked, answered or called."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
 

@@ -35,6 +35,8 @@ RunErrorType = Literal[
     "definition-missing",
     "override-refused",
     "price-unknown",
+    "hook-failed",
+    "guardrail",
     "killed",
     "internal",
 ]
@@ -44,6 +46,7 @@ ToolErrorType = Literal[
     "limit",
     "unknown_tool",
     "rejected",
+    "refused",
     "expired",
     "tool_error",
     "timeout",

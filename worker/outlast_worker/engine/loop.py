@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import RunQueued, RunStarted, SteerReceived, TurnStarted
 from outlast.protocol import IncompleteReason, Run, RunError
+from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
@@ -48,6 +49,7 @@ class AgentLoop:
         self._state = RunState(steps, order)
         self._inbox = Inbox(steps)
         self._models = ModelCalls(steps, self._state, self._inbox, order)
+        self._hooks = Hooks(steps, self._state, self._inbox)
 
     async def run(self) -> Run:
         """Run the agent to its end. A run that fails or is cancelled returns too."""
@@ -66,7 +68,8 @@ class AgentLoop:
         except Cancelled:
             self._state.change(status="cancelled")
         while not await self._try_to_finish():
-            self._state.change(status="cancelled", error=None, incomplete_reason=None)
+            undone = {"output": None, "error": None, "incomplete_reason": None}
+            self._state.change(status="cancelled", **undone)
         return await self._state.end()
 
     async def _start(self) -> None:
@@ -96,6 +99,7 @@ class AgentLoop:
         self._state.emit(RunStarted)
         if isinstance(outcome, PinFailure):
             raise RunFailed(outcome.error)
+        self._hooks.pin(outcome)
         return outcome
 
     async def _take_turns(self, pin: Pin) -> None:
@@ -108,16 +112,29 @@ class AgentLoop:
             self._state.change(turn=turn)
             self._state.save()
             self._state.emit(TurnStarted, turn=turn)
-            answer = await self._models.ask(pin, turn, limits)
+            answer, again = await self._ask(pin, turn, limits)
             if calls := self._models.add_answer(pin, turn, answer):
                 self._state.save()
                 await self._run_calls(pin, calls, limits)
+            elif again is not None:
+                self._say_to_model(again)
             elif answer.finish_reason != PAUSED and await self._inbox.close():
                 return self._conclude(answer)
         raise AssertionError("unreachable")
 
+    async def _ask(self, pin: Pin, turn: int, limits: RunLimits) -> Checked:
+        asked = await self._hooks.before_model(pin, turn)
+        if isinstance(asked, Pin):
+            asked = await self._models.ask(asked, turn, limits)
+        return await self._hooks.after_model(turn, asked)
+
+    def _say_to_model(self, text: str) -> None:
+        """Add what nobody outside has said."""
+        said = self._state.add_message("user", text)
+        self._state.emit(SteerReceived, message=said.public())
+
     async def _run_calls(self, pin: Pin, calls: Sequence[PlannedCall], limits: RunLimits) -> None:
-        tools = ToolCalls(self._steps, self._state, self._inbox, pin)
+        tools = ToolCalls(self._steps, self._state, self._inbox, pin, self._hooks)
         try:
             allowed = await limits.allow(calls)
         except Cancelled:
@@ -172,3 +189,6 @@ class AgentLoop:
             self._state.advance_clock(await self._steps.cancelled_at() or self._state.now)
         while not await self._inbox.close():
             self._add_steering(await self._inbox.take())
+        failed = await self._hooks.on_end()
+        if failed and self._state.run.status in ("completed", "incomplete"):
+            self._state.change(status="failed", error=failed, incomplete_reason=None)

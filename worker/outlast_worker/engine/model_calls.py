@@ -48,7 +48,8 @@ class ModelCalls:
                 settings=pin.settings_in(turn),
                 pin=pin,
                 messages=self._conversation(),
-                stream=self._order.stream,
+                # What a hook may change or refuse is shown when it has passed.
+                stream=self._order.stream and not pin.hooks_at("after_model"),
                 unread=self._state.unread,
                 malformed=candidates.malformed,
             )

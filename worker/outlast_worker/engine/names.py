@@ -39,3 +39,8 @@ def claim_step(tool: str) -> str:
 def verify_step(tool: str) -> str:
     """Name the step that finds out whether a call in doubt happened."""
     return f"verify {tool}"[:_MAX_CHARS]
+
+
+def hook_step(hook: str) -> str:
+    """Name the step that calls a hook."""
+    return f"hook {hook}"[:_MAX_CHARS]

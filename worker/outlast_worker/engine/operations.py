@@ -12,11 +12,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import JsonValue
 
 from outlast.contract import ConversationMark
-from outlast.protocol import ModelSettings, Time, ToolErrorType
+from outlast.hooks import HookedCall, ModelAnswer, Prompt, ToolResult
+from outlast.protocol import ModelSettings, Run, Time, ToolErrorType
 from outlast_worker.engine.names import (
     PIN,
     check_step,
     claim_step,
+    hook_step,
     model_step,
     tool_step,
     verify_step,
@@ -26,10 +28,12 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HookRecord,
     ModelFault,
     ModelOutcome,
     Pin,
     PinFailure,
+    PinnedHook,
     PinOutcome,
     StoredMessage,
     ToolRecord,
@@ -245,3 +249,34 @@ class VerifyEffect(Operation[EffectVerdict]):
     def crashed(self, error: Exception, at: Time) -> EffectVerdict:  # noqa: ARG002  # the log has it
         """Return that nobody knows."""
         return EffectVerdict(outcome="unknown", at=at)
+
+
+HookSubject = Prompt | ModelAnswer | HookedCall | Run
+
+
+@dataclass(frozen=True)
+class CallHook(Operation[HookRecord]):
+    """Call a hook.
+
+    Attributes:
+        subject: What it sees.
+        result: Of `after_tool`: what came of the call.
+    """
+
+    hook: PinnedHook
+    subject: HookSubject
+    result: ToolResult | None = None
+    record: ClassVar[Any] = HookRecord
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return hook_step(self.hook.name)
+
+    def cancelled(self, at: Time) -> HookRecord:
+        """Let nothing pass that was not looked at."""
+        return HookRecord.failed("it was broken off", at)
+
+    def crashed(self, error: Exception, at: Time) -> HookRecord:
+        """Let nothing pass that was not looked at."""
+        return HookRecord.failed(f"{type(error).__name__}. The worker's log says more", at)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from outlast.protocol import (
+    Content,
     InputMessage,
     Limits,
     Message,
@@ -52,6 +53,16 @@ class PinnedTool(Record):
     verifies: bool = False
 
 
+HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
+
+
+class PinnedHook(Record):
+    """A hook by name: the worker that calls it has its function."""
+
+    point: HookPoint
+    name: str
+
+
 class Pin(Record):
     """The agent's definition for the whole of one run."""
 
@@ -81,6 +92,12 @@ class Pin(Record):
         if turn == 1:
             return self.model_settings.override({"tool_choice": self.tool_choice})
         return self.model_settings.in_turn(turn)
+
+    hooks: list[PinnedHook] | None = None
+
+    def hooks_at(self, point: HookPoint) -> list[PinnedHook]:
+        """Return the hooks that are called at a point, in their order."""
+        return [hook for hook in self.hooks or () if hook.point == point]
 
 
 class PinFailure(Record):
@@ -169,6 +186,34 @@ class Forgotten(Record):
 
 
 ModelOutcome = Annotated[ModelRecord | ModelFault | Forgotten, Field(discriminator="kind")]
+
+
+class HookRecord(Record):
+    """What a hook returned, and nothing that it left as it was.
+
+    Attributes:
+        verdict: None if the hook let it pass, perhaps changed.
+        text: The reason of a verdict, or what is said or answered instead; why the hook failed.
+        texts: What models read from now on, by the message's id.
+        calls: Those of the answer that are left.
+    """
+
+    verdict: Literal["refuse", "ask_person", "instead", "ask_again", "failed"] | None = None
+    at: Time
+    text: str | None = None
+    instructions: str | None = None
+    texts: dict[str, str] | None = None
+    calls: list[RequestedCall] | None = None
+    arguments: dict[str, JsonValue] | None = None
+    output: str | None = None
+    is_error: bool | None = None
+    error_type: ToolErrorType | None = None
+    told: str | None = None
+
+    @classmethod
+    def failed(cls, why: str, at: Time) -> "HookRecord":
+        """Return what fails the run."""
+        return cls(verdict="failed", text=why, at=at)
 
 
 class ApprovalCheck(Record):
@@ -295,6 +340,11 @@ class StoredMessage(Message):
 
     opaque: Opaque | None = None
     told: str | None = None
+
+    @property
+    def read(self) -> Content:
+        """What the model reads."""
+        return self.content if self.told is None else self.told
 
     def public(self) -> Message:
         """Return the message as clients see it."""

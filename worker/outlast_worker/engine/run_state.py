@@ -1,6 +1,6 @@
 """What a run has become: its state, its messages, its events. It decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -235,6 +235,13 @@ class RunState:
         for position in range(self._answered, len(self.messages)):
             refused = self.messages[position].model_copy(update={"refused": why})
             self.messages[position] = refused
+
+    def retell(self, texts: Mapping[str, str]) -> None:
+        """Have models read other texts, by the message's id; what clients see stays."""
+        self.messages = [
+            message.model_copy(update={"told": texts.get(message.id, message.told)})
+            for message in self.messages
+        ]
 
     async def end(self) -> Run:
         """Hand over the thread, then commit the end: who sees that finds the conversation whole.

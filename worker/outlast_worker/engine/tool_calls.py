@@ -9,15 +9,16 @@ from datetime import timedelta
 from functools import partial
 
 from outlast.arguments import UnreadableArguments, read_arguments
-from outlast.protocol import Approval, Resolution
+from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.function import FunctionCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval, PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, Pin, RequestedCall, ToolKind, ToolRecord
-from outlast_worker.engine.run_state import RunState
+from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Cancelled, Steps
 from outlast_worker.engine.waits import Waits
 
@@ -29,12 +30,13 @@ _SHOWN_ARGUMENTS_CHARS = 500
 class ToolCalls:
     """Carries the calls out, and adds a result for each, in the order of the calls."""
 
-    def __init__(self, steps: Steps, state: RunState, inbox: Inbox, pin: Pin) -> None:
+    def __init__(self, steps: Steps, state: RunState, inbox: Inbox, pin: Pin, hooks: Hooks) -> None:
         self._steps = steps
         self._state = state
         self._tools = {tool.name: tool for tool in pin.tools}
         self._waits = Waits(steps, state, inbox)
-        self._turn = Turn(steps, state, self._waits)
+        self._hooks = CallHooks(hooks, state, self._waits.add)
+        self._turn = Turn(steps, state, self._waits, self._hooks)
         self._kinds: dict[ToolKind, CallKind] = {
             "function": FunctionCalls(self._turn),
             "once": OnceCalls(self._turn),
@@ -46,7 +48,7 @@ class ToolCalls:
             self._take_up(call)
         try:
             await self._waits.finish()
-        except Cancelled:
+        except (Cancelled, RunFailed):
             await self._turn.questions.withdraw()
             raise
         finally:
@@ -58,7 +60,19 @@ class ToolCalls:
         if call.fault:
             fault = ToolRecord.failed(call.fault, call.fault_type, self._state.now)
             self._turn.refuse(call, fault)
-        elif tool and tool.may_need_approval:
+        elif tool:
+            self._hooks.before(call, self._judge)
+        else:
+            self._begin(call)
+
+    def _judge(self, verdict: Verdict) -> None:
+        """Do what hooks want of a call."""
+        call = verdict.call
+        if verdict.refused:
+            self._turn.refuse(call, verdict.refused)
+        elif verdict.question is not None:
+            self._ask_person(call, self._state.now, verdict.question)
+        elif self._tools[call.name].may_need_approval:
             self._waits.add(self._steps.begin(CheckApproval(call)), partial(self._check, call))
         else:
             self._begin(call)
@@ -71,16 +85,20 @@ class ToolCalls:
             return self._turn.refuse(call, refused)
         if check.outcome == "not_needed":
             return self._begin(call)
+        return self._ask_person(call, check.at)
+
+    def _ask_person(self, call: PlannedCall, at: Time, question: str | None = None) -> None:
         timeout_s = self._tools[call.name].approval_timeout_s
         timeout = timedelta(seconds=timeout_s) if timeout_s else None
         approval = Approval(
             call_id=call.call_id,
             name=call.name,
             arguments=dict(call.arguments),
-            requested_at=check.at,
-            expires_at=check.at + timeout if timeout else None,
+            question=question,
+            requested_at=at,
+            expires_at=at + timeout if timeout else None,
         )
-        return self._turn.approvals.request(
+        self._turn.approvals.request(
             approval, timeout, partial(self._follow, call), partial(self._leave, call)
         )
 

@@ -66,10 +66,10 @@ def as_read(message: StoredMessage) -> Message | None:
     """Return a message as models read it, whatever the format; None if they are not sent it."""
     if not _is_sent(message):
         return None
-    read = message.public()
+    read = message.public().model_copy(update={"content": message.read})
     if message.role != "tool":
         return read
-    said = _REFUSED_RESULT if message.refused else message.told or message.content
+    said = _REFUSED_RESULT if message.refused else message.read
     if note := _changed(message):
         said = note + said if isinstance(said, str) else [TextPart(text=note), *said]
     return read.model_copy(update={"content": said})
@@ -98,7 +98,7 @@ class _Writer:
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
         if message.role == "assistant":
             return self._assistant(position, message)
-        return {"role": "user", "content": _content(message.content)}
+        return {"role": "user", "content": _content(message.read)}
 
     def _result(self, message: StoredMessage) -> list[WireMessage]:
         """Return a call's result; nothing if the call is not sent, since it was refused."""
@@ -108,7 +108,7 @@ class _Writer:
         if message.refused:
             text = _REFUSED_RESULT
         else:
-            text = message.told or self._text_of(message.content)
+            text = self._text_of(message.read)
         return [{"role": "tool", "tool_call_id": wire_id, "content": _changed(message) + text}]
 
     def _text_of(self, content: Content) -> str:
@@ -139,7 +139,7 @@ class _Writer:
         opaque = message.opaque
         if opaque and opaque.provider != self._provider:
             opaque = None
-        wire: WireMessage = {"role": "assistant", "content": _content(message.content) or None}
+        wire: WireMessage = {"role": "assistant", "content": _content(message.read) or None}
         if message.tool_calls:
             calls: list[dict[str, Any]] = [
                 {
@@ -175,7 +175,7 @@ def _only(names: Collection[str], fields: Mapping[str, Any]) -> dict[str, Any]:
 def _is_sent(message: StoredMessage) -> bool:
     if message.role == "tool":
         return True
-    if message.role == "assistant" and not (_content(message.content) or message.tool_calls):
+    if message.role == "assistant" and not (_content(message.read) or message.tool_calls):
         return False
     return message.refused is None
 

@@ -4,31 +4,42 @@ Whoever resolves one first counts, so an answer that it was taken is never wrong
 """
 
 import json
+from collections.abc import Callable
 
 from pydantic import ValidationError
 from restate import RunOptions, WorkflowSharedContext
 
 from outlast.agent import Agent
 from outlast.arguments import UnreadableArguments, read_arguments
-from outlast.contract import DecideAnswer, DecideOrder, FieldFault
+from outlast.contract import DecideAnswer, DecideOrder, FieldFault, RunOrder
+from outlast.hooks import HookedCall
 from outlast.logging import get_logger
 from outlast.protocol import ACTIONS, Approval, Decider, Decision, Resolution, Time
 from outlast_worker.engine.records import KeptResolution
+from outlast_worker.hooks import HookCaller
 from outlast_worker.services import promises, state
 from outlast_worker.services.serde import serde_of
 from outlast_worker.services.whole_run import kept_with_run
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import call_safely, kind_of
 
+HooksOf = Callable[[RunOrder], HookCaller]
 _logger = get_logger()
 _CHECK_ARGUMENTS = "check arguments"
 _DECIDED = ("action", "arguments", "output", "limits", "content")
 
 
 async def take_decision(
-    ctx: WorkflowSharedContext, agent: Agent, order: DecideOrder
+    ctx: WorkflowSharedContext, agent: Agent, order: DecideOrder, hooks_of: HooksOf
 ) -> DecideAnswer:
-    """Decide on what waits; nothing is decided on that is not shown to wait."""
+    """Decide on what waits; nothing is decided on that is not shown to wait.
+
+    Args:
+        ctx: Of the run.
+        agent: The run's.
+        order: What is decided.
+        hooks_of: Returns what calls a run's hooks, which look at arguments of a person's, too.
+    """
     asked_run = state.RUN.get(ctx)
     asked_approval = state.approval(order.decides).get(ctx)
     resolution = await state.resolution(order.decides).get(ctx)
@@ -48,8 +59,19 @@ async def take_decision(
         return await _decide_too_late(ctx, order, approval.expires_at)
     decision = order.decision
     if decision.arguments is not None:
-        check = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
-        if faults := await ctx.run_typed(_CHECK_ARGUMENTS, _check, check, agent, approval, order):
+        run_order = await state.ORDER.get(ctx)
+
+        async def check() -> list[FieldFault]:
+            faults = _check(agent, approval, order)
+            if faults or run_order is None:
+                return faults
+            return [
+                _fault(why)
+                for why in await hooks_of(run_order).faults_of(_as_decided(approval, order))
+            ]
+
+        options = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
+        if faults := await ctx.run_typed(_CHECK_ARGUMENTS, check, options):
             return DecideAnswer(outcome="invalid", faults=faults)
     resolution = KeptResolution(
         call_id=approval.call_id,
@@ -100,7 +122,7 @@ def _check_action(approval: Approval, decision: Decision) -> FieldFault | None:
     return FieldFault(field="body.action", message=message)
 
 
-async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFault]:
+def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFault]:
     """Check arguments that a person put in place of the model's, as the model's are checked."""
     tool = next((tool for tool in agent.tools if tool.name == approval.name), None)
     if tool is None:
@@ -117,6 +139,17 @@ async def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[F
         why = f"the tool's check failed: {kind_of(error)}. The worker's log says more"
         return [_fault(why)]
     return []
+
+
+def _as_decided(approval: Approval, order: DecideOrder) -> HookedCall:
+    """Return a call with the arguments that a person put in place of the model's."""
+    call_id = approval.call_id or ""
+    return HookedCall(
+        turn=int(call_id.partition(".")[0] or 0),
+        call_id=call_id,
+        name=approval.name,
+        arguments=dict(order.decision.arguments or {}),
+    )
 
 
 def _fault(message: str, *place: object) -> FieldFault:

@@ -30,6 +30,8 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import messages_so_far, salvage_messages
+from outlast_worker.execution import run_context
+from outlast_worker.hooks import HookCaller
 from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.decisions import take_decision
@@ -107,6 +109,10 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         """Tell those who wait for this run that it is in line behind one that waits for people."""
         await promises.PARKED.resolve_once(ctx, True)  # noqa: FBT003  # its name says what it means
 
+    def hooks_of(order: RunOrder) -> HookCaller:
+        context = run_context(order, agent, dependencies.resources)
+        return HookCaller(agent, dependencies.tools, context)
+
     async def abort(run_id: str) -> None:
         dependencies.inflight.abort(run_id)
 
@@ -121,7 +127,7 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
     @json_handler(workflow.handler)
     async def decide(ctx: WorkflowSharedContext, order: DecideOrder) -> DecideAnswer:
         """Take a person's decision on a tool call."""
-        return await take_decision(ctx, agent, order)
+        return await take_decision(ctx, agent, order, hooks_of)
 
     @json_handler(workflow.handler, calls.STEER.name)
     async def steer(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
@@ -200,7 +206,9 @@ def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
     tools_s = [total_timeout_s(tool) for tool in agent.tools]
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
-    return timedelta(seconds=max([dependencies.settings.model_timeout_s, made_s, *tools_s]))
+    hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]
+    model_s = dependencies.settings.model_timeout_s
+    return timedelta(seconds=max([model_s, made_s, *tools_s, *hooks_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

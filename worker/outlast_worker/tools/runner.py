@@ -133,6 +133,13 @@ class ToolRunner:
             case failure:
                 return _error(failure, watch)
 
+    def refusal(
+        self, agent: Agent, call: PlannedCall, context: ToolContext
+    ) -> ApprovalCheck | None:
+        """Return why a call can't run, if it can't."""
+        prepared = _prepare(agent, call, context)
+        return None if isinstance(prepared, tuple) else prepared.as_check(datetime.now(UTC))
+
     async def execute_once(
         self, agent: Agent, call: PlannedCall, context: ToolContext, timeout_s: float
     ) -> EffectOutcome:

@@ -6,9 +6,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from fakes.steps import after, model_call
+from outlast.hooks import HookedCall
 from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (
     AskModel,
+    CallHook,
     CheckApproval,
     ClaimEffect,
     Operation,
@@ -23,13 +25,16 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HookRecord,
     ModelFault,
     PinFailure,
+    PinnedHook,
     ToolRecord,
 )
 
 MODEL_CALL = model_call(turn=3, attempt=2)
 CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments={}, known=True)
+HOOKED = HookedCall(turn=3, call_id="3.1", name="pay", arguments={})
 LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments={}, known=False)
 
 NAMES: list[tuple[Operation[Any], str]] = [
@@ -37,6 +42,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (AskModel(MODEL_CALL), "model 3"),
     (CheckApproval(CALL), "check pay"),
     (RunTool(CALL), "tool pay"),
+    (CallHook(PinnedHook(point="before_tool", name="mask"), HOOKED), "hook mask"),
     (ClaimEffect(CALL), "claim pay"),
     (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1))), "tool pay"),
     (VerifyEffect(CALL), "verify pay"),
@@ -61,7 +67,7 @@ def test_every_operation_is_pinned() -> None:
     assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
 
 
-@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:7]])
+@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:8]])
 @pytest.mark.parametrize("cut", ["cancelled", "crashed"])
 def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
     """It has the time at which it was cut, and can be read again as what the step gives."""
@@ -86,6 +92,8 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
             assert (record.at, record.outcome) == (after(5), "unknown")
         case ApprovalCheck():
             assert (record.at, record.outcome) == (after(5), "needed")
+        case HookRecord():
+            assert (record.at, record.verdict) == (after(5), "failed")
         case _:
             assert isinstance(record, ToolRecord)
             assert (record.started_at, record.is_error) == (after(5), True)

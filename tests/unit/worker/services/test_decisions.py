@@ -8,12 +8,17 @@ from pydantic import AfterValidator
 
 from fakes.steps import NOON
 from outlast import Agent, Tool, tool
-from outlast.contract import RUN_KEY, DecideOrder, FieldFault
+from outlast.contract import RUN_KEY, DecideOrder, FieldFault, RunOrder
 from outlast.protocol import Approval, Decision, Resolution, Run
+from outlast_worker.hooks import HookCaller
 from outlast_worker.services.decisions import _check, take_decision
 from outlast_worker.services.whole_run import waits_for_people
 
 APPROVAL = Approval(call_id="1.0", name="refund", arguments={}, requested_at=NOON)
+
+
+def no_hooks(order: RunOrder) -> HookCaller:
+    raise AssertionError(f"nobody changes arguments of {order.run_id}")
 
 
 class RunOfOlderWorker:
@@ -57,7 +62,7 @@ async def test_a_run_that_an_older_worker_executes() -> None:
     assert await waits_for_people(ctx, run)
     for call_id, outcome in (("2.0", "unknown"), ("1.0", "decided"), ("1.0", "decided")):
         order = DecideOrder(call_id=call_id, decision=decision, at=NOON, key="desk")
-        assert (await take_decision(ctx, agent, order)).outcome == outcome
+        assert (await take_decision(ctx, agent, order, no_hooks)).outcome == outcome
     assert json.loads(ctx.resolved["decision:1.0"])["by"] == "ana"
     assert not await waits_for_people(ctx, run)
 
@@ -81,7 +86,7 @@ async def test_what_may_be_decided(reason: Any, decision: Any, said: str | None)
     run = Run(run_id="support.a", agent="support", status="waiting", approvals=[approval])
     ctx: Any = RunOfOlderWorker(run)
     order = DecideOrder(call_id="1.0", decision=Decision(**decision), at=NOON)
-    answer = await take_decision(ctx, Agent(name="support", instructions="Help."), order)
+    answer = await take_decision(ctx, Agent(name="support", instructions="Help."), order, no_hooks)
     assert answer.outcome == ("invalid" if said else "decided")
     told = [fault.message.partition("decide ")[2] for fault in answer.faults]
     assert told == ([said] if said else [])
@@ -99,7 +104,7 @@ async def test_the_same_decision_is_compared_whole() -> None:
     for output, outcome in (("a", "decided"), ("b", "conflict")):
         decision = Decision(action="complete", output=output)
         order = DecideOrder(call_id="1.0", decision=decision, at=NOON)
-        assert (await take_decision(ctx, agent, order)).outcome == outcome
+        assert (await take_decision(ctx, agent, order, no_hooks)).outcome == outcome
 
 
 class OddEnd(BaseException):
@@ -110,7 +115,7 @@ async def check(refund: Tool[..., Any], arguments: dict[str, Any]) -> list[Field
     decision = Decision(action="approve", arguments=arguments)
     order = DecideOrder(call_id="1.0", decision=decision, at=NOON)
     agent = Agent(name="support", instructions="Help.", tools=[refund])
-    return await _check(agent, APPROVAL, order)
+    return _check(agent, APPROVAL, order)
 
 
 @pytest.mark.parametrize(

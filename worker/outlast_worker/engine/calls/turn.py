@@ -1,8 +1,11 @@
 """One turn's calls: what each of them came to, as the model and watchers are told."""
 
+from functools import partial
+
 from outlast.events import ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Usage
 from outlast_worker.engine.approvals import Approvals
+from outlast_worker.engine.hooks import CallHooks
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.questions import Questions
@@ -21,12 +24,13 @@ class Turn:
         approvals: The same for people.
     """
 
-    def __init__(self, steps: Steps, state: RunState, waits: Waits) -> None:
+    def __init__(self, steps: Steps, state: RunState, waits: Waits, hooks: CallHooks) -> None:
         self.steps = steps
         self.state = state
         self.waits = waits
         self.questions = Questions(steps, state, waits)
         self.approvals = Approvals(steps, state, self.questions)
+        self._hooks = hooks
         self._records: dict[str, ToolRecord] = {}
 
     def record_of(self, call: PlannedCall) -> ToolRecord | None:
@@ -46,7 +50,7 @@ class Turn:
     def complete(self, call: PlannedCall, record: ToolRecord) -> None:
         """End a call that was carried out."""
         self.state.change(usage=self.state.run.usage + Usage(tool_calls=1, cost_usd=0.0))
-        self._end(call, record, began=True)
+        self._hooks.after(call, record, partial(self._end, call, began=True))
 
     def refuse(self, call: PlannedCall, record: ToolRecord) -> None:
         """End a call that was not carried out, with the reason for the model."""
