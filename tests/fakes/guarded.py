@@ -29,11 +29,14 @@ from outlast import (
 from outlast.protocol import Run
 
 
+def _write(**trace: object) -> None:
+    with Path(os.environ["EFFECTS_FILE"]).open("a") as file:
+        file.write(json.dumps(trace) + "\n")
+
+
 async def _trace(point: str, context: RunContext) -> None:
     """Tell that a hook was called; wait at the gate of its name, if the run has one there."""
-    line = json.dumps({"hook": point, "run": context.run_id})
-    with Path(os.environ["EFFECTS_FILE"]).open("a") as file:
-        file.write(line + "\n")
+    _write(hook=point, run=context.run_id)
     if gate := context.metadata.get(f"{point}_gate"):
         while not (Path(os.environ["GATES_DIR"]) / gate).exists():  # noqa: ASYNC110  # as in `hold`
             await asyncio.sleep(0.01)
@@ -96,9 +99,7 @@ async def charge(cents: int, context: ToolContext) -> str:
     Args:
         cents: How much.
     """
-    line = json.dumps({"tool": "charge", "key": context.idempotency_key, "cents": cents})
-    with Path(os.environ["EFFECTS_FILE"]).open("a") as file:
-        file.write(line + "\n")
+    _write(tool="charge", key=context.idempotency_key, cents=cents)
     return f"charged {cents} to 4711"
 
 

@@ -1,8 +1,9 @@
 """The agents that both processes serve: one file each, one line here."""
 
 from example_agents.assistant import agent as assistant
+from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.concierge import agent as concierge
 from example_agents.support import agent as support
 from outlast import Agent
 
-agents: list[Agent] = [support, assistant, concierge]
+agents: list[Agent] = [support, assistant, concierge, bookkeeper]

@@ -109,7 +109,12 @@ def module(
 
 def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
-    assert load_registry("example_agents", MODEL).names() == ["support", "assistant", "concierge"]
+    assert load_registry("example_agents", MODEL).names() == [
+        "support",
+        "assistant",
+        "concierge",
+        "bookkeeper",
+    ]
 
 
 def test_load(module: Callable[[str], str]) -> None:
