@@ -34,6 +34,7 @@ TOOL = {
     "timeout_s": 1,
     "retries": 1,
     "approval_timeout_s": None,
+    "verifies": False,
     "needs_approval": False,
 }
 AGENT = {

@@ -105,10 +105,7 @@ class _Writer:
         wire_id = self._open.pop(message.call_id or "", None)
         if wire_id is None:
             return []
-        if message.refused:
-            text = _REFUSED_RESULT
-        else:
-            text = self._text_of(message.read)
+        text = _REFUSED_RESULT if message.refused else self._text_of(message.read)
         return [{"role": "tool", "tool_call_id": wire_id, "content": _changed(message) + text}]
 
     def _text_of(self, content: Content) -> str:
