@@ -8,11 +8,11 @@ from typing import Literal, Self
 
 from outlast.errors import InvalidRequest
 
-Listing = Literal["runs", "threads", "approvals"]
+Listing = Literal["runs", "threads", "approvals", "calls"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Fifteen digits of microseconds reach the year 2001, sixteen 2286; Restate's clock ends in 2262.
-_CURSOR = re.compile(r"(runs|threads|approvals) ([0-8]?[0-9]{1,15}) ([A-Za-z0-9._:-]{1,256})")
+_CURSOR = re.compile(r"(runs|threads|approvals|calls) ([0-8]?[0-9]{1,15}) ([A-Za-z0-9._:-]{1,256})")
 _POSITION = re.compile(r"[0-9]{1,15}")
 
 

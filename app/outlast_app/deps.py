@@ -15,6 +15,7 @@ from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
+from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
 from outlast_app.settings import AppSettings
 
@@ -33,6 +34,7 @@ class Dependencies:
     events: RunEvents
     inspection: RunInspection
     runs: RunActions
+    results: ClientResults
     threads: ThreadActions
     listings: Listings
     readiness: ReadinessCheck

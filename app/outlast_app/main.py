@@ -28,13 +28,23 @@ from outlast_app.prefix import Prefix
 from outlast_app.quotas import Quotas
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
-from outlast_app.routes import agents, approvals, health, inspection, runs, steering, threads
+from outlast_app.routes import (
+    agents,
+    approvals,
+    health,
+    inspection,
+    results,
+    runs,
+    steering,
+    threads,
+)
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
+from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
 from outlast_app.settings import AppSettings
 
@@ -44,7 +54,8 @@ starts one."""
 _TAGS = [
     {"name": "agents", "description": "Who can be asked, and what each of them can do."},
     {"name": "runs", "description": "One input to its final answer: start, watch, steer, end."},
-    {"name": "approvals", "description": "Tool calls that wait for a person."},
+    {"name": "approvals", "description": "What waits for a person."},
+    {"name": "client tools", "description": "Tool calls that clients run."},
     {"name": "threads", "description": "Conversations, which runs go on with."},
     {"name": "health", "description": "For load balancers and supervisors; needs no key."},
 ]
@@ -89,7 +100,7 @@ def create_app(
     app.add_middleware(AccessLog)  # around all that may answer
     # Last, so that it is around the others: all of them see the prefix.
     app.add_middleware(Prefix, root_path=settings.root_path, proxies=settings.trusted_proxies)
-    for module in (agents, runs, inspection, approvals, steering, threads, health):
+    for module in (agents, runs, inspection, approvals, results, steering, threads, health):
         app.include_router(module.router)
     add_error_handlers(app)
     add_openapi(app)
@@ -123,6 +134,7 @@ async def _lifespan(
             events=events,
             inspection=RunInspection(ingress, reader),
             runs=RunActions(ingress, admin, reader),
+            results=ClientResults(ingress, reader),
             threads=ThreadActions(ingress, reader),
             listings=Listings(admin),
             readiness=ReadinessCheck(registry, ingress, admin),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 Right = Literal["invoke", "read", "approve", "inspect"]
-"""`invoke`: start runs, and change them and their threads. `read`: see what becomes of them.
-`approve`: decide on tool calls. `inspect`: see how agents and runs are made, with instructions,
-prompts and context."""
+"""`invoke`: start runs, answer for their client tools, and change them and their threads.
+`read`: see what becomes of them. `approve`: decide on approvals. `inspect`: see how agents and
+runs are made, with instructions, prompts and context."""
 
 ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
@@ -26,6 +26,8 @@ RIGHT_OF: Mapping[str, Right] = {
     "POST /runs/{run_id}/messages": "invoke",
     "GET /approvals": "read",
     "POST /runs/{run_id}/approvals/{approval_id}": "approve",
+    "GET /calls": "read",
+    "POST /runs/{run_id}/results/{call_id}": "invoke",
     "GET /threads": "read",
     "GET /threads/{thread_id}": "read",
     "GET /threads/{thread_id}/messages": "read",

@@ -16,7 +16,18 @@ from outlast_app.keyring import Key, TenantKeys
 MAX_BODY_BYTES = 8 * 1024 * 1024
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){1,10}")
 OWN_ADDRESSES = frozenset(
-    {"agents", "approvals", "docs", "healthz", "openapi.json", "readyz", "redoc", "runs", "threads"}
+    {
+        "agents",
+        "approvals",
+        "calls",
+        "docs",
+        "healthz",
+        "openapi.json",
+        "readyz",
+        "redoc",
+        "runs",
+        "threads",
+    }
 )
 """With what the paths of the app begin."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+")

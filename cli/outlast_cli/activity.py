@@ -17,6 +17,7 @@ from outlast.events import (
     RunStarted,
     ToolCallCompleted,
     ToolCallProgress,
+    ToolCallRequested,
     ToolCallStarted,
     TurnStarted,
 )
@@ -32,8 +33,8 @@ class Call:
     name: str
     since: float
     progress: str = ""
-    waits: bool = False
-    """Whether it waits for approval."""
+    waits_for: str = ""
+    """What it waits for, if somebody has to do something: `approval`, `a client's result`."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
             call = replace(calls[call_id], progress=_progress(event))
         case ApprovalRequested(call_id=call, approval_id=asked, name=name):
             call_id = call or asked or name
-            call = Call(name, now, waits=True)
+            call = Call(name, now, waits_for="approval")
+        case ToolCallRequested(call_id=call_id, name=name):
+            call = Call(name, now, waits_for="a client's result")
         case ApprovalResolved(call_id=None, approval_id=limit):
             return replace(activity, calls={key: calls[key] for key in calls if key != limit})
         case ApprovalResolved(call_id=str(call_id)) if call_id in calls:
-            call = replace(calls[call_id], since=now, waits=False)
+            call = replace(calls[call_id], since=now, waits_for="")
         case _:
             return activity
     return replace(activity, calls={**calls, call_id: call})
@@ -77,8 +80,13 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
 
 def describe(activity: Activity, now: float) -> str:
     """Say what the run does: tools at once, the rest when there is nothing else to see."""
-    if waits := [call.name for call in activity.calls.values() if call.waits]:
-        return f"waits for approval of {', '.join(waits)}"
+    waits: dict[str, list[str]] = {}
+    for call in activity.calls.values():
+        waits.setdefault(call.waits_for, []).append(call.name)
+    waits.pop("", None)
+    if waits:
+        each = [f"{what} of {', '.join(names)}" for what, names in waits.items()]
+        return f"waits for {'; '.join(each)}"
     if activity.calls:
         return ", ".join(
             f"{call.name}{call.progress}{_for(now - call.since)}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import JsonValue
 
-from outlast.protocol import Approval, Decision, Limits
+from outlast.protocol import Approval, CallResult, Decision, Limits
 from outlast_cli.editing import Arguments, edit, parse_json
 from outlast_cli.keyboard import ask
 from outlast_cli.output import say
@@ -37,6 +37,15 @@ def ask_for_decision(asked: Approval, arguments: Arguments) -> Decision | None:
             return None
         except ValueError as error:
             say(f"That does not work: {error}.")
+
+
+def ask_for_result(name: str) -> CallResult | None:
+    """Return what a person at the terminal answers for a client; None for later, or Ctrl-D."""
+    try:
+        output = ask(f"Result of {name}, nothing for later")
+    except EOFError:
+        return None
+    return CallResult(output=output, by=whoami()) if output else None
 
 
 def whoami() -> str | None:

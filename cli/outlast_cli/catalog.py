@@ -49,6 +49,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
         "Show what a run was made with: its definition, a prompt, or its order.",
     ),
     "approvals": ("reading:approvals", "List what all runs wait for people to decide."),
+    "calls": ("reading:calls", "List the tool calls of all runs that wait for a client's result."),
     "approve": ("changing:approve", "Let a tool call run that waits for approval."),
     "reject": (
         "changing:reject",
@@ -58,6 +59,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
         "changing:decide",
         "Decide on what else a run waits for: a call in doubt, a limit, an input.",
     ),
+    "answer": ("changing:answer", "Send the result of a call that a client runs."),
     "steer": ("changing:steer", "Hand a message to a run in progress."),
     "cancel": ("changing:cancel", "End a run, wherever it is."),
     "resume": ("changing:resume", "Let a paused run try again."),

@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from outlast.hosts import is_loopback
-from outlast.protocol import AgentPage, ApprovalPage, MessagePage, RunPage, ThreadPage
+from outlast.protocol import AgentPage, ApprovalPage, CallPage, MessagePage, RunPage, ThreadPage
 from outlast_cli.errors import BadSetting, Refused, Unreachable
 from outlast_cli.patience import Patience
 from outlast_cli.settings import KEY, URL
@@ -25,7 +25,7 @@ _NO_ANSWER = (httpx.ConnectError, httpx.ConnectTimeout)
 
 Wanted = TypeVar("Wanted", bound=BaseModel)
 Parameter = str | Sequence[str]
-Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, MessagePage, ApprovalPage)
+Page = TypeVar("Page", AgentPage, RunPage, ThreadPage, MessagePage, ApprovalPage, CallPage)
 
 
 class Client:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from outlast.protocol import ENDED, AgentPage, ApprovalPage, Run, RunPage, RunStatus, ThreadPage
 from outlast_cli.client import Client
-from outlast_cli.decisions import undecided
+from outlast_cli.decisions import unanswered, undecided
 from outlast_cli.errors import CliError
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -65,6 +65,12 @@ def complete_approval(ctx: typer.Context) -> Offers:
 def complete_status() -> Offers:
     """Offer what a run can be."""
     return [(status, "") for status in get_args(RunStatus)]
+
+
+def complete_call(ctx: typer.Context) -> Offers:
+    """Offer the calls whose results the run that was named before waits for."""
+    runs = _ask(ctx, Run, "runs", str(ctx.params.get("run_id")))
+    return _offer((call.call_id, call.name) for run in runs for call in unanswered(run))
 
 
 def complete_thread(ctx: typer.Context) -> Offers:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from outlast.events import ApprovalRequested
-from outlast.protocol import Approval, Resolution, Run
-from outlast_cli.asking import ask_for_decision
+from outlast.events import ApprovalRequested, ToolCallRequested
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run
+from outlast_cli.asking import ask_for_decision, ask_for_result
 from outlast_cli.client import Client
 from outlast_cli.editing import Arguments
 from outlast_cli.errors import Refused, Undecided
@@ -34,6 +34,24 @@ def settle(client: Client, asked: ApprovalRequested, *, may_ask: bool) -> None:
             raise Undecided(f"The run waits for a decision:\n{how_to_decide(run)}")
 
 
+def settle_call(client: Client, asked: ToolCallRequested, *, may_ask: bool) -> None:
+    """Ask for the result of a call that a client runs, unless there is one.
+
+    Raises:
+        Undecided: Nobody can be asked, or wants to answer later.
+    """
+    run = client.get(Run, "runs", asked.run_id)
+    for call in unanswered(run):
+        if call.call_id == asked.call_id and not (may_ask and _answer(client, run.run_id, call)):
+            command = f"outlast answer {run.run_id} {call.call_id} RESULT"
+            raise Undecided(f"The run waits for a client's result:\n  {command}  # {call.name}")
+
+
+def unanswered(run: Run) -> list[ClientCall]:
+    """Return the calls of a run that wait for a client's result."""
+    return [call for call in run.calls if call.answer is None]
+
+
 def undecided(run: Run) -> list[Approval]:
     """Return the approvals of a run that wait for a decision."""
     return [approval for approval in run.approvals if approval.resolution is None]
@@ -52,6 +70,24 @@ def how_to_decide(run: Run) -> str:
 def _command(run: Run, approval: Approval) -> str:
     command = _COMMANDS.get(approval.reason, _COMMANDS["approval"])
     return command.format(run=run.run_id, id=approval.id)
+
+
+def _answer(client: Client, run_id: str, call: ClientCall) -> bool:
+    """Ask until the call has a result; False if that is left for later."""
+    if not console.is_terminal:  # else the line above says it
+        say(f"{call.name} {as_text(call.arguments)}")
+    forget_what_was_typed()
+    while result := ask_for_result(call.name):
+        try:
+            client.post(CallAnswer, "runs", run_id, "results", call.call_id, body=result)
+        except Refused as error:
+            if error.status not in {HTTPStatus.CONFLICT, *_ASK_AGAIN}:
+                raise
+            say(str(error))
+            if error.status in _ASK_AGAIN:
+                continue
+        return True
+    return False
 
 
 def _decide(client: Client, run_id: str, approval: Approval) -> bool:

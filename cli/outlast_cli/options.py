@@ -59,6 +59,14 @@ ApprovalId = Annotated[
         autocompletion=completion.complete_approval,
     ),
 ]
+CallId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CALL",
+        help="The call's id, such as 2.0.",
+        autocompletion=completion.complete_call,
+    ),
+]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]

@@ -11,7 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from outlast.protocol import AgentDescription, PendingApproval, Run, Thread, ToolDescription
+from outlast.protocol import (
+    AgentDescription,
+    PendingApproval,
+    PendingCall,
+    Run,
+    Thread,
+    ToolDescription,
+)
 from outlast_cli.output import as_text, printable, shortened, whole
 from outlast_cli.transcript import summary
 
@@ -64,6 +71,16 @@ APPROVALS = Columns[PendingApproval](
         "TOOL": lambda asked: asked.name,
         "ARGUMENTS": lambda asked: as_text(asked.arguments),
         "EXPIRES": lambda asked: _time(asked.expires_at),
+    },
+)
+
+
+CALLS = Columns[PendingCall](
+    ids={"RUN": lambda call: call.run_id, "CALL": lambda call: call.call_id},
+    facts={
+        "TOOL": lambda call: call.name,
+        "ARGUMENTS": lambda call: as_text(call.arguments),
+        "EXPIRES": lambda call: _time(call.expires_at),
     },
 )
 
@@ -146,6 +163,11 @@ def single(run: Run) -> RenderableType:
             f"waits {asked.id}": f"{asked.name} {as_text(asked.arguments)}"
             for asked in run.approvals
             if asked.resolution is None
+        },
+        **{
+            f"waits {call.call_id}": f"{call.name} {as_text(call.arguments)}"
+            for call in run.calls
+            if call.answer is None
         },
         "input": run.input_preview,
         "output": None if run.output is None else f"{run.output}",

@@ -16,6 +16,7 @@ from outlast.events import (
     SteerReceived,
     TerminalEvent,
     ToolCallCompleted,
+    ToolCallRequested,
     ToolCallStarted,
 )
 from outlast.protocol import Message, Run, Usage
@@ -52,6 +53,9 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             return Text(f"! {before}: {error.type}; {model} is asked", "yellow")
         case ToolCallStarted(call_id=call, name=name):
             return Text(f"→ {call} {name} {shortened(as_text(event.arguments))}", "cyan")
+        case ToolCallRequested(call_id=call, name=name):
+            asked = f"? {call} {name} {as_text(event.arguments)} waits for a client's result"
+            return Text(printable(asked), "yellow")
         case ToolCallCompleted(call_id=call, name=name):
             took = f"{event.duration_ms / 1000:.1f} s"
             color = "red" if event.is_error else "dim"

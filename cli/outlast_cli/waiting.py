@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from outlast.protocol import Engine, Run, Thread
 from outlast_cli.activity import Activity, describe
 from outlast_cli.client import Client
-from outlast_cli.decisions import commands_to_decide, undecided
+from outlast_cli.decisions import commands_to_decide, unanswered, undecided
 from outlast_cli.errors import CliError
 from outlast_cli.output import shortened
 
@@ -67,6 +67,11 @@ def advise(standing: Standing) -> str:
         return f"{why}. To try again:\n  outlast resume {run.run_id}"
     if undecided(run):
         return "\n".join(["The run waits for a decision:", *commands_to_decide(run)])
+    if calls := unanswered(run):
+        commands = [
+            f"  outlast answer {run.run_id} {each.call_id} RESULT  # {each.name}" for each in calls
+        ]
+        return "\n".join(["The run waits for a client's result:", *commands])
     return ""
 
 

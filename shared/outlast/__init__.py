@@ -1,6 +1,7 @@
 """The contract between app and worker, and the public names for agent files."""
 
 from outlast.agent import Agent
+from outlast.client_tool import ClientTool, client_tool
 from outlast.effects import Done, NotDone, Unknown
 from outlast.errors import DefinitionError, InDoubt, ToolError
 from outlast.hooks import (
@@ -29,6 +30,7 @@ __all__ = [
     "Agent",
     "AskAgain",
     "AskPerson",
+    "ClientTool",
     "DefinitionError",
     "Done",
     "HookedCall",
@@ -50,6 +52,7 @@ __all__ = [
     "after_tool",
     "before_model",
     "before_tool",
+    "client_tool",
     "input_guardrail",
     "on_end",
     "output_guardrail",

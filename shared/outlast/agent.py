@@ -7,6 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
+from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.hooks import AnyHook, check_hooks
 from outlast.instructions import (
@@ -48,7 +49,7 @@ class Agent:
             (`async` or not) makes it, once for each run, from a `RunContext`.
         description: One line for people and for other agents.
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
-        tools: Functions decorated with `@tool`.
+        tools: Functions decorated with `@tool`, and what `client_tool` returns.
         limits: Where its runs stop; a run may set lower ones.
         on_limit: What happens there: `stop` ends the run as incomplete; `approve` asks a person
             first, who may raise the limit.
@@ -70,7 +71,7 @@ class Agent:
     instructions: Instructions
     description: str | None = None
     model: str | None = None
-    tools: Sequence[AnyTool] = ()
+    tools: Sequence[AnyTool | ClientTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
     on_limit: OnLimit = "stop"
     fallbacks: Sequence[str] = ()
@@ -130,7 +131,7 @@ class Agent:
     def _check_tools(self) -> None:
         seen: set[str] = set()
         for tool in self.tools:
-            if not isinstance(tool, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+            if not isinstance(tool, (Tool, ClientTool)):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
                 raise DefinitionError(
                     f"agent {self.name}: {tool!r} is no tool; decorate the function with @tool"
                 )
@@ -175,16 +176,25 @@ class Agent:
                 )
 
     @property
+    def functions(self) -> Sequence[AnyTool]:
+        """The tools that the worker runs."""
+        return [tool for tool in self.tools if isinstance(tool, Tool)]
+
+    @property
     def placeholders(self) -> tuple[str, ...]:
         """The names that a run's context must have, in order."""
         return needed_names(self.instructions) if isinstance(self.instructions, str) else ()
 
 
 def may_ask_people(agent: Agent) -> bool:
-    """Tell whether runs of an agent may come to wait for a person."""
+    """Tell whether runs of an agent may come to wait for a person, or for a client."""
     return (
         agent.on_limit == "approve"
-        or any(tool.needs_approval or tool.effect == "once" for tool in agent.tools)
+        or "client_tools" in agent.overrides
+        or any(
+            isinstance(tool, ClientTool) or tool.needs_approval or tool.effect == "once"
+            for tool in agent.tools
+        )
         or any(hook.point == "before_tool" for hook in agent.hooks)
     )
 

@@ -9,6 +9,9 @@ from outlast.events import ReadEvent
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Approval,
+    By,
+    CallAnswer,
+    ClientCall,
     Decision,
     History,
     InputMessage,
@@ -39,6 +42,12 @@ RESOLUTION_PREFIX = "resolution:"
 """Before an approval's id: the `Resolution` that it came to."""
 PENDING_PREFIX = "pending:"
 """Before an approval's id, while it waits: when it was requested. So all that waits is found."""
+CALL_PREFIX = "call:"
+"""Before a call's id: the `ClientCall` as a client was asked to run it."""
+ANSWER_PREFIX = "answer:"
+"""Before a call's id: the `CallAnswer` that it came to."""
+OPEN_CALL_PREFIX = "open_call:"
+"""Before a call's id, while it waits for a client: when it was requested."""
 OLDER_APPROVALS_KEY = "approvals"
 """Where older workers keep the pending approvals of a run, a list of `Approval`."""
 HEAD_KEY = "head"
@@ -54,6 +63,8 @@ def whole_run(
     metadata: Mapping[str, str] | None,
     approvals: Iterable[Approval],
     resolutions: Mapping[str, Resolution],
+    calls: Iterable[ClientCall] = (),
+    answers: Mapping[str, CallAnswer] | None = None,
 ) -> Run:
     """Put a run together from its keys. What an older worker has kept is whole already."""
     asked = sorted(approvals, key=lambda approval: (approval.requested_at, approval.id))
@@ -63,6 +74,11 @@ def whole_run(
             for approval in asked
         ]
         run = run.model_copy(update={"approvals": found})
+    requested = sorted(calls, key=lambda call: (call.requested_at, call.call_id))
+    if requested:
+        known = answers or {}
+        seen = [call.model_copy(update={"answer": known.get(call.call_id)}) for call in requested]
+        run = run.model_copy(update={"calls": seen})
     return run.model_copy(update={"metadata": dict(metadata)}) if metadata else run
 
 
@@ -246,6 +262,46 @@ class DecideOrder(Wire):
     def decides(self) -> str:
         """The approval that is decided on."""
         return self.approval_id or self.call_id
+
+
+class ClientResult(Wire):
+    """What a call that a client runs came to: its result, or that there is none."""
+
+    call_id: str
+    outcome: Literal["answered", "expired", "withdrawn"]
+    output: str = ""
+    is_error: bool = False
+    at: Time
+    by: By = None
+
+    @property
+    def answer(self) -> CallAnswer:
+        """The same without the output, which is in the run's messages."""
+        return CallAnswer(
+            call_id=self.call_id,
+            outcome=self.outcome,
+            is_error=self.is_error,
+            at=self.at,
+            by=self.by,
+        )
+
+
+class ResultOrder(Wire):
+    """`key` is the name of the key that the result came with."""
+
+    call_id: str
+    output: str
+    is_error: bool
+    at: Time
+    key: str | None = None
+    by: str | None = None
+
+
+class ResultAnswer(Wire):
+    """`answer` is what counts: of this result, the same one before it, or another one."""
+
+    outcome: Literal["taken", "unknown", "ended", "conflict"]
+    answer: CallAnswer | None = None
 
 
 class FieldFault(Wire):

@@ -141,6 +141,10 @@ class NotRecorded(CallerProblem):
     slug, title, status = "not-recorded", "The run has no such record", 404
 
 
+class UnknownCall(CallerProblem):
+    slug, title, status = "unknown-call", "There is no such call of a client's tool", 404
+
+
 class NotFound(CallerProblem):
     slug, title, status = "not-found", "There is nothing at this address", 404
 
@@ -155,6 +159,10 @@ class RunEnded(CallerProblem):
 
 class AlreadyDecided(CallerProblem):
     slug, title, status = "already-decided", "It was decided otherwise already", 409
+
+
+class AlreadyAnswered(CallerProblem):
+    slug, title, status = "already-answered", "It was answered otherwise already", 409
 
 
 class RunNotPaused(CallerProblem):

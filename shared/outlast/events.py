@@ -116,6 +116,22 @@ class ToolCallStarted(Event):
     """What it is called with."""
 
 
+class ToolCallRequested(Event):
+    """A client has to run a tool. Send the result to `POST /runs/{run_id}/results/{call_id}`."""
+
+    type: Literal["tool_call.requested"] = "tool_call.requested"
+    turn: int
+    """The turn that asked for the call."""
+    call_id: str
+    """Names the call within its run; a client's idempotency key, since it may see this twice."""
+    name: str
+    """The tool."""
+    arguments: dict[str, JsonValue]
+    """What it is called with; they fit the tool's parameters."""
+    expires_at: Time
+    """When nobody is waited for any more, and the model is told so."""
+
+
 class ToolCallCompleted(Event):
     """A call has its result. Comes in the order in which calls finish.
 
@@ -252,6 +268,7 @@ AnyEvent = Annotated[
     | ModelFallback
     | MessageCompleted
     | ToolCallStarted
+    | ToolCallRequested
     | ToolCallCompleted
     | ApprovalRequested
     | ApprovalResolved

@@ -5,6 +5,8 @@ definition.
 """
 
 from outlast.agent import Agent
+from outlast.client_tool import check_parameters
+from outlast.json_schema import UnusableSchema
 from outlast.protocol import FREE_CHOICES, Override, Overrides
 
 Fault = tuple[Override, str]
@@ -16,7 +18,7 @@ def faults_of(agent: Agent, asked: Overrides) -> list[Fault]:
     refused: list[Fault] = [
         (name, _refusal(agent, name)) for name in asked.asked if name not in agent.overrides
     ]
-    return refused or _impossible_choice(agent, asked)
+    return refused or [*_unusable_tools(agent, asked), *_impossible_choice(agent, asked)]
 
 
 def _refusal(agent: Agent, name: Override) -> str:
@@ -27,8 +29,22 @@ def _refusal(agent: Agent, name: Override) -> str:
     )
 
 
+def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
+    taken = {tool.name for tool in agent.tools}
+    faults: list[Fault] = []
+    for tool in asked.client_tools or ():
+        if tool.name in taken:
+            why = f"the agent {agent.name} has a tool {tool.name!r}; choose another name"
+            faults.append(("client_tools", why))
+        try:
+            check_parameters(tool.parameters)
+        except UnusableSchema as error:
+            faults.append(("client_tools", f"parameters of {tool.name!r}: {error}"))
+    return faults
+
+
 def _impossible_choice(agent: Agent, asked: Overrides) -> list[Fault]:
-    names = {tool.name for tool in agent.tools}
+    names = {tool.name for tool in [*agent.tools, *(asked.client_tools or ())]}
     choice = asked.tool_choice
     if choice is None or choice in FREE_CHOICES | names or (choice == "required" and names):
         return []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from outlast.agent import Agent, check_model
+from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.instructions import shown_instructions
 from outlast.lifespan import Lifespan, check_lifespan
@@ -154,7 +155,18 @@ def warn_of_unknown_providers(registry: Registry) -> None:
             )
 
 
-def _describe_tool(tool: AnyTool) -> ToolDescription:
+def _describe_tool(tool: AnyTool | ClientTool) -> ToolDescription:
+    if isinstance(tool, ClientTool):
+        return ToolDescription(
+            name=tool.name,
+            description=tool.description,
+            parameters=dict(tool.parameters),
+            kind="client",
+            effect="idempotent",
+            timeout_s=tool.timeout.total_seconds(),
+            retries=0,
+            needs_approval=False,
+        )
     return ToolDescription(
         name=tool.name,
         description=tool.description,

@@ -6,6 +6,8 @@ The one module here that imports another package of ours: the kit runs the worke
 try:
     from outlast_worker.testing import (
         CalledTool,
+        CallResult,
+        ClientToolSpec,
         Decision,
         InputMessage,
         Limits,
@@ -30,7 +32,9 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "CallResult",
     "CalledTool",
+    "ClientToolSpec",
     "Decision",
     "InputMessage",
     "Limits",

@@ -5,7 +5,6 @@ keyword arguments. It never runs a tool: the worker does.
 """
 
 import inspect
-import re
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +17,13 @@ from pydantic_core import to_json
 
 from outlast.effects import Effect, Unknown, Verdict
 from outlast.errors import DefinitionError
+from outlast.schema_titles import without_titles
 from outlast.tool_checks import (
     check_approval,
     check_docstring,
     check_function,
     check_kind,
+    check_name,
     check_parameter,
     check_result,
     check_timeout,
@@ -36,7 +37,6 @@ R = TypeVar("R")
 Condition = Callable[..., bool]
 Verify = Callable[..., Awaitable[Verdict]]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class ToolArguments(BaseModel):
@@ -218,15 +218,12 @@ def _build(
         returns=_adapter(name, hints.get("return", Any), is_async=is_async),
         context_parameter=context_parameter,
         is_async=is_async,
-        parameters=_without_titles(arguments.model_json_schema()),
+        parameters=without_titles(arguments.model_json_schema()),
     )
 
 
 def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-        raise DefinitionError(
-            f"tool {name!r}: a name has letters of English, digits, _ and -, at most 64 of them"
-        )
+    check_name(name)
     if effect not in typing.get_args(Effect):
         allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
         raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
@@ -329,29 +326,3 @@ def _adapter(name: str, annotation: Any, *, is_async: bool) -> TypeAdapter[Any]:
         annotation = typing.get_args(annotation)[0]
     check_result(name, annotation, is_async=is_async)
     return TypeAdapter(annotation)
-
-
-# What a schema says of values, which may have a title of their own.
-_VALUES = frozenset({"const", "default", "enum", "examples"})
-
-
-def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drop pydantic's generated titles: they cost tokens in every call and say nothing."""
-
-    def clean(node: Any, *, is_properties: bool = False) -> Any:
-        if isinstance(node, dict):
-            items = typing.cast("dict[str, Any]", node).items()
-            return {
-                key: value
-                if key in _VALUES and not is_properties
-                else clean(
-                    value, is_properties=key in ("properties", "$defs") and not is_properties
-                )
-                for key, value in items
-                if is_properties or key != "title" or not isinstance(value, str)
-            }
-        if isinstance(node, list):
-            return [clean(item) for item in typing.cast("list[Any]", node)]
-        return node
-
-    return clean(schema)

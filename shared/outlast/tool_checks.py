@@ -27,6 +27,7 @@ _TYPES = (
     "str, int, float, bool, date, datetime, Literal, an Enum, list, dict, a dataclass or "
     "a pydantic model"
 )
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _MAX_TIMEOUT = timedelta(seconds=MAX_DELAY_S)
 _CULPRIT = re.compile(r"for <class '([^']+)'>")
 
@@ -64,6 +65,18 @@ def check_kind(tool: str, fn: Any) -> None:
         raise DefinitionError(
             f"tool {tool}: it has a `yield`, but its result must be one value; collect what it "
             "yields in a list and return that"
+        )
+
+
+def check_name(name: Any) -> None:
+    """Refuse what no model can call.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DefinitionError(
+            f"tool {name!r}: a name has letters of English, digits, _ and -, at most 64 of them"
         )
 
 

@@ -91,7 +91,29 @@ def _never_again(scene: Scene, run: dict[str, Any]) -> None:
     assert (asked["reason"], asked["resolution"]["action"]) == ("in_doubt", "complete")
 
 
+def _wait_for_call(scene: Scene) -> None:
+    scene.api.wait_for_calls(scene.run_id)
+
+
+def _answer_call(scene: Scene) -> httpx.Response:
+    return scene.api.answer(scene.run_id, "1.0", "Berlin")
+
+
+def _answered_once(scene: Scene, run: dict[str, Any]) -> None:
+    assert scene.results(run) == ["Berlin"]
+    assert [each["answer"]["outcome"] for each in run["calls"]] == ["answered"]
+    assert scene.api.answer(scene.run_id, "1.0", "Rome").status_code == 409
+
+
 SCENARIOS = [
+    Scenario(
+        "a client's tool",
+        "guide",
+        lambda _: call("locate", of="ann"),
+        _wait_for_call,
+        _answer_call,
+        _answered_once,
+    ),
     Scenario(
         "approval of a tool that runs once",
         "bank",
@@ -166,7 +188,7 @@ def _act(scene: Scene, scenario: Scenario) -> None:
             answer = scenario.act(scene)
         except httpx.TransportError:
             return False
-        assert answer.status_code in (200, 503), answer.text
+        assert answer.status_code in (200, 202, 503), answer.text
         return answer.status_code == 200
 
     wait_until(answered, f"{scenario.name} to be answered", 60)

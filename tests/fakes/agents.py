@@ -13,6 +13,7 @@ from pathlib import Path
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
 from fakes.guarded import agent as guarded
+from fakes.guide import agent as guide
 from fakes.till import agent as till
 from fakes.till import lifespan
 from outlast import Agent, Limits, ModelSettings, ToolContext, tool
@@ -255,5 +256,6 @@ agents: list[Agent] = [
     support,
     till,
     bank,
+    guide,
 ]
 __all__ = ["agents", "lifespan"]

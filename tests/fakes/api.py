@@ -73,6 +73,20 @@ class Api:
         path = f"/runs/{run_id}/approvals/{call_id}"
         return self.http.post(path, json={"action": action, **body})
 
+    def answer(self, run_id: str, call_id: str, output: str, **body: Any) -> httpx.Response:
+        path = f"/runs/{run_id}/results/{call_id}"
+        return self.http.post(path, json={"output": output, **body})
+
+    def wait_for_calls(self, run_id: str, count: int = 1) -> dict[str, Any]:
+        """Wait until so many calls wait for a client, and return the run."""
+
+        def asked() -> dict[str, Any] | None:
+            run = self.get(run_id)
+            waiting = [call for call in run["calls"] if call["answer"] is None]
+            return run if len(waiting) == count else None
+
+        return wait_until(asked, f"{run_id} to wait for {count} results")
+
     def steer(
         self, run_id: str, text: str, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:

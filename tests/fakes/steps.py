@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from outlast.contract import ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import (
     Action,
     Approval,
+    CallAnswer,
+    ClientCall,
     InputMessage,
     Limits,
     OnLimit,
@@ -32,6 +34,7 @@ from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
     CheckApproval,
+    CheckArguments,
     ClaimEffect,
     ModelCall,
     Operation,
@@ -185,7 +188,7 @@ def decided(
     return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
 
 
-_AT_ONCE = ("model ", "check ", "claim ", "once ", "verify ", "hook ")
+_AT_ONCE = ("model ", "check ", "fit ", "claim ", "once ", "verify ", "hook ")
 
 
 @dataclass(eq=False)
@@ -212,6 +215,8 @@ class FakeSteps:
         mark: Which conversation that is, if the worker may remember it.
         effects: What `once` calls come to, by call id, one for each claim.
         verdicts: What `verify` finds out, by call id.
+        results: What clients send, by call id; without one, the call expires.
+        late_results: Results that come just before the run gives up waiting for them.
     """
 
     model: Sequence[ModelOutcome] = ()
@@ -234,6 +239,8 @@ class FakeSteps:
         default_factory=dict[str, Sequence[EffectOutcome]]
     )
     verdicts: Mapping[str, EffectVerdict] = field(default_factory=dict[str, EffectVerdict])
+    results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
+    late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
     partial: str = ""
@@ -284,6 +291,8 @@ class FakeSteps:
             case RunTool(call):
                 self.planned.append(call)
                 return FakePending(f"tool {call.call_id}")
+            case CheckArguments(call, _):
+                return FakePending(f"fit {call.call_id}")
             case ClaimEffect(call):
                 return FakePending(f"claim {call.call_id}")
             case RunOnce(call, _):
@@ -296,6 +305,9 @@ class FakeSteps:
 
     def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         return FakePending(f"decision {approval_id}")
+
+    def expect_result(self, call_id: str) -> Pending[ClientResult]:
+        return FakePending(f"result {call_id}")
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         return FakePending(f"message {index}")
@@ -330,9 +342,12 @@ class FakeSteps:
                 records = self.hooks.get(name, ())
                 at = len(of_name) - 1
                 return records[at] if at < len(records) else HookRecord(at=after(2))
-            case "check":
-                outcome = "not_needed" if key in self.unasked else "needed"
+            case "check" | "fit":
+                needed = kind == "check" and key not in self.unasked
+                outcome = "needed" if needed else "not_needed"
                 return self.checks.get(key) or ApprovalCheck(outcome=outcome, at=after(3))
+            case "result":
+                return self.results[key]
             case "claim":
                 return EffectClaim(claim_id="c", at=after(3))
             case "once":
@@ -349,6 +364,10 @@ class FakeSteps:
     async def close_decision(self, resolution: Resolution) -> Resolution:
         self._enter(f"close_decision {resolution.id}")
         return self.late.get(resolution.id, resolution)
+
+    async def close_result(self, result: ClientResult) -> ClientResult:
+        self._enter(f"close_result {result.call_id}")
+        return self.late_results.get(result.call_id, result)
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         self._enter("close_inbox")
@@ -390,6 +409,12 @@ class FakeSteps:
     def keep_resolution(self, resolution: Resolution) -> None:
         self._enter(f"keep_resolution {resolution.id}")
 
+    def keep_client_call(self, call: ClientCall) -> None:
+        self._enter(f"keep_client_call {call.call_id}")
+
+    def keep_answer(self, answer: CallAnswer) -> None:
+        self._enter(f"keep_answer {answer.call_id}")
+
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")
         return self.cancel_asked_at
@@ -398,6 +423,7 @@ class FakeSteps:
         """Choose what is done first: steps in the order of the script, then timers."""
         order = ["pin", *(f"tool {call_id}" for call_id in self.tools)]
         order += [f"decision {call_id}" for call_id in self.decisions]
+        order += [f"result {call_id}" for call_id in self.results]
         ready = [n for n in names if n.startswith(_AT_ONCE)]
         ready += [name for name in order if name in names]
         ready += [name for name in names if name == "sleep"]

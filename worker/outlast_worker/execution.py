@@ -17,6 +17,7 @@ from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
     CheckApproval,
+    CheckArguments,
     ClaimEffect,
     ModelCall,
     Operation,
@@ -40,6 +41,7 @@ from outlast_worker.models.client import ModelClient
 from outlast_worker.models.hearing import Preview
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.client_arguments import check_arguments
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
@@ -77,6 +79,8 @@ class Execution:
                 return await self._ask_model(call)
             case CheckApproval(call):
                 return await self.tools.check(self.agent, call, self._context(call))
+            case CheckArguments(call, parameters):
+                return check_arguments(call, parameters)
             case RunTool(call):
                 return await self.tools.execute(self.agent, call, self._context(call))
             case ClaimEffect(call):
@@ -114,7 +118,7 @@ class Execution:
     async def _run_once(self, call: PlannedCall, claim: EffectClaim) -> EffectOutcome:
         if claim.arguments_hash != _hash_of(call):
             raise ValueError(f"the call {call.call_id} is not the one that was claimed")
-        tool = next((tool for tool in self.agent.tools if tool.name == call.name), None)
+        tool = next((tool for tool in self.agent.functions if tool.name == call.name), None)
         timeout = tool.timeout if tool else DEFAULT_TIMEOUT
         begin = partial(self.tools.execute_once, self.agent, call, self._context(call))
         return await self.effects.run(claim, timeout.total_seconds(), begin)

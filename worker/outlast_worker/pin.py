@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime
 
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
+from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
 from outlast.overrides import faults_of
-from outlast.protocol import Limits, ModelCallOptions, Overrides, RunError
+from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
+from outlast.tool import AnyTool
 from outlast_worker.engine.records import Pin, PinFailure, PinnedHook, PinnedTool, PinOutcome
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.settings import WorkerSettings
@@ -40,19 +42,8 @@ async def pin_agent(
         model=registry.model_of(agent),
         model_settings=agent.model_settings.override(options.model_dump()),
         tools=[
-            PinnedTool(
-                name=tool.name,
-                description=tool.description,
-                parameters=dict(tool.parameters),
-                kind="once" if tool.effect == "once" else "function",
-                may_need_approval=bool(tool.needs_approval),
-                approval_timeout_s=tool.approval_timeout.total_seconds()
-                if tool.approval_timeout
-                else None,
-                timeout_s=tool.timeout.total_seconds() if tool.effect == "once" else None,
-                verifies=tool.verify is not None,
-            )
-            for tool in agent.tools
+            *(_pin_tool(tool) for tool in agent.tools),
+            *(_pin_client_tool(tool, tool.timeout_s) for tool in asked.client_tools or ()),
         ],
         limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
         on_limit=agent.on_limit,
@@ -62,6 +53,33 @@ async def pin_agent(
         fallback_on_refusal=agent.fallback_on_refusal,
         tool_choice=asked.tool_choice,
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
+    )
+
+
+def _pin_tool(tool: AnyTool | ClientTool) -> PinnedTool:
+    if isinstance(tool, ClientTool):
+        return _pin_client_tool(tool, tool.timeout.total_seconds())
+    is_once = tool.effect == "once"
+    timeout = tool.approval_timeout
+    return PinnedTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=dict(tool.parameters),
+        kind="once" if is_once else "function",
+        may_need_approval=bool(tool.needs_approval),
+        approval_timeout_s=timeout.total_seconds() if timeout else None,
+        timeout_s=tool.timeout.total_seconds() if is_once else None,
+        verifies=tool.verify is not None,
+    )
+
+
+def _pin_client_tool(tool: ClientTool | ClientToolSpec, timeout_s: float) -> PinnedTool:
+    return PinnedTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=dict(tool.parameters),
+        kind="client",
+        timeout_s=timeout_s,
     )
 
 

@@ -24,6 +24,7 @@ from outlast_app.restate.rows import (
     IdRow,
     LineRow,
     ListedRow,
+    OpenCallRow,
     PendingRow,
     RunRow,
     StateRow,
@@ -126,6 +127,10 @@ class Admin:
     async def approvals(self, tenant: str) -> Sequence[PendingRow]:
         """Return what a tenant's runs wait for people to decide."""
         return await self._list(PendingRow, queries.approvals_query(self._prefix, tenant))
+
+    async def calls(self, tenant: str) -> Sequence[OpenCallRow]:
+        """Return which calls of a tenant's runs wait for clients."""
+        return await self._list(OpenCallRow, queries.calls_query(self._prefix, tenant))
 
     async def resume(self, ref: RunRef) -> None:
         """Let a paused run try again.

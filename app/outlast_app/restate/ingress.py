@@ -27,6 +27,8 @@ from outlast.contract import (
     HistoryAnswer,
     HistoryQuestion,
     PromptQuestion,
+    ResultAnswer,
+    ResultOrder,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -90,6 +92,7 @@ _HOLDER = TypeAdapter[ThreadHolder | None](ThreadHolder | None)
 _STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
 _HISTORY = TypeAdapter(HistoryAnswer)
 _DECIDED = TypeAdapter(DecideAnswer)
+_RESULT = TypeAdapter(ResultAnswer)
 _SETTLED = TypeAdapter(SettledAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
@@ -312,6 +315,11 @@ class Ingress:
         """Hand over a person's decision on a tool call; None while no worker has taken it."""
         headers = {"Idempotency-Key": key, **_along(order.trace)}
         return await self._hand_over(ref, "decide", _DECIDED, order, headers)
+
+    async def take_result(self, ref: RunRef, order: ResultOrder, key: str) -> ResultAnswer | None:
+        """Hand over the result of a client's call; None while no worker has taken it."""
+        headers = {"Idempotency-Key": key}
+        return await self._hand_over(ref, "take_result", _RESULT, order, headers)
 
     async def steer(
         self, ref: RunRef, order: SteerOrder, key: str, trace: Trace | None

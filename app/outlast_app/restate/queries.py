@@ -10,11 +10,14 @@ from datetime import datetime
 from pydantic_core import to_json
 
 from outlast.contract import (
+    ANSWER_PREFIX,
     APPROVAL_PREFIX,
+    CALL_PREFIX,
     HEAD_KEY,
     LINE_PREFIX,
     METADATA_KEY,
     OLDER_APPROVALS_KEY,
+    OPEN_CALL_PREFIX,
     PENDING_PREFIX,
     RESOLUTION_PREFIX,
     RUN_KEY,
@@ -140,7 +143,9 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
     """
     asked = _OF_RUN
     if approval_ids is not None:
-        names = (f"{APPROVAL_PREFIX}{approval_id}" for approval_id in approval_ids)
+        names = (
+            f"{prefix}{each}" for each in approval_ids for prefix in (APPROVAL_PREFIX, CALL_PREFIX)
+        )
         asked = f"key IN ({', '.join(map(sql_text, (RUN_KEY, *names)))})"
     return f"""
         SELECT service_key, key,
@@ -198,6 +203,16 @@ def approvals_query(prefix: str, tenant: str) -> str:
     """  # noqa: S608  # values are written by sql_text
 
 
+def calls_query(prefix: str, tenant: str) -> str:
+    """Select a tenant's calls that wait for a client; a killed run leaves its own behind."""
+    return f"""
+        SELECT i.partition_key, s.service_key, s.key, s.value_utf8
+        FROM sys_invocation_status i
+        JOIN state s ON {_SAME_KEY} AND starts_with(s.key, '{OPEN_CALL_PREFIX}')
+        WHERE {_is_run(prefix, tenant)} AND i.status <> 'completed'
+    """  # noqa: S608  # values are written by sql_text
+
+
 def _is_run(prefix: str, tenant: str) -> str:
     """Tell the tenant's runs from all other invocations, those of other prefixes among them."""
     agent = f"substr(i.target_service_name, {len(prefix) + 1})"
@@ -248,7 +263,8 @@ _ENGINE_COLUMNS = """i.partition_key, i.status, i.created_at, i.completion_failu
                    e.retry_count, e.last_failure, e.next_retry_at"""
 _OF_RUN = (
     f"(key IN ('{RUN_KEY}', '{METADATA_KEY}') OR starts_with(key, '{APPROVAL_PREFIX}')"
-    f" OR starts_with(key, '{RESOLUTION_PREFIX}'))"
+    f" OR starts_with(key, '{RESOLUTION_PREFIX}')"
+    f" OR starts_with(key, '{CALL_PREFIX}') OR starts_with(key, '{ANSWER_PREFIX}'))"
 )
 # The first fields of a state are names and never free text, so the first `status` is the run's.
 _SAID = _text_in("s.value_utf8", "status")

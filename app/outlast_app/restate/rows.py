@@ -10,17 +10,20 @@ from pydantic import BaseModel, Json, TypeAdapter, ValidationError, model_valida
 from pydantic_core import from_json
 
 from outlast.contract import (
+    ANSWER_PREFIX,
     APPROVAL_PREFIX,
+    CALL_PREFIX,
     LINE_PREFIX,
     METADATA_KEY,
     OLDER_APPROVALS_KEY,
+    OPEN_CALL_PREFIX,
     PENDING_PREFIX,
     RESOLUTION_PREFIX,
     RUN_KEY,
     whole_run,
 )
 from outlast.names import RunRef
-from outlast.protocol import Approval, Engine, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, Engine, Resolution, Run, Time
 from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.queries import AFTER_OUTPUT, OUTPUT
 
@@ -178,6 +181,19 @@ class PendingRow(_Keyed):
         return {self.key.removeprefix(PENDING_PREFIX): _TIME.validate_json(self.value_utf8)}
 
 
+class OpenCallRow(_Keyed):
+    """A key by which a call is found that waits for a client."""
+
+    partition_key: int
+    key: str
+    value_utf8: Json[Time]
+
+    @property
+    def call_id(self) -> str:
+        """The call."""
+        return self.key.removeprefix(OPEN_CALL_PREFIX)
+
+
 def runs_of(rows: Sequence[StateRow]) -> dict[str, Run]:
     """Put runs together from rows of their states, by run id."""
     runs = {row.name: Run.model_validate_json(row.value_utf8) for row in rows if row.key == RUN_KEY}
@@ -195,16 +211,30 @@ def _whole(runs: Mapping[str, Run], kept: Iterable[tuple[str, str, str]]) -> dic
     metadata: dict[str, dict[str, str]] = {}
     approvals: dict[str, list[Approval]] = {}
     resolutions: dict[str, dict[str, Resolution]] = {}
+    calls: dict[str, list[ClientCall]] = {}
+    answers: dict[str, dict[str, CallAnswer]] = {}
     for name, key, value in kept:
         if key == METADATA_KEY:
             metadata[name] = _METADATA.validate_json(value)
         elif key.startswith(APPROVAL_PREFIX):
             approvals.setdefault(name, []).append(Approval.model_validate_json(value))
+        elif key.startswith(CALL_PREFIX):
+            calls.setdefault(name, []).append(ClientCall.model_validate_json(value))
+        elif key.startswith(ANSWER_PREFIX):
+            answer = CallAnswer.model_validate_json(value)
+            answers.setdefault(name, {})[answer.call_id] = answer
         elif key.startswith(RESOLUTION_PREFIX):
             resolution = Resolution.model_validate_json(value)
             resolutions.setdefault(name, {})[resolution.id] = resolution
     return {
-        name: whole_run(run, metadata.get(name), approvals.get(name, []), resolutions.get(name, {}))
+        name: whole_run(
+            run,
+            metadata.get(name),
+            approvals.get(name, []),
+            resolutions.get(name, {}),
+            calls.get(name, []),
+            answers.get(name, {}),
+        )
         for name, run in runs.items()
     }
 

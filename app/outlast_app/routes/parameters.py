@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from outlast.errors import InvalidRequest
 from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
+    CallResult,
     Decision,
     RunStatus,
     StartRun,
@@ -59,6 +60,11 @@ ApprovalId = Annotated[
         pattern=r"^([0-9]{1,6}\.[0-9]{1,6}(\.(doubt|input)[0-9]{1,6})?|limit[0-9]{1,6})$",
         description="The `approval_id`, such as `2.0`, `2.0.doubt1` or `limit1`.",
     ),
+]
+
+CallId = Annotated[
+    str,
+    Path(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$", description="The `call_id`, such as `2.0`."),
 ]
 
 Limit = Annotated[Number, Query(ge=1, le=100, description="How many items a page has at most.")]
@@ -227,6 +233,11 @@ async def _decision(request: Request) -> Decision:
     return await read_body(request, Decision)
 
 
+async def _result(request: Request) -> CallResult:
+    return await read_body(request, CallResult)
+
+
 StartBody = Annotated[StartRun, Depends(_start)]
 SteerBody = Annotated[SteerRun, Depends(_steer)]
 DecisionBody = Annotated[Decision, Depends(_decision)]
+ResultBody = Annotated[CallResult, Depends(_result)]

@@ -6,12 +6,14 @@ A query reads all of a table, whatever the page: see `outlast_app.restate.querie
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from outlast.names import RunRef
 from outlast.protocol import (
     ApprovalPage,
+    CallPage,
     PendingApproval,
+    PendingCall,
     Run,
     RunPage,
     Thread,
@@ -21,7 +23,7 @@ from outlast.protocol import (
 from outlast_app.cursors import Cursor
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.outcomes import Broken
-from outlast_app.restate.rows import PendingRow, RunRow, ThreadRow
+from outlast_app.restate.rows import OpenCallRow, PendingRow, RunRow, ThreadRow
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.views import accepted_run, broken_run, with_engine
 
@@ -96,6 +98,34 @@ class Listings:
         )
         items = [item for each in page for item in _pending(each, runs.get(each.row.name))]
         return ApprovalPage(items=items, next_cursor=page[-1].cursor.write() if more else None)
+
+    async def calls(self, tenant: str, limit: int, after: Cursor | None) -> CallPage:
+        """List what waits for a client, newest first."""
+        waiting = [
+            (Cursor("calls", row.value_utf8, f"{row.name}:{row.call_id}"), row)
+            for row in await self._admin.calls(tenant)
+        ]
+        later = [each for each in waiting if after is None or each[0] < after]
+        later.sort(key=itemgetter(0), reverse=True)
+        page, more = later[:limit], len(later) > limit
+        runs = await self._admin.run_states(
+            {row.service_key: row.partition_key for _, row in page},
+            [row.call_id for _, row in page],
+        )
+        items = [item for _, row in page for item in _open_call(row, runs.get(row.name))]
+        return CallPage(items=items, next_cursor=page[-1][0].write() if more else None)
+
+
+def _open_call(row: OpenCallRow, run: Run | None) -> Iterator[PendingCall]:
+    """Yield the call, if it was not answered between the two queries."""
+    for call in run.calls if run else []:
+        if run and call.call_id == row.call_id and call.answer is None:
+            yield PendingCall(
+                **call.model_dump(),
+                run_id=run.run_id,
+                agent=run.agent,
+                thread_id=run.thread_id,
+            )
 
 
 def _run(ref: RunRef, row: RunRow, state: Run | None) -> Run:

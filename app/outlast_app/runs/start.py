@@ -19,7 +19,7 @@ from outlast.errors import (
     WorkerUnavailable,
 )
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Run, preview_of
+from outlast.protocol import SETTLING, Run, preview_of
 from outlast.registry import Registry
 from outlast_app.restate.ingress import Ingress, maybe_accepted
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
@@ -55,7 +55,7 @@ class RunStarter:
         It does when the time is over, when the run waits for a person, or is in line behind one
         that does. `in_line`: whether it may be, on its thread.
         """
-        if run.ended or wait_s <= 0 or run.waiting_for == "approval":
+        if run.ended or wait_s <= 0 or run.waiting_for in SETTLING:
             return run
         thread = ThreadRef(ref.tenant, run.thread_id) if run.thread_id and in_line else None
         if not thread and not self._may_ask(ref):
@@ -103,7 +103,7 @@ class RunStarter:
                         in_line = False  # it goes on; what holds it up later is not waited for
                     case "unable":
                         run = await self._ingress.status(ref)
-                        if run and run.waiting_for == "approval":
+                        if run and run.waiting_for in SETTLING:
                             return True
                         await asyncio.sleep(_OLDER_WORKER_POLL_S)
         return False

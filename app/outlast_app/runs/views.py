@@ -36,6 +36,8 @@ def without_content(run: Run) -> Run:
             "messages": None,
             "output": None,
             "approvals": [],
+            "calls": [],
+            "waiting": None,
             "input_preview": None,
             "metadata": {},
             "origin": None,

@@ -1,11 +1,21 @@
-"""`approve`, `reject`, `decide`, `steer`, `cancel` and `resume`: act on a run."""
+"""`approve`, `reject`, `decide`, `answer`, `steer`, `cancel` and `resume`: act on a run."""
 
 from typing import Annotated, get_args
 
 import typer
 from pydantic import JsonValue, ValidationError
 
-from outlast.protocol import Action, Decision, Resolution, Run, Steered, SteerRun, from_client
+from outlast.protocol import (
+    Action,
+    CallAnswer,
+    CallResult,
+    Decision,
+    Resolution,
+    Run,
+    Steered,
+    SteerRun,
+    from_client,
+)
 from outlast_cli import options
 from outlast_cli.asking import read_value, whoami
 from outlast_cli.client import Client
@@ -83,6 +93,22 @@ def decide(
         faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
         raise typer.BadParameter("; ".join(faults)) from error
     _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
+
+
+def answer(
+    ctx: typer.Context,
+    run_id: options.OpenRunId,
+    call_id: options.CallId,
+    output: options.Input,
+    error: Annotated[bool, typer.Option("--error", help="The call failed; this says why.")] = False,
+    by: options.By = None,
+    as_json: options.Json = False,
+) -> None:
+    """Send the result of a call that a client runs."""
+    text = options.read_input(output)
+    result = CallResult(output=text, is_error=error, by=by or whoami())
+    taken = options.client_of(ctx).post(CallAnswer, "runs", run_id, "results", call_id, body=result)
+    show(taken, f"{call_id}: {taken.outcome}", as_json=as_json)
 
 
 def steer(

@@ -9,6 +9,7 @@ from rich.console import Group
 from outlast.protocol import (
     AgentPage,
     ApprovalPage,
+    CallPage,
     MessagePage,
     Order,
     Prompt,
@@ -104,6 +105,12 @@ def approvals(ctx: typer.Context, as_json: options.Json = False) -> None:
     """List what all runs wait for people to decide."""
     page = options.client_of(ctx).pages(ApprovalPage, "approvals")
     show(page, tables.Listing(page.items, tables.APPROVALS), as_json=as_json)
+
+
+def calls(ctx: typer.Context, as_json: options.Json = False) -> None:
+    """List the tool calls of all runs that wait for a client's result."""
+    page = options.client_of(ctx).pages(CallPage, "calls")
+    show(page, tables.Listing(page.items, tables.CALLS), as_json=as_json)
 
 
 def get(

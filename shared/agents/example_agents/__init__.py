@@ -2,8 +2,10 @@
 
 from example_agents.assistant import agent as assistant
 from example_agents.bookkeeper import agent as bookkeeper
+from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
+from example_agents.guide import agent as guide
 from example_agents.support import agent as support
 from outlast import Agent
 
-agents: list[Agent] = [support, assistant, concierge, bookkeeper]
+agents: list[Agent] = [support, assistant, concierge, bookkeeper, guide, cashier]

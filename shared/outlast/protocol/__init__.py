@@ -16,6 +16,16 @@ from outlast.protocol.approvals import (
     Reason,
     Resolution,
 )
+from outlast.protocol.client_calls import (
+    DEFAULT_CLIENT_TIMEOUT_S,
+    MAX_RESULT_BYTES,
+    CallAnswer,
+    CallPage,
+    CallResult,
+    ClientCall,
+    ClientToolSpec,
+    PendingCall,
+)
 from outlast.protocol.decisions import ACTIONS, Action, Decision
 from outlast.protocol.health import Health, ProblemDocument, Readiness
 from outlast.protocol.inspection import DefinedTool, Order, Prompt, RunDefinition
@@ -80,9 +90,11 @@ from outlast.protocol.wire import (
 __all__ = [
     "ACTIONS",
     "AMONG_PROCESSES",
+    "DEFAULT_CLIENT_TIMEOUT_S",
     "ENDED",
     "FREE_CHOICES",
     "MAX_DELAY_S",
+    "MAX_RESULT_BYTES",
     "NOTHING_USED",
     "NO_RUN",
     "SETTLING",
@@ -94,7 +106,12 @@ __all__ = [
     "ApprovalPage",
     "Awaited",
     "By",
+    "CallAnswer",
     "CallId",
+    "CallPage",
+    "CallResult",
+    "ClientCall",
+    "ClientToolSpec",
     "Content",
     "Decider",
     "Decision",
@@ -122,6 +139,7 @@ __all__ = [
     "Overrides",
     "Part",
     "PendingApproval",
+    "PendingCall",
     "ProblemDocument",
     "Prompt",
     "Public",

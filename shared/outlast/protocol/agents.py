@@ -19,6 +19,8 @@ class ToolDescription(Public):
     """What the model is told of it; null for keys without the right `inspect`."""
     parameters: dict[str, JsonValue] | None = None
     """JSON Schema of its arguments; null for keys without the right `inspect`."""
+    kind: Annotated[Literal["function", "client"], OrNewer] = "function"
+    """Who runs it: the worker (`function`), or a client, which sends the result (`client`)."""
     effect: str
     """What may happen when a worker dies in the middle of a call. `read`: it may run again at any
     time. `idempotent`: it runs again, with the same idempotency key. `once`: it does not; a call of
@@ -27,7 +29,7 @@ class ToolDescription(Public):
     """Of a `once` tool: whether it finds out itself about a call in doubt, before a person is
     asked."""
     timeout_s: float
-    """How long one attempt may take."""
+    """How long one attempt may take; of a client's, how long a call waits for its result."""
     retries: int
     """How often an attempt that fails is repeated."""
     needs_approval: bool | Literal["sometimes"]

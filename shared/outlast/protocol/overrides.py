@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from outlast.protocol.client_calls import MAX_CLIENT_TOOLS, ClientToolSpec, check_size
 from outlast.protocol.model_settings import ReasoningEffort
 from outlast.protocol.wire import Public
 
-Override = Literal["options", "instructions", "tool_choice"]
+Override = Literal["options", "instructions", "tool_choice", "client_tools"]
 """A field of a start which an agent has to allow."""
 
 MAX_INSTRUCTIONS_CHARS = 100_000
@@ -51,6 +52,17 @@ class Overrides(Public):
     """Whether the first answer may (`auto`), must not (`none`) or must (`required`) ask for a tool
     call, or the name of the tool that it must ask for; later ones are free. Only for agents that
     allow it."""
+
+    client_tools: (
+        Annotated[
+            list[ClientToolSpec],
+            Field(min_length=1, max_length=MAX_CLIENT_TOOLS),
+            AfterValidator(check_size),
+        ]
+        | None
+    ) = None
+    """Tools that the caller runs: the run waits for their results. 64 of them and 128 KiB at most.
+    Only for agents that allow it."""
 
     @property
     def asked(self) -> tuple[Override, ...]:

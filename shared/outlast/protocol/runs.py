@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from outlast.protocol.approvals import Approval
+from outlast.protocol.client_calls import ClientCall
 from outlast.protocol.messages import Message
 from outlast.protocol.requests import Origin
 from outlast.protocol.waiting import Waiting, WaitKind
@@ -159,6 +160,8 @@ class Run(Public):
     """What was used so far."""
     approvals: list[Approval] = Field(default_factory=list[Approval])
     """What waits, or waited, for a person."""
+    calls: list[ClientCall] = Field(default_factory=list[ClientCall])
+    """Calls of tools that clients run, waiting or answered."""
     error: RunError | None = None
     """Why it failed."""
     incomplete_reason: Annotated[IncompleteReason, OrNewer] | None = None

@@ -57,7 +57,8 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     status = done(start(outlast("status")))
     worker = running(tmp_path).alive()["worker"]
     assert f"worker      {worker.pid}" in status
-    assert "with assistant, bookkeeper, concierge, support" in status
+    names = "assistant, bookkeeper, cashier, concierge, guide, support"
+    assert f"with {names}" in status
 
     assert ask(start(outlast("list")), "support", "Where is A-1003?")["status"] == "completed"
     assert '"event":"run_ended"' in done(start(outlast("logs", "worker")))

@@ -20,6 +20,7 @@ EXAMPLES = {
     "agent": "support",
     "run_id": RUN_ID,
     "approval_id": "1.0",
+    "call_id": "1.0",
     "thread_id": "t",
     "turn": "1",
 }

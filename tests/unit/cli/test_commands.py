@@ -27,6 +27,7 @@ THREAD = {
     "updated_at": NOON,
 }
 TOOL = {
+    "kind": "function",
     "name": "find",
     "description": "",
     "parameters": {},
@@ -219,11 +220,39 @@ def test_async(app: ScriptedApp, outlast: Outlast) -> None:
             {"action": "reject", "reason": "too much", "by": "ann"},
             {**RESOLUTION, "action": "reject"},
         ),
+        (
+            ["decide", RUN_ID, "1.0.doubt1", "complete", "--output", '{"id": 1}'],
+            "approvals/1.0.doubt1",
+            {"action": "complete", "output": {"id": 1}, "by": "ann"},
+            {**RESOLUTION, "action": "complete", "output": {"id": 1}},
+        ),
+        (
+            ["decide", RUN_ID, "limit1", "raise", "--limit", "max_turns=40"],
+            "approvals/limit1",
+            {"action": "raise", "limits": {"max_turns": 40}, "by": "ann"},
+            {"call_id": None, "action": "raise", "at": NOON},
+        ),
+        (
+            ["answer", RUN_ID, "1.0", "denied", "--error"],
+            "results/1.0",
+            {"output": "denied", "is_error": True, "by": "ann"},
+            {"call_id": "1.0", "outcome": "answered", "is_error": True, "at": NOON},
+        ),
         (["steer", RUN_ID, "stop"], "messages", {"input": "stop"}, {"message_id": "m-1"}),
         (["cancel", RUN_ID], "cancel", None, wire.run("running")),
         (["resume", RUN_ID], "resume", None, wire.run("running")),
     ],
-    ids=["approve", "approve-changed", "reject", "steer", "cancel", "resume"],
+    ids=[
+        "approve",
+        "approve-changed",
+        "reject",
+        "in-doubt",
+        "limit",
+        "client",
+        "steer",
+        "cancel",
+        "resume",
+    ],
 )
 def test_changes(
     app: ScriptedApp,
@@ -261,6 +290,9 @@ def test_changes(
         ["chat", "support", "--thread", "not a thread"],
         ["approve", RUN_ID, "1.0", "--arguments", "[1]"],
         ["approve", RUN_ID, "1.0", "--arguments", "cents=1"],
+        ["decide", RUN_ID, "1.0.doubt1", "complete"],
+        ["decide", RUN_ID, "1.0", "maybe"],
+        ["decide", RUN_ID, "limit1", "raise", "--limit", "max_turns"],
         ["runs", "--limit", "0"],
         ["--url", "example.org", "list"],
         ["--url", "http://host:port", "list"],

@@ -166,6 +166,29 @@ class CheckApproval(Operation[ApprovalCheck]):
 
 
 @dataclass(frozen=True)
+class CheckArguments(Operation[ApprovalCheck]):
+    """Find out whether a call fits the parameters of a tool that a client runs."""
+
+    call: PlannedCall
+    parameters: Mapping[str, JsonValue]
+    record: ClassVar[Any] = ApprovalCheck
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return check_step(self.call.name)
+
+    def cancelled(self, at: Time) -> ApprovalCheck:
+        """Ask nobody: the run has ended."""
+        return ApprovalCheck(outcome="refused", at=at)
+
+    def crashed(self, error: Exception, at: Time) -> ApprovalCheck:
+        """Ask nobody what can't be checked."""
+        reason = f"The arguments could not be checked: {type(error).__name__}."
+        return ApprovalCheck(outcome="refused", at=at, reason=reason, error_type="internal")
+
+
+@dataclass(frozen=True)
 class RunTool(Operation[ToolRecord]):
     """Run a tool call."""
 

@@ -36,7 +36,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once"]
+ToolKind = Literal["function", "once", "client"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 

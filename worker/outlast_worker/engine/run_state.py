@@ -12,6 +12,8 @@ from outlast.protocol import (
     SETTLING,
     Approval,
     Awaited,
+    CallAnswer,
+    ClientCall,
     Content,
     Engine,
     IncompleteReason,
@@ -189,6 +191,25 @@ class RunState:
             ]
         )
         self._steps.keep_resolution(resolution)
+
+    def add_client_call(self, call: ClientCall) -> None:
+        """Show a call that waits for a client."""
+        self.size.count(call)
+        self.change(calls=[*self.run.calls, call])
+        self._steps.keep_client_call(call)
+
+    def answer_client_call(self, answer: CallAnswer) -> None:
+        """Show how a client's call ended."""
+        self.size.count(answer)
+        self.change(
+            calls=[
+                call.model_copy(update={"answer": answer})
+                if call.call_id == answer.call_id
+                else call
+                for call in self.run.calls
+            ]
+        )
+        self._steps.keep_answer(answer)
 
     def save(self) -> None:
         """Show the run as it is now."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from outlast.contract import ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation
 from outlast_worker.engine.records import Pin, StoredMessage
 
@@ -63,6 +63,10 @@ class Steps(Protocol):
         """Begin to wait for a person's decision."""
         ...
 
+    def expect_result(self, call_id: str) -> Pending[ClientResult]:
+        """Begin to wait for the result of a call that a client runs."""
+        ...
+
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
         ...
@@ -81,6 +85,10 @@ class Steps(Protocol):
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision; return the decision that was first."""
+        ...
+
+    async def close_result(self, result: ClientResult) -> ClientResult:
+        """End the wait for a client's result; return the result that was first."""
         ...
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
@@ -129,4 +137,12 @@ class Steps(Protocol):
 
     def keep_resolution(self, resolution: Resolution) -> None:
         """Keep what an approval came to."""
+        ...
+
+    def keep_client_call(self, call: ClientCall) -> None:
+        """Keep a call that waits for a client from now on."""
+        ...
+
+    def keep_answer(self, answer: CallAnswer) -> None:
+        """Keep how a client's call ended."""
         ...

@@ -10,6 +10,7 @@ from functools import partial
 
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Approval, Resolution, Time
+from outlast_worker.engine.calls.client import ClientCalls
 from outlast_worker.engine.calls.function import FunctionCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
@@ -40,6 +41,7 @@ class ToolCalls:
         self._kinds: dict[ToolKind, CallKind] = {
             "function": FunctionCalls(self._turn),
             "once": OnceCalls(self._turn),
+            "client": ClientCalls(self._turn),
         }
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:

@@ -53,7 +53,7 @@ def check_models(
 
 
 def _warn_of_losses(agent: Agent, model: str) -> None:
-    for tool in agent.tools:
+    for tool in agent.functions:
         if lost := lost_for_google(tool.parameters):
             _logger.warning(
                 "tool_parameters_reduced",

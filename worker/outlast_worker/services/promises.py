@@ -10,7 +10,7 @@ from restate import (
     WorkflowSharedContext,
 )
 
-from outlast.contract import SteeringMessage
+from outlast.contract import ClientResult, SteeringMessage
 from outlast.protocol import Resolution, Time
 from outlast_worker.engine.records import KeptResolution, Record
 from outlast_worker.services.cancellation import is_own_cancellation
@@ -63,6 +63,11 @@ CANCELLED_AT = Promise[Time]("cancelled_at", Time)
 def decision(approval_id: str) -> Promise[Resolution]:
     """Return the promise of what an approval comes to, as a `KeptResolution`."""
     return Promise(f"decision:{approval_id}", KeptResolution)
+
+
+def client_result(call_id: str) -> Promise[ClientResult]:
+    """Return the promise of what a call that a client runs comes to."""
+    return Promise(f"result:{call_id}", ClientResult)
 
 
 class SteeringClaim(Record):

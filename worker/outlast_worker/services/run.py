@@ -14,6 +14,8 @@ from outlast.contract import (
     DecideOrder,
     EventPage,
     EventsQuestion,
+    ResultAnswer,
+    ResultOrder,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -33,7 +35,7 @@ from outlast_worker.engine.salvage import messages_so_far, salvage_messages
 from outlast_worker.execution import run_context
 from outlast_worker.hooks import HookCaller
 from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
-from outlast_worker.services import calls, promises, state
+from outlast_worker.services import calls, client_results, promises, state
 from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.inspection import add_inspection
@@ -129,6 +131,11 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         """Take a person's decision on a tool call."""
         return await take_decision(ctx, agent, order, hooks_of)
 
+    @json_handler(workflow.handler)
+    async def take_result(ctx: WorkflowSharedContext, order: ResultOrder) -> ResultAnswer:
+        """Take the result of a call that a client has run."""
+        return await client_results.take_result(ctx, order)
+
     @json_handler(workflow.handler, calls.STEER.name)
     async def steer(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
         """Take a message for a run that is going on."""
@@ -204,7 +211,7 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
-    tools_s = [total_timeout_s(tool) for tool in agent.tools]
+    tools_s = [total_timeout_s(tool) for tool in agent.functions]
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
     hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]
     model_s = dependencies.settings.model_timeout_s

@@ -14,10 +14,10 @@ import restate
 from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
 
 from outlast.agent import Agent
-from outlast.contract import ConversationMark, RunOrder, SteeringMessage, SubmitAnswer
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, SubmitAnswer
 from outlast.events import AnyEvent
 from outlast.names import key_of
-from outlast.protocol import Approval, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, RunOnce
@@ -144,6 +144,10 @@ class RestateSteps:
         """Begin to wait for a person's decision."""
         return _Begun(promises.decision(approval_id).value(self._ctx))
 
+    def expect_result(self, call_id: str) -> Pending[ClientResult]:
+        """Begin to wait for the result of a call that a client runs."""
+        return _Begun(promises.client_result(call_id).value(self._ctx))
+
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
         if index:
@@ -174,6 +178,10 @@ class RestateSteps:
         """End the wait for a decision; return the decision that was first."""
         promise = promises.decision(resolution.id)
         return await self._resolve(promise, KeptResolution.of(resolution)) or resolution
+
+    async def close_result(self, result: ClientResult) -> ClientResult:
+        """End the wait for a client's result; return the result that was first."""
+        return await self._resolve(promises.client_result(result.call_id), result) or result
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         """Take no message of this number; return the one that came first, if there is one."""
@@ -216,7 +224,8 @@ class RestateSteps:
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks, without what has keys of its own."""
-        state.RUN.set(self._ctx, run.model_copy(update={"metadata": {}, "approvals": []}))
+        elsewhere: dict[str, Any] = {"metadata": {}, "approvals": [], "calls": []}
+        state.RUN.set(self._ctx, run.model_copy(update=elsewhere))
 
     def keep_definition(self, pin: Pin) -> None:
         """Keep the agent's definition, for who may look behind the run."""
@@ -235,6 +244,16 @@ class RestateSteps:
         """Keep what an approval came to."""
         state.resolution(resolution.id).set(self._ctx, resolution)
         state.pending(resolution.id).clear(self._ctx)
+
+    def keep_client_call(self, call: ClientCall) -> None:
+        """Keep a call that waits for a client, so that it is found among those of all runs."""
+        state.client_call(call.call_id).set(self._ctx, call)
+        state.open_call(call.call_id).set(self._ctx, call.requested_at)
+
+    def keep_answer(self, answer: CallAnswer) -> None:
+        """Keep how a client's call ended."""
+        state.call_answer(answer.call_id).set(self._ctx, answer)
+        state.open_call(answer.call_id).clear(self._ctx)
 
     @property
     def _thread(self) -> calls.Target:

@@ -16,7 +16,7 @@ from outlast_worker.services.whole_run import waits_for_people
 
 
 async def await_settled(ctx: WorkflowSharedContext, question: SettledQuestion) -> SettledAnswer:
-    """Wait until the run has ended or waits for a person, or its thread for one."""
+    """Wait until the run has ended or waits for people or clients, or its thread does."""
     # The segment first: if the run settles before it is looked at, the promise says so.
     segment = await state.SEGMENT.get(ctx) or 1
     run = await state.RUN.get(ctx)

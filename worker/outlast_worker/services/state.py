@@ -8,7 +8,7 @@ from restate import ObjectContext, ObjectSharedContext
 from outlast import contract
 from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun
@@ -74,6 +74,21 @@ def pending(approval_id: str) -> State[Time]:
 def told(call_id: str) -> State[str]:
     """Return the key of what the model was told of a call, where clients see less."""
     return State(f"told:{call_id}", str)
+
+
+def client_call(call_id: str) -> State[ClientCall]:
+    """Return the key of a call as a client was asked to run it."""
+    return State(f"{contract.CALL_PREFIX}{call_id}", ClientCall)
+
+
+def call_answer(call_id: str) -> State[CallAnswer]:
+    """Return the key of how a client's call ended."""
+    return State(f"{contract.ANSWER_PREFIX}{call_id}", CallAnswer)
+
+
+def open_call(call_id: str) -> State[Time]:
+    """Return the key by which a call is found while it waits for a client."""
+    return State(f"{contract.OPEN_CALL_PREFIX}{call_id}", Time)
 
 
 # of a thread

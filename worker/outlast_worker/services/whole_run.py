@@ -6,12 +6,15 @@ from typing import TypeVar
 from restate import WorkflowSharedContext
 
 from outlast.contract import (
+    ANSWER_PREFIX,
     APPROVAL_PREFIX,
+    CALL_PREFIX,
+    OPEN_CALL_PREFIX,
     PENDING_PREFIX,
     RESOLUTION_PREFIX,
     whole_run,
 )
-from outlast.protocol import SETTLING, Approval, Engine, Resolution, Run
+from outlast.protocol import SETTLING, Approval, CallAnswer, Engine, Resolution, Run
 from outlast.trace import trace_id_of
 from outlast_worker.services import promises, state
 
@@ -24,23 +27,34 @@ async def read_whole_run(ctx: WorkflowSharedContext) -> Run | None:
     keys = await ctx.state_keys()
     approvals = [state.approval(each).get(ctx) for each in _ids(keys, APPROVAL_PREFIX)]
     resolutions = [state.resolution(each).get(ctx) for each in _ids(keys, RESOLUTION_PREFIX)]
+    calls = [state.client_call(each).get(ctx) for each in _ids(keys, CALL_PREFIX)]
+    answers = [state.call_answer(each).get(ctx) for each in _ids(keys, ANSWER_PREFIX)]
     run, metadata = await asked_run, await asked_metadata
     found = {each.id: each for each in await _all(resolutions)}
-    return run and whole_run(run, metadata, await _all(approvals), found)
+    answered = {each.call_id: each for each in await _all(answers)}
+    return run and whole_run(
+        run, metadata, await _all(approvals), found, await _all(calls), answered
+    )
 
 
 async def add_decisions(ctx: WorkflowSharedContext, run: Run) -> Run:
     """Add decisions that were taken and that the run has not got round to yet."""
     waiting = [each.id for each in run.approvals if each.resolution is None]
+    open_calls = [call.call_id for call in run.calls if call.answer is None]
     taken = {} if run.ended else await decisions_on(ctx, waiting)
-    if not taken:
+    sent = {} if run.ended else await answers_to(ctx, open_calls)
+    if not (taken or sent):
         return run
+    calls = [
+        call.model_copy(update={"answer": sent.get(call.call_id, call.answer)})
+        for call in run.calls
+    ]
     approvals = [
         each.model_copy(update={"resolution": taken.get(each.id, each.resolution)})
         for each in run.approvals
     ]
-    going_on = {"status": "running", "waiting_for": None, "waiting": None, "approvals": approvals}
-    return run.model_copy(update=going_on)
+    going_on = {"status": "running", "waiting_for": None, "waiting": None}
+    return run.model_copy(update={**going_on, "approvals": approvals, "calls": calls})
 
 
 async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
@@ -53,12 +67,16 @@ async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
 
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
-    """Tell whether somebody still has to decide before the run goes on."""
+    """Tell whether a person or a client still has to answer before the run goes on."""
     if run.waiting_for not in SETTLING:
         return False
-    waiting = _ids(await ctx.state_keys(), PENDING_PREFIX)
+    keys = await ctx.state_keys()
+    waiting = _ids(keys, PENDING_PREFIX)
     waiting = waiting or [each.id for each in run.approvals if each.resolution is None]
-    return len(await decisions_on(ctx, waiting)) < len(waiting)
+    if len(await decisions_on(ctx, waiting)) < len(waiting):
+        return True
+    open_calls = _ids(keys, OPEN_CALL_PREFIX)
+    return len(await answers_to(ctx, open_calls)) < len(open_calls)
 
 
 def kept_with_run(run: Run, approval_id: str) -> Approval | None:
@@ -72,6 +90,12 @@ async def decisions_on(
     """Return the decisions that were taken on these, by approval."""
     asked = [promises.decision(approval_id).peek(ctx) for approval_id in approval_ids]
     return {each.id: each for each in await _all(asked)}
+
+
+async def answers_to(ctx: WorkflowSharedContext, call_ids: Sequence[str]) -> dict[str, CallAnswer]:
+    """Return the results that clients have sent of these, without their contents, by call."""
+    asked = [promises.client_result(call_id).peek(ctx) for call_id in call_ids]
+    return {each.call_id: each.answer for each in await _all(asked)}
 
 
 def _ids(keys: Iterable[str], prefix: str) -> list[str]:

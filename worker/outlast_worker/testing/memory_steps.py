@@ -14,13 +14,14 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from outlast.contract import ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, SteeringMessage
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, InputMessage, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation
 from outlast_worker.engine.records import Pin, Record, StoredMessage
 from outlast_worker.engine.steps import Pending
 from outlast_worker.execution import Execution
+from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
 
 T = TypeVar("T")
@@ -43,6 +44,11 @@ class _Decision(Pending[Resolution]):
 
 
 @dataclass(eq=False)
+class _Result(Pending[ClientResult]):
+    result: ClientResult | None
+
+
+@dataclass(eq=False)
 class _Message(Pending[SteeringMessage | None]):
     index: int
 
@@ -53,6 +59,7 @@ class MemorySteps:
     Args:
         execution: Does what operations say.
         decisions: What people decide, at once when they are asked.
+        results: What clients send, at once when they are asked.
         steering: What they say while the model is asked in the turn of this number.
         history: What was said on the thread before.
     """
@@ -61,11 +68,14 @@ class MemorySteps:
         self,
         execution: Execution,
         decisions: Decisions,
+        results: ClientResults,
         steering: Mapping[int, Sequence[str]],
         history: Sequence[StoredMessage],
     ) -> None:
         self._execution = execution
         self._decisions = decisions
+        self._results = results
+        self._calls: dict[str, ClientCall] = {}
         self._unsaid = {turn: list(said) for turn, said in steering.items()}
         self._history = list(history)
         self._heard: list[SteeringMessage] = []
@@ -127,6 +137,10 @@ class MemorySteps:
             )
         )
 
+    def expect_result(self, call_id: str) -> Pending[ClientResult]:
+        """Ask the test for a client's result; one that expires never comes."""
+        return _Result(self._results.of(self._calls[call_id], self._now()))
+
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number."""
         return _Message(index)
@@ -152,6 +166,8 @@ class MemorySteps:
                 return await kept.task
             case _Decision():
                 return cast("T", kept.resolution)
+            case _Result():
+                return cast("T", kept.result)
             case _Message():
                 return cast("T", self._heard[kept.index])
             case _:
@@ -160,6 +176,10 @@ class MemorySteps:
     async def close_decision(self, resolution: Resolution) -> Resolution:
         """End the wait for a decision: none came."""
         return resolution
+
+    async def close_result(self, result: ClientResult) -> ClientResult:
+        """End the wait for a client's result: none came."""
+        return result
 
     async def close_inbox(self, index: int) -> SteeringMessage | None:
         """Take no message of this number; return the one that came first, if there is one."""
@@ -205,6 +225,13 @@ class MemorySteps:
     def keep_resolution(self, resolution: Resolution) -> None:
         """Have nobody who asks what an approval came to."""
 
+    def keep_client_call(self, call: ClientCall) -> None:
+        """Keep a call for when its result is expected."""
+        self._calls[call.call_id] = call
+
+    def keep_answer(self, answer: CallAnswer) -> None:
+        """Have nobody who asks how a call ended."""
+
     def _is_done(self, pending: Pending[Any]) -> bool:
         match pending:
             case _Step(task):
@@ -213,6 +240,8 @@ class MemorySteps:
                 return due <= self._now()
             case _Decision(resolution):
                 return resolution is not None
+            case _Result(result):
+                return result is not None
             case _Message(index):
                 return index < len(self._heard)
             case _:

@@ -107,7 +107,7 @@ class RunResult:
                 arguments=(started.get(call.call_id) or call).arguments,
                 result=self.told.get(call.call_id, completed[call.call_id].output),
                 is_error=completed[call.call_id].is_error,
-                ran=call.call_id in started,
+                ran=completed[call.call_id].started_at is not None,
             )
             for call in asked
         ]

@@ -13,6 +13,7 @@ from outlast.conversation import whole
 from outlast.lifespan import Lifespan, open_lifespan
 from outlast.names import DEFAULT_TENANT, new_run_id
 from outlast.protocol import (
+    ClientToolSpec,
     InputMessage,
     Limits,
     Message,
@@ -28,6 +29,7 @@ from outlast_worker.engine.records import StoredMessage
 from outlast_worker.execution import Execution
 from outlast_worker.models.client import FailoverClient
 from outlast_worker.settings import Provider, ProviderKey, WorkerSettings
+from outlast_worker.testing.client_results import ClientResults, GivenResult
 from outlast_worker.testing.decisions import Decisions, GivenDecision
 from outlast_worker.testing.live_recorder import LiveRecorder
 from outlast_worker.testing.memory_steps import MemorySteps
@@ -56,6 +58,8 @@ async def run_in_memory(
     resources: object = None,
     lifespan: Lifespan | None = None,
     decisions: Mapping[str, GivenDecision] | None = None,
+    client_results: Mapping[str, GivenResult] | None = None,
+    client_tools: Sequence[ClientToolSpec] | None = None,
     steering: Mapping[int, str | Sequence[str]] | None = None,
     limits: Limits | None = None,
     instructions: str | None = None,
@@ -82,6 +86,9 @@ async def run_in_memory(
         lifespan: Entered for this run in place of `resources`.
         decisions: What people decide, by tool or by call id: `{"refund": "approve"}`. `reject`,
             `expire`, or a `Decision` with a reason or other arguments.
+        client_results: What clients send for calls of their tools, by tool or by call id: a text,
+            a `CallResult`, a function of the arguments, or `expire`.
+        client_tools: Tools that the caller brings along, if the agent's `overrides` allow it.
         steering: What somebody says to the run while the model is asked, by turn: `{1: "Stop."}`.
         limits: Of the run; of each, this one and the agent's, the lower one counts.
         instructions: Further ones, if the agent's `overrides` allow it.
@@ -107,13 +114,15 @@ async def run_in_memory(
             "instructions": instructions,
             "options": options,
             "tool_choice": tool_choice,
+            "client_tools": list(client_tools) if client_tools else None,
         }
     )
     order = _order(agent, request, tenant, stream=stream)
     stored = [StoredMessage(**message.model_dump()) for message in history]
     said = {turn: [m] if isinstance(m, str) else m for turn, m in (steering or {}).items()}
     async with _open(lifespan, resources) as opened:
-        return await _run(agent, order, model, opened, decisions or {}, said, stored)
+        outside = Decisions(agent, decisions or {}), ClientResults(client_results or {})
+        return await _run(agent, order, model, opened, outside, said, stored)
 
 
 @asynccontextmanager
@@ -130,14 +139,15 @@ async def _run(
     order: RunOrder,
     model: Script,
     resources: object,
-    decisions: Mapping[str, GivenDecision],
+    outside: tuple[Decisions, ClientResults],
     steering: Mapping[int, Sequence[str]],
     history: Sequence[StoredMessage],
 ) -> RunResult:
     __tracebackhide__ = True
     # The defaults, whatever the environment and a `.env` say.
     settings = WorkerSettings.model_construct()
-    live, api, people = LiveRecorder(order.run_id), ScriptedApi(model), Decisions(agent, decisions)
+    live, api = LiveRecorder(order.run_id), ScriptedApi(model)
+    people, clients = outside
     tools = ToolRunner(settings.tool_threads, sleep=_skip)
     registry = Registry([agent], _MODEL)
     providers = {provider_of(model): Provider(keys=[_KEY]) for model in registry.models_of(agent)}
@@ -154,10 +164,10 @@ async def _run(
         preview=live.preview,
         reporter=live.reporter,
     )
-    steps = MemorySteps(execution, people, steering, history)
+    steps = MemorySteps(execution, people, clients, steering, history)
     try:
         run = await AgentLoop(steps, order).run()
-        if spare := api.spare or people.spare or steps.spare:
+        if spare := api.spare or people.spare or clients.spare or steps.spare:
             ended = f"{run.status}: {run.error.message}" if run.error else run.status
             raise ScriptError(f"The run ended ({ended}), and {spare}")  # noqa: TRY301  # as the others
     except ScriptError as error:

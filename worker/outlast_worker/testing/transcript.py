@@ -13,6 +13,7 @@ from outlast.events import (
     RunWaiting,
     SteerReceived,
     ToolCallCompleted,
+    ToolCallRequested,
     ToolCallStarted,
 )
 from outlast.protocol import Content, InputMessage
@@ -37,6 +38,8 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
             yield f"turn {event.turn}: {_quoted(message.content)}"
         case ToolCallStarted():
             yield f"call {event.call_id}: {_shown(event.name, event.arguments)}"
+        case ToolCallRequested():
+            yield f"call {event.call_id} for a client: {_shown(event.name, event.arguments)}"
         case ToolCallCompleted():
             kind = "error" if event.is_error else "result"
             yield f"{kind} {event.call_id}: {_cut(told.get(event.call_id, event.output))}"

@@ -103,7 +103,7 @@ class ToolRunner:
         at = datetime.now(UTC)
         if call.fault:
             return _unreadable(call.fault).as_check(at)
-        tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+        tool = next((tool for tool in agent.functions if tool.name == call.name), None)
         if tool is None:
             return _unknown(agent, call).as_check(at)
         try:
@@ -263,7 +263,7 @@ def _prepare(
     """Return the tool with what it is called with, or why it can't be."""
     if call.fault:
         return _unreadable(call.fault)
-    tool = next((tool for tool in agent.tools if tool.name == call.name), None)
+    tool = next((tool for tool in agent.functions if tool.name == call.name), None)
     if not call.known or tool is None:
         return _unknown(agent, call)
     try:

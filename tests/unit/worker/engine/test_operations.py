@@ -12,6 +12,7 @@ from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
     CheckApproval,
+    CheckArguments,
     ClaimEffect,
     Operation,
     PinAgent,
@@ -42,6 +43,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (AskModel(MODEL_CALL), "model 3"),
     (CheckApproval(CALL), "check pay"),
     (RunTool(CALL), "tool pay"),
+    (CheckArguments(CALL, {}), "check pay"),
     (CallHook(PinnedHook(point="before_tool", name="mask"), HOOKED), "hook mask"),
     (ClaimEffect(CALL), "claim pay"),
     (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1))), "tool pay"),
@@ -67,7 +69,7 @@ def test_every_operation_is_pinned() -> None:
     assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
 
 
-@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:8]])
+@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:9]])
 @pytest.mark.parametrize("cut", ["cancelled", "crashed"])
 def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
     """It has the time at which it was cut, and can be read again as what the step gives."""
@@ -91,7 +93,8 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
         case EffectVerdict():
             assert (record.at, record.outcome) == (after(5), "unknown")
         case ApprovalCheck():
-            assert (record.at, record.outcome) == (after(5), "needed")
+            needed = isinstance(operation, CheckApproval)
+            assert (record.at, record.outcome) == (after(5), "needed" if needed else "refused")
         case HookRecord():
             assert (record.at, record.verdict) == (after(5), "failed")
         case _:
