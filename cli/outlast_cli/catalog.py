@@ -18,7 +18,7 @@ from outlast_cli.errors import CliError, NotInstalled
 PLUG_INS: Final = "outlast.commands"
 EXIT_CODES: Final = (
     "Exit codes: 0 ok; 1 the run did not complete, or the server answered with a problem; "
-    "2 wrong usage; 3 no server answers; 4 the run waits for an approval; "
+    "2 wrong usage; 3 no server answers; 4 the run waits for a decision or a result; "
     "130 Ctrl-C, and the run goes on."
 )
 

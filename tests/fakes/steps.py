@@ -295,7 +295,7 @@ class FakeSteps:
                 return FakePending(f"fit {call.call_id}")
             case ClaimEffect(call):
                 return FakePending(f"claim {call.call_id}")
-            case RunOnce(call, _):
+            case RunOnce(call):
                 self.planned.append(call)
                 return FakePending(f"once {call.call_id}")
             case VerifyEffect(call):

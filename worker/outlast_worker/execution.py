@@ -11,7 +11,6 @@ from outlast.agent import Agent
 from outlast.contract import ConversationMark, RunOrder
 from outlast.registry import Registry
 from outlast.run_context import RunContext
-from outlast.tool import DEFAULT_TIMEOUT
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.engine.operations import (
     AskModel,
@@ -85,8 +84,8 @@ class Execution:
                 return await self.tools.execute(self.agent, call, self._context(call))
             case ClaimEffect(call):
                 return self.effects.claim(self.order.run_id, _hash_of(call))
-            case RunOnce(call, claim):
-                return await self._run_once(call, claim)
+            case RunOnce(call, claim, timeout_s):
+                return await self._run_once(call, claim, timeout_s)
             case VerifyEffect(call):
                 return await self.tools.verify(self.agent, call, self._context(call))
             case CallHook():
@@ -115,13 +114,13 @@ class Execution:
                 return without_price(pin, model)
         return pin
 
-    async def _run_once(self, call: PlannedCall, claim: EffectClaim) -> EffectOutcome:
+    async def _run_once(
+        self, call: PlannedCall, claim: EffectClaim, timeout_s: float
+    ) -> EffectOutcome:
         if claim.arguments_hash != _hash_of(call):
             raise ValueError(f"the call {call.call_id} is not the one that was claimed")
-        tool = next((tool for tool in self.agent.functions if tool.name == call.name), None)
-        timeout = tool.timeout if tool else DEFAULT_TIMEOUT
         begin = partial(self.tools.execute_once, self.agent, call, self._context(call))
-        return await self.effects.run(claim, timeout.total_seconds(), begin)
+        return await self.effects.run(claim, timeout_s, begin)
 
     def _context(self, call: PlannedCall) -> ToolContext:
         return ToolContext(

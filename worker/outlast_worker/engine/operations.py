@@ -232,10 +232,14 @@ class ClaimEffect(Operation[EffectClaim]):
 
 @dataclass(frozen=True)
 class RunOnce(Operation[EffectOutcome]):
-    """Run a `once` call, if this process has claimed it; join it if it runs already."""
+    """Run a `once` call, if this process has claimed it; join it if it runs already.
+
+    `timeout_s` is the pinned one, from the claim on: no answer for the call counts before.
+    """
 
     call: PlannedCall
     claim: EffectClaim
+    timeout_s: float
     record: ClassVar[Any] = EffectOutcome
 
     @property

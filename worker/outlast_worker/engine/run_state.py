@@ -74,6 +74,7 @@ class RunState:
         self._order = order
         self._seq = 0
         self._stands_for: Sequence[OpenWait] = []
+        self._holds_up = False
         self.now = order.created_at
         self.size = RunSize()
         self.history: list[StoredMessage] = []
@@ -146,7 +147,6 @@ class RunState:
         if waits == self._stands_for:
             return
         self._stands_for = waits
-        was_waiting = self.run.status == "waiting"
         settles = all(wait.kind in SETTLING for wait in waits)
         segment = self.run.segment
         waiting = _describe(waits, self.now)
@@ -158,11 +158,8 @@ class RunState:
         )
         if settles:
             self._tell_wait(waiting.kind, waits, segment)
-        if was_waiting:
-            return
         self._stands_still = True
-        if self._order.thread_id:
-            self._steps.hold_up_thread(waits=True)
+        self._hold_up_thread(waits=settles)
 
     def go_on(self) -> None:
         """Show that the run goes on, if it stood still."""
@@ -170,8 +167,7 @@ class RunState:
             return
         self._stands_for = []
         self.set_status("running", waiting_for=None, waiting=None)
-        if self._order.thread_id:
-            self._steps.hold_up_thread(waits=False)
+        self._hold_up_thread(waits=False)
 
     def add_approval(self, approval: Approval) -> None:
         """Show an approval that waits."""
@@ -280,6 +276,12 @@ class RunState:
         self._steps.settle(self.run.segment, ended=True)
         said = [message.public() for message in self.messages]
         return self.run.model_copy(update={"messages": said, "origin": self._order.origin})
+
+    def _hold_up_thread(self, *, waits: bool) -> None:
+        """Tell the thread whether the run waits for somebody outside, when that has changed."""
+        if self._order.thread_id and waits != self._holds_up:
+            self._holds_up = waits
+            self._steps.hold_up_thread(waits=waits)
 
     def _tell_wait(self, kind: WaitKind, waits: Sequence[OpenWait], segment: int) -> None:
         items = [

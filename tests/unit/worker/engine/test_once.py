@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fakes.orders import on_thread
 from fakes.steps import FakeSteps, after, answer, decided, once, pin, result
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
@@ -139,6 +140,24 @@ async def test_verify(verdict: EffectVerdict, kinds: list[str], said: str) -> No
     assert said in told(run)
     waited = next(saved.waiting for saved in steps.saved if saved.waiting)
     assert (waited.kind, waited.until) == ("timer", OVER)
+
+
+async def test_a_thread_is_held_up_by_people_alone() -> None:
+    """Whoever stands in line is told of a wait for a person, and not of one for a time."""
+    unknown = EffectVerdict(outcome="unknown", at=OVER)
+    gave_up = decided("1.0", "give_up", approval_id="1.0.doubt1", at_s=60)
+    steps = script(
+        DOUBT, verifies=True, verdicts={"1.0": unknown}, decisions={"1.0.doubt1": gave_up}
+    )
+    await play(steps, on_thread())
+    told = [name for name in steps.log if name.startswith(("verify", "hold_up", "settle"))]
+    assert told == [
+        "verify 1.0",
+        "settle 1",
+        "hold_up_thread True",
+        "hold_up_thread False",
+        "settle 2 ended",
+    ]
 
 
 @pytest.mark.parametrize("late", ["retry", "complete"])

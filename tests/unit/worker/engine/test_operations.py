@@ -46,7 +46,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (CheckArguments(CALL, {}), "check pay"),
     (CallHook(PinnedHook(point="before_tool", name="mask"), HOOKED), "hook mask"),
     (ClaimEffect(CALL), "claim pay"),
-    (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1))), "tool pay"),
+    (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1)), 5), "tool pay"),
     (VerifyEffect(CALL), "verify pay"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),

@@ -69,7 +69,7 @@ class OnceCalls(CallKind):
         self.turn.state.advance_clock(claim.at)
         if claim.claim_id is None:
             return self._refuse_unclaimed(effect, claim.at)
-        step = self.turn.steps.begin(RunOnce(effect.call, claim))
+        step = self.turn.steps.begin(RunOnce(effect.call, claim, effect.tool.timeout_s or 0))
         return self.turn.waits.add(step, partial(self._settle, effect, claim))
 
     async def _settle(self, effect: _Effect, claim: EffectClaim, outcome: EffectOutcome) -> None:
