@@ -13,6 +13,7 @@ from outlast.events import (
     Event,
     MessageCompleted,
     ModelFallback,
+    OutputRejected,
     SteerReceived,
     TerminalEvent,
     ToolCallCompleted,
@@ -67,6 +68,8 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             return Text(printable(asked), "yellow")
         case ApprovalResolved():
             return Text(_resolution(event), "yellow")
+        case OutputRejected():
+            return Text(printable(f"× not what it has to be: {'; '.join(event.faults)}"), "yellow")
         case SteerReceived():
             return Text(f"» {printable(text_of(event.message.content))}", "cyan")
         case _:

@@ -18,11 +18,13 @@ from outlast.instructions import (
 )
 from outlast.model_support import unsupported
 from outlast.names import is_agent_name
+from outlast.output import FINAL_RESULT, Output
 from outlast.protocol import Limits, ModelSettings, OnLimit, Override
 from outlast.spelling import nearest
 from outlast.tool import AnyTool, Tool
 
 DEFAULT_MAX_TURNS = 20
+MAX_OUTPUT_RETRIES = 10
 _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "name": ((str,), "a text"),
     "description": ((str, NoneType), "a text"),
@@ -34,6 +36,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "fallbacks": ((list, tuple), "a list, such as ['anthropic/claude-sonnet-4-5']"),
     "fallback_on_refusal": ((bool,), "True or False"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
+    "output_retries": ((int,), "a number, such as 2"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
 
@@ -58,8 +61,10 @@ class Agent:
         fallback_on_refusal: Ask them, too, when a provider's filter refuses input or answer.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
-            allowed by default), `instructions` (more of them), `tool_choice`.
-
+            allowed by default), `instructions` (more of them), `tool_choice`, `output_schema`.
+        output_type: What the answer has to be: any type that pydantic reads. `Run.output` is then
+            the parsed value, not a text.
+        output_retries: How often the model may try again after an answer that is not.
         hooks: Functions that look at what goes to models and tools and comes from there, and may
             change or refuse it, such as `hooks=[mask_cards, input_guardrail(is_on_topic)]`.
 
@@ -79,6 +84,10 @@ class Agent:
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     overrides: Collection[Override] = frozenset({"options"})
     hooks: Sequence[AnyHook] = ()
+    output_type: Any = None
+    output_retries: int = 2
+    output: Output | None = field(init=False, repr=False, compare=False, default=None)
+    """What `output_type` asks for."""
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
@@ -103,6 +112,7 @@ class Agent:
             check_hooks(self.hooks)
         except DefinitionError as error:
             raise DefinitionError(f"agent {self.name}: {error}") from error
+        self._check_output()
         if self.on_limit not in get_args(OnLimit):
             raise DefinitionError(
                 f'agent {self.name}: on_limit is {self.on_limit!r}; it must be "stop" or "approve"'
@@ -163,6 +173,27 @@ class Agent:
             raise DefinitionError(
                 f"agent {self.name}: tool_choice is {choice!r}; write auto, none, required, or "
                 f"one of its tools ({', '.join(tools) or 'it has none'})"
+            )
+
+    def _check_output(self) -> None:
+        if not 0 <= self.output_retries <= MAX_OUTPUT_RETRIES:
+            raise DefinitionError(
+                f"agent {self.name}: output_retries is {self.output_retries}; it must be between "
+                f"0 and {MAX_OUTPUT_RETRIES}"
+            )
+        if self.output_type is None:
+            return
+        try:
+            object.__setattr__(self, "output", Output.of_type(self.output_type))
+        except TypeError as error:
+            raise DefinitionError(
+                f"agent {self.name}: output_type is {self.output_type!r}; it must be a type that "
+                f"pydantic can read, such as a BaseModel: {error}"
+            ) from error
+        if any(tool.name == FINAL_RESULT for tool in self.tools):
+            raise DefinitionError(
+                f"agent {self.name}: with output_type no tool may be called {FINAL_RESULT!r}; "
+                "rename it with @tool(name=…)"
             )
 
     def _check_overrides(self) -> None:

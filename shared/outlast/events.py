@@ -228,6 +228,18 @@ class SteerReceived(Event):
     """What was said."""
 
 
+class OutputRejected(Event):
+    """An answer was not what it has to be; the model is told why, and answers again."""
+
+    type: Literal["output.rejected"] = "output.rejected"
+    turn: int
+    """The turn whose answer it is."""
+    faults: list[str]
+    """What is wrong with it."""
+    message: Message
+    """What the model is told of it."""
+
+
 class RunCompleted(Event):
     """The run has ended with an answer. The last event."""
 
@@ -274,6 +286,7 @@ AnyEvent = Annotated[
     | ApprovalResolved
     | RunWaiting
     | SteerReceived
+    | OutputRejected
     | TerminalEvent,
     Field(discriminator="type"),
 ]

@@ -6,7 +6,8 @@ definition.
 
 from outlast.agent import Agent
 from outlast.client_tool import check_parameters
-from outlast.json_schema import UnusableSchema
+from outlast.json_schema import UnusableSchema, check_schema
+from outlast.output import FINAL_RESULT
 from outlast.protocol import FREE_CHOICES, Override, Overrides
 
 Fault = tuple[Override, str]
@@ -18,7 +19,11 @@ def faults_of(agent: Agent, asked: Overrides) -> list[Fault]:
     refused: list[Fault] = [
         (name, _refusal(agent, name)) for name in asked.asked if name not in agent.overrides
     ]
-    return refused or [*_unusable_tools(agent, asked), *_impossible_choice(agent, asked)]
+    return refused or [
+        *_unusable_tools(agent, asked),
+        *_impossible_choice(agent, asked),
+        *_unusable_schema(agent, asked),
+    ]
 
 
 def _refusal(agent: Agent, name: Override) -> str:
@@ -31,6 +36,8 @@ def _refusal(agent: Agent, name: Override) -> str:
 
 def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
     taken = {tool.name for tool in agent.tools}
+    if agent.output or asked.output_schema is not None:
+        taken.add(FINAL_RESULT)
     faults: list[Fault] = []
     for tool in asked.client_tools or ():
         if tool.name in taken:
@@ -41,6 +48,18 @@ def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
         except UnusableSchema as error:
             faults.append(("client_tools", f"parameters of {tool.name!r}: {error}"))
     return faults
+
+
+def _unusable_schema(agent: Agent, asked: Overrides) -> list[Fault]:
+    if asked.output_schema is None:
+        return []
+    if any(tool.name == FINAL_RESULT for tool in agent.tools):
+        return [("output_schema", f"the agent {agent.name} has a tool called {FINAL_RESULT!r}")]
+    try:
+        check_schema(asked.output_schema)
+    except UnusableSchema as error:
+        return [("output_schema", str(error))]
+    return []
 
 
 def _impossible_choice(agent: Agent, asked: Overrides) -> list[Fault]:

@@ -76,6 +76,7 @@ class Registry:
             limits=agent.limits,
             on_limit=agent.on_limit,
             overrides=sorted(agent.overrides),
+            output_schema=dict(agent.output.shape) if agent.output else None,
             tools=[_describe_tool(tool) for tool in agent.tools],
             hooks=[HookDescription(point=hook.point, name=hook.name) for hook in agent.hooks],
             digest=self.agent_digest(agent),
@@ -83,6 +84,7 @@ class Registry:
 
     def agent_digest(self, agent: Agent) -> str:
         """Return a digest over all that makes the agent behave as it does, code apart."""
+        retries = agent.output_retries
         return _digest(
             {
                 "name": agent.name,
@@ -95,6 +97,7 @@ class Registry:
                 "fallbacks": list(agent.fallbacks),
                 "fallback_on_refusal": agent.fallback_on_refusal,
                 "hooks": [[hook.point, hook.name] for hook in agent.hooks],
+                "output": agent.output and {"shape": agent.output.shape, "retries": retries},
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
             }

@@ -9,6 +9,9 @@ import os
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
 
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
@@ -226,7 +229,7 @@ open_minded = Agent(
     instructions="Be open.",
     tools=[note],
     model_settings=ModelSettings(max_output_tokens=700),
-    overrides={"instructions", "options", "tool_choice"},
+    overrides={"instructions", "options", "tool_choice", "output_schema"},
 )
 asking = Agent(
     name="asking",
@@ -245,12 +248,21 @@ with_fallback = Agent(
     tools=[note],
 )
 
+
+class Ticket(BaseModel):
+    title: str
+    urgency: Literal["low", "high"]
+
+
+typed = Agent(name="typed", instructions="Sort it.", tools=[note], output_type=Ticket)
+
 agents: list[Agent] = [
     tester,
     greeter,
     short,
     open_minded,
     asking,
+    typed,
     with_fallback,
     guarded,
     support,

@@ -295,13 +295,19 @@ class ScriptedModel:
 
 
 def last_turn(body: Any) -> tuple[str, int]:
-    """Return a request's last user message, and the number of the turn that it asks for."""
+    """Return the last message of a request's user, and the number of the turn it asks for."""
     answers = 0
     for message in reversed(body.get("messages", []) if isinstance(body, dict) else []):
-        if message["role"] == "user":
+        if message["role"] == "user" and not _is_added(message):
             return openai_wire.content_text(message), answers + 1
         answers += message["role"] == "assistant"
     return "", answers + 1
+
+
+def _is_added(message: Any) -> bool:
+    """Tell whether a user's message is the run's own: what is wrong with an answer, or an image."""
+    said = openai_wire.content_text(message)
+    return not said.strip() or said.startswith("Your answer is not what it has to be")
 
 
 def _parse(body: bytes) -> Any:

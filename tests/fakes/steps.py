@@ -35,6 +35,7 @@ from outlast_worker.engine.operations import (
     CallHook,
     CheckApproval,
     CheckArguments,
+    CheckOutput,
     ClaimEffect,
     ModelCall,
     Operation,
@@ -53,6 +54,7 @@ from outlast_worker.engine.records import (
     ModelFault,
     ModelOutcome,
     ModelRecord,
+    OutputCheck,
     Pin,
     PinnedTool,
     PinOutcome,
@@ -188,7 +190,7 @@ def decided(
     return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
 
 
-_AT_ONCE = ("model ", "check ", "fit ", "claim ", "once ", "verify ", "hook ")
+_AT_ONCE = ("model ", "check ", "fit ", "claim ", "once ", "verify ", "hook ", "output ")
 
 
 @dataclass(eq=False)
@@ -206,6 +208,7 @@ class FakeSteps:
         unasked: Calls that need no approval after all, by call id.
         hooks: What hooks return, by name and in order; else they let all pass.
         checks: What checks of calls give instead, by call id.
+        outputs: What answers come to, by turn.
         decisions: What people decide, by call id; without one, the approval expires.
         late: Decisions that come just before the run gives up waiting for them.
         said: What people say to the run while it waits for the step of this name.
@@ -226,6 +229,7 @@ class FakeSteps:
     hooks: Mapping[str, Sequence[HookRecord]] = field(
         default_factory=dict[str, Sequence[HookRecord]]
     )
+    outputs: Mapping[str, OutputCheck] = field(default_factory=dict[str, OutputCheck])
     decisions: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     late: Mapping[str, Resolution] = field(default_factory=dict[str, Resolution])
     said: Mapping[str, Sequence[SteeringMessage]] = field(
@@ -288,6 +292,8 @@ class FakeSteps:
             case CallHook(hook):
                 self.hooked.append(operation)
                 return FakePending(f"hook {hook.name} {len(self.hooked)}")
+            case CheckOutput():
+                return FakePending(operation.step)
             case RunTool(call):
                 self.planned.append(call)
                 return FakePending(f"tool {call.call_id}")
@@ -354,6 +360,8 @@ class FakeSteps:
                 return next(self._outcomes[key])
             case "verify":
                 return self.verdicts[key]
+            case "output":
+                return self.outputs[key]
             case "decision":
                 return self.decisions[key]
             case "message":

@@ -25,7 +25,12 @@ def test_refused_overrides(api: Api, key: str) -> None:
     assert answer.status_code == 422
     assert 'overrides={"instructions", "options"}' in answer.json()["detail"]
     described = api.http.get("/agents/open_minded").json()
-    assert described["overrides"] == ["instructions", "options", "tool_choice"]
+    assert described["overrides"] == [
+        "instructions",
+        "options",
+        "output_schema",
+        "tool_choice",
+    ]
 
 
 def test_origin(api: Api, model: ScriptedModel, key: str) -> None:

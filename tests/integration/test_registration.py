@@ -113,6 +113,7 @@ def test_changed_code_replaces_the_deployment(
                 "short",
                 "open_minded",
                 "asking",
+                "typed",
                 "with_fallback",
                 "support",
                 "till",

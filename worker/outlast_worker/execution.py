@@ -17,6 +17,7 @@ from outlast_worker.engine.operations import (
     CallHook,
     CheckApproval,
     CheckArguments,
+    CheckOutput,
     ClaimEffect,
     ModelCall,
     Operation,
@@ -38,6 +39,7 @@ from outlast_worker.engine.records import (
 from outlast_worker.hooks import HookCaller
 from outlast_worker.models.client import ModelClient
 from outlast_worker.models.hearing import Preview
+from outlast_worker.output import check_output
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.client_arguments import check_arguments
@@ -93,6 +95,8 @@ class Execution:
                     self.agent, self.tools, run_context(self.order, self.agent, self.resources)
                 )
                 return await hooks.call(operation)
+            case CheckOutput():
+                return check_output(self.agent, self.order, operation)
             case _:
                 raise TypeError(f"nobody executes {type(operation).__name__}")
 

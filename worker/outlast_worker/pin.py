@@ -6,12 +6,20 @@ from datetime import UTC, datetime
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
+from outlast.output import Output
 from outlast.overrides import faults_of
 from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool import AnyTool
-from outlast_worker.engine.records import Pin, PinFailure, PinnedHook, PinnedTool, PinOutcome
+from outlast_worker.engine.records import (
+    Pin,
+    PinFailure,
+    PinnedHook,
+    PinnedOutput,
+    PinnedTool,
+    PinOutcome,
+)
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.settings import WorkerSettings
 
@@ -53,6 +61,14 @@ async def pin_agent(
         fallback_on_refusal=agent.fallback_on_refusal,
         tool_choice=asked.tool_choice,
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
+        output=_output(agent, asked),
+    )
+
+
+def _output(agent: Agent, asked: Overrides) -> PinnedOutput | None:
+    output = Output.of_schema(asked.output_schema) if asked.output_schema else agent.output
+    return output and PinnedOutput(
+        shape=dict(output.shape), is_wrapped=output.is_wrapped, retries=agent.output_retries
     )
 
 

@@ -37,6 +37,7 @@ class Turn:
         forced: The tool that must be called; empty: any of them; None: none need be.
         made: The calls since the question that have a result.
         length: The number of messages.
+        shape: The JSON Schema that the answer has to fit, if there is one.
     """
 
     question: str
@@ -45,6 +46,7 @@ class Turn:
     forced: str | None
     made: tuple[MadeCall, ...]
     length: int
+    shape: Json | None = None
 
     def calls(self, calls: Iterable[tuple[str, Json]]) -> tuple[ToolCall, ...]:
         """Give calls ids that no other turn has."""
@@ -68,7 +70,15 @@ def read(request: Json) -> Turn:
         forced=_forced(choice) if tools else None,
         made=tuple(_made(messages[start + 1 :])),
         length=len(messages),
+        shape=_shape(request.get("response_format")),
     )
+
+
+def _shape(wanted: Any) -> Json | None:
+    if not isinstance(wanted, dict):
+        return None
+    described: Json = cast("Json", wanted).get("json_schema") or {}
+    return described.get("schema")
 
 
 def _tools(given: Iterable[Json]) -> dict[str, Json]:

@@ -53,6 +53,11 @@ def arguments_for(turn: Turn, tool: str) -> dict[str, Any]:
     return _Guess(turn.question, schema).object(schema)
 
 
+def value_for(question: str, schema: Json) -> Any:
+    """Make an answer that fits a schema."""
+    return _Guess(question, schema).value(schema)
+
+
 class _Guess:
     """Takes values out of one question, each number once."""
 

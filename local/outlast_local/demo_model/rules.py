@@ -6,13 +6,14 @@ once, with guessed values. Then, or without tools, it says what came of it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from outlast_local.demo_model import conversation
 from outlast_local.demo_model.conversation import Turn
-from outlast_local.demo_model.guessing import arguments_for, fitting_tool
+from outlast_local.demo_model.guessing import arguments_for, fitting_tool, value_for
 from outlast_local.demo_model.openai_wire import Answer, count_usage
 from outlast_local.demo_model.script import Script
 
@@ -28,12 +29,14 @@ def answer(request: Mapping[str, Any], script: Script) -> Answer:
     """Answer a chat-completions request."""
     turn = conversation.read(request)
     calls = script.calls(turn) or _guessed(turn, script)
-    made = (
-        Answer(tool_calls=turn.calls(calls))
-        if calls
-        else Answer(text=f"{script.report(turn) or _report(turn) or _small_talk(turn)} {NOTICE}")
-    )
+    made = Answer(tool_calls=turn.calls(calls)) if calls else Answer(text=_text(turn, script))
     return replace(made, usage=count_usage(request["messages"], made))
+
+
+def _text(turn: Turn, script: Script) -> str:
+    if turn.shape is not None:
+        return json.dumps(value_for(turn.question, turn.shape))
+    return f"{script.report(turn) or _report(turn) or _small_talk(turn)} {NOTICE}"
 
 
 def _guessed(turn: Turn, script: Script) -> list[tuple[str, Mapping[str, Any]]]:

@@ -6,6 +6,7 @@ from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
 from example_agents.support import agent as support
+from example_agents.triage import agent as triage
 from outlast import Agent
 
-agents: list[Agent] = [support, assistant, concierge, bookkeeper, guide, cashier]
+agents: list[Agent] = [support, assistant, concierge, bookkeeper, guide, cashier, triage]

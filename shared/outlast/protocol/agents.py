@@ -74,6 +74,8 @@ class AgentDescription(Public):
     """What happens there: the run ends (`stop`), or a person is asked (`approve`)."""
     overrides: list[Annotated[Override, OrNewer]] = Field(default_factory=list[Override])
     """What a run may have otherwise: fields of a start."""
+    output_schema: dict[str, JsonValue] | None = None
+    """JSON Schema of its answers; null if they are texts."""
     tools: list[ToolDescription]
     """What it can call."""
     hooks: list[HookDescription] = Field(default_factory=list[HookDescription])

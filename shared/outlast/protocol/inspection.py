@@ -44,6 +44,8 @@ class RunDefinition(Public):
     """What the model can call."""
     limits: Limits
     """Where it stops."""
+    output_schema: dict[str, JsonValue] | None = None
+    """JSON Schema of its answer; null if that is a text."""
 
 
 class Prompt(Public):

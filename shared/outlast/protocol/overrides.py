@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from outlast.protocol.client_calls import MAX_CLIENT_TOOLS, ClientToolSpec, check_size
 from outlast.protocol.model_settings import ReasoningEffort
 from outlast.protocol.wire import Public
 
-Override = Literal["options", "instructions", "tool_choice", "client_tools"]
+Override = Literal["options", "instructions", "tool_choice", "client_tools", "output_schema"]
 """A field of a start which an agent has to allow."""
 
 MAX_INSTRUCTIONS_CHARS = 100_000
@@ -63,6 +63,10 @@ class Overrides(Public):
     ) = None
     """Tools that the caller runs: the run waits for their results. 64 of them and 128 KiB at most.
     Only for agents that allow it."""
+    output_schema: dict[str, JsonValue] | None = None
+    """A JSON Schema that the answer has to fit, in place of what the agent asks for; `output` is
+    then the parsed value. References within it only, none to itself. Only for agents that allow
+    it."""
 
     @property
     def asked(self) -> tuple[Override, ...]:

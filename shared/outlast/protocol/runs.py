@@ -38,6 +38,7 @@ RunErrorType = Literal[
     "price-unknown",
     "hook-failed",
     "guardrail",
+    "output-invalid",
     "killed",
     "internal",
 ]
@@ -149,8 +150,8 @@ class Run(Public):
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
     output: JsonValue = None
-    """The agent's answer; null before the end, where there is none, and in lists where it is
-    long."""
+    """The agent's answer: a text, or what an `output_schema` asks for; null before the end, where
+    there is none, and in lists where it is long."""
     output_preview: str | None = None
     """In lists: how a long `output` begins, which is left out there."""
     messages: list[Message] | None = None

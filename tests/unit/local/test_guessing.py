@@ -126,3 +126,18 @@ def test_the_sum() -> None:
 def test_a_choice(choice: Any, called: list[str]) -> None:
     """What the request says about tools is heeded, whether one fits or not."""
     assert list(ask("Good morning", tool_choice=choice)) == called
+
+
+def test_an_answer_of_a_shape() -> None:
+    """What has to fit a schema is made as arguments are, and nothing is said beside it."""
+    schema = {
+        "type": "object",
+        "properties": {"kind": {"enum": ["order", "other"]}, "count": {"type": "integer"}},
+        "required": ["kind", "count"],
+    }
+    request = {
+        "messages": [{"role": "user", "content": "Something other, 3 of them."}],
+        "response_format": {"type": "json_schema", "json_schema": {"schema": schema}},
+    }
+    said = rules.answer(request, Script())
+    assert json.loads(said.text or "") == {"kind": "other", "count": 3}

@@ -22,6 +22,12 @@ def find_too() -> str:
     return ""
 
 
+@tool
+def final_result() -> str:
+    """Clash."""
+    return ""
+
+
 def make(**changes: Any) -> Agent:
     return Agent(**{"name": "support", "instructions": "Help.", **changes})
 
@@ -85,6 +91,10 @@ def test_names(name: str) -> None:
         ({"model": 5}, "model is 5; it must be a text, such as openai/"),
         ({"limits": {"max_turns": 5}}, r"it must be Limits, such as Limits\(max_turns=5\)"),
         ({"limits": None}, "it must be Limits"),
+        ({"output_type": type(Ellipsis)}, "it must be a type that pydantic can read"),
+        ({"output_type": int, "output_retries": -1}, "between 0 and 10"),
+        ({"output_retries": "2"}, "it must be a number"),
+        ({"output_type": int, "tools": [final_result]}, "no tool may be called 'final_result'"),
         ({"on_limit": "ask"}, 'it must be "stop" or "approve"'),
         ({"fallbacks": "openai/x"}, r"it must be a list, such as \["),
         ({"fallbacks": ["gpt-5"]}, "a model of fallbacks is 'gpt-5'; write provider/model"),

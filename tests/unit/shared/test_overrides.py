@@ -31,7 +31,12 @@ def test_each_field_is_allowed_by_its_name() -> None:
     assert set(Overrides.model_fields) <= set(StartRun.model_fields)
 
 
-ALL: dict[str, Any] = {"instructions": "More.", "options": {"top_p": 0.5}, "tool_choice": "none"}
+ALL: dict[str, Any] = {
+    "instructions": "More.",
+    "options": {"top_p": 0.5},
+    "tool_choice": "none",
+    "output_schema": {"type": "object"},
+}
 
 
 def test_what_is_asked_for() -> None:
@@ -43,7 +48,7 @@ def test_what_is_asked_for() -> None:
 
 def test_allowed() -> None:
     """What the author allows is fine."""
-    assert faults(agent("instructions", "options", "tool_choice"), **ALL) == []
+    assert faults(agent("instructions", "options", "tool_choice", "output_schema"), **ALL) == []
     assert faults(agent("tool_choice"), tool_choice="find") == []
     assert faults(agent("tool_choice"), tool_choice="required") == []
 
@@ -51,7 +56,7 @@ def test_allowed() -> None:
 def test_refused_by_name() -> None:
     """What the author does not allow is refused by name, with the line that allows it."""
     refused = dict(faults(agent("options"), **ALL))
-    assert set(refused) == {"instructions", "tool_choice"}
+    assert set(refused) == {"instructions", "tool_choice", "output_schema"}
     assert 'overrides={"instructions", "options"} in Agent(…)' in refused["instructions"]
 
 
@@ -64,3 +69,25 @@ def test_impossible_choices(tools: bool, choice: Any, why: str) -> None:
     [(field, fault)] = faults(agent("tool_choice", tools=tools), tool_choice=choice)
     assert field == "tool_choice"
     assert why in fault
+
+
+def test_unusable_schemas() -> None:
+    """A schema that can't be used is refused before anything is started."""
+    [(field, fault)] = faults(agent("output_schema"), output_schema={"$ref": "#"})
+    assert (field, fault) == ("output_schema", "the schema refers to itself: #")
+
+
+def test_a_schema_beside_a_tool_of_its_name() -> None:
+    """What models answer by may not be a tool's name."""
+
+    @tool
+    def final_result() -> str:
+        """Clash."""
+        return ""
+
+    clashing = Agent(
+        name="desk", instructions="Help.", tools=[final_result], overrides={"output_schema"}
+    )
+    [(field, fault)] = faults(clashing, output_schema={})
+    assert field == "output_schema"
+    assert "'final_result'" in fault

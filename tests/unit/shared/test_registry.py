@@ -109,7 +109,7 @@ def module(
 
 def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
-    names = ["support", "assistant", "concierge", "bookkeeper", "guide", "cashier"]
+    names = ["support", "assistant", "concierge", "bookkeeper", "guide", "cashier", "triage"]
     assert load_registry("example_agents", MODEL).names() == names
 
 
@@ -172,6 +172,7 @@ def test_equal_definitions() -> None:
         {"fallback_on_refusal": True},
         {"model_settings": ModelSettings(seed=1)},
         {"on_limit": "approve"},
+        {"output_type": int},
         {"tools": []},
         {"tools": [make_tool(name="other")]},
         {"tools": [make_tool(timeout=timedelta(seconds=5))]},

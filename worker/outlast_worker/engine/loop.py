@@ -20,6 +20,7 @@ from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent, PlannedCall
+from outlast_worker.engine.output import Outputs
 from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
@@ -48,6 +49,8 @@ class AgentLoop:
         self._order = order
         self._state = RunState(steps, order)
         self._inbox = Inbox(steps)
+        self._outputs = Outputs(steps, self._state, self._inbox)
+        self._output: JsonValue = None
         self._models = ModelCalls(steps, self._state, self._inbox, order)
         self._hooks = Hooks(steps, self._state, self._inbox)
 
@@ -118,7 +121,7 @@ class AgentLoop:
                 await self._run_calls(pin, calls, limits)
             elif again is not None:
                 self._say_to_model(again)
-            elif answer.finish_reason != PAUSED and await self._inbox.close():
+            elif answer.finish_reason != PAUSED and await self._is_final(pin, turn, answer):
                 return self._conclude(answer)
         raise AssertionError("unreachable")
 
@@ -157,11 +160,21 @@ class AgentLoop:
                 self._state.emit(SteerReceived, message=said.public())
         return all_added
 
+    async def _is_final(self, pin: Pin, turn: int, answer: ModelRecord) -> bool:
+        """Tell whether the run ends with this answer: it is what it has to be, and nobody adds."""
+        if pin.output is None or answer.finish_reason in _INCOMPLETE:
+            self._output = answer.text
+        elif not await self._outputs.accept(pin.output, turn, answer.text):
+            return False
+        else:
+            self._output = self._outputs.value
+        return await self._inbox.close()
+
     def _conclude(self, answer: ModelRecord) -> None:
         reason = _INCOMPLETE.get(answer.finish_reason)
         if reason:
             return self._stop_short(reason)
-        return self._state.change(status="completed", output=answer.text)
+        return self._state.change(status="completed", output=self._output)
 
     def _stop_short(self, reason: IncompleteReason) -> None:
         said = [m.content for m in self._state.messages if m.role == "assistant" and m.content]

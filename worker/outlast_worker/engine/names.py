@@ -16,6 +16,11 @@ def model_step(turn: int) -> str:
     return f"model {turn}"
 
 
+def output_step(turn: int) -> str:
+    """Name the step that reads a turn's answer as what it has to be."""
+    return f"output {turn}"
+
+
 def partial_answer_step(turn: int) -> str:
     """Name the step that reads what a model had said when it was broken off."""
     return f"partial {turn}"

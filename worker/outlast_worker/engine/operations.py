@@ -20,6 +20,7 @@ from outlast_worker.engine.names import (
     claim_step,
     hook_step,
     model_step,
+    output_step,
     tool_step,
     verify_step,
 )
@@ -31,9 +32,11 @@ from outlast_worker.engine.records import (
     HookRecord,
     ModelFault,
     ModelOutcome,
+    OutputCheck,
     Pin,
     PinFailure,
     PinnedHook,
+    PinnedOutput,
     PinOutcome,
     StoredMessage,
     ToolRecord,
@@ -307,3 +310,27 @@ class CallHook(Operation[HookRecord]):
     def crashed(self, error: Exception, at: Time) -> HookRecord:
         """Let nothing pass that was not looked at."""
         return HookRecord.failed(f"{type(error).__name__}. The worker's log says more", at)
+
+
+@dataclass(frozen=True)
+class CheckOutput(Operation[OutputCheck]):
+    """Read a turn's answer as what it has to be."""
+
+    turn: int
+    text: str
+    pinned: PinnedOutput
+    record: ClassVar[Any] = OutputCheck
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return output_step(self.turn)
+
+    def cancelled(self, at: Time) -> OutputCheck:
+        """Return an answer that nobody has read."""
+        return OutputCheck(at=at, faults=["The run was cancelled before the answer was read."])
+
+    def crashed(self, error: Exception, at: Time) -> OutputCheck:
+        """Return what the model can do nothing about; the run ends when it has tried again."""
+        text = f"The worker could not read it: {type(error).__name__}."
+        return OutputCheck(at=at, faults=[text])

@@ -63,6 +63,22 @@ class PinnedHook(Record):
     name: str
 
 
+class PinnedOutput(Record):
+    """What the answer has to be: `shape` is a JSON Schema, of an object."""
+
+    shape: dict[str, JsonValue]
+    is_wrapped: bool
+    retries: int
+
+
+class OutputCheck(Record):
+    """What an answer came to: the parsed output, or what is wrong with it."""
+
+    at: Time
+    output: JsonValue = None
+    faults: list[str] | None = None
+
+
 class Pin(Record):
     """The agent's definition for the whole of one run."""
 
@@ -81,6 +97,7 @@ class Pin(Record):
     fallback_on_refusal: bool = False
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""
+    output: PinnedOutput | None = None
 
     @property
     def models(self) -> list[str]:

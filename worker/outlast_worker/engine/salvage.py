@@ -6,6 +6,7 @@ from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import (
     ApprovalResolved,
     MessageCompleted,
+    OutputRejected,
     ReadEvent,
     SteerReceived,
     ToolCallCompleted,
@@ -86,7 +87,7 @@ def _conversation(
         if isinstance(event, ApprovalResolved) and event.approval_id in (None, event.call_id)
     }
     for event in events:
-        if isinstance(event, SteerReceived):
+        if isinstance(event, SteerReceived | OutputRejected):
             said.append(event.message)
         if not isinstance(event, MessageCompleted):
             continue

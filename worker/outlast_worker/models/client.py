@@ -23,6 +23,7 @@ from outlast_worker.models.gates import Gate
 from outlast_worker.models.hearing import Hearing, HiddenPreview, Preview
 from outlast_worker.models.keys import Access, accesses, missing_key
 from outlast_worker.models.masking import mask
+from outlast_worker.models.output_format import final_answer
 from outlast_worker.models.prices import Prices
 from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.settings import Provider
@@ -180,7 +181,7 @@ class FailoverClient:
     def _record(
         self, call: ModelCall, answer: Answer, watch: Stopwatch, hearing: Hearing
     ) -> ModelRecord:
-        record = record_of(call, answer, watch)
+        record = record_of(call, final_answer(call, answer), watch)
         usage = self._prices.price(call.model, record.usage)
         return record.model_copy(update={"usage": usage, "first_token_ms": hearing.first_token_ms})
 

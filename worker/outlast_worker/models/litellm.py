@@ -24,6 +24,7 @@ from outlast_worker.models.hearing import HeardAnswer, Hearing
 from outlast_worker.models.keys import Access
 from outlast_worker.models.litellm_errors import headers_of, symptoms_of
 from outlast_worker.models.litellm_options import ARGUMENTS
+from outlast_worker.models.output_format import schema_format, with_final_tool
 from outlast_worker.models.sent_back import sent_back
 from outlast_worker.models.silence import noticing_silence
 
@@ -117,6 +118,8 @@ class LitellmApi:
         try:
             await self.load()
             litellm = load_litellm()
+            if call.pin.tools or not litellm.supports_response_schema(call.model):
+                call = with_final_tool(call)
             if provider_of(call.model) in _UNVERIFIABLE_STREAMS:
                 response, reason = await self._request(litellm, call, access, stream=False), None
                 hearing.headers(_headers(response))
@@ -149,7 +152,7 @@ class LitellmApi:
 
 
 def _options(litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> dict[str, Any]:
-    options = _taken(litellm, call)
+    options = {**_taken(litellm, call), **schema_format(call)}
     extra = call.settings.extra_body or {}
     options |= {name: value for name, value in extra.items() if name in ARGUMENTS}
     if rest := {name: value for name, value in extra.items() if name not in ARGUMENTS}:

@@ -70,6 +70,7 @@ def _definition(order: RunOrder, pin: Pin) -> RunDefinition:
         instructions=pin.instructions,
         tools=_tools(pin),
         limits=pin.limits,
+        output_schema=pin.output and pin.output.shape,
     )
 
 

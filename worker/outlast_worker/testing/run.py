@@ -65,6 +65,7 @@ async def run_in_memory(
     instructions: str | None = None,
     options: ModelCallOptions | None = None,
     tool_choice: ToolChoice | None = None,
+    output_schema: Mapping[str, Any] | None = None,
     stream: bool = False,
 ) -> RunResult:
     """Run an agent to its end, in milliseconds: without Restate, network or a real model.
@@ -94,6 +95,7 @@ async def run_in_memory(
         instructions: Further ones, if the agent's `overrides` allow it.
         options: How the model is called in this run, as far as the agent allows it.
         tool_choice: Of the first model call, if the agent allows it.
+        output_schema: What the answer has to fit, if the agent allows it.
         stream: Whether the model is streamed; `RunResult.live` has the pieces.
 
     Raises:
@@ -115,6 +117,7 @@ async def run_in_memory(
             "options": options,
             "tool_choice": tool_choice,
             "client_tools": list(client_tools) if client_tools else None,
+            "output_schema": output_schema,
         }
     )
     order = _order(agent, request, tenant, stream=stream)

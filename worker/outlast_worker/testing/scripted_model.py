@@ -1,7 +1,8 @@
 """A model that follows a script, in the place where a provider would be asked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from outlast.protocol import Message, ModelSettings, Usage
 from outlast_worker.engine.operations import ModelCall
@@ -33,6 +34,7 @@ class ModelRequest:
     messages: Sequence[Message]
     tools: Sequence[str]
     settings: ModelSettings
+    output_schema: Mapping[str, Any] | None = None
 
     @property
     def last(self) -> str:
@@ -120,6 +122,7 @@ def _request(call: ModelCall) -> ModelRequest:
         messages=[_as_told(message) for message in call.messages],
         tools=[tool.name for tool in call.pin.tools],
         settings=call.settings,
+        output_schema=call.pin.output and call.pin.output.shape,
     )
 
 

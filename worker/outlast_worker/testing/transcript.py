@@ -10,6 +10,7 @@ from outlast.events import (
     ApprovalResolved,
     MessageCompleted,
     ModelFallback,
+    OutputRejected,
     RunWaiting,
     SteerReceived,
     ToolCallCompleted,
@@ -52,6 +53,8 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
         case RunWaiting():
             waits = ", ".join(item.id for item in [*event.approvals, *event.calls])
             yield f"the run waits for {event.waiting_for}: {waits}"
+        case OutputRejected():
+            yield f"turn {event.turn} rejected: {_cut('; '.join(event.faults))}"
         case SteerReceived():
             yield f"user: {_quoted(event.message.content)}"
         case _:

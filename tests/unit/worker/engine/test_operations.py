@@ -13,6 +13,7 @@ from outlast_worker.engine.operations import (
     CallHook,
     CheckApproval,
     CheckArguments,
+    CheckOutput,
     ClaimEffect,
     Operation,
     PinAgent,
@@ -28,8 +29,10 @@ from outlast_worker.engine.records import (
     EffectVerdict,
     HookRecord,
     ModelFault,
+    OutputCheck,
     PinFailure,
     PinnedHook,
+    PinnedOutput,
     ToolRecord,
 )
 
@@ -48,6 +51,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (ClaimEffect(CALL), "claim pay"),
     (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1)), 5), "tool pay"),
     (VerifyEffect(CALL), "verify pay"),
+    (CheckOutput(3, "{}", PinnedOutput(shape={}, is_wrapped=False, retries=2)), "output 3"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),
 ]
@@ -86,6 +90,8 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
         case ModelFault():
             assert (record.started_at, record.ended_at) == (after(5), after(5))
             assert (record.retry_after_s is None) == (cut == "crashed")
+        case OutputCheck():
+            assert (record.at, record.output, bool(record.faults)) == (after(5), None, True)
         case EffectClaim():
             assert (record.at, record.claim_id) == (after(5), None)
         case EffectOutcome():

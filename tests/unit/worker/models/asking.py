@@ -13,6 +13,7 @@ from outlast_worker.engine.records import (
     ModelOutcome,
     ModelRecord,
     Pin,
+    PinnedOutput,
     PinnedTool,
     StoredMessage,
 )
@@ -62,6 +63,7 @@ class Asker:
         limits: RateLimits | None = None,
         turn: int = 1,
         tool_choice: ToolChoice | None = None,
+        output: PinnedOutput | None = None,
     ) -> ModelOutcome:
         """Ask; the server answers with `step`, if it is given here."""
         if step is not None:
@@ -83,6 +85,7 @@ class Asker:
             limits=Limits(max_turns=1),
             model_retry_for_s=1,
             tool_choice=tool_choice,
+            output=output,
         )
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]

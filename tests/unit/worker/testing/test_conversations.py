@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from outlast import Agent, Limits, ModelSettings, ToolContext, tool
 from outlast.testing import (
@@ -167,6 +167,31 @@ async def test_overrides_that_the_agent_does_not_allow() -> None:
     assert result.error is not None
     assert result.error.type == "override-refused"
     assert 'overrides={"instructions", "options"}' in result.error.message
+
+
+class Ticket(BaseModel):
+    title: str
+
+
+async def test_output() -> None:
+    """The result's output is the parsed value; what is wrong with an answer goes back."""
+    agent = Agent(name="desk", instructions="Sort.", output_type=Ticket)
+    model = [text("A lamp."), text('{"title": "A lamp."}')]
+    result = await run_in_memory(agent, "Hi.", model=model)
+    assert (result.status, result.output) == ("completed", {"title": "A lamp."})
+    schema = result.requests[0].output_schema
+    assert schema is not None
+    assert schema["required"] == ["title"]
+    assert "can't be read as JSON" in result.requests[1].last
+
+
+async def test_an_output_schema() -> None:
+    """A run's own schema, where the agent allows it."""
+    agent = Agent(name="desk", instructions="Count.", overrides={"output_schema"})
+    result = await run_in_memory(
+        agent, "Hi.", model=[text('{"result": 5}')], output_schema={"type": "integer"}
+    )
+    assert result.output == 5
 
 
 async def test_messages_as_input() -> None:

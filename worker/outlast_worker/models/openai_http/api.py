@@ -21,6 +21,7 @@ from outlast_worker.models.openai_http.providers import (
     no_address,
     responses_url,
     speaks,
+    takes_schema,
 )
 from outlast_worker.models.openai_http.request import chat_body, model_name
 from outlast_worker.models.openai_http.responses_assembler import ResponsesAssembler
@@ -33,6 +34,7 @@ from outlast_worker.models.openai_http.transport import (
     not_an_address,
     read_error_text,
 )
+from outlast_worker.models.output_format import with_final_tool
 from outlast_worker.models.silence import noticing_silence
 from outlast_worker.settings import Provider
 
@@ -79,6 +81,8 @@ class OpenAiHttpApi:
         Raises:
             CallFailed: With what was seen.
         """
+        if not takes_schema(call.model, has_tools=bool(call.pin.tools)):
+            call = with_final_tool(call)
         over_responses = needs_responses(provider_of(call.model), model_name(call), access.base_url)
         if over_responses:
             url, body = responses_url(access), responses_body(call)

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from outlast.model_support import OVER_RESPONSES
 from outlast_worker.models.keys import Access
@@ -27,6 +28,7 @@ class DirectProvider:
         model_prefix: What a model's name without a `/` gets in front.
         extra: Sent along with every request.
         tells_cost: Whether its answers say what they cost.
+        schemas: When it holds an answer to a JSON Schema: some don't while there are tools.
         not_here: Options that its other interface has, or that litellm translates for it.
     """
 
@@ -39,6 +41,7 @@ class DirectProvider:
     model_prefix: str = ""
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
     tells_cost: bool = False
+    schemas: Literal["always", "without tools", "never"] = "never"
     not_here: frozenset[str] = frozenset()
 
 
@@ -52,16 +55,20 @@ _OLLAMA = DirectProvider(
     "http://localhost:11434",
     ("OLLAMA_API_BASE",),
     path="/v1",
+    schemas="without tools",
     not_here=frozenset(_OLLAMAS_OWN.split()),
 )
 
 PROVIDERS: Mapping[str, DirectProvider] = {
-    "openai": DirectProvider("https://api.openai.com/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE")),
-    "azure": DirectProvider(variables=("AZURE_API_BASE",)),
+    "openai": DirectProvider(
+        "https://api.openai.com/v1", ("OPENAI_BASE_URL", "OPENAI_API_BASE"), schemas="always"
+    ),
+    "azure": DirectProvider(variables=("AZURE_API_BASE",), schemas="always"),
     "cerebras": DirectProvider(
         "https://api.cerebras.ai/v1",
         ("CEREBRAS_API_BASE",),
         asks_for_usage=False,
+        schemas="without tools",
     ),
     "custom_openai": DirectProvider(),
     "dashscope": DirectProvider(
@@ -78,18 +85,22 @@ PROVIDERS: Mapping[str, DirectProvider] = {
         "https://api.fireworks.ai/inference/v1",
         ("FIREWORKS_API_BASE",),
         model_prefix="accounts/fireworks/models/",
+        schemas="without tools",
     ),
     "groq": DirectProvider("https://api.groq.com/openai/v1", ("GROQ_API_BASE",)),
-    "hosted_vllm": DirectProvider(variables=("HOSTED_VLLM_API_BASE",)),
+    "hosted_vllm": DirectProvider(variables=("HOSTED_VLLM_API_BASE",), schemas="without tools"),
     "litellm_proxy": DirectProvider(variables=("LITELLM_PROXY_API_BASE",)),
-    "llamafile": DirectProvider("http://127.0.0.1:8080/v1", ("LLAMAFILE_API_BASE",)),
-    "lm_studio": DirectProvider(variables=("LM_STUDIO_API_BASE",)),
+    "llamafile": DirectProvider(
+        "http://127.0.0.1:8080/v1", ("LLAMAFILE_API_BASE",), schemas="without tools"
+    ),
+    "lm_studio": DirectProvider(variables=("LM_STUDIO_API_BASE",), schemas="without tools"),
     "mistral": DirectProvider(
         "https://api.mistral.ai/v1",
         ("MISTRAL_API_BASE",),
         renamed={"seed": "random_seed"},
         asks_for_usage=False,
         texts_only=True,
+        schemas="without tools",
     ),
     "moonshot": DirectProvider(
         "https://api.moonshot.ai/v1", ("MOONSHOT_API_BASE",), texts_only=True
@@ -105,12 +116,17 @@ PROVIDERS: Mapping[str, DirectProvider] = {
         tells_cost=True,
     ),
     "perplexity": DirectProvider(
-        "https://api.perplexity.ai", ("PERPLEXITY_API_BASE",), tells_cost=True
+        "https://api.perplexity.ai",
+        ("PERPLEXITY_API_BASE",),
+        tells_cost=True,
+        schemas="without tools",
     ),
     "together_ai": DirectProvider("https://api.together.xyz/v1", ("TOGETHER_AI_API_BASE",)),
-    "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",)),
+    "xai": DirectProvider("https://api.x.ai/v1", ("XAI_API_BASE",), schemas="without tools"),
 }
 
+# OpenAI's models before those that take schemas.
+_WITHOUT_SCHEMAS = re.compile(r"^(gpt-3|gpt-4(-|$)|o1-(mini|preview)|chatgpt-4o)")
 _AZURE_API = "2024-10-21"
 # Not OpenAI's parameters, but words to litellm.
 _TO_LITELLM = frozenset(
@@ -143,6 +159,15 @@ def speaks(provider: str, model: str, options: Iterable[str]) -> bool:
     if provider == "azure":
         return not model.startswith(_RESPONSES) and not OVER_RESPONSES.match(model)
     return provider == "openai" or not model.startswith(_RESPONSES)
+
+
+def takes_schema(model: str, *, has_tools: bool) -> bool:
+    """Tell whether a model's answers are held to a JSON Schema."""
+    provider, _, name = model.partition("/")
+    schemas = PROVIDERS[provider].schemas
+    if schemas == "never" or _WITHOUT_SCHEMAS.match(name):
+        return False
+    return schemas == "always" or not has_tools
 
 
 def needs_responses(provider: str, model: str, base_url: str | None) -> bool:

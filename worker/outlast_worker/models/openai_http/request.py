@@ -10,6 +10,7 @@ from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
+from outlast_worker.models.output_format import schema_format
 from outlast_worker.models.sent_back import sent_back
 
 
@@ -29,6 +30,7 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
         "model": model,
         "messages": [_joined(message) for message in messages] if known.texts_only else messages,
         **_settings(call, renamed(provider, model)),
+        **schema_format(call),
         "stream": True,
         **known.extra,
     }

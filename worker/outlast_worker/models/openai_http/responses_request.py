@@ -10,6 +10,7 @@ from typing import Any, cast
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_settings
 from outlast_worker.models.openai_http.request import encode, model_name
+from outlast_worker.models.output_format import schema_format
 from outlast_worker.models.sent_back import SentBack
 
 OUTPUT = "responses_output"
@@ -31,7 +32,9 @@ def responses_body(call: ModelCall) -> bytes:
         "input": [item for message in messages for item in _items(message, model)],
         "store": False,
         "include": ["reasoning.encrypted_content"],
-        **_options({**wire_settings(call), **(call.settings.extra_body or {})}),
+        **_options(
+            {**wire_settings(call), **schema_format(call), **(call.settings.extra_body or {})}
+        ),
         "stream": True,
     }
     if call.pin.tools:
