@@ -20,9 +20,11 @@ from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.settings import Provider, WorkerSettings
+from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
 from outlast_worker.testing.live_recorder import LiveRecorder
 from outlast_worker.testing.memory_steps import MemorySteps
+from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 from unit.worker.models.asking import Client
 
@@ -124,12 +126,13 @@ async def _run(client: _Watched) -> Run:
         settings=settings,
         model=client,
         tools=tools,
+        effects=Effects(),
         resources=None,
         remember=lambda _: None,
         preview=live.preview,
         reporter=live.reporter,
     )
-    steps = MemorySteps(execution, Decisions(AGENT, {}), {}, [])
+    steps = MemorySteps(execution, Decisions(AGENT, {}), ClientResults({}), {}, [])
     try:
         return await AgentLoop(steps, ordered).run()
     finally:
