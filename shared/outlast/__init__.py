@@ -21,10 +21,11 @@ from outlast.hooks import (
     on_end,
     output_guardrail,
 )
-from outlast.protocol import Limits, ModelSettings
+from outlast.protocol import FilePart, ImagePart, Limits, ModelSettings, TextPart
 from outlast.run_context import RunContext
 from outlast.tool import Tool, tool
 from outlast.tool_context import ToolContext
+from outlast.tool_output import ToolOutput
 
 __all__ = [
     "Agent",
@@ -33,7 +34,9 @@ __all__ = [
     "ClientTool",
     "DefinitionError",
     "Done",
+    "FilePart",
     "HookedCall",
+    "ImagePart",
     "InDoubt",
     "Instead",
     "Limits",
@@ -43,9 +46,11 @@ __all__ = [
     "Prompt",
     "Refuse",
     "RunContext",
+    "TextPart",
     "Tool",
     "ToolContext",
     "ToolError",
+    "ToolOutput",
     "ToolResult",
     "Unknown",
     "after_model",

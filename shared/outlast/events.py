@@ -17,6 +17,7 @@ from outlast.protocol import (
     Limits,
     Message,
     OrNewer,
+    Part,
     Public,
     Reason,
     Run,
@@ -147,6 +148,8 @@ class ToolCallCompleted(Event):
     """Whether it failed, so that the output says why."""
     output: str
     """What the model is told."""
+    parts: list[Part] | None = None
+    """The same with its images and documents, if it has any."""
     duration_ms: int
     """How long the tool took."""
     started_at: Time | None = None

@@ -19,7 +19,7 @@ from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.till import agent as till
 from fakes.till import lifespan
-from outlast import Agent, Limits, ModelSettings, ToolContext, tool
+from outlast import Agent, ImagePart, Limits, ModelSettings, ToolContext, ToolOutput, tool
 
 LEAKED = "postgres://shop:4711@db"
 """What no client may read."""
@@ -200,6 +200,16 @@ async def count(steps: int, gate: str, context: ToolContext) -> str:
     return await hold(gate, context)
 
 
+@tool(effect="read")
+async def chart(title: str) -> ToolOutput:
+    """Draw a chart.
+
+    Args:
+        title: Of what.
+    """
+    return ToolOutput(f"The chart of {title}:", ImagePart.of(b"png"))
+
+
 tester = Agent(
     name="tester",
     limits=Limits(max_turns=200),
@@ -220,6 +230,7 @@ tester = Agent(
         pay_now,
         pay_soon,
         count,
+        chart,
     ],
 )
 greeter = Agent(name="greeter", instructions="You greet for {{company}}.")

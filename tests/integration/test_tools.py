@@ -147,3 +147,19 @@ def test_tool_has_the_same_key_in_every_execution(
     run = api.run("tester", key)
     keys = [trace["key"] for trace in stack.effects(text=key)]
     assert keys == [f"{run['run_id']}:1.0", f"{run['run_id']}:2.0"]
+
+
+def test_an_image_in_a_result(api: Api, model: ScriptedModel, key: str) -> None:
+    """The conversation and the events have it; the model is shown it after the result."""
+    model.script(key, [call("chart", title="rain"), text("I see.")])
+    run = api.run("tester", key)
+    parts = [
+        {"type": "text", "text": "The chart of rain:"},
+        {"type": "image", "url": "data:image/png;base64,cG5n"},
+    ]
+    assert run["messages"][2]["content"] == parts
+    [done] = [e for e in api.events(run["run_id"]) if e["type"] == "tool_call.completed"]
+    assert (done["output"], done["parts"]) == ("The chart of rain:\n(an image)", parts)
+    *_, result, shown = model.requests(key)[-1].messages
+    assert result["content"] == "The chart of rain:\n(The image 1 below belongs here.)"
+    assert shown["content"] == [{"type": "image_url", "image_url": {"url": parts[1]["url"]}}]

@@ -1,12 +1,17 @@
 """What is said: by callers, by the model, by tools."""
 
+from base64 import b64encode
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 
 from outlast.protocol.approvals import Resolution
 from outlast.protocol.wire import Public, Time
+
+
+def _data_url(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{b64encode(data).decode()}"
 
 
 class TextPart(Public):
@@ -25,6 +30,11 @@ class ImagePart(Public):
     """Where it is (`https:`, `http:`, for Google's models `gs:`), or the image itself as
     `data:image/…`."""
 
+    @classmethod
+    def of(cls, data: bytes, media_type: str = "image/png") -> Self:
+        """Make the part of an image's bytes."""
+        return cls(url=_data_url(data, media_type))
+
 
 class FilePart(Public):
     """A part of a message that is a document."""
@@ -34,6 +44,11 @@ class FilePart(Public):
     """The document itself, as a `data:` URL."""
     name: str | None = None
     """What the model is told that the file is called."""
+
+    @classmethod
+    def of(cls, data: bytes, media_type: str, name: str | None = None) -> Self:
+        """Make the part of a document's bytes."""
+        return cls(url=_data_url(data, media_type), name=name)
 
 
 Part = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]

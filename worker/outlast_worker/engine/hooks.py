@@ -227,14 +227,14 @@ def _judge(hook: PinnedHook, verdict: Verdict, record: HookRecord) -> Verdict:
 def _judge_result(hook: PinnedHook, record: ToolRecord, said: HookRecord) -> ToolRecord:
     if said.verdict == "refuse":
         changes = {"output": said.text or "", "is_error": True, "error_type": "refused"}
-        return record.model_copy(update={**changes, "told": None})
+        return record.model_copy(update={**changes, "told": None, "parts": None})
     raise_if_refused(hook, said)
     if said.output is None:
         return record
     is_error = record.is_error if said.is_error is None else said.is_error
     error_type = (record.error_type or "tool_error") if is_error else None
     changes = {"output": said.output, "is_error": is_error, "error_type": error_type}
-    return record.model_copy(update={**changes, "told": None})
+    return record.model_copy(update={**changes, "told": None, "parts": None})
 
 
 def _changed(answer: ModelRecord, record: HookRecord) -> ModelRecord:

@@ -14,6 +14,7 @@ from outlast.protocol import (
     Message,
     ModelSettings,
     OnLimit,
+    Part,
     Resolution,
     RunError,
     Time,
@@ -278,6 +279,13 @@ class ToolRecord(Record):
     ended_at: Time
     told: str | None = None
     error_type: ToolErrorType | None = None
+    parts: list[Part] | None = None
+    """The output with its images and documents, if it has any."""
+
+    @property
+    def content(self) -> Content:
+        """What the conversation has of it."""
+        return self.parts or self.output
 
     @classmethod
     def cancelled(cls, at: Time) -> "ToolRecord":

@@ -100,7 +100,7 @@ def _conversation(
                 Message(
                     id=f"{order.run_id}:{len(said) + 1}",
                     role="tool",
-                    content=result.output if result else _UNFINISHED,
+                    content=(result.parts or result.output) if result else _UNFINISHED,
                     call_id=call.call_id,
                     is_error=result.is_error if result else True,
                     approval=resolutions.get(call.call_id),

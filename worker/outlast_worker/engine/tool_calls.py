@@ -131,7 +131,7 @@ class ToolCalls:
             self._steps.keep_told(call.call_id, record.told)
         self._state.add_message(
             "tool",
-            record.output if record else self._kind_of(call).unfinished,
+            record.content if record else self._kind_of(call).unfinished,
             call_id=call.call_id,
             is_error=record.is_error if record else True,
             approval=self._turn.approvals.resolution_of(call.call_id),

@@ -14,7 +14,7 @@ from outlast.events import (
     ToolCallCompleted,
     ToolCallStarted,
 )
-from outlast.protocol import Message, Run, RunError, RunStatus, Usage
+from outlast.protocol import Message, Part, Run, RunError, RunStatus, Usage
 from outlast_worker.testing.scripted_model import ModelRequest
 
 E = TypeVar("E")
@@ -27,6 +27,7 @@ class CalledTool:
     Attributes:
         arguments: Those that it ran with, a person's changes included.
         result: What the model reads: text, or JSON.
+        parts: The same with its images and documents, if it has any.
         ran: False if a person refused it, or nobody decided in time.
     """
 
@@ -36,6 +37,7 @@ class CalledTool:
     result: str
     is_error: bool
     ran: bool
+    parts: Sequence[Part] | None = None
 
     def json(self) -> Any:
         """Return the result of a tool that returns more than text."""
@@ -108,6 +110,7 @@ class RunResult:
                 result=self.told.get(call.call_id, completed[call.call_id].output),
                 is_error=completed[call.call_id].is_error,
                 ran=completed[call.call_id].started_at is not None,
+                parts=completed[call.call_id].parts,
             )
             for call in asked
         ]

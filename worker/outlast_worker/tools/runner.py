@@ -20,6 +20,7 @@ from outlast.logging import get_logger
 from outlast.protocol import Time, ToolErrorType
 from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
+from outlast.tool_output import ToolOutput
 from outlast_worker.engine.names import tool_step
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import (
@@ -38,6 +39,8 @@ from outlast_worker.tools.author_code import (
 )
 
 MAX_RESULT_BYTES = 256 * 1024
+MAX_PARTS_BYTES = 4 * 1024 * 1024
+"""Of a result with images and documents, which are part of the journal as all results are."""
 _FIRST_DELAY_S = 0.5
 # How long a cancelled call may take to end; from then on it is left to itself.
 _STOP_GRACE_S = 2.0
@@ -305,19 +308,21 @@ def total_timeout_s(tool: AnyTool) -> float:
 
 
 def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
-    output = call_safely(tool.dump, result)
-    size = len(output.encode())
-    if size > MAX_RESULT_BYTES:
-        return _error(
-            _Failure(
-                "too_large",
-                f"The result of {tool.name} has {size} bytes; at most {MAX_RESULT_BYTES} can be "
-                "read. Ask for less.",
-            ),
-            watch,
-        )
+    parts = list(result.parts) if isinstance(result, ToolOutput) else None
+    output = result.text if isinstance(result, ToolOutput) else call_safely(tool.dump, result)
+    for size, most in (
+        (len(output.encode()), MAX_RESULT_BYTES),
+        (len(to_json(parts)) if parts else 0, MAX_PARTS_BYTES),
+    ):
+        if size > most:
+            text = f"The result of {tool.name} has {size} bytes; at most {most} can be read."
+            return _error(_Failure("too_large", f"{text} Ask for less."), watch)
     return ToolRecord(
-        output=output, is_error=False, started_at=watch.started_at, ended_at=watch.read()
+        output=output,
+        is_error=False,
+        started_at=watch.started_at,
+        ended_at=watch.read(),
+        parts=parts,
     )
 
 

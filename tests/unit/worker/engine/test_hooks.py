@@ -1,9 +1,12 @@
 """Hooks among the steps of a run: where they are called, and what a cut leaves behind."""
 
+from dataclasses import replace
+
 import pytest
 
 from fakes.orders import on_thread, order
 from fakes.steps import FakeSteps, after, answer, decided, pin, result
+from outlast.protocol import ImagePart, TextPart
 from outlast_worker.engine.records import HookPoint, HookRecord, Pin, PinnedHook
 from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
@@ -105,3 +108,20 @@ async def test_an_end_that_fails(status: str) -> None:
     run = await play(steps, order())
     assert run.status == ("failed" if status == "completed" else "cancelled")
     assert (run.error is not None) == (status == "completed")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        HookRecord(at=after(4), output="masked"),
+        HookRecord(at=after(4), verdict="refuse", text="masked"),
+    ],
+)
+async def test_a_result_with_an_image_that_is_changed(said: HookRecord) -> None:
+    """What a hook puts in place of a result takes the place of its images, too."""
+    parts = [TextPart(text="a secret"), ImagePart(url="https://x/secret.png")]
+    steps = script("after_tool", hooks={"after_tool": [said]})
+    drawn = result("a secret (an image)").model_copy(update={"parts": parts})
+    run = await play(replace(steps, tools={"1.0": drawn}))
+    assert "secret" not in str(run.messages)
+    assert "secret" not in str(steps.events)

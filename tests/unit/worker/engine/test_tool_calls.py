@@ -3,7 +3,9 @@
 from fakes.orders import on_thread
 from fakes.steps import FakeSteps, after, answer, pin, result
 from outlast.events import ToolCallCompleted, ToolCallStarted
+from outlast.protocol import ImagePart, TextPart
 from outlast_worker.engine.records import ApprovalCheck
+from outlast_worker.engine.salvage import salvage_messages
 from unit.worker.engine.playing import (
     TWO_CALLS,
     play,
@@ -112,3 +114,22 @@ async def test_what_only_the_model_is_told() -> None:
     for messages in (steps.calls[-1].messages, kept):
         told = [m.told for m in messages if m.role == "tool"]
         assert told == ["password 4711", "password 4712"]
+
+
+async def test_a_result_with_an_image() -> None:
+    """Events and the conversation have its parts, and so has what is salvaged of the run."""
+    parts = [TextPart(text="A chart:"), ImagePart(url="https://x/y.png")]
+    drawn = result("A chart: (an image)").model_copy(update={"parts": parts})
+    ordered = on_thread(metadata={})
+    steps = FakeSteps(
+        pinned=pin("chart"),
+        model=[answer("", ("chart", "{}")), answer("I see.")],
+        tools={"1.0": drawn},
+    )
+    run = await play(steps, ordered)
+    said = [message.content for message in run.messages or []]
+    assert said[2] == parts
+    [done] = [event for event in steps.events if isinstance(event, ToolCallCompleted)]
+    assert done.parts == parts
+    salvaged = salvage_messages(ordered, steps.saved[-1], steps.events, [])
+    assert [message.content for message in salvaged] == said

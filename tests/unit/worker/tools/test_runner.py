@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from outlast import Agent, ToolContext, ToolError, tool
+from outlast import Agent, ImagePart, ToolContext, ToolError, ToolOutput, tool
 from outlast_worker.engine.operations import PlannedCall
-from outlast_worker.tools.runner import MAX_RESULT_BYTES, ToolRunner
+from outlast_worker.tools.runner import MAX_PARTS_BYTES, MAX_RESULT_BYTES, ToolRunner
 from unit.worker.tools.executing import context, execute
 
 
@@ -210,3 +210,30 @@ async def test_size_of_an_error(runner: ToolRunner) -> None:
 
     record = await execute(runner, read)
     assert record.output == "ä" * (MAX_RESULT_BYTES // 2)
+
+
+async def test_an_output_of_parts(runner: ToolRunner) -> None:
+    """Images and documents are recorded beside the text that names them."""
+
+    @tool
+    async def chart() -> ToolOutput:
+        """Draw."""
+        return ToolOutput("A chart:", ImagePart.of(b"png"))
+
+    record = await execute(runner, chart)
+    assert (record.output, record.is_error) == ("A chart:\n(an image)", False)
+    assert record.parts == list(ToolOutput("A chart:", ImagePart.of(b"png")).parts)
+
+
+@pytest.mark.parametrize("size", [MAX_PARTS_BYTES, MAX_PARTS_BYTES // 2])
+async def test_parts_that_are_too_large(runner: ToolRunner, size: int) -> None:
+    """More than can be journaled is told to the model as an error."""
+
+    @tool
+    async def chart() -> ToolOutput:
+        """Draw."""
+        return ToolOutput(ImagePart(url="data:image/png;base64," + "a" * size))
+
+    record = await execute(runner, chart)
+    assert record.is_error is (size == MAX_PARTS_BYTES)
+    assert (record.parts is None) is record.is_error

@@ -3,7 +3,7 @@
 from functools import partial
 
 from outlast.events import ToolCallCompleted, ToolCallStarted
-from outlast.protocol import Usage
+from outlast.protocol import Content, Usage
 from outlast_worker.engine.approvals import Approvals
 from outlast_worker.engine.hooks import CallHooks
 from outlast_worker.engine.limits import MAX_RUN_BYTES
@@ -62,10 +62,10 @@ class Turn:
 
     def _end(self, call: PlannedCall, record: ToolRecord, *, began: bool) -> None:
         size = self.state.size
-        if not size.has_room_for(record.output + (record.told or "")):
-            left_out = {"output": _omission(call), "told": None, "is_error": True}
+        if not size.has_room_for(_said(record)):
+            left_out = {"output": _omission(call), "told": None, "is_error": True, "parts": None}
             record = record.model_copy(update={**left_out, "error_type": "too_large"})
-        size.count_content(record.output + (record.told or ""))
+        size.count_content(_said(record))
         self._records[call.call_id] = record
         self.state.advance_clock(record.ended_at)
         self.state.emit(
@@ -74,10 +74,15 @@ class Turn:
             name=call.name,
             is_error=record.is_error,
             output=record.output,
+            parts=record.parts,
             duration_ms=record.duration_ms,
             started_at=record.started_at if began else None,
             error_type=record.error_type,
         )
+
+
+def _said(record: ToolRecord) -> Content:
+    return record.parts or record.output + (record.told or "")
 
 
 def _omission(call: PlannedCall) -> str:
