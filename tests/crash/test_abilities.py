@@ -36,7 +36,7 @@ class Scene:
         return [message["content"] for message in run["messages"] if message["role"] == "tool"]
 
     def transfers(self, tool: str) -> int:
-        """Return how often a tool of the bank did what it does."""
+        """Return how often the first call of a tool did what it does."""
         return len(self.stack.effects(tool=tool, key=f"{self.run_id}:1.0"))
 
 
@@ -105,6 +105,17 @@ def _answered_once(scene: Scene, run: dict[str, Any]) -> None:
     assert scene.api.answer(scene.run_id, "1.0", "Rome").status_code == 409
 
 
+def _raise_limit(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.run_id, "limit1", "raise", limits={"max_turns": 2})
+
+
+def _went_on_once(scene: Scene, run: dict[str, Any]) -> None:
+    """The run was asked about its limit once, and went on from where it had stopped."""
+    [asked] = run["approvals"]
+    assert (asked["reason"], asked["resolution"]["limits"]["max_turns"]) == ("limit", 2)
+    assert (run["turn"], scene.results(run), scene.transfers("note")) == (2, ["noted a"], 1)
+
+
 SCENARIOS = [
     Scenario(
         "a client's tool",
@@ -113,6 +124,14 @@ SCENARIOS = [
         _wait_for_call,
         _answer_call,
         _answered_once,
+    ),
+    Scenario(
+        "a limit that is raised",
+        "asking",
+        lambda _: call("note", text="a"),
+        _wait_for_approval,
+        _raise_limit,
+        _went_on_once,
     ),
     Scenario(
         "approval of a tool that runs once",

@@ -343,15 +343,9 @@ class FakeSteps:
             case "tool":
                 return self.tools[key]
             case "hook":
-                name, _, number = key.partition(" ")
-                of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
-                records = self.hooks.get(name, ())
-                at = len(of_name) - 1
-                return records[at] if at < len(records) else HookRecord(at=after(2))
+                return self._hook_record(*key.split(" "))
             case "check" | "fit":
-                needed = kind == "check" and key not in self.unasked
-                outcome = "needed" if needed else "not_needed"
-                return self.checks.get(key) or ApprovalCheck(outcome=outcome, at=after(3))
+                return self.checks.get(key) or self._check(kind, key)
             case "result":
                 return self.results[key]
             case "claim":
@@ -360,14 +354,22 @@ class FakeSteps:
                 return next(self._outcomes[key])
             case "verify":
                 return self.verdicts[key]
-            case "output":
-                return self.outputs[key]
-            case "decision":
-                return self.decisions[key]
+            case "output" | "decision":
+                return self.outputs[key] if kind == "output" else self.decisions[key]
             case "message":
                 return self._inbox[int(key)]
             case _:
                 return None
+
+    def _hook_record(self, name: str, number: str) -> HookRecord:
+        of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
+        records = self.hooks.get(name, ())
+        at = len(of_name) - 1
+        return records[at] if at < len(records) else HookRecord(at=after(2))
+
+    def _check(self, kind: str, key: str) -> ApprovalCheck:
+        needed = kind == "check" and key not in self.unasked
+        return ApprovalCheck(outcome="needed" if needed else "not_needed", at=after(3))
 
     async def close_decision(self, resolution: Resolution) -> Resolution:
         self._enter(f"close_decision {resolution.id}")
