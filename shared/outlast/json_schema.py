@@ -19,8 +19,6 @@ _MAX_DEPTH = 100
 _MAX_FAULTS = 5
 _MAX_FAULT_CHARS = 300
 _CACHED = 64
-# What is under these is only there to be referred to.
-_NAMED_PARTS = frozenset({"$defs", "definitions"})
 _NOT_TAKEN = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef")
 
 
@@ -66,11 +64,11 @@ class _Unfolding:
 
     def _counts_in(self, part: Mapping[str, Any], depth: int) -> Iterator[int]:
         for name, value in part.items():
-            if name in _NOT_TAKEN:
+            if name in _NOT_TAKEN and isinstance(value, str):  # else a property is called so
                 raise UnusableSchema(f"{name} is not taken; refer to parts as #/$defs/…")
             if name == "$ref" and isinstance(value, str):
                 yield self._count_reference(value, depth)
-            elif name not in _NAMED_PARTS:
+            else:
                 yield self.count_parts(value, depth + 1)
 
     def _count_reference(self, reference: str, depth: int) -> int:

@@ -30,6 +30,7 @@ def in_doubling_steps(count: int) -> dict[str, Any]:
         {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "string"}}},
         {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {}},
         {"const": "$id"},
+        {"properties": {"$id": {"type": "string"}, "$ref": {"type": "string"}}},
         in_doubling_steps(5),
     ],
     ids=named,
@@ -52,6 +53,15 @@ def test_usable(schema: dict[str, Any]) -> None:
         ({"$id": "http://127.0.0.1/x"}, r"\$id is not taken"),
         ({"description": "x" * 70_000}, "up to 65536 bytes"),
         (in_doubling_steps(25), "more than 10000 parts"),
+        # A property may be called as what is there to be referred to.
+        (
+            {
+                "properties": {"definitions": {"$ref": "#/$defs/p0"}},
+                "$defs": in_doubling_steps(25)["$defs"],
+            },
+            "more than 10000 parts",
+        ),
+        ({"properties": {"definitions": {"items": {"$ref": "#"}}}}, "itself"),
     ],
     ids=named,
 )
