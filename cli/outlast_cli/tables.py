@@ -43,7 +43,9 @@ AGENTS = Columns[AgentDescription](
     ids={"NAME": lambda agent: agent.name},
     facts={
         "MODEL": lambda agent: agent.model,
-        "TOOLS": lambda agent: ", ".join(map(_tool, agent.tools)),
+        "TOOLS": lambda agent: ", ".join(
+            [*map(_tool, agent.tools), *(f"those of {server} (MCP)" for server in agent.mcp)]
+        ),
         "DESCRIPTION": lambda agent: agent.description or "",
     },
 )

@@ -21,10 +21,10 @@ from outlast_app.server import GuestServer
 from outlast_app.settings import AppSettings
 from outlast_local.breakpoints import PausingLoop
 from outlast_local.settings import INVALID_SETTINGS
+from outlast_worker.installed import NotInstalled
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.listening import Listener, ListenError, listen
 from outlast_worker.main import make_dependencies
-from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.running import run_whole
 from outlast_worker.server import serve, stop_on_signals

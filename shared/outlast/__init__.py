@@ -21,6 +21,7 @@ from outlast.hooks import (
     on_end,
     output_guardrail,
 )
+from outlast.mcp import McpServer
 from outlast.protocol import FilePart, ImagePart, Limits, ModelSettings, TextPart
 from outlast.run_context import RunContext
 from outlast.tool import Tool, tool
@@ -40,6 +41,7 @@ __all__ = [
     "InDoubt",
     "Instead",
     "Limits",
+    "McpServer",
     "ModelAnswer",
     "ModelSettings",
     "NotDone",

@@ -16,6 +16,7 @@ from outlast.instructions import (
     needed_names,
     read_instructions,
 )
+from outlast.mcp import McpServer
 from outlast.model_support import unsupported
 from outlast.names import is_agent_name
 from outlast.output import FINAL_RESULT, Output
@@ -37,6 +38,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "fallback_on_refusal": ((bool,), "True or False"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "output_retries": ((int,), "a number, such as 2"),
+    "mcp": ((list, tuple), 'a list, such as mcp=[McpServer("time", command=["mcp-server-time"])]'),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
 
@@ -60,6 +62,7 @@ class Agent:
             longer, refuses (its key, its quota, its name) or can't take the input.
         fallback_on_refusal: Ask them, too, when a provider's filter refuses input or answer.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
+        mcp: MCP servers, whose tools it can call, too.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`, `output_schema`.
         output_type: What the answer has to be: any type that pydantic reads. `Run.output` is then
@@ -82,6 +85,7 @@ class Agent:
     fallbacks: Sequence[str] = ()
     fallback_on_refusal: bool = False
     model_settings: ModelSettings = field(default_factory=ModelSettings)
+    mcp: Sequence[McpServer] = ()
     overrides: Collection[Override] = frozenset({"options"})
     hooks: Sequence[AnyHook] = ()
     output_type: Any = None
@@ -104,6 +108,8 @@ class Agent:
         self._check_fallbacks()
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
+        object.__setattr__(self, "mcp", tuple(self.mcp))
+        self._check_servers()
         self._check_model_settings()
         object.__setattr__(self, "overrides", frozenset(self.overrides))
         self._check_overrides()
@@ -161,6 +167,17 @@ class Agent:
                     f"agent {self.name}: fallbacks: {model} is asked already; leave it out"
                 )
             seen.add(model)
+
+    def _check_servers(self) -> None:
+        names: set[str] = set()
+        for server in self.mcp:
+            if not isinstance(server, McpServer):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+                raise DefinitionError(f"agent {self.name}: {server!r} in mcp is no McpServer")
+            if server.name in names:
+                raise DefinitionError(
+                    f"agent {self.name}: two MCP servers are called {server.name!r}; rename one"
+                )
+            names.add(server.name)
 
     def _check_model_settings(self) -> None:
         for name, why in unsupported(self.model or "", self.model_settings).items():

@@ -79,6 +79,7 @@ class Registry:
             output_schema=dict(agent.output.shape) if agent.output else None,
             tools=[_describe_tool(tool) for tool in agent.tools],
             hooks=[HookDescription(point=hook.point, name=hook.name) for hook in agent.hooks],
+            mcp=[server.name for server in agent.mcp],
             digest=self.agent_digest(agent),
         )
 
@@ -100,6 +101,7 @@ class Registry:
                 "output": agent.output and {"shape": agent.output.shape, "retries": retries},
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
+                "mcp": [server.describe() for server in agent.mcp],
             }
         )
 

@@ -15,6 +15,8 @@ from pydantic import BaseModel
 
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
+from fakes.clerk import agent as clerk
+from fakes.clerk import stranded
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.till import agent as till
@@ -280,5 +282,7 @@ agents: list[Agent] = [
     till,
     bank,
     guide,
+    clerk,
+    stranded,
 ]
 __all__ = ["agents", "lifespan"]

@@ -14,10 +14,10 @@ from outlast.logging import configure_logging
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast.settings_names import warn_of_slips
+from outlast_worker.installed import NotInstalled
 from outlast_worker.lifespan import LifespanError
 from outlast_worker.listening import ListenError
 from outlast_worker.main import serve_worker
-from outlast_worker.models.client import NotInstalled
 from outlast_worker.register import RegistrationError, register
 from outlast_worker.running import run_whole
 from outlast_worker.settings import WorkerSettings, export_env_file

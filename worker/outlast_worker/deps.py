@@ -12,6 +12,7 @@ from outlast_worker.conversations import Conversations
 from outlast_worker.engine.steps import Steps
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
+from outlast_worker.mcp.tools import McpTools
 from outlast_worker.models.client import ModelClient
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.effects import Effects
@@ -30,6 +31,7 @@ class Dependencies:
     model: ModelClient
     tools: ToolRunner
     effects: Effects
+    servers: McpTools
     inflight: Inflight
     live: LiveHub
     conversations: Conversations

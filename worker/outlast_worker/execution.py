@@ -110,7 +110,10 @@ class Execution:
 
     async def _pin(self) -> PinOutcome:
         context = run_context(self.order, self.agent, self.resources)
-        pin = await pin_agent(self.registry, self.agent, self.order, self.settings, context)
+        listings = await self.tools.list_of_servers(self.agent, context)
+        pin = await pin_agent(
+            self.registry, self.agent, self.order, self.settings, context, listings
+        )
         if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
             return pin
         for model in pin.models:

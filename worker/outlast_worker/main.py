@@ -5,6 +5,8 @@ from outlast_worker.conversations import Conversations
 from outlast_worker.deps import Dependencies
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub, Relay
+from outlast_worker.mcp.sessions import McpSessions, check_servers
+from outlast_worker.mcp.tools import McpTools
 from outlast_worker.models.checks import check_models
 from outlast_worker.models.client import FailoverClient, ProviderApi
 from outlast_worker.models.litellm import LitellmApi
@@ -29,14 +31,15 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
     Raises:
         DefinitionError: An agent has a model that nobody can call.
         InvalidSettings: The settings name a provider that nobody knows.
-        NotInstalled: A library that models are called with is missing.
+        NotInstalled: A library is missing by which models or MCP servers are called.
     """
     timeout_s = settings.model_timeout_s
     apis: list[ProviderApi] = [LitellmApi(timeout_s, settings.model_idle_s)]
     if settings.model_client == "auto":
         apis.insert(0, OpenAiHttpApi(settings.providers, settings.model_idle_s))
     needed = check_models(apis, registry, settings.providers)
-    effects = Effects()
+    check_servers(registry)
+    effects, servers = Effects(), McpTools(McpSessions())
     return Dependencies(
         settings=settings,
         registry=registry,
@@ -48,7 +51,8 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
             Prices(settings.model_prices),
             RateLimits() if settings.heed_rate_limits else None,
         ),
-        tools=ToolRunner(settings.tool_threads),
+        tools=ToolRunner(settings.tool_threads, servers),
+        servers=servers,
         conversations=Conversations(settings.conversation_cache_bytes),
         effects=effects,
         inflight=Inflight(effects),

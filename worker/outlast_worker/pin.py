@@ -1,11 +1,13 @@
 """The pin: the definition of an agent that one run keeps to its end."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
+from outlast.logging import get_logger
 from outlast.output import Output
 from outlast.overrides import faults_of
 from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError
@@ -21,15 +23,22 @@ from outlast_worker.engine.records import (
     PinOutcome,
 )
 from outlast_worker.instructions import NoInstructions, make_instructions
+from outlast_worker.mcp.tools import Listing
 from outlast_worker.settings import WorkerSettings
 
+_logger = get_logger()
 _ALWAYS_ENDS = Limits(max_turns=DEFAULT_MAX_TURNS)
 
 
 async def pin_agent(
-    registry: Registry, agent: Agent, order: RunOrder, settings: WorkerSettings, context: RunContext
+    registry: Registry,
+    agent: Agent,
+    order: RunOrder,
+    settings: WorkerSettings,
+    context: RunContext,
+    listings: Sequence[Listing] = (),
 ) -> PinOutcome:
-    """Render the agent's definition for this run."""
+    """Render the agent's definition for this run, with what its servers have now."""
     at = datetime.now(UTC)
     asked = order.overrides or Overrides()
     if faults := faults_of(agent, asked):  # the app knows another definition
@@ -38,6 +47,10 @@ async def pin_agent(
         return PinFailure(
             at=at, error=RunError(type="override-refused", message=message, retryable=False)
         )
+    if missing := [each.fault for each in listings if each.fault and each.server.required]:
+        error = RunError(type="tool-server-unavailable", message=missing[0], retryable=True)
+        return PinFailure(at=at, error=error, retry_for_s=settings.model_retry_for_s)
+    client_tools = asked.client_tools or ()
     options = asked.options or ModelCallOptions()
     try:
         instructions = await make_instructions(agent, context)
@@ -51,7 +64,8 @@ async def pin_agent(
         model_settings=agent.model_settings.override(options.model_dump()),
         tools=[
             *(_pin_tool(tool) for tool in agent.tools),
-            *(_pin_client_tool(tool, tool.timeout_s) for tool in asked.client_tools or ()),
+            *(_pin_client_tool(tool, tool.timeout_s) for tool in client_tools),
+            *_of_servers(listings, {tool.name for tool in (*agent.tools, *client_tools)}),
         ],
         limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
         on_limit=agent.on_limit,
@@ -97,6 +111,22 @@ def _pin_client_tool(tool: ClientTool | ClientToolSpec, timeout_s: float) -> Pin
         kind="client",
         timeout_s=timeout_s,
     )
+
+
+def _of_servers(listings: Sequence[Listing], taken: set[str]) -> list[PinnedTool]:
+    """Return the servers' tools, but those whose names are taken: by a server before, too."""
+    pinned: list[PinnedTool] = []
+    for listing in listings:
+        server = listing.server.name
+        if listing.fault:
+            _logger.warning("mcp_server_left_out", server=server, reason=listing.fault)
+        for tool in listing.tools:
+            if tool.name in taken:
+                _logger.warning("mcp_tool_left_out", server=server, tool=tool.name, taken=True)
+                continue
+            taken.add(tool.name)
+            pinned.append(tool)
+    return pinned
 
 
 def without_price(pin: Pin, model: str) -> PinFailure:

@@ -89,6 +89,7 @@ class WorkerApp:
         await self._dependencies.live.close()
         await self._dependencies.model.close()
         self._dependencies.tools.close()
+        await self._dependencies.servers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _load_models(self) -> None:

@@ -7,6 +7,16 @@ from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
 from example_agents.support import agent as support
 from example_agents.triage import agent as triage
+from example_agents.warehouse import agent as warehouse
 from outlast import Agent
 
-agents: list[Agent] = [support, assistant, concierge, bookkeeper, guide, cashier, triage]
+agents: list[Agent] = [
+    support,
+    assistant,
+    concierge,
+    bookkeeper,
+    guide,
+    cashier,
+    triage,
+    warehouse,
+]

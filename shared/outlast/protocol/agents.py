@@ -80,6 +80,8 @@ class AgentDescription(Public):
     """What it can call."""
     hooks: list[HookDescription] = Field(default_factory=list[HookDescription])
     """What looks at its runs, and may change or refuse what is asked, answered or called."""
+    mcp: list[str] = Field(default_factory=list[str])
+    """The MCP servers whose tools it can call, too."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
 

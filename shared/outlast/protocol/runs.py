@@ -34,6 +34,7 @@ RunErrorType = Literal[
     "model-unavailable",
     "model-malformed",
     "definition-missing",
+    "tool-server-unavailable",
     "override-refused",
     "price-unknown",
     "hook-failed",

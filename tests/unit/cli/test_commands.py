@@ -32,10 +32,10 @@ TOOL = {
     "description": "",
     "parameters": {},
     "effect": "read",
+    "verifies": False,
     "timeout_s": 1,
     "retries": 1,
     "approval_timeout_s": None,
-    "verifies": False,
     "needs_approval": False,
 }
 AGENT = {

@@ -109,7 +109,16 @@ def module(
 
 def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
-    names = ["support", "assistant", "concierge", "bookkeeper", "guide", "cashier", "triage"]
+    names = [
+        "support",
+        "assistant",
+        "concierge",
+        "bookkeeper",
+        "guide",
+        "cashier",
+        "triage",
+        "warehouse",
+    ]
     assert load_registry("example_agents", MODEL).names() == names
 
 

@@ -14,14 +14,14 @@ from pydantic import JsonValue
 
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import RunQueued, RunStarted, SteerReceived, TurnStarted
-from outlast.protocol import IncompleteReason, Run, RunError
+from outlast.protocol import Engine, IncompleteReason, Run, RunError
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent, PlannedCall
 from outlast_worker.engine.output import Outputs
-from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
+from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure, PinOutcome
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
@@ -38,6 +38,7 @@ _TOO_LONG = RunError(
     message=f"The run has reached its limit of {MAX_RUN_BYTES} bytes.",
     retryable=False,
 )
+_LONGEST_PIN_DELAY_S = 60.0
 _LEFT_OUT = f"(This message is left out: the run has reached its limit of {MAX_RUN_BYTES} bytes.)"
 
 
@@ -91,19 +92,39 @@ class AgentLoop:
             self._state.add_said(message, message.id)
 
     async def _pin(self) -> Pin:
-        pinning = self._steps.begin(PinAgent())
-        await self._inbox.wait(pinning)
-        outcome = await self._steps.result_of(pinning)
-        self._state.advance_clock(outcome.at)
+        outcome = await self._pinned()
         if isinstance(outcome, Pin):
             self._steps.keep_definition(outcome)
-        started = {"waiting_for": None, "waiting": None, "started_at": self._state.now}
-        self._state.set_status("running", **started)
+        nothing = {"waiting_for": None, "waiting": None, "engine": None}
+        self._state.set_status("running", started_at=self._state.now, **nothing)
         self._state.emit(RunStarted)
         if isinstance(outcome, PinFailure):
             raise RunFailed(outcome.error)
         self._hooks.pin(outcome)
         return outcome
+
+    async def _pinned(self) -> PinOutcome:
+        """Pin the definition; where a tool server is away, again, for as long as that may help."""
+        waited_s = 0.0
+        for attempt in count(1):
+            pinning = self._steps.begin(PinAgent())
+            await self._inbox.wait(pinning)
+            outcome = await self._steps.result_of(pinning)
+            self._state.advance_clock(outcome.at)
+            delay_s = min(2.0**attempt, _LONGEST_PIN_DELAY_S)
+            if isinstance(outcome, Pin) or waited_s + delay_s > (outcome.retry_for_s or 0):
+                return outcome
+            delay = timedelta(seconds=delay_s)
+            self._state.wait_for_tool_server(
+                Engine(
+                    attempts=attempt,
+                    last_failure=f"{outcome.error.type}: {outcome.error.message}",
+                    next_retry_at=self._state.now + delay,
+                )
+            )
+            await self._inbox.wait(self._steps.start_timer(delay))
+            waited_s += delay_s
+        raise AssertionError("unreachable")
 
     async def _take_turns(self, pin: Pin) -> None:
         limits = RunLimits(self._steps, self._state, self._inbox, pin)

@@ -68,9 +68,16 @@ class ModelCalls:
 
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
         """Add an answer to the conversation and return the tool calls it asks for."""
-        known = {tool.name for tool in pin.tools}
+        tools = {tool.name: tool for tool in pin.tools}
+        of_servers = {name: tool for name, tool in tools.items() if tool.server}
         planned = [
-            plan_call(turn, index, call, known=call.name in known)
+            plan_call(
+                turn,
+                index,
+                call,
+                known=call.name in tools,
+                server_tool=of_servers.get(call.name),
+            )
             for index, call in enumerate(answer.calls)
         ]
         shown = [

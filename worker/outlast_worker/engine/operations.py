@@ -37,6 +37,7 @@ from outlast_worker.engine.records import (
     PinFailure,
     PinnedHook,
     PinnedOutput,
+    PinnedTool,
     PinOutcome,
     StoredMessage,
     ToolRecord,
@@ -73,6 +74,7 @@ class PlannedCall:
     Attributes:
         arguments: What is shown, checked, approved and run; they are read once.
         known: Whether the pinned definition has such a tool.
+        server_tool: As it was pinned, if it is an MCP server's.
         fault: Why it is not to run, for the model, such as arguments that can't be read.
         fault_type: The same in a word.
     """
@@ -84,6 +86,7 @@ class PlannedCall:
     known: bool
     fault: str | None = None
     fault_type: ToolErrorType = "invalid_arguments"
+    server_tool: PinnedTool | None = None
 
 
 class Operation(ABC, Generic[T]):

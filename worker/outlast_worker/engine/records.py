@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from outlast.effects import Effect
 from outlast.protocol import (
     Content,
     InputMessage,
@@ -52,6 +53,12 @@ class PinnedTool(Record):
     approval_timeout_s: float | None = None
     timeout_s: float | None = None
     verifies: bool = False
+    effect: Effect = "idempotent"
+    """Of a server's tool."""
+    server: str | None = None
+    """The MCP server that has it; None for the agent's own."""
+    server_tool: str | None = None
+    """What it is called there."""
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
@@ -124,6 +131,8 @@ class PinFailure(Record):
     kind: Literal["failure"] = "failure"
     at: Time
     error: RunError
+    retry_for_s: float | None = None
+    """How long it is tried again, where that may help."""
 
     @classmethod
     def cancelled(cls, at: Time) -> "PinFailure":

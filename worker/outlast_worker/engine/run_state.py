@@ -142,6 +142,13 @@ class RunState:
         self.change(engine=engine, waiting=waiting)
         self.save()
 
+    def wait_for_tool_server(self, engine: Engine) -> None:
+        """Show that the run begins when its tool servers can be reached."""
+        text = "A server of the agent's tools can't be reached, and is tried again later."
+        waiting = Waiting(kind="timer", since=self.now, until=engine.next_retry_at, text=text)
+        self.change(engine=engine, waiting=waiting)
+        self.save()
+
     def stand_still(self, waits: Sequence[OpenWait]) -> None:
         """Show that nothing goes on before somebody outside has done something."""
         if waits == self._stands_for:

@@ -18,7 +18,14 @@ from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval, PlannedCall
-from outlast_worker.engine.records import ApprovalCheck, Pin, RequestedCall, ToolKind, ToolRecord
+from outlast_worker.engine.records import (
+    ApprovalCheck,
+    Pin,
+    PinnedTool,
+    RequestedCall,
+    ToolKind,
+    ToolRecord,
+)
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Cancelled, Steps
 from outlast_worker.engine.waits import Waits
@@ -139,7 +146,14 @@ class ToolCalls:
         )
 
 
-def plan_call(turn: int, index: int, requested: RequestedCall, *, known: bool) -> PlannedCall:
+def plan_call(
+    turn: int,
+    index: int,
+    requested: RequestedCall,
+    *,
+    known: bool,
+    server_tool: PinnedTool | None = None,
+) -> PlannedCall:
     """Read a call that a model asked for."""
     call_id, name = f"{turn}.{index}", requested.name
     try:
@@ -148,7 +162,7 @@ def plan_call(turn: int, index: int, requested: RequestedCall, *, known: bool) -
         shown = requested.arguments[:_SHOWN_ARGUMENTS_CHARS]
         fault = f"The arguments of {name} can't be read: {error}. They were: {shown}"
         return PlannedCall(turn, call_id, name, {}, known, fault)
-    return PlannedCall(turn, call_id, name, arguments, known)
+    return PlannedCall(turn, call_id, name, arguments, known, server_tool=server_tool)
 
 
 def _refusal(call: PlannedCall, resolution: Resolution) -> str:

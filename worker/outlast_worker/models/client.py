@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
@@ -55,10 +54,6 @@ class ModelClient(Protocol):
             preview: Begins to show a streamed answer as it comes, again for each attempt.
         """
         ...
-
-
-class NotInstalled(OutlastError):
-    """A library that a provider is called with is missing. The message says what to run."""
 
 
 class ProviderApi(Protocol):

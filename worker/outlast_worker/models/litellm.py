@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from outlast.protocol import Usage
 from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
+from outlast_worker.installed import NotInstalled
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
-from outlast_worker.models.client import NotInstalled
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.fitting import warn_left_out
 from outlast_worker.models.hearing import HeardAnswer, Hearing

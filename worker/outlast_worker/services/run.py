@@ -35,6 +35,7 @@ from outlast_worker.engine.salvage import messages_so_far, salvage_messages
 from outlast_worker.execution import run_context
 from outlast_worker.hooks import HookCaller
 from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
+from outlast_worker.mcp.tools import longest_s
 from outlast_worker.services import calls, client_results, promises, state
 from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.event_log import read_events, read_page
@@ -212,10 +213,11 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
     tools_s = [total_timeout_s(tool) for tool in agent.functions]
+    servers_s = [longest_s(server) for server in agent.mcp]
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
     hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]
     model_s = dependencies.settings.model_timeout_s
-    return timedelta(seconds=max([model_s, made_s, *tools_s, *hooks_s]))
+    return timedelta(seconds=max([model_s, made_s, *tools_s, *servers_s, *hooks_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

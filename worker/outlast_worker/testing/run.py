@@ -27,6 +27,8 @@ from outlast.registry import Registry
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.execution import Execution
+from outlast_worker.mcp.sessions import McpSessions
+from outlast_worker.mcp.tools import McpTools
 from outlast_worker.models.client import FailoverClient
 from outlast_worker.settings import Provider, ProviderKey, WorkerSettings
 from outlast_worker.testing.client_results import ClientResults, GivenResult
@@ -151,7 +153,8 @@ async def _run(
     settings = WorkerSettings.model_construct()
     live, api = LiveRecorder(order.run_id), ScriptedApi(model)
     people, clients = outside
-    tools = ToolRunner(settings.tool_threads, sleep=_skip)
+    servers = McpTools(McpSessions())
+    tools = ToolRunner(settings.tool_threads, servers, sleep=_skip)
     registry = Registry([agent], _MODEL)
     providers = {provider_of(model): Provider(keys=[_KEY]) for model in registry.models_of(agent)}
     execution = Execution(
@@ -179,6 +182,7 @@ async def _run(
     finally:
         await steps.stop()
         tools.close()
+        await servers.close()
     before = [message.public() for message in history]
     return RunResult(run, before, steps.events, live.events, api.requests, steps.told)
 

@@ -18,6 +18,7 @@ from outlast.effects import Done, NotDone
 from outlast.errors import InDoubt, ToolError
 from outlast.logging import get_logger
 from outlast.protocol import Time, ToolErrorType
+from outlast.run_context import RunContext
 from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
 from outlast.tool_output import ToolOutput
@@ -29,6 +30,7 @@ from outlast_worker.engine.records import (
     EffectVerdict,
     ToolRecord,
 )
+from outlast_worker.mcp.tools import Listing, McpTools
 from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.tools.author_code import (
     Contained,
@@ -85,18 +87,35 @@ class ToolRunner:
 
     Args:
         threads: How many sync tools run at once.
+        servers: Have tools, too, if there are any.
         sleep: Waits before an attempt is repeated.
     """
 
     def __init__(
-        self, threads: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        threads: int,
+        servers: McpTools | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._servers = servers
         self._sleep = sleep
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="tool")
 
     def close(self) -> None:
         """Forget calls that have not begun; running ones end when they do."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def find(self, agent: Agent, call: PlannedCall) -> AnyTool | None:
+        """Return the tool that is called, of the agent or of one of its servers."""
+        if call.server_tool:
+            return self._servers.find(agent, call.server_tool) if self._servers else None
+        return next((tool for tool in agent.functions if tool.name == call.name), None)
+
+    async def list_of_servers(self, agent: Agent, context: RunContext) -> list[Listing]:
+        """Ask an agent's MCP servers what they have for a run."""
+        if self._servers is None:
+            return []
+        return await self._servers.list(agent, context.tenant, context.metadata)
 
     async def check(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ApprovalCheck:
         """Tell whether a person must approve a call before it runs.
@@ -106,7 +125,7 @@ class ToolRunner:
         at = datetime.now(UTC)
         if call.fault:
             return _unreadable(call.fault).as_check(at)
-        tool = next((tool for tool in agent.functions if tool.name == call.name), None)
+        tool = self.find(agent, call)
         if tool is None:
             return _unknown(agent, call).as_check(at)
         try:
@@ -130,7 +149,7 @@ class ToolRunner:
     async def execute(self, agent: Agent, call: PlannedCall, context: ToolContext) -> ToolRecord:
         """Run a call with its timeout and its retries."""
         watch = Stopwatch()
-        match _prepare(agent, call, context):
+        match self._prepare(agent, call, context):
             case tool, arguments:
                 return await self._try_repeatedly(tool, arguments, context, watch)
             case failure:
@@ -140,7 +159,7 @@ class ToolRunner:
         self, agent: Agent, call: PlannedCall, context: ToolContext
     ) -> ApprovalCheck | None:
         """Return why a call can't run, if it can't."""
-        prepared = _prepare(agent, call, context)
+        prepared = self._prepare(agent, call, context)
         return None if isinstance(prepared, tuple) else prepared.as_check(datetime.now(UTC))
 
     async def execute_once(
@@ -148,7 +167,7 @@ class ToolRunner:
     ) -> EffectOutcome:
         """Run the call of a `once` tool; where it is open whether it happened, it is in doubt."""
         watch = Stopwatch()
-        prepared = _prepare(agent, call, context)
+        prepared = self._prepare(agent, call, context)
         if not isinstance(prepared, tuple):
             return _done(_error(prepared, watch))
         tool, arguments = prepared
@@ -170,7 +189,7 @@ class ToolRunner:
     async def verify(self, agent: Agent, call: PlannedCall, context: ToolContext) -> EffectVerdict:
         """Find out whether a call in doubt happened; `unknown` if that fails."""
         watch = Stopwatch()
-        prepared = _prepare(agent, call, context)
+        prepared = self._prepare(agent, call, context)
         if not isinstance(prepared, tuple):
             return EffectVerdict(outcome="unknown", at=watch.read())
         tool, arguments = prepared
@@ -186,6 +205,23 @@ class ToolRunner:
         except Exception:  # an author's code may raise anything: then a person decides
             _logger.exception("verify_failed", tool=tool.name, call_id=context.call_id)
             return EffectVerdict(outcome="unknown", at=watch.read())
+
+    def _prepare(
+        self, agent: Agent, call: PlannedCall, context: ToolContext
+    ) -> "tuple[AnyTool, dict[str, Any]] | _Failure":
+        """Return the tool with what it is called with, or why it can't be."""
+        if call.fault:
+            return _unreadable(call.fault)
+        tool = self.find(agent, call)
+        if not call.known or tool is None:
+            return _unknown(agent, call)
+        try:
+            arguments = call_safely(tool.parse, call.arguments)
+        except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+            return _invalid(tool, call, context, error)
+        if tool.context_parameter:
+            arguments[tool.context_parameter] = context
+        return tool, arguments
 
     async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
@@ -258,24 +294,6 @@ class ToolRunner:
             if limit.expired():
                 raise _TimedOut(tool, began=began, runs_on=began) from None
             raise
-
-
-def _prepare(
-    agent: Agent, call: PlannedCall, context: ToolContext
-) -> "tuple[AnyTool, dict[str, Any]] | _Failure":
-    """Return the tool with what it is called with, or why it can't be."""
-    if call.fault:
-        return _unreadable(call.fault)
-    tool = next((tool for tool in agent.functions if tool.name == call.name), None)
-    if not call.known or tool is None:
-        return _unknown(agent, call)
-    try:
-        arguments = call_safely(tool.parse, call.arguments)
-    except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-        return _invalid(tool, call, context, error)
-    if tool.context_parameter:
-        arguments[tool.context_parameter] = context
-    return tool, arguments
 
 
 def _done(record: ToolRecord) -> EffectOutcome:

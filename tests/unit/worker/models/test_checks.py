@@ -11,8 +11,8 @@ import outlast_worker.__main__
 from outlast import Agent, DefinitionError
 from outlast.registry import Registry
 from outlast.settings_errors import InvalidSettings
+from outlast_worker.installed import NotInstalled
 from outlast_worker.models.checks import check_models
-from outlast_worker.models.client import NotInstalled
 from outlast_worker.models.litellm import LitellmApi
 
 

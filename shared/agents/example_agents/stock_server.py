@@ -1,0 +1,59 @@
+"""An MCP server: the stock of the furniture shop. `python -m example_agents.stock_server`.
+
+Over stdio; the worker starts it. It belongs to no agent: any MCP client may use it.
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+
+_AT_FIRST = {"Desk lamp, brass": 12, "Office chair, grey": 0, "Monitor arm": 3, "Bookshelf, oak": 1}
+
+server = MCPServer("stock", instructions="What the shop has, and what it orders from its makers.")
+
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def list_stock() -> dict[str, int]:
+    """List all items with how many pieces there are."""
+    return _read()
+
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def find_stock(item: str) -> int:
+    """Look up how many pieces of an item there are."""
+    stock = _read()
+    if item not in stock:
+        raise ToolError(f"There is no {item!r}. There are: {'; '.join(stock)}.")
+    return stock[item]
+
+
+@server.tool()
+def order_more(item: str, pieces: int) -> str:
+    """Order pieces of an item from its maker, which costs money."""
+    stock = _read()
+    if item not in stock or not 0 < pieces <= 100:
+        raise ToolError("Name an item that is in stock lists, and 1 to 100 pieces.")
+    stock[item] += pieces
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(stock))
+    return f"Ordered {pieces} × {item}; there will be {stock[item]}."
+
+
+def _read() -> dict[str, int]:
+    with suppress(FileNotFoundError):
+        return json.loads(_path().read_text())
+    return dict(_AT_FIRST)
+
+
+def _path() -> Path:
+    return Path(os.environ.get("STOCK_FILE", ".outlast/stock.json"))
+
+
+if __name__ == "__main__":
+    server.run()

@@ -1,0 +1,99 @@
+"""Runs whose tools are those of MCP servers."""
+
+from pathlib import Path
+
+import pytest
+
+from fakes import ScriptedModel, call, calls, text
+from fakes.api import Api
+from fakes.mcp_servers import Notes
+from fakes.stack import TestStack
+from fakes.waiting import wait_until
+
+
+@pytest.fixture
+def notes(stack: TestStack) -> Notes:
+    return Notes(Path(stack.settings["EFFECTS_FILE"] + ".mcp"))
+
+
+def told(run: dict[str, object]) -> list[object]:
+    messages = run["messages"]
+    assert isinstance(messages, list)
+    return [m["content"] for m in messages if m["role"] == "tool"]
+
+
+def test_calls(api: Api, model: ScriptedModel, key: str) -> None:
+    """Calls of a server's tools run side by side as others do; its errors are for the model."""
+    script = calls(call("add", a=1, b=2), call("fail"), call("add", a="one", b=2))
+    model.script(key, [script, text("done")])
+    run = api.run("clerk", key)
+    assert run["status"] == "completed"
+    three, failed, invalid = map(str, told(run))
+    assert three == "3"
+    assert "out of paper" in failed
+    assert "valid integer" in invalid
+
+
+def test_what_the_model_is_told(api: Api, model: ScriptedModel, key: str) -> None:
+    """The server's own schemas; nothing of a server that is away and not needed."""
+    model.script(key, [text("done")])
+    api.run("clerk", key)
+    [request] = model.requests(key)
+    offered = {tool["function"]["name"]: tool["function"] for tool in request.body["tools"]}
+    assert offered["add"]["description"] == "Add two numbers."
+    assert offered["add"]["parameters"]["required"] == ["a", "b"]
+    assert "name_with_dots" in offered
+
+
+def test_an_approval(api: Api, model: ScriptedModel, key: str, notes: Notes) -> None:
+    """Nothing is paid before a person approves, who may change what; then it is, once."""
+    cents = abs(hash(key)) % 10_000
+    model.script(key, [call("pay", cents=1), text("done")])
+    run_id = api.start("clerk", key)
+    api.wait_for_approval(run_id)
+    decided = api.decide(run_id, "1.0", "approve", arguments={"cents": cents})
+    assert decided.status_code == 200
+    assert told(api.result(run_id)) == ["paid"]
+    assert notes.read().count(f"paid:{cents}") == 1
+
+
+def test_a_server_that_dies(api: Api, model: ScriptedModel, key: str) -> None:
+    """A call of unknown effect is in doubt: a person is asked, and the run goes on."""
+    model.script(key, [call("die"), text("done")])
+    run_id = api.start("clerk", key)
+    [approval] = api.wait_for_approval(run_id)["approvals"]
+    assert approval["reason"] == "in_doubt"
+    assert api.decide(run_id, approval["approval_id"], "give_up").status_code == 200
+    assert api.result(run_id)["output"] == "done"
+
+
+def test_a_cancelled_run(api: Api, model: ScriptedModel, key: str, notes: Notes) -> None:
+    """The server hears that nobody waits for the call any more."""
+    before = notes.read().count("cancelled")
+    model.script(key, [call("dawdle"), text("done")])
+    run_id = api.start("clerk", key)
+    api.wait_for_event(run_id, type="tool_call.started")
+    notes.wait_for("dawdling")
+    api.cancel(run_id)
+    api.wait_for_status(run_id, "cancelled")
+    wait_until(lambda: notes.read().count("cancelled") > before, "the server to hear of it")
+
+
+def test_a_server_that_is_away(api: Api, key: str) -> None:
+    """The run waits for it, says so, and can be cancelled."""
+    run_id = api.start("stranded", key)
+    run = wait_until(
+        lambda: (found := api.get(run_id))["engine"] and found["engine"]["last_failure"] and found,
+        "the run to say what it waits for",
+    )
+    assert "tool-server-unavailable" in run["engine"]["last_failure"]
+    assert "gone can't be reached" in run["engine"]["last_failure"]
+    assert run["waiting"]["until"]
+    api.cancel(run_id)
+    assert api.wait_for_status(run_id, "cancelled")["started_at"] is None
+
+
+def test_the_agent(api: Api) -> None:
+    """Its description names its servers."""
+    described = next(a for a in api.http.get("/agents").json()["items"] if a["name"] == "clerk")
+    assert described["mcp"] == ["fake", "gone"]

@@ -1,0 +1,63 @@
+"""What opens a session with an MCP server, secrets included, and why none can be had."""
+
+import inspect
+import os
+from collections.abc import Mapping
+
+from outlast.errors import OutlastError
+from outlast.logging import get_logger
+from outlast.mcp import McpServer, Secrets, fill_in
+from outlast_worker.text import repair_surrogates
+
+_MAX_REASON_CHARS = 500
+
+_logger = get_logger()
+Access = Mapping[str, str]
+"""Headers of a server's URL, or variables of its command, with what is secret in them."""
+
+
+class ServerUnavailable(OutlastError):
+    """A server can't be reached, or its session broke. The message holds nothing secret."""
+
+
+class ConnectionLost(ServerUnavailable):
+    """A server went away during a call, which may have happened."""
+
+
+async def access_of(server: McpServer, tenant: str, metadata: Mapping[str, str]) -> Access:
+    """Return what opens a session for runs of this tenant with this metadata.
+
+    Raises:
+        ServerUnavailable: A variable is not set, or the author's function failed.
+    """
+    try:
+        nothing: Secrets = {}
+        given = server.credentials(tenant, metadata) if server.credentials else nothing
+        if inspect.isawaitable(given):
+            given = await given
+    except Exception as error:  # an author's function may raise anything
+        _logger.exception("mcp_credentials_failed", server=server.name)
+        raise ServerUnavailable(
+            f"The credentials for the MCP server {server.name} can't be had: "
+            f"{type(error).__name__}. The worker's log says more."
+        ) from error
+    try:
+        declared = {
+            name: fill_in(text, os.environ)
+            for name, text in {**server.env, **server.headers}.items()
+        }
+    except KeyError as error:
+        raise ServerUnavailable(
+            f"The MCP server {server.name} needs the variable {error.args[0]} in the worker's "
+            "environment; set it and restart the worker."
+        ) from error
+    return {**declared, **given}
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why something failed, in one line; of a group, the first that says something."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of any type
+    text = repair_surrogates(" ".join(str(error).split()))[:_MAX_REASON_CHARS]  # pyright: ignore[reportUnknownArgumentType]  # the same
+    kind = type(error).__name__  # pyright: ignore[reportUnknownArgumentType]  # the same
+    return f"{kind}: {text}" if text else kind

@@ -1,0 +1,68 @@
+"""What an MCP tool gave, as parts of a message of ours."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from outlast.protocol import FilePart, ImagePart, Part, TextPart
+from outlast_worker.text import repair_surrogates
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+
+def parts_of(result: "CallToolResult") -> list[Part]:
+    """Return all that a result holds: what it says, shows, points to, and its structure."""
+    parts = [part for block in result.content for part in _parts_of_block(block)]
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    structure = result.structured_content
+    if structure is not None and not any(_says(text, structure) for text in texts):
+        parts.append(TextPart(text=json.dumps(structure, ensure_ascii=False)))
+    return parts
+
+
+def text_of(parts: Sequence[Part]) -> str:
+    """Return what parts say; of what can't be said, that it is there."""
+    return "\n\n".join(part.text if isinstance(part, TextPart) else _named(part) for part in parts)
+
+
+def _parts_of_block(block: Any) -> Iterator[Part]:
+    match block.type:
+        case "text":
+            yield TextPart(text=repair_surrogates(block.text))
+        case "image":
+            yield ImagePart(url=f"data:{block.mime_type};base64,{block.data}")
+        case "audio":
+            yield FilePart(url=f"data:{block.mime_type};base64,{block.data}")
+        case "resource_link":
+            told = [block.name, block.uri, block.description]
+            yield TextPart(text=repair_surrogates(" · ".join(str(each) for each in told if each)))
+        case "resource":
+            yield _embedded(block.resource)
+        case _:  # of a newer protocol
+            yield TextPart(text=block.model_dump_json(by_alias=True, exclude_none=True))
+
+
+def _embedded(resource: Any) -> Part:
+    if (text := getattr(resource, "text", None)) is not None:
+        return TextPart(text=repair_surrogates(f"{resource.uri}\n{text}"))
+    kind = resource.mime_type or "application/octet-stream"
+    url = f"data:{kind};base64,{resource.blob}"
+    return ImagePart(url=url) if kind.startswith("image/") else FilePart(url=url)
+
+
+def _says(text: str, structure: Any) -> bool:
+    """Tell whether a text is the structure, or what servers wrap as its `result`."""
+    meant = [structure]
+    if isinstance(structure, dict):
+        fields = cast("dict[str, Any]", structure)
+        meant += fields.values() if fields.keys() == {"result"} else ()
+    with suppress(ValueError):
+        return text in meant or json.loads(text) in meant
+    return False
+
+
+def _named(part: ImagePart | FilePart) -> str:
+    kind = part.url.removeprefix("data:").partition(";")[0]
+    return f"[{kind}, which can't be shown here]"
