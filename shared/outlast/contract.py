@@ -1,11 +1,11 @@
 """What app and worker say to each other through Restate. Clients never see it."""
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from outlast.events import ReadEvent
+from outlast.events import AnyEvent, ReadEvent
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Approval,
@@ -207,6 +207,30 @@ class EventPage(Wire):
     events: list[ReadEvent]
     run: Run | None = None
     more: bool = False
+
+
+class ReturnedRun(Run):
+    """A run as its workflow returns it, for processes alone.
+
+    `last_events`: the last ones that it has committed, to its end, so that who follows it need not
+    read them; null if they are large.
+    """
+
+    last_events: list[ReadEvent] | None = None
+
+    @classmethod
+    def of(cls, run: Run, last_events: Sequence[AnyEvent]) -> Self:
+        """Put them together."""
+        return cls(**_fields(run), last_events=list(last_events) or None)
+
+    @property
+    def run(self) -> Run:
+        """The run, as everybody gets it."""
+        return Run(**_fields(self))
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in Run.model_fields}
 
 
 class CancelOrder(Wire):

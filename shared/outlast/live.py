@@ -16,11 +16,13 @@ Kind = Literal["text", "reasoning"]
 class Committed(NamedTuple):
     """The run has committed events up to this number: read them from its state.
 
-    `turn` is the last one whose message is among them: previews of it are outdated.
+    `turn` is the last one whose message is among them: previews of it are outdated. `ending`: the
+    last of them is an answer, or the end; most likely the run ends in a moment.
     """
 
     seq: int
     turn: int
+    ending: bool = False
 
     type = "committed"
 
@@ -107,7 +109,7 @@ def read_line(line: bytes) -> LiveItem:
             case "reasoning.delta":
                 return _delta("reasoning", fields)
             case "committed":
-                return Committed(fields["seq"], fields["turn"])
+                return Committed(fields["seq"], fields["turn"], fields.get("ending", False))
             case "message.reset":
                 return Reset(fields["turn"], fields["attempt"])
             case "message.snapshot":

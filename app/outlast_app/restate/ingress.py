@@ -29,6 +29,7 @@ from outlast.contract import (
     PromptQuestion,
     ResultAnswer,
     ResultOrder,
+    ReturnedRun,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -80,7 +81,7 @@ class _Invocation(BaseModel):
     invocationId: str  # noqa: N815  # Restate's name
 
 
-_RUN = TypeAdapter(Run)
+_RETURNED = TypeAdapter(ReturnedRun)
 _MAYBE_RUN = TypeAdapter[Run | None](Run | None)
 _PAGE = TypeAdapter(EventPage)
 _ORDER = TypeAdapter[RunOrder | None](RunOrder | None)
@@ -525,7 +526,8 @@ def _along(trace: Trace | None) -> Mapping[str, str]:
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.status == 200:
-        return Ended(answer.read(_RUN))
+        returned = answer.read(_RETURNED)
+        return Ended(returned.run, returned.last_events or ())
     if answer.status == 404 and _NOT_FOUND.search(answer.text):
         return Unknown()
     if answer.source == "invocation":

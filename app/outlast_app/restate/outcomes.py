@@ -1,15 +1,18 @@
 """How a run stands, as far as Restate knows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from outlast.events import ReadEvent
 from outlast.protocol import Run, Time
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The run has returned."""
+    """The run has returned, with the last events that it has committed, unless they are large."""
 
     run: Run
+    last_events: Sequence[ReadEvent] = ()
 
 
 @dataclass(frozen=True)

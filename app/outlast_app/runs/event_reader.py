@@ -6,12 +6,13 @@ may be lost. The run's end is awaited at Restate. So a run that only waits costs
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
 from outlast.contract import EventPage
 from outlast.errors import OperatorProblem, Problem
-from outlast.events import TerminalEvent, terminal_event
+from outlast.events import ReadEvent, TerminalEvent, terminal_event
 from outlast.live import Committed
 from outlast.logging import get_logger
 from outlast.names import RunRef
@@ -29,6 +30,8 @@ from outlast_app.runs.reader import RunReader
 # One that is not there after that was lost with a run that was killed.
 _VISIBLE_S = (0.005, 1.0)
 _VISIBLE_LOOKS = 5
+# A run's end brings its last events along, so they are waited for, and read only if it takes long.
+_ENDING_S = 2.0
 # While the channel is lost: soon when much happens, rarely when nothing does.
 _LOST_S = (0.1, 5.0)
 # While it is there: a word may be lost all the same.
@@ -64,6 +67,8 @@ class EventReader:
         """Read again, whatever the channel told of."""
         self._wanted = 0
         """The last event that the channel told of."""
+        self._ending = False
+        """Whether it is one with which runs mostly end."""
         self._lost = False
         """Whether the channel was there or tried, and is not there now."""
         self._outcome: Ended | Broken | None = None
@@ -173,23 +178,28 @@ class EventReader:
         for heard in batch:
             if isinstance(heard.item, Committed):
                 self.feed.wake()
-                await self._catch_up(heard.item)
+                self._tell(heard.item)
+                if not heard.item.ending:  # nothing live comes after an end
+                    await self._catch_up()
             else:
                 self.feed.show(heard)
         if is_first:
             self.feed.condense()  # it was said before we listened
         self.feed.wake()
 
-    async def _catch_up(self, word: Committed) -> None:
-        """Wait until what the channel told of was read, or was given up."""
+    def _tell(self, word: Committed) -> None:
+        """Have what the channel told of read, soon or with the run's end."""
         if self.feed.seq < word.seq:
-            self._wanted, self._idle_looks = word.seq, 0
+            self._wanted, self._ending, self._idle_looks = word.seq, word.ending, 0
             self._news.set()
-            woken = self.feed.watch()
-            while self.feed.seq < self._wanted:
-                woken.clear()
-                await woken.wait()
-            self.feed.leave(woken)
+
+    async def _catch_up(self) -> None:
+        """Wait until what the channel told of was read, or was given up."""
+        woken = self.feed.watch()
+        while self.feed.seq < self._wanted:
+            woken.clear()
+            await woken.wait()
+        self.feed.leave(woken)
 
     async def _fill(self) -> None:
         """Read what is committed until the run has ended.
@@ -202,6 +212,8 @@ class EventReader:
             self._look_now = False
             self._news.clear()
             outcome = self._outcome
+            if isinstance(outcome, Ended) and self._end_with(outcome.last_events):
+                return
             page = await self._read_page()
             if page is None:
                 await self._pause(backoff_s(self._failures, *RETRY_S))
@@ -209,6 +221,18 @@ class EventReader:
                 feed.begin_after(0)  # there is no event of the number that its follower has seen
             else:
                 await self._take(page, outcome)
+
+    def _end_with(self, last_events: Sequence[ReadEvent]) -> bool:
+        """Add the events that came with the run's end; False if some before them are missing."""
+        feed = self.feed
+        missing = [event for event in last_events if event.seq > feed.seq]
+        if not last_events or last_events[0].seq > feed.seq + 1:
+            return False
+        if not (missing or feed.is_placed):
+            return False
+        feed.commit(missing)
+        feed.end()
+        return True
 
     async def _read_page(self) -> EventPage | None:
         reads, somebody_waits = self._sources.reads, not self._ready.is_set()
@@ -266,6 +290,8 @@ class EventReader:
     def _silence_s(self) -> float:
         looks = self._idle_looks
         if self.feed.seq < self._wanted:
+            if self._ending and not looks:
+                return _ENDING_S
             if looks < _VISIBLE_LOOKS:
                 return backoff_s(2 * looks, *_VISIBLE_S)
             self._wanted = 0

@@ -13,7 +13,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from outlast.contract import RunOrder, SteeringMessage
-from outlast.events import RunQueued, RunStarted, SteerReceived, TurnStarted
+from outlast.events import AnyEvent, RunQueued, RunStarted, SteerReceived, TurnStarted
 from outlast.protocol import Engine, IncompleteReason, Run, RunError
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
@@ -75,6 +75,10 @@ class AgentLoop:
             undone = {"output": None, "error": None, "incomplete_reason": None}
             self._state.change(status="cancelled", **undone)
         return await self._state.end()
+
+    def last_events(self) -> Sequence[AnyEvent]:
+        """Return the last events of a run that has ended, unless they are large."""
+        return self._state.last_events()
 
     async def _start(self) -> None:
         if self._order.after_s:

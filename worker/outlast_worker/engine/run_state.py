@@ -1,5 +1,6 @@
 """What a run has become: its state, its messages, its events. It decides nothing."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ class RunStopped(Exception):
         self.reason: IncompleteReason = reason
 
 
+# Who follows a run to its end gets these with it: mostly the answer, and the end itself.
+_LAST_EVENTS = 8
+_LAST_EVENTS_BYTES = 16 * 1024
+
+
 class RunState:
     """One run so far. Its time is that of its latest step."""
 
@@ -73,6 +79,7 @@ class RunState:
         self._steps = steps
         self._order = order
         self._seq = 0
+        self._last = deque[AnyEvent](maxlen=_LAST_EVENTS)
         self._stands_for: Sequence[OpenWait] = []
         self._holds_up = False
         self.now = order.created_at
@@ -222,7 +229,7 @@ class RunState:
         """Commit the next event: of now, or of a time that is known better."""
         self._seq += 1
         event = kind(run_id=self._order.run_id, seq=self._seq, at=at or self.now, **fields)
-        self._steps.emit(event)
+        self._commit(event)
 
     def add_message(
         self, role: str, content: Content, *, message_id: str | None = None, **fields: Any
@@ -278,7 +285,7 @@ class RunState:
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
                 await self._steps.release_thread(self.messages, self.now)
         self._seq += 1
-        self._steps.emit(terminal_event(self.run, self._seq))
+        self._commit(terminal_event(self.run, self._seq))
         self.save()
         self._steps.settle(self.run.segment, ended=True)
         said = [message.public() for message in self.messages]
@@ -289,6 +296,21 @@ class RunState:
         if self._order.thread_id and waits != self._holds_up:
             self._holds_up = waits
             self._steps.hold_up_thread(waits=waits)
+
+    def last_events(self) -> list[AnyEvent]:
+        """Return the last events, as many as may go with what the run returns."""
+        last: list[AnyEvent] = []
+        size = 0
+        for event in reversed(self._last):
+            size += len(event.model_dump_json())
+            if size > _LAST_EVENTS_BYTES:
+                break
+            last.insert(0, event)
+        return last
+
+    def _commit(self, event: AnyEvent) -> None:
+        self._last.append(event)
+        self._steps.emit(event)
 
     def _tell_wait(self, kind: WaitKind, waits: Sequence[OpenWait], segment: int) -> None:
         items = [

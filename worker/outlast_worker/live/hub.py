@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from outlast.events import AnyEvent, MessageCompleted
+from outlast.events import AnyEvent, MessageCompleted, TerminalEvent
 from outlast.live import Committed, Delta, Kind, LiveItem, Progress, Reset, Snapshot
 from outlast.logging import get_logger
 from outlast.tool_context import ProgressReport
@@ -33,6 +33,7 @@ class _Preview:
     progress: list[Progress] = field(default_factory=list[Progress])
     committed: int = 0
     completed_turn: int = 0
+    ending: bool = False
     users: int = 0
     attempts: int = 0
     relaying: asyncio.Task[None] | None = None
@@ -91,6 +92,7 @@ class LiveHub:
         if preview is None or event.seq <= preview.committed:
             return
         preview.committed = event.seq
+        preview.ending = _is_last(event)
         if isinstance(event, MessageCompleted):
             preview.completed_turn = max(preview.completed_turn, event.turn)
             if event.turn >= preview.turn:
@@ -229,7 +231,8 @@ class Watcher:
         items: list[LiveItem] = []
         if preview.committed > self._committed:
             self._committed = preview.committed
-            items.append(Committed(preview.committed, preview.completed_turn))
+            word = Committed(preview.committed, preview.completed_turn, preview.ending)
+            items.append(word)
         items += self._read_answer()
         if preview.progress is not self._progress:
             items += [progress for progress in preview.progress if progress not in self._progress]
@@ -264,6 +267,13 @@ class Watcher:
             text=preview.text("text"),
             reasoning=preview.text("reasoning"),
         )
+
+
+def _is_last(event: AnyEvent) -> bool:
+    """Tell whether the run most likely ends with this event, or in a moment."""
+    if isinstance(event, MessageCompleted):
+        return not event.message.tool_calls
+    return isinstance(event, TerminalEvent)
 
 
 def _without_half_characters(text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from restate import Context, SendHandle
 from outlast.contract import (
     CancelOrder,
     ConversationMark,
+    ReturnedRun,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -20,7 +21,6 @@ from outlast.contract import (
     SubmitAnswer,
 )
 from outlast.names import key_of, service_of, thread_service, thread_watch_service
-from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
@@ -94,7 +94,7 @@ class Call(Generic[I, O]):
 
 
 # of a run's workflow
-RUN = Call[RunOrder, Run]("run", RunOrder, Run)
+RUN = Call[RunOrder, ReturnedRun]("run", RunOrder, ReturnedRun)
 ADMIT = Call[None, None]("admit", None, None)
 PARK = Call[None, None]("park", None, None)
 CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)

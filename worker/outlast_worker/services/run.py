@@ -16,6 +16,7 @@ from outlast.contract import (
     EventsQuestion,
     ResultAnswer,
     ResultOrder,
+    ReturnedRun,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -75,7 +76,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
         journal_retention=timedelta(seconds=settings.journal_retention_s),
         workflow_retention=timedelta(seconds=settings.run_retention_s),
     )
-    async def run(ctx: WorkflowContext, order: RunOrder) -> Run:
+    async def run(ctx: WorkflowContext, order: RunOrder) -> ReturnedRun:
         """Run the agent to its end."""
         key = key_of(order.tenant, order.run_id)
         with (
@@ -88,10 +89,11 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             if order.metadata:
                 state.METADATA.set(ctx, order.metadata)
             steps = dependencies.make_steps(ctx, order, agent, dependencies)
-            ended = await AgentLoop(steps, order).run()
+            loop = AgentLoop(steps, order)
+            ended = await loop.run()
             dependencies.effects.forget_run(order.run_id)
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
-            return ended
+            return ReturnedRun.of(ended, loop.last_events())
 
     _add_messages(workflow, agent, dependencies)
     _add_questions(workflow)
