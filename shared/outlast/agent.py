@@ -36,6 +36,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
     "fallbacks": ((list, tuple), "a list, such as ['anthropic/claude-sonnet-4-5']"),
     "fallback_on_refusal": ((bool,), "True or False"),
+    "keep_reasoning": ((bool,), "True or False"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "output_retries": ((int,), "a number, such as 2"),
     "mcp": ((list, tuple), 'a list, such as mcp=[McpServer("time", command=["mcp-server-time"])]'),
@@ -61,6 +62,7 @@ class Agent:
         fallbacks: Models that are asked, in this order, when the one before is unavailable for
             longer, refuses (its key, its quota, its name) or can't take the input.
         fallback_on_refusal: Ask them, too, when a provider's filter refuses input or answer.
+        keep_reasoning: Keep what the model thought in messages, for clients to read.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         mcp: MCP servers, whose tools it can call, too.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
@@ -84,6 +86,7 @@ class Agent:
     on_limit: OnLimit = "stop"
     fallbacks: Sequence[str] = ()
     fallback_on_refusal: bool = False
+    keep_reasoning: bool = False
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     mcp: Sequence[McpServer] = ()
     overrides: Collection[Override] = frozenset({"options"})

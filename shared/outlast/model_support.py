@@ -1,7 +1,7 @@
 """Which settings a model does not take, as far as its provider's documents say so.
 
 Read on 2026-11-28: OpenAI's guides "Reasoning models" and "Using GPT-5.2" (parameters) and the
-reference of `/responses`, Anthropic's reference of Messages.
+reference of `/responses`, Anthropic's reference of Messages, Groq's page on reasoning.
 """
 
 import re
@@ -20,6 +20,7 @@ _OPENAI = re.compile(r"^openai/(responses/)?(.+)$")
 _ALWAYS_REASONS = re.compile(r"^(o\d|gpt-5(?!\.)(?!-chat))")
 _REASONS_IF_TOLD = re.compile(r"^gpt-(5\.\d|[6-9])")
 _NEVER_REASONS = re.compile(r"^(gpt-[34]|chatgpt-)")
+_PLAIN_AT_GROQ = re.compile(r"^groq/(meta-llama/)?(llama|gemma|mixtral)")
 _SAMPLING = ("temperature", "top_p")
 
 
@@ -37,6 +38,8 @@ def unsupported(model: str, settings: ModelSettings) -> Mapping[str, str]:
 def _refused(model: str, settings: ModelSettings) -> Mapping[str, str]:
     if model.startswith("anthropic/"):
         return {"seed": "Anthropic has none"}
+    if _PLAIN_AT_GROQ.match(model):
+        return {"reasoning_effort": "it is no reasoning model"}
     if not (found := _OPENAI.match(model)):
         return {}
     name = found[2]

@@ -99,6 +99,7 @@ class Registry:
                 "fallback_on_refusal": agent.fallback_on_refusal,
                 "hooks": [[hook.point, hook.name] for hook in agent.hooks],
                 "output": agent.output and {"shape": agent.output.shape, "retries": retries},
+                "keep_reasoning": agent.keep_reasoning,
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
                 "mcp": [server.describe() for server in agent.mcp],

@@ -73,6 +73,7 @@ async def pin_agent(
         fallbacks=list(agent.fallbacks),
         fallback_after_s=settings.fallback_after_s,
         fallback_on_refusal=agent.fallback_on_refusal,
+        keep_reasoning=agent.keep_reasoning or None,
         tool_choice=asked.tool_choice,
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
         output=_output(agent, asked),

@@ -6,6 +6,7 @@ from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
 from example_agents.support import agent as support
+from example_agents.translator import agent as translator
 from example_agents.triage import agent as triage
 from example_agents.warehouse import agent as warehouse
 from outlast import Agent
@@ -19,4 +20,5 @@ agents: list[Agent] = [
     cashier,
     triage,
     warehouse,
+    translator,
 ]

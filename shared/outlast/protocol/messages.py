@@ -185,6 +185,9 @@ class Message(Public):
     """Of a tool's message: who decided on the call, if somebody had to."""
     agent: str | None = None
     """Of the model's message: the agent that speaks."""
+    reasoning: str | None = None
+    """Of the model's message: what it thought before, as far as its provider tells; null unless
+    the agent keeps that."""
     refused: str | None = None
     """Why the model's provider refused it: the type of the run's error. It is not sent to a model
     again; of a tool's message the result is left out."""

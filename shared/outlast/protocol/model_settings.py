@@ -69,6 +69,9 @@ class ModelSettings(Public):
     """Texts before which an answer ends."""
     seed: int | None = None
     """Makes answers to equal requests more alike, where the provider knows how."""
+    cache_prompt: bool | None = None
+    """Whether a provider that has to be told is told to keep the prompt for the next call; it is
+    unless this is false."""
     extra_headers: dict[str, str] | None = None
     """Further headers of its requests. Never secrets: those are in WORKER_PROVIDERS."""
     extra_body: dict[str, JsonValue] | None = None
@@ -96,7 +99,8 @@ class ModelSettings(Public):
     def names(self) -> frozenset[str]:
         """What is set, and what stands in `extra_body`."""
         extra = self.extra_body or {}
-        return frozenset({*self.model_dump(exclude_none=True), *extra}) - {"extra_body"}
+        others = {"extra_body", "extra_headers", "cache_prompt"}
+        return frozenset({*self.model_dump(exclude_none=True, exclude=others), *extra})
 
     def override(self, others: Mapping[str, Any]) -> Self:
         """Return these settings with others in their place; one that is null changes nothing.

@@ -84,6 +84,8 @@ def test_what_a_newer_process_wrote() -> None:
         ("openai/gpt-4o", {"temperature": 0, "seed": 1}, set()),
         ("openai/gpt-4o", {"reasoning_effort": "low"}, {"reasoning_effort"}),
         ("anthropic/claude-sonnet-4-5", {"seed": 1, "temperature": 0}, {"seed"}),
+        ("groq/llama-3.3-70b-versatile", {"reasoning_effort": "low"}, {"reasoning_effort"}),
+        ("groq/openai/gpt-oss-120b", {"reasoning_effort": "low"}, set()),
         ("openai/my-own-model", {"temperature": 0, "seed": 1, "stop": ["a"]}, set()),
         ("hosted_vllm/gpt-5", {"temperature": 0}, set()),
     ],

@@ -118,6 +118,7 @@ def test_the_projects_own_agents() -> None:
         "cashier",
         "triage",
         "warehouse",
+        "translator",
     ]
     assert load_registry("example_agents", MODEL).names() == names
 
@@ -179,6 +180,7 @@ def test_equal_definitions() -> None:
         {"overrides": ["instructions"]},
         {"fallbacks": ["openai/z"]},
         {"fallback_on_refusal": True},
+        {"keep_reasoning": True},
         {"model_settings": ModelSettings(seed=1)},
         {"on_limit": "approve"},
         {"output_type": int},

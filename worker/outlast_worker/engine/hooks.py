@@ -238,13 +238,14 @@ def _judge_result(hook: PinnedHook, record: ToolRecord, said: HookRecord) -> Too
 
 
 def _changed(answer: ModelRecord, record: HookRecord) -> ModelRecord:
-    """Return an answer as a hook has left it; what its provider signed goes with what is gone."""
+    """Return an answer as a hook has left it; what led to what is gone goes with it."""
     changes: dict[str, object] = {}
     if record.text is not None and record.text != answer.text:
         changes["text"] = record.text
     if record.calls is not None:
         changes["calls"] = record.calls
-    return answer.model_copy(update={**changes, "opaque": None}) if changes else answer
+    gone = {"opaque": None, "reasoning": None}
+    return answer.model_copy(update={**changes, **gone}) if changes else answer
 
 
 def _answer_instead(hook: PinnedHook, record: HookRecord) -> ModelRecord:

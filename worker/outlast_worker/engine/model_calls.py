@@ -1,6 +1,7 @@
 """A run's model calls: each is tried again while that may help, and its answer is added."""
 
 from dataclasses import replace
+from hashlib import sha256
 from itertools import count
 from typing import Any, NoReturn
 
@@ -31,6 +32,8 @@ class ModelCalls:
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
         self._answered_by: str | None = None
+        conversation = f"{order.tenant}/{order.thread_id or order.run_id}"
+        self._cache_key = sha256(conversation.encode()).hexdigest()[:32]
 
     async def ask(self, pin: Pin, turn: int, limits: RunLimits) -> ModelRecord:
         """Call the agent's models until one answers, for as long as that may help.
@@ -52,6 +55,7 @@ class ModelCalls:
                 stream=self._order.stream and not pin.hooks_at("after_model"),
                 unread=self._state.unread,
                 malformed=candidates.malformed,
+                cache_key=self._cache_key,
             )
             self._call_in_flight = call
             outcome = await self._outcome_of(call)
@@ -89,6 +93,7 @@ class ModelCalls:
             answer.text,
             tool_calls=shown or None,
             agent=self._order.agent,
+            reasoning=answer.reasoning,
             opaque=answer.opaque,
         )
         self._state.note_answer()

@@ -54,6 +54,7 @@ class ModelCall:
         messages: The conversation; but for its beginning, if that is `unread`.
         unread: What comes before, which the process that asks may remember.
         malformed: How many malformed answers came before.
+        cache_key: The same for all calls of a conversation; says nothing of it.
     """
 
     turn: int
@@ -65,6 +66,7 @@ class ModelCall:
     stream: bool
     unread: ConversationMark | None = None
     malformed: int = 0
+    cache_key: str = ""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Pin(Record):
     fallbacks: list[str] = Field(default_factory=list[str])
     fallback_after_s: float = 30
     fallback_on_refusal: bool = False
+    keep_reasoning: bool | None = None
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""
     output: PinnedOutput | None = None
@@ -178,6 +179,7 @@ class ModelRecord(Record):
     started_at: Time
     ended_at: Time
     first_token_ms: int | None = None
+    reasoning: str | None = None
     opaque: Opaque | None = None
 
 

@@ -1,6 +1,7 @@
 """A conversation in OpenAI's chat format; for other providers litellm translates it."""
 
 import json
+import mimetypes
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -201,5 +202,13 @@ def _part(part: Part) -> dict[str, Any]:
         case ImagePart():
             return {"type": "image_url", "image_url": {"url": part.url}}
         case FilePart():
-            name = {"filename": part.name} if part.name else {}
-            return {"type": "file", "file": {"file_data": part.url, **name}}
+            return {
+                "type": "file",
+                "file": {"file_data": part.url, "filename": part.name or _file_name(part.url)},
+            }
+
+
+def _file_name(url: str) -> str:
+    """Return a name for a document that has none: OpenAI takes none without."""
+    media_type = re.split("[:;,]", url, maxsplit=2)[1] if url.startswith("data:") else ""
+    return f"document{mimetypes.guess_extension(media_type) or ''}"

@@ -27,6 +27,7 @@ from outlast_worker.models.prices import Prices
 from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.settings import Provider
 from outlast_worker.stopwatch import Stopwatch
+from outlast_worker.text import repair_surrogates
 
 _logger = get_logger()
 
@@ -177,8 +178,16 @@ class FailoverClient:
         self, call: ModelCall, answer: Answer, watch: Stopwatch, hearing: Hearing
     ) -> ModelRecord:
         record = record_of(call, final_answer(call, answer), watch)
-        usage = self._prices.price(call.model, record.usage)
-        return record.model_copy(update={"usage": usage, "first_token_ms": hearing.first_token_ms})
+        thought = "".join(hearing.reasoning) or answer.fields.get("reasoning_content")
+        return record.model_copy(
+            update={
+                "usage": self._prices.price(call.model, record.usage),
+                "first_token_ms": hearing.first_token_ms,
+                "reasoning": repair_surrogates(thought)
+                if call.pin.keep_reasoning and isinstance(thought, str)
+                else None,
+            }
+        )
 
     def _fault(self, diagnoses: Sequence[Diagnosis], watch: Stopwatch) -> ModelFault:
         # With one key at its limit and another one refused, waiting still helps; of several that

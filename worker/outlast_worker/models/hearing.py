@@ -52,6 +52,8 @@ class Hearing:
         self._on_headers = on_headers
         self.first_token_ms: int | None = None
         """When the first piece came of the answer that is heard now."""
+        self.reasoning: list[str] = []
+        """What the model thought before it."""
 
     def headers(self, headers: Mapping[str, str]) -> None:
         """Hear what comes before an answer, or an error."""
@@ -60,7 +62,7 @@ class Hearing:
 
     def begin(self) -> "HeardAnswer":
         """Hear an answer that begins, perhaps once more."""
-        self.first_token_ms = None
+        self.first_token_ms, self.reasoning = None, []
         return HeardAnswer(self, self._preview())
 
     def note_piece(self) -> None:
@@ -81,6 +83,8 @@ class HeardAnswer:
         """Hear more of it, and show it."""
         if piece:
             self._hearing.note_piece()
+            if kind == "reasoning":
+                self._hearing.reasoning.append(piece)
             self._preview.add(kind, piece)
 
     def add_call(self) -> None:

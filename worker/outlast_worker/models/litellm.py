@@ -17,6 +17,7 @@ from outlast.providers import PROVIDERS, provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.installed import NotInstalled
 from outlast_worker.models.answers import Answer, AnsweredCall
+from outlast_worker.models.cache_hints import hint_messages
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.fitting import warn_left_out
@@ -143,7 +144,7 @@ class LitellmApi:
         back = sent_back(provider, urlsplit(access.base_url or "").hostname)
         return await litellm.acompletion(
             model=call.model,
-            messages=wire_messages(call, back),
+            messages=hint_messages(call, wire_messages(call, back)),
             timeout=self._timeout_s,
             num_retries=0,
             max_retries=0,

@@ -34,7 +34,7 @@ class _Allowance:
 
     def wait_s(self, need: float, now_s: float) -> float:
         """Return after how long there is as much as is needed."""
-        if self.left >= need or now_s >= self.full_at_s:
+        if self.left >= need:
             return 0
         if self.limit is None or not self.is_filled_up or self.limit <= self.left:
             return self.full_at_s - now_s
@@ -79,8 +79,13 @@ class RateLimits:
         """
         now_s = self._clock()
         waits = [self._refused_until.get(key, now_s) - now_s]
+        estimated: int | None = None
         for subject, allowance in self._allowances.get(key, {}).items():
-            need = tokens() if "token" in subject else 1
+            if now_s >= allowance.full_at_s:
+                continue
+            if "token" in subject and estimated is None:
+                estimated = tokens()
+            need = estimated or 1 if "token" in subject else 1
             waits.append(min(allowance.wait_s(need, now_s), _MOST_FORETOLD_S))
         return max(0.0, *waits)
 

@@ -95,8 +95,7 @@ class ScriptedApi:
         request = _request(call)
         scripted = self._next(request)
         self.requests.append(request)
-        if call.stream:
-            _show(scripted, hearing.begin())
+        _show(scripted, hearing.begin())
         if isinstance(scripted, ScriptedFault):
             raise CallFailed(scripted.symptoms)
         return _answer(scripted, request)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fakes.orders import order
 from fakes.steps import FakeSteps, after, answer, model_fault, pin, result
 from outlast.protocol import Engine, RunError, RunErrorType
 from unit.worker.engine.playing import (
@@ -83,6 +84,21 @@ async def test_the_budget_is_of_one_turn() -> None:
         tools={"1.0": result("{}", at_s=990)},
     )
     assert (await play(steps)).status == "completed"
+
+
+async def test_a_name_for_the_conversation() -> None:
+    """All calls of one have the same, which says nothing of it; other conversations have others."""
+    keys: list[str] = []
+    for thread_id in ("ana", "ben", None):
+        steps = FakeSteps(
+            model=[answer("", ("f", "{}")), answer("Done.")], tools={"1.0": result("{}")}
+        )
+        await play(steps, order(thread_id=thread_id))
+        [key] = {call.cache_key for call in steps.calls}
+        assert "ana" not in key
+        keys.append(key)
+    assert len(set(keys)) == 3
+    assert all(len(key) == 32 for key in keys)
 
 
 async def test_a_fault_that_stays() -> None:

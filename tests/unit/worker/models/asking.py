@@ -59,6 +59,7 @@ class Asker:
         provider: Provider | None = None,
         history: Sequence[StoredMessage] = (),
         settings: ModelSettings | None = None,
+        keep_reasoning: bool = False,
         tools: Sequence[PinnedTool] = (TOOL,),
         limits: RateLimits | None = None,
         turn: int = 1,
@@ -86,6 +87,7 @@ class Asker:
             model_retry_for_s=1,
             tool_choice=tool_choice,
             output=output,
+            keep_reasoning=keep_reasoning,
         )
         question = StoredMessage(id="1", role="user", content=self.key, run_id="r", created_at=NOON)
         messages = [*history, question]

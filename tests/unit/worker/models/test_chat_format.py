@@ -89,7 +89,10 @@ def test_parts() -> None:
             "type": "file",
             "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"},
         },
-        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}},
+        {
+            "type": "file",
+            "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "document.pdf"},
+        },
     ]
 
 

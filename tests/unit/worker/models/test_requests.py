@@ -137,6 +137,15 @@ async def test_reasoning_goes_back(ask: Asker, stream: bool) -> None:
     again.server.forget(again.key)
 
 
+@both_ways
+@pytest.mark.parametrize("kept", [False, True])
+async def test_reasoning_is_kept(ask: Asker, stream: bool, kept: bool) -> None:
+    """An agent may keep what the model thought, whether or not anybody watched it."""
+    step = Reply(Answer(text="Wait.", reasoning="think hard"))
+    got = await ask.answer(step, stream=stream, keep_reasoning=kept)
+    assert got.reasoning == ("think hard" if kept else None)
+
+
 async def test_reasoning_does_not_go_elsewhere(ask: Asker) -> None:
     """Another provider gets neither the reasoning nor the ids of the first one."""
     step = Reply(

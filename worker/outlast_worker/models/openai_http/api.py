@@ -84,10 +84,8 @@ class OpenAiHttpApi:
         if not takes_schema(call.model, has_tools=bool(call.pin.tools)):
             call = with_final_tool(call)
         over_responses = needs_responses(provider_of(call.model), model_name(call), access.base_url)
-        if over_responses:
-            url, body = responses_url(access), responses_body(call)
-        else:
-            url, body = _chat(call, access)
+        url = responses_url(access) if over_responses else _chat_url(call, access)
+        body = (responses_body if over_responses else chat_body)(call, _host(url))
         sent = headers(provider_of(call.model), access, call.settings.extra_headers)
         shown = hearing.begin()
         assembler = ResponsesAssembler(call.model, shown) if over_responses else Assembler(shown)
@@ -108,21 +106,29 @@ class OpenAiHttpApi:
         return assembler.answer()
 
 
-def _chat(call: ModelCall, access: Access) -> tuple[str, bytes]:
-    """Return where a chat is asked for, and how.
+def _chat_url(call: ModelCall, access: Access) -> str:
+    """Return where a chat is asked for.
 
     Raises:
-        CallFailed: Nobody has said where the provider is, or it can be nowhere.
+        CallFailed: Nobody has said where the provider is.
     """
     provider = provider_of(call.model)
     url = chat_url(provider, model_name(call), access)
     if url is None:
         raise CallFailed(Symptoms(no_address(provider), status=400))
+    return url
+
+
+def _host(url: str) -> str | None:
+    """Return where a request goes.
+
+    Raises:
+        CallFailed: It can go nowhere.
+    """
     try:
-        host = urlsplit(url).hostname
+        return urlsplit(url).hostname
     except ValueError as error:
         raise not_an_address(url) from error
-    return url, chat_body(call, host)
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

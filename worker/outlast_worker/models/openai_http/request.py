@@ -8,6 +8,7 @@ import orjson
 
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.cache_hints import hint_messages, hint_openai
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
 from outlast_worker.models.output_format import schema_format
@@ -25,13 +26,14 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
     known = PROVIDERS[provider]
     if known.model_prefix and "/" not in model:
         model = known.model_prefix + model
-    messages = wire_messages(call, sent_back(provider, host))
+    messages = hint_messages(call, wire_messages(call, sent_back(provider, host)))
     body: dict[str, Any] = {
         "model": model,
         "messages": [_joined(message) for message in messages] if known.texts_only else messages,
         **_settings(call, renamed(provider, model)),
         **schema_format(call),
         "stream": True,
+        **hint_openai(call, host),
         **known.extra,
     }
     if known.asks_for_usage:

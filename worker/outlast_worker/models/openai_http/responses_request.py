@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from outlast_worker.engine.operations import ModelCall
+from outlast_worker.models.cache_hints import hint_openai
 from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_settings
 from outlast_worker.models.openai_http.request import encode, model_name
 from outlast_worker.models.output_format import schema_format
@@ -22,8 +23,13 @@ _ELSEWHERE = frozenset({"reasoning_effort", "response_format", "verbosity", "too
 _NOT_HERE = frozenset({"seed", "stop"})
 
 
-def responses_body(call: ModelCall) -> bytes:
-    """Return a request for a streamed answer."""
+def responses_body(call: ModelCall, host: str | None) -> bytes:
+    """Return a request for a streamed answer.
+
+    Args:
+        call: What to ask.
+        host: Where.
+    """
     model = model_name(call).removeprefix("responses/")
     instructions, *messages = wire_messages(call, _BACK)
     body: dict[str, Any] = {
@@ -32,6 +38,7 @@ def responses_body(call: ModelCall) -> bytes:
         "input": [item for message in messages for item in _items(message, model)],
         "store": False,
         "include": ["reasoning.encrypted_content"],
+        **hint_openai(call, host),
         **_options(
             {**wire_settings(call), **schema_format(call), **(call.settings.extra_body or {})}
         ),
@@ -134,6 +141,9 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         case {"type": "image_url", "image_url": {"url": url}}:
             return {"type": "input_image", "image_url": url}
         case {"type": "file", "file": file}:
+            data = file["file_data"]
+            if data.startswith(("http:", "https:")):
+                return {"type": "input_file", "file_url": data}
             return {"type": "input_file", **file}
         case _:
             return {"type": "input_text", "text": part["text"]}
