@@ -51,7 +51,7 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
         case MessageCompleted() if said := text_of(event.message.content):
             return Text(printable(said))
         case ModelFallback(model=model, instead_of=before, error=error):
-            return Text(f"! {before}: {error.type}; {model} is asked", "yellow")
+            return Text(printable(f"! {before}: {error.type}; {model} is asked"), "yellow")
         case ToolCallStarted(call_id=call, name=name):
             return Text(f"→ {call} {name} {shortened(as_text(event.arguments))}", "cyan")
         case ToolCallRequested(call_id=call, name=name):
