@@ -57,7 +57,9 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     status = done(start(outlast("status")))
     worker = running(tmp_path).alive()["worker"]
     assert f"worker      {worker.pid}" in status
-    names = "assistant, bookkeeper, cashier, concierge, guide, support, translator, triage, warehouse"
+    names = (
+        "assistant, bookkeeper, cashier, concierge, guide, support, translator, triage, warehouse"
+    )
     assert f"with {names}" in status
 
     assert ask(start(outlast("list")), "support", "Where is A-1003?")["status"] == "completed"
