@@ -25,3 +25,4 @@ class RunFilter:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     created_after: Time | None = None
     created_before: Time | None = None
+    parent: str | None = None

@@ -176,11 +176,15 @@ def single(run: Run) -> RenderableType:
     }
     lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]
     thread = [whole(f"{'thread':<14}{run.thread_id}")] if run.thread_id else []
-    return Group(whole(run.run_id), summary(run), *thread, *lines)
+    called = run.parent and f"{run.parent.run_id} (call {run.parent.call_id})"
+    parent = [whole(f"{'called by':<14}{called}")] if called else []
+    return Group(whole(run.run_id), summary(run), *thread, *parent, *lines)
 
 
 def _tool(tool: ToolDescription) -> str:
     marks = {True: " (needs approval)", False: "", "sometimes": " (sometimes needs approval)"}
+    if tool.agent:
+        return f"{tool.name} (agent)" if tool.agent == tool.name else f"{tool.name} ({tool.agent})"
     return f"{tool.name}{marks[tool.needs_approval]}"
 
 

@@ -10,6 +10,7 @@ from outlast.events import (
     AnyLiveEvent,
     ApprovalRequested,
     ApprovalResolved,
+    ChildStarted,
     Event,
     MessageCompleted,
     ModelFallback,
@@ -57,6 +58,8 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
         case ToolCallRequested(call_id=call, name=name):
             asked = f"? {call} {name} {as_text(event.arguments)} waits for a client's result"
             return Text(printable(asked), "yellow")
+        case ChildStarted(call_id=call, agent=agent):
+            return whole(f"↓ {call} {agent} is run {event.child_run_id}", "dim")
         case ToolCallCompleted(call_id=call, name=name):
             took = f"{event.duration_ms / 1000:.1f} s"
             color = "red" if event.is_error else "dim"

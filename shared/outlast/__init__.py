@@ -1,6 +1,7 @@
 """The contract between app and worker, and the public names for agent files."""
 
 from outlast.agent import Agent
+from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool, client_tool
 from outlast.effects import Done, NotDone, Unknown
 from outlast.errors import DefinitionError, InDoubt, ToolError
@@ -30,6 +31,7 @@ from outlast.tool_output import ToolOutput
 
 __all__ = [
     "Agent",
+    "AgentTool",
     "AskAgain",
     "AskPerson",
     "ClientTool",

@@ -3,10 +3,14 @@
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
+from outlast.agent_tool import MAX_DEPTH, AgentTool, ChildThread, make_agent_tool
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.hooks import AnyHook, check_hooks
@@ -55,7 +59,8 @@ class Agent:
             (`async` or not) makes it, once for each run, from a `RunContext`.
         description: One line for people and for other agents.
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
-        tools: Functions decorated with `@tool`, and what `client_tool` returns.
+        tools: Functions decorated with `@tool`, what `client_tool` returns, and other agents
+            (`researcher.as_tool()`).
         limits: Where its runs stop; a run may set lower ones.
         on_limit: What happens there: `stop` ends the run as incomplete; `approve` asks a person
             first, who may raise the limit.
@@ -81,7 +86,7 @@ class Agent:
     instructions: Instructions
     description: str | None = None
     model: str | None = None
-    tools: Sequence[AnyTool | ClientTool] = ()
+    tools: Sequence[AnyTool | ClientTool | AgentTool] = ()
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
     on_limit: OnLimit = "stop"
     fallbacks: Sequence[str] = ()
@@ -150,16 +155,26 @@ class Agent:
     def _check_tools(self) -> None:
         seen: set[str] = set()
         for tool in self.tools:
-            if not isinstance(tool, (Tool, ClientTool)):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+            if isinstance(tool, Agent):
+                raise DefinitionError(
+                    f"agent {self.name}: the agent {tool.name} is no tool yet; write "
+                    f"{tool.name}.as_tool()"
+                )
+            if not isinstance(tool, Tool | ClientTool | AgentTool):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
                 raise DefinitionError(
                     f"agent {self.name}: {tool!r} is no tool; decorate the function with @tool"
                 )
             if tool.name in seen:
                 raise DefinitionError(
                     f"agent {self.name}: two tools are called {tool.name!r}; "
-                    "rename one with @tool(name=…)"
+                    "rename one with @tool(name=…), or as_tool(name=…)"
                 )
             seen.add(tool.name)
+        if _depth_below(self) > MAX_DEPTH:
+            raise DefinitionError(
+                f"agent {self.name}: it calls agents that call agents, more than {MAX_DEPTH} deep; "
+                "runs may not be that deep"
+            )
 
     def _check_fallbacks(self) -> None:
         seen = {self.model}
@@ -227,27 +242,62 @@ class Agent:
                 )
 
     @property
+    def placeholders(self) -> tuple[str, ...]:
+        """The names that a run's context must have: its own, and those of agents that it calls."""
+        own = needed_names(self.instructions) if isinstance(self.instructions, str) else ()
+        handed_down = (tool.agent.placeholders for tool in self.agent_tools if tool.context)
+        return tuple(dict.fromkeys([*own, *chain.from_iterable(handed_down)]))
+
+    @property
     def functions(self) -> Sequence[AnyTool]:
         """The tools that the worker runs."""
         return [tool for tool in self.tools if isinstance(tool, Tool)]
 
     @property
-    def placeholders(self) -> tuple[str, ...]:
-        """The names that a run's context must have, in order."""
-        return needed_names(self.instructions) if isinstance(self.instructions, str) else ()
+    def agent_tools(self) -> Sequence[AgentTool]:
+        """The tools that are agents."""
+        return [tool for tool in self.tools if isinstance(tool, AgentTool)]
+
+    def as_tool(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        input: type[BaseModel] | None = None,  # noqa: A002  # as a run's
+        thread: ChildThread = "none",
+        context: bool = True,
+    ) -> AgentTool:
+        """Make a tool of it, for other agents: each call is a run of its own.
+
+        Args:
+            name: What the calling model calls it; the agent's name if not given.
+            description: What it is for, for the calling model; the agent's if not given.
+            input: A pydantic model of what it is asked, which it gets as JSON; a text if None.
+            thread: `none`: it remembers nothing between calls. `own`: it goes on with what was
+                said in its earlier calls, on a conversation of its own beside the calling run's
+                thread (or beside that run, if it is on none).
+            context: Whether it gets the calling run's `context`.
+
+        Raises:
+            DefinitionError: The declaration can't work; the message says how to mend it.
+        """
+        return make_agent_tool(self, name, description, input, thread, context=context)
 
 
 def may_ask_people(agent: Agent) -> bool:
-    """Tell whether runs of an agent may come to wait for a person, or for a client."""
+    """Tell whether runs of an agent, or of one that it calls, may wait for people or clients."""
     return (
         agent.on_limit == "approve"
         or "client_tools" in agent.overrides
-        or any(
-            isinstance(tool, ClientTool) or tool.needs_approval or tool.effect == "once"
-            for tool in agent.tools
-        )
+        or any(tool.needs_approval or tool.effect == "once" for tool in agent.functions)
+        or any(isinstance(tool, ClientTool) for tool in agent.tools)
         or any(hook.point == "before_tool" for hook in agent.hooks)
+        or any(may_ask_people(tool.agent) for tool in agent.agent_tools)
     )
+
+
+def _depth_below(agent: Agent) -> int:
+    return max((1 + _depth_below(tool.agent) for tool in agent.agent_tools), default=0)
 
 
 def check_model(model: str, where: str) -> None:

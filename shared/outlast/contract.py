@@ -20,6 +20,7 @@ from outlast.protocol import (
     OnBusy,
     Origin,
     Overrides,
+    ParentCall,
     Resolution,
     Run,
     ThreadId,
@@ -100,7 +101,8 @@ class RunOrder(Wire):
     `Thread.submit`; a run that is to start later joins the line itself (`join`). `max_in_line`:
     how many runs may wait for the thread already; by default `MAX_IN_LINE`. `conversation`: what
     a run that was granted its thread goes on with, if that is known. `trace` is
-    that of the request, if it had one.
+    that of the request, if it had one. `parent` is the call that the run answers, and `above`
+    all runs above it, the first one first; null if it is nobody's child.
     """
 
     run_id: str
@@ -125,6 +127,8 @@ class RunOrder(Wire):
     overrides: Overrides | None = None
     origin: Origin | None = None
     conversation: ConversationMark | None = None
+    parent: ParentCall | None = None
+    above: list[str] | None = None
 
     @property
     def ref(self) -> RunRef:

@@ -133,6 +133,18 @@ class ToolCallRequested(Event):
     """When nobody is waited for any more, and the model is told so."""
 
 
+class ChildStarted(Event):
+    """A call of an agent has begun a run of its own, to be followed at its own address."""
+
+    type: Literal["child.started"] = "child.started"
+    call_id: str
+    """Names the call within this run."""
+    child_run_id: str
+    """The run that answers it."""
+    agent: str
+    """The agent that carries it out."""
+
+
 class ToolCallCompleted(Event):
     """A call has its result. Comes in the order in which calls finish.
 
@@ -284,6 +296,7 @@ AnyEvent = Annotated[
     | MessageCompleted
     | ToolCallStarted
     | ToolCallRequested
+    | ChildStarted
     | ToolCallCompleted
     | ApprovalRequested
     | ApprovalResolved

@@ -13,10 +13,11 @@ from typing import Self
 from outlast.errors import UnknownRun
 
 AGENT_NAME = r"[a-z][a-z0-9_-]{0,62}"
+RUN_ID = rf"{AGENT_NAME}\.[a-z2-7]{{26}}"
 THREAD_ID = r"[A-Za-z0-9._:-]{1,128}"
 DEFAULT_TENANT = "default"
 
-_RUN_ID = re.compile(rf"{AGENT_NAME}\.[a-z2-7]{{26}}")
+_RUN_ID = re.compile(RUN_ID)
 _AGENT_NAME = re.compile(AGENT_NAME)
 _ID_BYTES = 16
 
@@ -92,6 +93,16 @@ def new_run_id(agent: str) -> str:
 def derived_run_id(agent: str, *parts: str) -> str:
     """Make the run id that the same parts always give, for requests that may be repeated."""
     return f"{agent}.{_encode(digest_of(agent, *parts)[:_ID_BYTES])}"
+
+
+def child_run_id(agent: str, run_id: str, call_id: str) -> str:
+    """Make the id of the run that a call of another run is: the same call always gives the same."""
+    return derived_run_id(agent, "child", run_id, call_id)
+
+
+def child_thread_id(agent: str, tool: str, beside: str) -> str:
+    """Name the conversation that an agent has as a tool, beside a thread or a run."""
+    return f"{agent}:{_encode(digest_of('child', tool, beside)[:_ID_BYTES])}"
 
 
 def digest_of(*parts: str) -> bytes:

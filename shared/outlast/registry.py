@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from outlast.agent import Agent, check_model
+from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.instructions import shown_instructions
@@ -32,7 +33,8 @@ class Registry:
         """Collect the agents.
 
         Raises:
-            DefinitionError: Two agents of one name, or a default model without its provider.
+            DefinitionError: Two agents of one name, one that is called and is not among them, or a
+                default model without its provider.
         """
         check_model(default_model, "the setting MODEL")
         self.lifespan = lifespan
@@ -42,6 +44,7 @@ class Registry:
             if agent.name in self._agents:
                 raise DefinitionError(f"two agents are called {agent.name!r}; rename one of them")
             self._agents[agent.name] = agent
+        _check_children(self._agents)
 
     def __iter__(self) -> Iterator[Agent]:
         """Go through the agents in the order of their list."""
@@ -161,7 +164,28 @@ def warn_of_unknown_providers(registry: Registry) -> None:
             )
 
 
-def _describe_tool(tool: AnyTool | ClientTool) -> ToolDescription:
+def _check_children(agents: Mapping[str, Agent]) -> None:
+    """Refuse agents as tools that nobody could run."""
+    for agent in agents.values():
+        for tool in agent.agent_tools:
+            if agents.get(tool.agent.name) is not tool.agent:
+                raise DefinitionError(
+                    f"agent {agent.name}: it calls {tool.agent.name}, which is not in the list "
+                    "`agents`; add that very agent, since it has runs of its own"
+                )
+
+
+def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
+    if isinstance(tool, AgentTool):
+        return ToolDescription(
+            name=tool.name,
+            description=tool.description,
+            parameters=dict(tool.parameters),
+            kind="agent",
+            agent=tool.agent.name,
+            child_thread=tool.thread,
+            child_context=tool.context,
+        )
     if isinstance(tool, ClientTool):
         return ToolDescription(
             name=tool.name,

@@ -27,8 +27,8 @@ _TYPES = (
     "str, int, float, bool, date, datetime, Literal, an Enum, list, dict, a dataclass or "
     "a pydantic model"
 )
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _MAX_TIMEOUT = timedelta(seconds=MAX_DELAY_S)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _CULPRIT = re.compile(r"for <class '([^']+)'>")
 
 

@@ -19,6 +19,7 @@ from fakes.clerk import agent as clerk
 from fakes.clerk import stranded
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
+from fakes.team import make_team
 from fakes.till import agent as till
 from fakes.till import lifespan
 from outlast import Agent, ImagePart, Limits, ModelSettings, ToolContext, ToolOutput, tool
@@ -284,5 +285,6 @@ agents: list[Agent] = [
     guide,
     clerk,
     stranded,
+    *make_team(tester, note, hold),
 ]
 __all__ = ["agents", "lifespan"]

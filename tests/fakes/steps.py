@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from outlast.contract import ClientResult, ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import (
     Action,
@@ -41,12 +41,14 @@ from outlast_worker.engine.operations import (
     Operation,
     PinAgent,
     PlannedCall,
+    PrepareChild,
     RunOnce,
     RunTool,
     VerifyEffect,
 )
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    ChildInput,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -56,13 +58,14 @@ from outlast_worker.engine.records import (
     ModelRecord,
     OutputCheck,
     Pin,
+    PinnedChild,
     PinnedTool,
     PinOutcome,
     RequestedCall,
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import Pending
+from outlast_worker.engine.steps import ChildEnd, Pending
 
 NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -83,6 +86,12 @@ def once(name: str, *, verifies: bool = False, timeout_s: float = 10) -> PinnedT
         timeout_s=timeout_s,
         verifies=verifies,
     )
+
+
+def called_agent(name: str, *, own_thread: bool = False, gets_context: bool = True) -> PinnedTool:
+    """Make a pinned agent as a tool."""
+    child = PinnedChild(agent=name, own_thread=own_thread, gets_context=gets_context)
+    return PinnedTool(name=name, description="…", parameters={}, kind="agent", child=child)
 
 
 def pin(
@@ -190,7 +199,17 @@ def decided(
     return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
 
 
-_AT_ONCE = ("model ", "check ", "fit ", "claim ", "once ", "verify ", "hook ", "output ")
+_AT_ONCE = (
+    "model ",
+    "check ",
+    "fit ",
+    "agent ",
+    "claim ",
+    "once ",
+    "verify ",
+    "hook ",
+    "output ",
+)
 
 
 @dataclass(eq=False)
@@ -220,6 +239,8 @@ class FakeSteps:
         verdicts: What `verify` finds out, by call id.
         results: What clients send, by call id; without one, the call expires.
         late_results: Results that come just before the run gives up waiting for them.
+        asked: What is read of calls of agents, by call id; by default that it can be asked.
+        children: How called agents' runs end, by call id, in this order.
     """
 
     model: Sequence[ModelOutcome] = ()
@@ -245,6 +266,8 @@ class FakeSteps:
     verdicts: Mapping[str, EffectVerdict] = field(default_factory=dict[str, EffectVerdict])
     results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
+    asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
+    children: Mapping[str, ChildEnd] = field(default_factory=dict[str, ChildEnd])
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
     partial: str = ""
@@ -257,6 +280,7 @@ class FakeSteps:
     calls: list[ModelCall] = field(default_factory=list[ModelCall])
     hooked: list[CallHook] = field(default_factory=list[CallHook])
     planned: list[PlannedCall] = field(default_factory=list[PlannedCall])
+    child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
     )
@@ -306,6 +330,8 @@ class FakeSteps:
                 return FakePending(f"once {call.call_id}")
             case VerifyEffect(call):
                 return FakePending(f"verify {call.call_id}")
+            case PrepareChild(call):
+                return FakePending(f"agent {call.call_id}")
             case _:
                 raise AssertionError(f"the script knows no {type(operation).__name__}")
 
@@ -317,6 +343,15 @@ class FakeSteps:
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         return FakePending(f"message {index}")
+
+    def call_agent(self, order: RunOrder) -> Pending[ChildEnd]:
+        self.child_orders.append(order)
+        call_id = order.parent.call_id if order.parent else ""
+        self._enter(f"call_agent {call_id}")
+        return FakePending(f"child {call_id}")
+
+    async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
+        self._enter(f"cancel_agent {cast('FakePending', child).name}")
 
     def start_timer(self, delay: timedelta) -> Pending[None]:
         self.sleeps.append(delay.total_seconds())
@@ -340,26 +375,31 @@ class FakeSteps:
                 return self.pinned
             case "model":
                 return self.model[len(self.calls) - 1]
-            case "tool":
-                return self.tools[key]
             case "hook":
                 return self._hook_record(*key.split(" "))
             case "check" | "fit":
                 return self.checks.get(key) or self._check(kind, key)
-            case "result":
-                return self.results[key]
             case "claim":
                 return EffectClaim(claim_id="c", at=after(3))
             case "once":
                 return next(self._outcomes[key])
-            case "verify":
-                return self.verdicts[key]
-            case "output" | "decision":
-                return self.outputs[key] if kind == "output" else self.decisions[key]
+            case "agent":
+                return self.asked.get(key) or ChildInput(at=after(3), text=f"asked in {key}")
             case "message":
                 return self._inbox[int(key)]
             case _:
-                return None
+                return self._said_by_call(kind).get(key)
+
+    def _said_by_call(self, kind: str) -> Mapping[str, Any]:
+        said: dict[str, Mapping[str, Any]] = {
+            "tool": self.tools,
+            "result": self.results,
+            "output": self.outputs,
+            "verify": self.verdicts,
+            "decision": self.decisions,
+            "child": self.children,
+        }
+        return said.get(kind, {})
 
     def _hook_record(self, name: str, number: str) -> HookRecord:
         of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
@@ -434,6 +474,7 @@ class FakeSteps:
         order = ["pin", *(f"tool {call_id}" for call_id in self.tools)]
         order += [f"decision {call_id}" for call_id in self.decisions]
         order += [f"result {call_id}" for call_id in self.results]
+        order += [f"child {call_id}" for call_id in self.children]
         ready = [n for n in names if n.startswith(_AT_ONCE)]
         ready += [name for name in order if name in names]
         ready += [name for name in names if name == "sleep"]

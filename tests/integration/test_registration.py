@@ -115,9 +115,15 @@ def test_changed_code_replaces_the_deployment(
                 "asking",
                 "typed",
                 "with_fallback",
+                "guarded",
                 "support",
                 "till",
                 "bank",
+                "guide",
+                "clerk",
+                "stranded",
+                "lead",
+                "chief",
             ],
         )
         assert api.result(run_id)["output"] == "ok"

@@ -23,6 +23,7 @@ from outlast_worker.engine.operations import (
     Operation,
     PinAgent,
     PlannedCall,
+    PrepareChild,
     RunOnce,
     RunTool,
     VerifyEffect,
@@ -42,6 +43,7 @@ from outlast_worker.models.hearing import Preview
 from outlast_worker.output import check_output
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.agent_input import read_child_input
 from outlast_worker.tools.client_arguments import check_arguments
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
@@ -82,6 +84,8 @@ class Execution:
                 return await self.tools.check(self.agent, call, self._context(call))
             case CheckArguments(call, parameters):
                 return check_arguments(call, parameters)
+            case PrepareChild(call):
+                return read_child_input(self.agent, self.registry, call)
             case RunTool(call):
                 return await self.tools.execute(self.agent, call, self._context(call))
             case ClaimEffect(call):

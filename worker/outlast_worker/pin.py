@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
+from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
 from outlast.logging import get_logger
@@ -17,6 +18,7 @@ from outlast.tool import AnyTool
 from outlast_worker.engine.records import (
     Pin,
     PinFailure,
+    PinnedChild,
     PinnedHook,
     PinnedOutput,
     PinnedTool,
@@ -87,9 +89,11 @@ def _output(agent: Agent, asked: Overrides) -> PinnedOutput | None:
     )
 
 
-def _pin_tool(tool: AnyTool | ClientTool) -> PinnedTool:
+def _pin_tool(tool: AnyTool | ClientTool | AgentTool) -> PinnedTool:
     if isinstance(tool, ClientTool):
         return _pin_client_tool(tool, tool.timeout.total_seconds())
+    if isinstance(tool, AgentTool):
+        return _pin_agent_tool(tool)
     is_once = tool.effect == "once"
     timeout = tool.approval_timeout
     return PinnedTool(
@@ -101,6 +105,18 @@ def _pin_tool(tool: AnyTool | ClientTool) -> PinnedTool:
         approval_timeout_s=timeout.total_seconds() if timeout else None,
         timeout_s=tool.timeout.total_seconds() if is_once else None,
         verifies=tool.verify is not None,
+    )
+
+
+def _pin_agent_tool(tool: AgentTool) -> PinnedTool:
+    return PinnedTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=dict(tool.parameters),
+        kind="agent",
+        child=PinnedChild(
+            agent=tool.agent.name, own_thread=tool.thread == "own", gets_context=tool.context
+        ),
     )
 
 

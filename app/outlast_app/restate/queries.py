@@ -82,6 +82,9 @@ def runs_query(
     if wanted.thread_id:
         ending = sql_text(f',"thread_id":"{wanted.thread_id}"')
         conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
+    if wanted.parent:
+        caller = sql_text(_caller(prefix, tenant, wanted.parent))
+        conditions.append(f"i.invoked_by_target = {caller}")
     if wanted.statuses:
         conditions.append(f"{_STATUS} IN ({_texts(sorted(wanted.statuses))})")
     conditions += [_has("m.value_utf8", *pair) for pair in wanted.metadata.items()]
@@ -95,7 +98,8 @@ def runs_query(
             {joined}
             WHERE {" AND ".join(conditions)}
     """  # noqa: S608  # values are written by sql_text
-    if not wanted.metadata and (not wanted.statuses or "queued" in wanted.statuses):
+    may_be_submitted = not wanted.statuses or "queued" in wanted.statuses
+    if may_be_submitted and not wanted.metadata and not wanted.parent:
         found += f"UNION ALL {_submissions_query(prefix, tenant, wanted)}"
     limits = ["true"]
     if after:
@@ -113,6 +117,12 @@ def runs_query(
         ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
     """  # noqa: S608  # values are written by sql_text
+
+
+def _caller(prefix: str, tenant: str, run_id: str) -> str:
+    """Return how Restate names a run that has called others."""
+    ref = RunRef(tenant, run_id)
+    return f"{ref.service(prefix)}/{ref.key}/run"
 
 
 def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:

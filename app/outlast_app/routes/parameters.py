@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from outlast.errors import InvalidRequest
-from outlast.names import AGENT_NAME, THREAD_ID, RunRef, ThreadRef
+from outlast.names import AGENT_NAME, RUN_ID, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
     CallResult,
     Decision,
@@ -175,6 +175,10 @@ async def _filter(
     created_before: Annotated[
         Moment | None, Query(description="Only runs that were accepted before this time.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        Query(pattern=f"^{RUN_ID}$", description="Only runs that this run has called."),
+    ] = None,
 ) -> RunFilter:
     return RunFilter(
         agent=agent,
@@ -184,6 +188,7 @@ async def _filter(
         metadata=_wanted_metadata(request),
         created_after=created_after,
         created_before=created_before,
+        parent=parent,
     )
 
 

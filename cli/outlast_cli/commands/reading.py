@@ -60,6 +60,12 @@ def runs(
     id_prefix: Annotated[
         str | None, typer.Option("--id", metavar="BEGINNING", help="Only those whose id begins so.")
     ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those that this run has called.", autocompletion=completion.complete_run
+        ),
+    ] = None,
     limit: options.Limit = 20,
     as_json: options.Json = False,
 ) -> None:
@@ -71,6 +77,7 @@ def runs(
         "created_after": since and since.astimezone().isoformat(),
         "created_before": before and before.astimezone().isoformat(),
         "id_prefix": id_prefix,
+        "parent": parent,
         **options.metadata_filter(metadata),
     }
     filters = {name: value for name, value in wanted.items() if value}

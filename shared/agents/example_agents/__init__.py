@@ -5,6 +5,8 @@ from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
+from example_agents.planner import agent as planner
+from example_agents.planner import scout
 from example_agents.support import agent as support
 from example_agents.translator import agent as translator
 from example_agents.triage import agent as triage
@@ -21,4 +23,6 @@ agents: list[Agent] = [
     triage,
     warehouse,
     translator,
+    planner,
+    scout,
 ]

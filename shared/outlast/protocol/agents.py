@@ -19,20 +19,28 @@ class ToolDescription(Public):
     """What the model is told of it; null for keys without the right `inspect`."""
     parameters: dict[str, JsonValue] | None = None
     """JSON Schema of its arguments; null for keys without the right `inspect`."""
-    kind: Annotated[Literal["function", "client"], OrNewer] = "function"
-    """Who runs it: the worker (`function`), or a client, which sends the result (`client`)."""
-    effect: str
+    kind: Annotated[Literal["function", "client", "agent"], OrNewer] = "function"
+    """Who runs it: the worker (`function`), a client, which sends the result
+    (`client`), or another agent, in a run of its own (`agent`)."""
+    agent: str | None = None
+    """The agent that a call starts a run of; null for other tools."""
+    child_thread: Literal["none", "own"] | None = None
+    """Whether that agent remembers its earlier calls (`own`); null for other tools."""
+    child_context: bool | None = None
+    """Whether that agent gets the run's `context`; null for other tools."""
+    effect: str | None = None
     """What may happen when a worker dies in the middle of a call. `read`: it may run again at any
     time. `idempotent`: it runs again, with the same idempotency key. `once`: it does not; a call of
-    which nobody knows whether it ran is in doubt."""
+    which nobody knows whether it ran is in doubt. Null for an agent, whose run goes on."""
     verifies: bool = False
     """Of a `once` tool: whether it finds out itself about a call in doubt, before a person is
     asked."""
-    timeout_s: float
-    """How long one attempt may take; of a client's, how long a call waits for its result."""
-    retries: int
-    """How often an attempt that fails is repeated."""
-    needs_approval: bool | Literal["sometimes"]
+    timeout_s: float | None = None
+    """How long one attempt may take; of a client's, how long a call waits for its result. Null for
+    an agent, whose limits say where it stops."""
+    retries: int | None = None
+    """How often an attempt that fails is repeated; null for an agent."""
+    needs_approval: bool | Literal["sometimes"] = False
     """Whether a person must approve a call; `sometimes`: it depends on the call."""
     approval_timeout_s: float | None = None
     """How long a call waits for a person; null for as long as it takes."""

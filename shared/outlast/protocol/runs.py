@@ -55,6 +55,7 @@ ToolErrorType = Literal[
     "timeout",
     "too_large",
     "stopped",
+    "child",
     "in_doubt",
     "internal",
 ]
@@ -127,6 +128,15 @@ class Engine(Public):
     """The digest of the agent's definition that it keeps; null before it has begun."""
 
 
+class ParentCall(Public):
+    """A call by which a run was started: of an agent, as a tool of another one."""
+
+    run_id: str
+    """The run that called, and gets the answer."""
+    call_id: str
+    """Names the call within that run."""
+
+
 class Run(Public):
     """One shape for a run, everywhere. Lists and events leave out `messages`."""
 
@@ -134,6 +144,8 @@ class Run(Public):
     """Names the run: `<agent>.<26 characters>`, which nobody can guess."""
     agent: str
     """The agent that carries it out."""
+    parent: ParentCall | None = None
+    """The call of another run that it answers, if an agent called it as a tool."""
     thread_id: str | None = None
     """The conversation that it is on, if any."""
     status: Annotated[RunStatus, OrNewer]

@@ -36,6 +36,9 @@ TOOL = {
     "timeout_s": 1,
     "retries": 1,
     "approval_timeout_s": None,
+    "agent": None,
+    "child_thread": None,
+    "child_context": None,
     "needs_approval": False,
 }
 AGENT = {

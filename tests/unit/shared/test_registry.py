@@ -119,6 +119,8 @@ def test_the_projects_own_agents() -> None:
         "triage",
         "warehouse",
         "translator",
+        "planner",
+        "scout",
     ]
     assert load_registry("example_agents", MODEL).names() == names
 

@@ -19,9 +19,9 @@ async def never() -> ToolRecord:
     raise AssertionError("nobody sets it")
 
 
-async def start(inflight: Inflight) -> asyncio.Task[ToolRecord]:
+async def start(inflight: Inflight, *above: str) -> asyncio.Task[ToolRecord]:
     """Start a step that does not end by itself, and return when it runs."""
-    step = asyncio.create_task(inflight.run("run", PAY, never))
+    step = asyncio.create_task(inflight.run("run", PAY, never, above))
     await asyncio.sleep(0)
     return step
 
@@ -65,3 +65,15 @@ async def test_other_runs_go_on():
     step.cancel()
     with pytest.raises(asyncio.CancelledError):
         await step
+
+
+async def test_runs_below():
+    """Broken off, a run takes along what it has called, at any depth; dropped, it does not."""
+    inflight = Inflight(Effects())
+    step = await start(inflight, "first", "second")
+    inflight.drop("first")
+    await asyncio.sleep(0.02)
+    assert not step.done()
+    inflight.abort("first")
+    assert (await step).output == UNFINISHED
+    inflight.abort("second")  # nothing is left of it

@@ -31,6 +31,11 @@ def tool_step(tool: str) -> str:
     return f"tool {tool}"[:_MAX_CHARS]
 
 
+def child_step(tool: str) -> str:
+    """Name the step that reads what an agent is asked."""
+    return f"agent {tool}"[:_MAX_CHARS]
+
+
 def check_step(tool: str) -> str:
     """Name the step that finds out whether a person must approve a call."""
     return f"check {tool}"[:_MAX_CHARS]

@@ -17,6 +17,7 @@ from outlast.protocol import ModelSettings, Run, Time, ToolErrorType
 from outlast_worker.engine.names import (
     PIN,
     check_step,
+    child_step,
     claim_step,
     hook_step,
     model_step,
@@ -26,6 +27,7 @@ from outlast_worker.engine.names import (
 )
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    ChildInput,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -194,6 +196,28 @@ class CheckArguments(Operation[ApprovalCheck]):
         """Ask nobody what can't be checked."""
         reason = f"The arguments could not be checked: {type(error).__name__}."
         return ApprovalCheck(outcome="refused", at=at, reason=reason, error_type="internal")
+
+
+@dataclass(frozen=True)
+class PrepareChild(Operation[ChildInput]):
+    """Read what an agent is asked that is called."""
+
+    call: PlannedCall
+    record: ClassVar[Any] = ChildInput
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return child_step(self.call.name)
+
+    def cancelled(self, at: Time) -> ChildInput:
+        """Call nobody."""
+        return ChildInput(at=at, error_type="stopped")
+
+    def crashed(self, error: Exception, at: Time) -> ChildInput:
+        """Call nobody, and say why."""
+        text = f"What the agent is asked could not be read: {type(error).__name__}."
+        return ChildInput(at=at, fault=text, error_type="internal")
 
 
 @dataclass(frozen=True)

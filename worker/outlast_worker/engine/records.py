@@ -38,8 +38,16 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once", "client"]
+ToolKind = Literal["function", "once", "client", "agent"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
+
+
+class PinnedChild(Record):
+    """An agent that is called, and what its runs get from the calling one."""
+
+    agent: str
+    own_thread: bool
+    gets_context: bool
 
 
 class PinnedTool(Record):
@@ -59,6 +67,7 @@ class PinnedTool(Record):
     """The MCP server that has it; None for the agent's own."""
     server_tool: str | None = None
     """What it is called there."""
+    child: PinnedChild | None = None
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
@@ -327,6 +336,19 @@ class ToolRecord(Record):
     def duration_ms(self) -> int:
         """How long the call took, retries included."""
         return round((self.ended_at - self.started_at).total_seconds() * 1000)
+
+
+class ChildInput(Record):
+    """What an agent is asked; without a `text` it is not called, and `fault` says why.
+
+    `told` says it to the model where clients see less.
+    """
+
+    at: Time
+    text: str | None = None
+    fault: str | None = None
+    told: str | None = None
+    error_type: ToolErrorType | None = None
 
 
 class EffectClaim(Record):

@@ -77,7 +77,7 @@ class RunState:
 
     def __init__(self, steps: Steps, order: RunOrder) -> None:
         self._steps = steps
-        self._order = order
+        self.order = order
         self._seq = 0
         self._last = deque[AnyEvent](maxlen=_LAST_EVENTS)
         self._stands_for: Sequence[OpenWait] = []
@@ -96,6 +96,7 @@ class RunState:
         self.run = Run(
             run_id=order.run_id,
             agent=order.agent,
+            parent=order.parent,
             thread_id=order.thread_id,
             status="queued",
             input_preview=preview_of(order.input),
@@ -228,7 +229,7 @@ class RunState:
     def emit(self, kind: type[AnyEvent], *, at: Time | None = None, **fields: Any) -> None:
         """Commit the next event: of now, or of a time that is known better."""
         self._seq += 1
-        event = kind(run_id=self._order.run_id, seq=self._seq, at=at or self.now, **fields)
+        event = kind(run_id=self.order.run_id, seq=self._seq, at=at or self.now, **fields)
         self._commit(event)
 
     def add_message(
@@ -237,10 +238,10 @@ class RunState:
         """Add a message to the conversation."""
         message = StoredMessage.model_validate(
             {
-                "id": message_id or f"{self._order.run_id}:{len(self.messages) + 1}",
+                "id": message_id or f"{self.order.run_id}:{len(self.messages) + 1}",
                 "role": role,
                 "content": content,
-                "run_id": self._order.run_id,
+                "run_id": self.order.run_id,
                 "created_at": self.now,
                 **fields,
             }
@@ -280,7 +281,7 @@ class RunState:
         No second cancellation can cut it.
         """
         self.change(waiting_for=None, waiting=None, engine=None, ended_at=self.now)
-        if self._order.thread_id:
+        if self.order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
                 await self._steps.release_thread(self.messages, self.now)
@@ -289,11 +290,11 @@ class RunState:
         self.save()
         self._steps.settle(self.run.segment, ended=True)
         said = [message.public() for message in self.messages]
-        return self.run.model_copy(update={"messages": said, "origin": self._order.origin})
+        return self.run.model_copy(update={"messages": said, "origin": self.order.origin})
 
     def _hold_up_thread(self, *, waits: bool) -> None:
         """Tell the thread whether the run waits for somebody outside, when that has changed."""
-        if self._order.thread_id and waits != self._holds_up:
+        if self.order.thread_id and waits != self._holds_up:
             self._holds_up = waits
             self._steps.hold_up_thread(waits=waits)
 

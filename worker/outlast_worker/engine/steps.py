@@ -1,10 +1,11 @@
 """What the loop may do to the world: the `Steps` protocol."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from outlast.contract import ClientResult, ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation
@@ -31,6 +32,18 @@ class StepFailed(Exception):
 
 class Pending(Generic[T]):
     """Something that was begun and is not waited for yet. Compared by identity."""
+
+
+@dataclass(frozen=True)
+class ChildEnd:
+    """How a called agent's run has ended.
+
+    Attributes:
+        run: What it says; of one that was killed what it had kept, if that is there.
+    """
+
+    run: Run | None
+    was_killed: bool = False
 
 
 class Steps(Protocol):
@@ -69,6 +82,14 @@ class Steps(Protocol):
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number; None closes the inbox."""
+        ...
+
+    def call_agent(self, order: RunOrder) -> Pending[ChildEnd]:
+        """Begin a run of another agent, which a cancellation of this one reaches."""
+        ...
+
+    async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
+        """Cancel a called agent's run alone."""
         ...
 
     def start_timer(self, delay: timedelta) -> Pending[None]:

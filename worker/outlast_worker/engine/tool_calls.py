@@ -10,6 +10,7 @@ from functools import partial
 
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Approval, Resolution, Time
+from outlast_worker.engine.calls.agent import AgentCalls
 from outlast_worker.engine.calls.client import ClientCalls
 from outlast_worker.engine.calls.function import FunctionCalls
 from outlast_worker.engine.calls.kind import CallKind
@@ -49,6 +50,7 @@ class ToolCalls:
             "function": FunctionCalls(self._turn),
             "once": OnceCalls(self._turn),
             "client": ClientCalls(self._turn),
+            "agent": AgentCalls(self._turn),
         }
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:
@@ -57,8 +59,10 @@ class ToolCalls:
             self._take_up(call)
         try:
             await self._waits.finish()
-        except (Cancelled, RunFailed):
+        except (Cancelled, RunFailed) as cut:
             await self._turn.questions.withdraw()
+            for kind in self._kinds.values():
+                await kind.stop(was_cancelled=isinstance(cut, Cancelled))
             raise
         finally:
             for call in calls:

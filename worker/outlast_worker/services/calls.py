@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from restate import Context, SendHandle
+from restate import Context, RestateDurableCallFuture, SendHandle
 
 from outlast.contract import (
     CancelOrder,
@@ -16,11 +16,13 @@ from outlast.contract import (
     RunOrder,
     SameAnswer,
     SameQuestion,
+    StatusQuestion,
     SteerAnswer,
     SteerOrder,
     SubmitAnswer,
 )
 from outlast.names import key_of, service_of, thread_service, thread_watch_service
+from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
@@ -62,12 +64,18 @@ class Call(Generic[I, O]):
         self.gives = gives
         self._gives: JsonSerde[O] = serde_of(gives)
 
+    def begin(self, ctx: Context, target: Target, value: I) -> RestateDurableCallFuture[bytes]:
+        """Call it, and have its answer waited for later; `read` reads that."""
+        return ctx.generic_call(target.service, self.name, self.write(value), key=target.key)
+
+    def read(self, answer: bytes) -> O:
+        """Return what it answered."""
+        return self._gives.parse(answer)
+
     async def call(self, ctx: Context, target: Target, value: I) -> O:
         """Call it and wait for its answer, without a place of Restate's if that takes long."""
-        body = self.write(value)
         with suspending_soon(ctx):
-            answer = await ctx.generic_call(target.service, self.name, body, key=target.key)
-        return self._gives.parse(answer)
+            return self.read(await self.begin(ctx, target, value))
 
     def send(
         self,
@@ -100,6 +108,7 @@ PARK = Call[None, None]("park", None, None)
 CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)
 STEER = Call[SteerOrder, SteerAnswer]("steer", SteerOrder, SteerAnswer)
 SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
+STATUS = Call[StatusQuestion, Run | None]("status", StatusQuestion, Run | None)
 SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
 
 # of a thread and its watch

@@ -11,10 +11,24 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import restate
-from restate import RestateDurableFuture, RunOptions, TerminalError, WorkflowContext
+from restate import (
+    RestateDurableCallFuture,
+    RestateDurableFuture,
+    RunOptions,
+    TerminalError,
+    WorkflowContext,
+)
 
 from outlast.agent import Agent
-from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, SubmitAnswer
+from outlast.contract import (
+    CancelOrder,
+    ClientResult,
+    ConversationMark,
+    RunOrder,
+    StatusQuestion,
+    SteeringMessage,
+    SubmitAnswer,
+)
 from outlast.events import AnyEvent
 from outlast.names import key_of
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
@@ -22,7 +36,7 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, RunOnce
 from outlast_worker.engine.records import EffectClaim, KeptResolution, Pin, StoredMessage
-from outlast_worker.engine.steps import Cancelled, Pending, StepFailed
+from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation
@@ -48,6 +62,15 @@ class _Begun(Pending[T]):
     future: RestateDurableFuture[T]
     in_process: bool = False
     claim: EffectClaim | None = None
+
+
+@dataclass(eq=False)
+class _Child(Pending[ChildEnd]):
+    """The run of an agent that was called."""
+
+    future: RestateDurableCallFuture[bytes]
+    target: calls.Target
+    run_id: str
 
 
 class RestateSteps:
@@ -134,7 +157,9 @@ class RestateSteps:
             return record
 
         async def closure() -> T:
-            return await self._dependencies.inflight.run(self._order.run_id, operation, execute)
+            return await self._dependencies.inflight.run(
+                self._order.run_id, operation, execute, self._order.above or ()
+            )
 
         future = self._ctx.run_typed(operation.step, closure, RunOptions(serde=serde))
         claim = operation.claim if isinstance(operation, RunOnce) else None
@@ -154,20 +179,33 @@ class RestateSteps:
             state.MESSAGES_TAKEN.set(self._ctx, index)
         return _Begun(promises.inbox(index).value(self._ctx))
 
+    def call_agent(self, order: RunOrder) -> Pending[ChildEnd]:
+        """Call an agent's workflow: a cancellation of this run cancels it, a kill kills it."""
+        target = calls.run_target(self._dependencies.settings.service_prefix, order)
+        return _Child(calls.RUN.begin(self._ctx, target, order), target, order.run_id)
+
+    async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
+        """Cancel a called agent's run as a caller of ours would."""
+        called = cast("_Child", child)
+        invocation_id = await self._wait(called.future.invocation_id())
+        order = CancelOrder(run_id=called.run_id, invocation_id=invocation_id, at=at)
+        calls.CANCEL.send(self._ctx, called.target, order)
+
     def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a durable wait."""
         return _Begun(self._ctx.sleep(delay))
 
     async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         """Wait until some of these are done, and return those."""
-        begun = {item.future: item for item in pending if isinstance(item, _Begun)}
-        in_process = any(item.in_process for item in begun.values())
-        with nullcontext() if in_process else self._suspending():
+        begun = {item.future: item for item in pending if isinstance(item, _Begun | _Child)}
+        with self._while_waiting_for(pending):
             done, _ = await self._wait(restate.wait_completed(*begun))
         return [begun[future] for future in done]
 
     async def result_of(self, pending: Pending[T]) -> T:
         """Return what came of something that is done."""
+        if isinstance(pending, _Child):
+            return cast("T", await self._end_of(pending))
         begun = cast("_Begun[T]", pending)
         result = await self._wait(begun.future)
         if begun.claim:
@@ -280,7 +318,23 @@ class RestateSteps:
             return None
         return await self._wait(promise.peek(self._ctx))
 
-    def _suspending(self) -> AbstractContextManager[None]:
+    async def _end_of(self, child: _Child) -> ChildEnd:
+        """Return how a child has ended; one that was killed can't say what it has used."""
+        try:
+            return ChildEnd(calls.RUN.read(await self._wait(child.future)))
+        except StepFailed:
+            asked = calls.STATUS.call(self._ctx, child.target, StatusQuestion(killed=True))
+        try:
+            return ChildEnd(await self._wait(asked), was_killed=True)
+        except StepFailed:
+            return ChildEnd(None, was_killed=True)
+
+    def _while_waiting_for(self, pending: Sequence[Pending[Any]]) -> AbstractContextManager[None]:
+        """Suspend the run, unless a closure in this process would be lost by that."""
+        if any(isinstance(item, _Begun) and item.in_process for item in pending):
+            return nullcontext()
+        if any(isinstance(item, _Child) for item in pending):
+            return suspending_soon(self._ctx)
         return suspending_after(self._ctx, self._dependencies.settings.suspend_after_s)
 
     async def _wait(self, awaitable: Awaitable[T]) -> T:

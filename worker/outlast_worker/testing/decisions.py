@@ -23,6 +23,12 @@ class Decisions:
         self._given = given
         self._unused = dict(given)
 
+    def of(self, agent: Agent) -> "Decisions":
+        """Return the same for a run of another agent; what that uses is used."""
+        shared = Decisions(agent, self._given)
+        shared._unused = self._unused
+        return shared
+
     @property
     def spare(self) -> str | None:
         """What nobody was asked about, and what to do."""

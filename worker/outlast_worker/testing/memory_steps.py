@@ -5,7 +5,7 @@ timer: an approval that expires after eight hours does so at once.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,12 +14,12 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from outlast.contract import ClientResult, ConversationMark, SteeringMessage
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation
 from outlast_worker.engine.records import Pin, Record, StoredMessage
-from outlast_worker.engine.steps import Pending
+from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
@@ -62,6 +62,7 @@ class MemorySteps:
         results: What clients send, at once when they are asked.
         steering: What they say while the model is asked in the turn of this number.
         history: What was said on the thread before.
+        run_child: Runs an agent that is called.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class MemorySteps:
         results: ClientResults,
         steering: Mapping[int, Sequence[str]],
         history: Sequence[StoredMessage],
+        run_child: Callable[[RunOrder], Awaitable[Run]],
     ) -> None:
         self._execution = execution
         self._decisions = decisions
@@ -78,6 +80,7 @@ class MemorySteps:
         self._calls: dict[str, ClientCall] = {}
         self._unsaid = {turn: list(said) for turn, said in steering.items()}
         self._history = list(history)
+        self._run_child = run_child
         self._heard: list[SteeringMessage] = []
         self._closed = False
         self._approvals: dict[str, Approval] = {}
@@ -117,10 +120,7 @@ class MemorySteps:
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step beside the others."""
         self._hear_during(operation)
-        task = asyncio.create_task(self._execute(operation), name=operation.step)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return _Step(task)
+        return self._begin_task(self._execute(operation), operation.step)
 
     def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         """Ask the test for its decision; one that expires never comes."""
@@ -144,6 +144,21 @@ class MemorySteps:
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number."""
         return _Message(index)
+
+    def call_agent(self, order: RunOrder) -> Pending[ChildEnd]:
+        """Run an agent beside whatever else goes on."""
+
+        async def run() -> ChildEnd:
+            try:
+                return ChildEnd(await self._run_child(order))
+            except asyncio.CancelledError:  # by `cancel_agent`: what is left of it is its end
+                return ChildEnd(None)
+
+        return self._begin_task(run(), order.agent)
+
+    async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:  # noqa: ARG002  # the task ends at once
+        """Cut a called agent's run off."""
+        cast("_Step", child).task.cancel()
 
     def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a wait that takes no time."""
@@ -246,6 +261,12 @@ class MemorySteps:
                 return index < len(self._heard)
             case _:
                 raise TypeError(f"nobody waits for {pending!r}")
+
+    def _begin_task(self, doing: Coroutine[Any, Any, Any], name: str) -> _Step:
+        task = asyncio.create_task(doing, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return _Step(task)
 
     async def _execute(self, operation: Operation[T]) -> T:
         skipped = self._skipped

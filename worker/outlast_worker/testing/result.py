@@ -54,6 +54,7 @@ class RunResult:
         events: The committed ones, in order.
         live: The previews: streamed text, and tools' progress.
         requests: What the model was asked, each time.
+        children: The runs of agents that it called, in the order in which they ended.
         told: What the model reads of calls that failed, by their ids, where clients see less.
     """
 
@@ -63,6 +64,7 @@ class RunResult:
     live: Sequence[AnyLiveEvent]
     requests: Sequence[ModelRequest]
     told: Mapping[str, str]
+    children: Sequence["RunResult"] = ()
 
     @property
     def status(self) -> RunStatus:

@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import SecretStr
-
 from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.conversation import whole
@@ -22,29 +20,14 @@ from outlast.protocol import (
     StartRun,
     ToolChoice,
 )
-from outlast.providers import provider_of
-from outlast.registry import Registry
-from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.execution import Execution
-from outlast_worker.mcp.sessions import McpSessions
-from outlast_worker.mcp.tools import McpTools
-from outlast_worker.models.client import FailoverClient
-from outlast_worker.settings import Provider, ProviderKey, WorkerSettings
 from outlast_worker.testing.client_results import ClientResults, GivenResult
 from outlast_worker.testing.decisions import Decisions, GivenDecision
-from outlast_worker.testing.live_recorder import LiveRecorder
-from outlast_worker.testing.memory_steps import MemorySteps
 from outlast_worker.testing.result import RunResult
-from outlast_worker.testing.scripted_model import Script, ScriptedApi, ScriptError
-from outlast_worker.testing.transcript import transcript
-from outlast_worker.tools.effects import Effects
-from outlast_worker.tools.runner import ToolRunner
+from outlast_worker.testing.scripted_model import Script
+from outlast_worker.testing.team import Team
 
-_MODEL = "scripted/model"
 _THREAD = "test"
-# Nobody reads it. A real one of the environment has no business in a test.
-_KEY = ProviderKey(name="scripted", key=SecretStr("no key is needed"))
 
 
 async def run_in_memory(
@@ -52,6 +35,7 @@ async def run_in_memory(
     input: str | Sequence[InputMessage],  # noqa: A002  # as in the HTTP interface
     *,
     model: Script,
+    children: Mapping[str, Script] | None = None,
     context: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
     history: Sequence[Message] = (),
@@ -80,6 +64,8 @@ async def run_in_memory(
         input: What the user says.
         model: What the model does, call by call: `[call("refund", order_id="A-1"), text("Done.")]`.
             Or a function that is given a `ModelRequest`.
+        children: What the models of agents do that it calls, by the agents' names:
+            `{"researcher": [text("Paris.")]}`. Several calls of one go on with its script.
         context: Names for the instructions' `{{…}}`, and for tools.
         metadata: Kept with the run.
         history: The conversation before, such as `thread` of an earlier result.
@@ -88,7 +74,7 @@ async def run_in_memory(
         resources: What tools get as `ToolContext.resources`.
         lifespan: Entered for this run in place of `resources`.
         decisions: What people decide, by tool or by call id: `{"refund": "approve"}`. `reject`,
-            `expire`, or a `Decision` with a reason or other arguments.
+            `expire`, or a `Decision` with a reason or other arguments. Of called agents, too.
         client_results: What clients send for calls of their tools, by tool or by call id: a text,
             a `CallResult`, a function of the arguments, or `expire`.
         client_tools: Tools that the caller brings along, if the agent's `overrides` allow it.
@@ -127,7 +113,11 @@ async def run_in_memory(
     said = {turn: [m] if isinstance(m, str) else m for turn, m in (steering or {}).items()}
     async with _open(lifespan, resources) as opened:
         outside = Decisions(agent, decisions or {}), ClientResults(client_results or {})
-        return await _run(agent, order, model, opened, outside, said, stored)
+        team = Team(agent, model, children or {}, outside, opened)
+        try:
+            return await team.run(order, said, stored)
+        finally:
+            await team.close()
 
 
 @asynccontextmanager
@@ -137,54 +127,6 @@ async def _open(lifespan: Lifespan | None, resources: object) -> AsyncGenerator[
         return
     async with open_lifespan(lifespan) as opened:
         yield opened
-
-
-async def _run(
-    agent: Agent,
-    order: RunOrder,
-    model: Script,
-    resources: object,
-    outside: tuple[Decisions, ClientResults],
-    steering: Mapping[int, Sequence[str]],
-    history: Sequence[StoredMessage],
-) -> RunResult:
-    __tracebackhide__ = True
-    # The defaults, whatever the environment and a `.env` say.
-    settings = WorkerSettings.model_construct()
-    live, api = LiveRecorder(order.run_id), ScriptedApi(model)
-    people, clients = outside
-    servers = McpTools(McpSessions())
-    tools = ToolRunner(settings.tool_threads, servers, sleep=_skip)
-    registry = Registry([agent], _MODEL)
-    providers = {provider_of(model): Provider(keys=[_KEY]) for model in registry.models_of(agent)}
-    execution = Execution(
-        order=order,
-        agent=agent,
-        registry=registry,
-        settings=settings,
-        model=FailoverClient([api], providers, settings.model_timeout_s),
-        tools=tools,
-        effects=Effects(),
-        resources=resources,
-        remember=lambda _: None,
-        preview=live.preview,
-        reporter=live.reporter,
-    )
-    steps = MemorySteps(execution, people, clients, steering, history)
-    try:
-        run = await AgentLoop(steps, order).run()
-        if spare := api.spare or people.spare or clients.spare or steps.spare:
-            ended = f"{run.status}: {run.error.message}" if run.error else run.status
-            raise ScriptError(f"The run ended ({ended}), and {spare}")  # noqa: TRY301  # as the others
-    except ScriptError as error:
-        so_far = transcript(order.input, steps.events, steps.told)
-        raise ScriptError(f"{error}\n\nThe run so far:\n{so_far}") from error.__cause__
-    finally:
-        await steps.stop()
-        tools.close()
-        await servers.close()
-    before = [message.public() for message in history]
-    return RunResult(run, before, steps.events, live.events, api.requests, steps.told)
 
 
 def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> RunOrder:
@@ -206,7 +148,3 @@ def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> Run
         repeatable=False,
         overrides=Overrides(**{name: getattr(request, name) for name in request.asked}),
     )
-
-
-async def _skip(_delay_s: float) -> None:
-    """Wait without waiting."""

@@ -51,9 +51,10 @@ Script = Sequence[Scripted] | Callable[[ModelRequest], Scripted]
 
 @dataclass
 class ScriptedApi:
-    """The `ProviderApi` of a script."""
+    """The `ProviderApi` of a script; `where` the test has it, for messages."""
 
     script: Script
+    where: str = "model=[…]"
     requests: list[ModelRequest] = field(default_factory=list[ModelRequest])
 
     @property
@@ -63,7 +64,7 @@ class ScriptedApi:
             return None
         left = self.script[len(self.requests) :]
         return (
-            f"of `model=[…]` {len(left)} of {len(self.script)} were not asked for: "
+            f"of `{self.where}` {len(left)} of {len(self.script)} were not asked for: "
             f"{', '.join(str(each) for each in left)}. Take them out, or see why it ended before."
         )
 
@@ -93,12 +94,21 @@ class ScriptedApi:
             ScriptError: The script has come to its end.
         """
         request = _request(call)
-        scripted = self._next(request)
-        self.requests.append(request)
+        scripted = self.answer(request)
         _show(scripted, hearing.begin())
         if isinstance(scripted, ScriptedFault):
             raise CallFailed(scripted.symptoms)
         return _answer(scripted, request)
+
+    def answer(self, request: ModelRequest) -> Scripted:
+        """Return what comes next.
+
+        Raises:
+            ScriptError: The script has come to its end.
+        """
+        scripted = self._next(request)
+        self.requests.append(request)
+        return scripted
 
     def _next(self, request: ModelRequest) -> Scripted:
         if callable(self.script):
@@ -107,7 +117,7 @@ class ScriptedApi:
             return self.script[len(self.requests)]
         raise ScriptError(
             f"The model is asked in turn {request.turn}, and the script has no answer left: "
-            f"all {len(self.script)} were given. Add what it does next to `model=[…]`: "
+            f"all {len(self.script)} were given. Add what it does next to `{self.where}`: "
             'text("…") ends the run, call("tool", …) asks for a tool.'
         )
 

@@ -8,6 +8,7 @@ from outlast.events import (
     AnyEvent,
     ApprovalRequested,
     ApprovalResolved,
+    ChildStarted,
     MessageCompleted,
     ModelFallback,
     OutputRejected,
@@ -41,6 +42,8 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
             yield f"call {event.call_id}: {_shown(event.name, event.arguments)}"
         case ToolCallRequested():
             yield f"call {event.call_id} for a client: {_shown(event.name, event.arguments)}"
+        case ChildStarted():
+            yield f"child {event.call_id}: {event.agent}"
         case ToolCallCompleted():
             kind = "error" if event.is_error else "result"
             yield f"{kind} {event.call_id}: {_cut(told.get(event.call_id, event.output))}"

@@ -51,6 +51,7 @@ def test_queries_keep_values_in_texts(value: str) -> None:
             metadata={value: value},
             created_after=AT,
             created_before=AT,
+            parent=value,
         )
         ref = RunRef(value, f"{value}.{value}")
         return [
@@ -79,6 +80,7 @@ def test_states_are_read_only_where_they_are_needed() -> None:
     assert "state s" in runs_query("", "t", RunFilter(thread_id="a"), 21, None)
     assert "state m" not in runs_query("", "t", RunFilter(thread_id="a"), 21, None)
     assert "state m" in runs_query("", "t", RunFilter(metadata={"a": "b"}), 21, None)
+    assert "state s" not in runs_query("", "t", RunFilter(parent="a.b"), 21, None)
 
 
 @pytest.mark.parametrize("thread_id", [None, "mine"])
@@ -97,7 +99,7 @@ def test_where_a_run_says_its_thread_and_status(thread_id: str | None) -> None:
     before, _, after = run.model_dump_json().partition(',"status":"')
     assert after.startswith('running"')
     assert before.endswith(',"thread_id":"mine"' if thread_id else ',"thread_id":null')
-    assert before.count('"') == (12 if thread_id else 10)
+    assert before.count('"') == (14 if thread_id else 12)
 
 
 def test_where_a_thread_says_its_time() -> None:

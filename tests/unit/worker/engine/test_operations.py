@@ -18,12 +18,14 @@ from outlast_worker.engine.operations import (
     Operation,
     PinAgent,
     PlannedCall,
+    PrepareChild,
     RunOnce,
     RunTool,
     VerifyEffect,
 )
 from outlast_worker.engine.records import (
     ApprovalCheck,
+    ChildInput,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -52,6 +54,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (RunOnce(CALL, EffectClaim(claim_id="c", at=after(1)), 5), "tool pay"),
     (VerifyEffect(CALL), "verify pay"),
     (CheckOutput(3, "{}", PinnedOutput(shape={}, is_wrapped=False, retries=2)), "output 3"),
+    (PrepareChild(CALL), "agent pay"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),
 ]
@@ -73,7 +76,7 @@ def test_every_operation_is_pinned() -> None:
     assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
 
 
-@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:9]])
+@pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:-2]])
 @pytest.mark.parametrize("cut", ["cancelled", "crashed"])
 def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
     """It has the time at which it was cut, and can be read again as what the step gives."""
@@ -103,6 +106,8 @@ def test_what_is_cut_is_journaled(operation: Operation[Any], cut: str) -> None:
             assert (record.at, record.outcome) == (after(5), "needed" if needed else "refused")
         case HookRecord():
             assert (record.at, record.verdict) == (after(5), "failed")
+        case ChildInput():
+            assert (record.at, record.text) == (after(5), None)
         case _:
             assert isinstance(record, ToolRecord)
             assert (record.started_at, record.is_error) == (after(5), True)

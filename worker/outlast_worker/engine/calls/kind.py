@@ -23,6 +23,13 @@ class CallKind(ABC):
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
 
+    async def stop(self, *, was_cancelled: bool) -> None:  # noqa: B027  # most have nothing to end
+        """End what still goes on when the turn is cut, and wait for that.
+
+        Args:
+            was_cancelled: Whether by a cancellation, which has reached what the run has called.
+        """
+
     @abstractmethod
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
         """Begin to carry out a call. Without a pinned tool the model made the name up."""

@@ -1,0 +1,166 @@
+"""Calls of agents: each is a run of its own, which the calling run waits for.
+
+A crash of either costs the other nothing, a cancellation reaches the child, and the end of the
+child is a result whatever it was: an answer, or a text that says why there is none.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from pydantic_core import to_json
+
+from outlast.agent_tool import MAX_DEPTH
+from outlast.contract import RunOrder
+from outlast.events import ChildStarted
+from outlast.names import child_run_id, child_thread_id
+from outlast.protocol import InputMessage, Limits, ParentCall, Run, Time
+from outlast_worker.engine.calls.kind import CallKind
+from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.operations import PlannedCall, PrepareChild
+from outlast_worker.engine.records import ChildInput, PinnedChild, PinnedTool, ToolRecord
+from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending
+
+_TOO_DEEP = (
+    "Agents may call each other up to {most} deep, and this run is as deep already, so {name} was "
+    "not called. Answer with what you know."
+)
+# A cancellation ends children within moments, unless nobody is there to execute them.
+_PATIENCE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class _Child:
+    call: PlannedCall
+    agent: str
+    started_at: Time
+
+
+class AgentCalls(CallKind):
+    """Runs below this one."""
+
+    unfinished = (
+        "The run was stopped before this agent had answered. What it did until then is done."
+    )
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__(turn)
+        self._open: dict[Pending[ChildEnd], _Child] = {}
+
+    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+        """Read what the agent is asked."""
+        if tool is None or tool.child is None:
+            raise TypeError("only a pinned tool is of this kind")
+        if len(self.turn.state.order.above or ()) >= MAX_DEPTH:
+            text = _TOO_DEEP.format(most=MAX_DEPTH, name=call.name)
+            return self.turn.refuse(call, ToolRecord.failed(text, "limit", self.turn.state.now))
+        self.turn.tell_start(call)
+        step = self.turn.steps.begin(PrepareChild(call))
+        return self.turn.waits.add(step, partial(self._start, call, tool.child))
+
+    async def stop(self, *, was_cancelled: bool) -> None:
+        """Have the children end, so that nothing goes on below a run that has ended."""
+        for child in () if was_cancelled else tuple(self._open):
+            with suppress(Cancelled):  # which has reached that one, too
+                await self.turn.steps.cancel_agent(child, self.turn.state.now)
+        timer = self.turn.steps.start_timer(_PATIENCE) if self._open else None
+        while self._open and timer:
+            try:
+                done = await self.turn.steps.wait_for_any([*self._open, timer])
+                for ended in [pending for pending in self._open if pending in done]:
+                    child = self._open.pop(ended)
+                    record = self._take(child, await self.turn.steps.result_of(ended))
+                    self.turn.leave(child.call, record)
+            except Cancelled:
+                continue  # each fires once
+            if timer in done:
+                return
+
+    async def _start(self, call: PlannedCall, pinned: PinnedChild, asked: ChildInput) -> None:
+        state = self.turn.state
+        state.advance_clock(asked.at)
+        if asked.text is None:
+            text, error_type = asked.fault or self.unfinished, asked.error_type or "internal"
+            failed = ToolRecord.failed(text, error_type, asked.at, told=asked.told)
+            return self.turn.complete(call, failed)
+        order = make_child_order(state.order, call, pinned, asked.text, state.now)
+        pending = self.turn.steps.call_agent(order)
+        self._open[pending] = _Child(call, pinned.agent, asked.at)
+        # Whoever hears of the run may ask for it at once: so it is called before it is told.
+        state.emit(
+            ChildStarted, call_id=call.call_id, child_run_id=order.run_id, agent=pinned.agent
+        )
+        return self.turn.waits.add(pending, partial(self._end, pending))
+
+    async def _end(self, pending: Pending[ChildEnd], end: ChildEnd) -> None:
+        child = self._open.pop(pending)
+        self.turn.complete(child.call, self._take(child, end))
+
+    def _take(self, child: _Child, end: ChildEnd) -> ToolRecord:
+        """Count what a child has used, and return what came of its call."""
+        state = self.turn.state
+        if end.run:
+            state.change(usage=state.run.usage + end.run.usage)
+        ended_at = (end.run and end.run.ended_at) or state.now
+        text, is_error = _result(child.agent, end)
+        return ToolRecord(
+            output=text,
+            is_error=is_error,
+            started_at=child.started_at,
+            ended_at=max(ended_at, child.started_at),
+            error_type="child" if is_error else None,
+        )
+
+
+def make_child_order(
+    order: RunOrder, call: PlannedCall, pinned: PinnedChild, text: str, at: Time
+) -> RunOrder:
+    """Make the order of a run that a call of another one is."""
+    thread_id = None
+    if pinned.own_thread:
+        beside = order.thread_id or order.run_id
+        thread_id = child_thread_id(pinned.agent, call.name, beside)
+    return RunOrder(
+        run_id=child_run_id(pinned.agent, order.run_id, call.call_id),
+        tenant=order.tenant,
+        agent=pinned.agent,
+        input=[InputMessage(role="user", content=text)],
+        thread_id=thread_id,
+        admission="join" if thread_id else "none",
+        stream=order.stream,
+        context=order.context if pinned.gets_context else {},
+        metadata=order.metadata,
+        limits=Limits(),
+        after_s=0,
+        created_at=at,
+        body_hash="",
+        repeatable=False,
+        trace=order.trace,
+        parent=ParentCall(run_id=order.run_id, call_id=call.call_id),
+        above=[*(order.above or ()), order.run_id],
+    )
+
+
+def _result(agent: str, end: ChildEnd) -> tuple[str, bool]:
+    """Return what the calling model reads, and whether that is an error."""
+    run = end.run
+    if end.was_killed or run is None:
+        return f"The agent {agent} was killed in Restate before it had answered.", True
+    if run.status == "completed":
+        return _text_of(run), False
+    said = f" It had said: {text}" if (text := _text_of(run)) else ""
+    match run.status:
+        case "incomplete":
+            return f"The agent {agent} stopped before its end: {run.incomplete_reason}.{said}", True
+        case "failed":
+            why = f"{run.error.type}: {run.error.message}" if run.error else "nobody knows why"
+            return f"The agent {agent} failed: {why}", True
+        case _:
+            return f"The agent {agent} was cancelled.{said}", True
+
+
+def _text_of(run: Run) -> str:
+    if run.output is None:
+        return ""
+    return run.output if isinstance(run.output, str) else to_json(run.output).decode()
