@@ -15,8 +15,8 @@ from outlast_worker.engine.records import EffectClaim, EffectOutcome
 
 _Begin = Callable[[float], Awaitable[EffectOutcome]]
 _ABORTED = "the run was cancelled while it ran"
-# Ended effects of runs that were killed, and so never asked for: the oldest are forgotten.
-_MAX_ENDED = 1000
+# Runs that were killed, or went on in another process, leave some: the oldest are forgotten.
+_MAX_IDLE = 10_000
 
 
 @dataclass(eq=False)
@@ -85,8 +85,14 @@ class Effects:
             del self._entries[claim_id]
 
     def _forget_the_oldest(self) -> None:
-        ended = [id_ for id_, entry in self._entries.items() if entry.task and entry.task.done()]
-        for claim_id in ended[:-_MAX_ENDED]:
+        if len(self._entries) <= _MAX_IDLE:
+            return
+        idle = [
+            claim_id
+            for claim_id, entry in self._entries.items()
+            if entry.task is None or entry.task.done()
+        ]
+        for claim_id in idle[:-_MAX_IDLE]:
             del self._entries[claim_id]
 
 
