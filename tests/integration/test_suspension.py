@@ -15,7 +15,7 @@ def _engine_status(stack: TestStack, run_id: str) -> str:
 def test_waiting_runs_are_suspended(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
-    """Runs that wait for their turn, their time, a person leave the worker, and go on in time."""
+    """Runs that wait for their turn, their time, a person or a client leave the worker."""
     thread_id, gate = key.replace(" ", "-"), Gate()
     model.script(f"{key} first", [text("first", gate=gate)])
     model.script(f"{key} queued", [text("queued")])
@@ -25,11 +25,15 @@ def test_waiting_runs_are_suspended(
     asleep = api.start("tester", f"{key} asleep", after_s=6)
     model.script(f"{key} asks", [call("pay", cents=1), text("asked")])
     asks = api.start("tester", f"{key} asks")
-    for run_id in (queued, asleep, asks):
+    model.script(f"{key} client", [call("locate", of="ann"), text("located")])
+    client = api.start("guide", f"{key} client")
+    for run_id in (queued, asleep, asks, client):
         wait_until(
             lambda run_id=run_id: _engine_status(stack, run_id) == "suspended", "a suspended run"
         )
     gate.open()
+    assert api.answer(client, "1.0", "Berlin").status_code == 200
+    assert api.result(client)["output"] == "located"
     assert api.result(first)["output"] == "first"
     assert api.result(queued)["output"] == "queued"
     assert api.result(asleep)["output"] == "asleep"
