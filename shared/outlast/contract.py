@@ -12,6 +12,7 @@ from outlast.protocol import (
     By,
     CallAnswer,
     ClientCall,
+    Content,
     Decision,
     History,
     InputMessage,
@@ -297,7 +298,7 @@ class ClientResult(Wire):
 
     call_id: str
     outcome: Literal["answered", "expired", "withdrawn"]
-    output: str = ""
+    output: Content = ""
     is_error: bool = False
     at: Time
     by: By = None
@@ -318,7 +319,7 @@ class ResultOrder(Wire):
     """`key` is the name of the key that the result came with."""
 
     call_id: str
-    output: str
+    output: Content
     is_error: bool
     at: Time
     key: str | None = None

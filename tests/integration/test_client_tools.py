@@ -48,6 +48,25 @@ def test_answered(api: Api, model: ScriptedModel, key: str) -> None:
     assert told["content"] == "Berlin"
 
 
+def test_an_image(api: Api, model: ScriptedModel, key: str) -> None:
+    """A client may send images and documents beside text; the model sees them."""
+    pixel = "data:image/png;base64,iVBORw0KGgo="
+    parts = [{"type": "text", "text": "The map:"}, {"type": "image", "url": pixel}]
+    run_id = ask(api, model, key)
+    refused = api.http.post(
+        f"/runs/{run_id}/results/1.0", json={"output": [{"type": "image", "url": "file:///x"}]}
+    )
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "body.output")
+    for _ in range(2):
+        answer = api.http.post(f"/runs/{run_id}/results/1.0", json={"output": parts})
+        assert answer.status_code == 200, answer.text
+    run = api.result(run_id)
+    assert results_of(run) == [parts]
+    [completed] = [e for e in api.events(run_id) if e["type"] == "tool_call.completed"]
+    assert completed["output"] == "The map:\n(an image)"
+    assert pixel in str(model.requests(key)[-1].messages)
+
+
 def test_the_same_again_and_another(api: Api, model: ScriptedModel, key: str) -> None:
     """The first result counts: the same again gets its answer, another one is a 409."""
     run_id = ask(api, model, key)

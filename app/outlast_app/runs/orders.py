@@ -148,12 +148,13 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
     """
     messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
     for message in messages:
-        if fault := _fault_of(message):
+        if fault := fault_of(message):
             raise InvalidRequest.at(("body.input", fault))
     return whole(messages)
 
 
-def _fault_of(message: InputMessage) -> str | None:
+def fault_of(message: InputMessage) -> str | None:
+    """Return what keeps a message from being said to a model, if anything does."""
     content = message.content
     parts = [TextPart(text=content)] if isinstance(content, str) else content
     says_something = any(not isinstance(part, TextPart) or part.text.strip() for part in parts)

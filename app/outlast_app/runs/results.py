@@ -4,12 +4,19 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from outlast.contract import ResultAnswer, ResultOrder
-from outlast.errors import AlreadyAnswered, BodyTooLarge, Problem, RunEnded, UnknownCall
+from outlast.errors import (
+    AlreadyAnswered,
+    BodyTooLarge,
+    InvalidRequest,
+    Problem,
+    RunEnded,
+    UnknownCall,
+)
 from outlast.names import RunRef
-from outlast.protocol import MAX_RESULT_BYTES, CallAnswer, CallResult
+from outlast.protocol import CallAnswer, CallResult, InputMessage
 from outlast_app.restate.ingress import Ingress
 from outlast_app.restate.outcomes import Broken
-from outlast_app.runs.orders import hash_of
+from outlast_app.runs.orders import fault_of, hash_of
 from outlast_app.runs.reader import RunReader
 
 
@@ -45,9 +52,16 @@ class ClientResults:
             AlreadyAnswered: Another result counts, or the time was over.
             RunEnded: Nobody waits for it any more.
             BodyTooLarge: The output has more than it may.
+            InvalidRequest: An image or a document is such that no provider reads it.
         """
-        if len(result.output.encode(errors="replace")) > MAX_RESULT_BYTES:
-            raise BodyTooLarge(f"A result has {MAX_RESULT_BYTES} bytes at most. Send less.")
+        if result.is_too_large:
+            raise BodyTooLarge(
+                "A result has 256 KiB of text at most, or 4 MiB with images and documents. "
+                "Send less."
+            )
+        said = InputMessage(role="tool", call_id=call_id, content=result.output)
+        if fault := fault_of(said):
+            raise InvalidRequest.at(("body.output", fault))
         if isinstance(await self._reader.outcome(ref), Broken):
             raise _ended(ref)
         order = ResultOrder(

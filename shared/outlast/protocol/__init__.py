@@ -18,7 +18,6 @@ from outlast.protocol.approvals import (
 )
 from outlast.protocol.client_calls import (
     DEFAULT_CLIENT_TIMEOUT_S,
-    MAX_RESULT_BYTES,
     CallAnswer,
     CallPage,
     CallResult,
@@ -95,7 +94,6 @@ __all__ = [
     "ENDED",
     "FREE_CHOICES",
     "MAX_DELAY_S",
-    "MAX_RESULT_BYTES",
     "NOTHING_USED",
     "NO_RUN",
     "SETTLING",

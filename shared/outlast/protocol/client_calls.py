@@ -6,12 +6,14 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 from pydantic_core import to_json
 
 from outlast.protocol.approvals import By
+from outlast.protocol.messages import MAX_MESSAGES, Part
 from outlast.protocol.wire import OrNewer, Public, Time
 
 DEFAULT_CLIENT_TIMEOUT_S = 3600
 MAX_CLIENT_TOOLS = 64
 MAX_CLIENT_TOOLS_BYTES = 128 * 1024
 MAX_RESULT_BYTES = 256 * 1024
+MAX_RESULT_PARTS_BYTES = 4 * 1024 * 1024
 _MAX_TIMEOUT_S = 365 * 24 * 3600
 
 
@@ -42,12 +44,20 @@ class CallResult(Public):
         }
     )
 
-    output: str
-    """What the model reads: text, or JSON as text; 256 KiB at most."""
+    output: str | Annotated[list[Part], Field(min_length=1, max_length=MAX_MESSAGES)]
+    """What the model reads: a text (or JSON as text) of 256 KiB at most, or parts that may be
+    images and documents, 4 MiB at most as JSON."""
     is_error: bool = Field(default=False, strict=True)
     """Whether it failed, so that the output says why."""
     by: str | None = None
     """Who answers: for the record, beside the name of the key."""
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it is more than a run takes."""
+        if isinstance(self.output, str):
+            return len(self.output.encode(errors="replace")) > MAX_RESULT_BYTES
+        return len(to_json(self.output)) > MAX_RESULT_PARTS_BYTES
 
 
 class CallAnswer(Public):

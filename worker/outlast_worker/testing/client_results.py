@@ -8,7 +8,7 @@ from outlast.protocol import CallResult, ClientCall, Time
 from outlast_worker.testing.scripted_model import ScriptError
 
 GivenResult = str | CallResult | Callable[..., str | CallResult]
-"""A text, a `CallResult` with an error, a function of the call's arguments, or `expire`."""
+"""A text, a `CallResult` with parts or an error, a function of the arguments, or `expire`."""
 
 
 class ClientResults:

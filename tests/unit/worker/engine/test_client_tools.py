@@ -8,7 +8,7 @@ from fakes.orders import on_thread
 from fakes.steps import FakeSteps, after, answer, pin, result
 from outlast.contract import ClientResult
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallRequested, ToolCallStarted
-from outlast.protocol import Run
+from outlast.protocol import ImagePart, Run, TextPart
 from outlast_worker.engine.records import ApprovalCheck, PinnedTool
 from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
@@ -58,6 +58,15 @@ async def test_answered() -> None:
     assert (shown.waiting_for, shown.segment) == ("client", 2)
     assert shown.waiting
     assert shown.waiting.text == "Waits for a client's result of locate."
+
+
+async def test_parts() -> None:
+    """Images that a client sends are in the conversation, and named where there is only text."""
+    parts = [TextPart(text="Here:"), ImagePart(url="https://x/map.png")]
+    run = await play(steps := script(results={"1.0": sent(output=parts)}))
+    [completed] = [e for e in steps.events if isinstance(e, ToolCallCompleted)]
+    assert completed.output == "Here:\n(an image)"
+    assert [m.content for m in run.messages or [] if m.role == "tool"] == [parts]
 
 
 async def test_the_client_failed() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from outlast.contract import ClientResult
 from outlast.events import ToolCallRequested
 from outlast.protocol import ClientCall, Time
+from outlast.tool_output import ToolOutput
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.operations import CheckArguments, PlannedCall
 from outlast_worker.engine.questions import Question
@@ -90,8 +91,11 @@ class ClientCalls(CallKind):
 
 
 def _record(asked: ClientCall, result: ClientResult) -> ToolRecord:
+    content = result.output
+    parts = None if isinstance(content, str) else content
     return ToolRecord(
-        output=result.output,
+        output=content if isinstance(content, str) else ToolOutput(*content).text,
+        parts=parts,
         is_error=result.is_error,
         started_at=asked.requested_at,
         ended_at=result.at,
