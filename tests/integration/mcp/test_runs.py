@@ -34,6 +34,15 @@ def test_calls(api: Api, model: ScriptedModel, key: str) -> None:
     assert "valid integer" in invalid
 
 
+def test_images(api: Api, model: ScriptedModel, key: str) -> None:
+    """What a server shows is kept with the call, and reaches the model."""
+    model.script(key, [call("gallery"), text("done")])
+    run = api.run("clerk", key)
+    [result] = [m for m in run["messages"] if m["role"] == "tool"]
+    assert [part["type"] for part in result["content"]] == ["text", "image", "text", "text"]
+    assert "data:image/png;base64," in str(model.requests(key)[-1].messages)
+
+
 def test_what_the_model_is_told(api: Api, model: ScriptedModel, key: str) -> None:
     """The server's own schemas; nothing of a server that is away and not needed."""
     model.script(key, [text("done")])

@@ -1,30 +1,27 @@
-"""What an MCP tool gave, as parts of a message of ours."""
+"""What an MCP tool gave, as a tool of ours returns it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from outlast.protocol import FilePart, ImagePart, Part, TextPart
+from outlast.tool_output import ToolOutput
 from outlast_worker.text import repair_surrogates
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
 
-def parts_of(result: "CallToolResult") -> list[Part]:
+def output_of(result: "CallToolResult") -> str | ToolOutput:
     """Return all that a result holds: what it says, shows, points to, and its structure."""
     parts = [part for block in result.content for part in _parts_of_block(block)]
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     structure = result.structured_content
     if structure is not None and not any(_says(text, structure) for text in texts):
-        parts.append(TextPart(text=json.dumps(structure, ensure_ascii=False)))
-    return parts
-
-
-def text_of(parts: Sequence[Part]) -> str:
-    """Return what parts say; of what can't be said, that it is there."""
-    return "\n\n".join(part.text if isinstance(part, TextPart) else _named(part) for part in parts)
+        texts.append(json.dumps(structure, ensure_ascii=False))
+        parts.append(TextPart(text=texts[-1]))
+    return "\n\n".join(texts) if len(texts) == len(parts) else ToolOutput(*parts)
 
 
 def _parts_of_block(block: Any) -> Iterator[Part]:
@@ -33,8 +30,8 @@ def _parts_of_block(block: Any) -> Iterator[Part]:
             yield TextPart(text=repair_surrogates(block.text))
         case "image":
             yield ImagePart(url=f"data:{block.mime_type};base64,{block.data}")
-        case "audio":
-            yield FilePart(url=f"data:{block.mime_type};base64,{block.data}")
+        case "audio":  # which hardly a model takes; a provider that does not refuses the run
+            yield TextPart(text=f"({block.mime_type}, which can't be played here)")
         case "resource_link":
             told = [block.name, block.uri, block.description]
             yield TextPart(text=repair_surrogates(" · ".join(str(each) for each in told if each)))
@@ -61,8 +58,3 @@ def _says(text: str, structure: Any) -> bool:
     with suppress(ValueError):
         return text in meant or json.loads(text) in meant
     return False
-
-
-def _named(part: ImagePart | FilePart) -> str:
-    kind = part.url.removeprefix("data:").partition(";")[0]
-    return f"[{kind}, which can't be shown here]"

@@ -17,6 +17,7 @@ from outlast.logging import get_logger
 from outlast.mcp import McpServer
 from outlast.tool import AnyTool, Tool, ToolArguments
 from outlast.tool_context import ToolContext
+from outlast.tool_output import ToolOutput
 from outlast_worker.engine.records import PinnedTool
 from outlast_worker.mcp.access import (
     Access,
@@ -25,7 +26,7 @@ from outlast_worker.mcp.access import (
     access_of,
     reason_of,
 )
-from outlast_worker.mcp.results import parts_of, text_of
+from outlast_worker.mcp.results import output_of
 from outlast_worker.mcp.sessions import OPEN_TIMEOUT_S, McpSessions
 from outlast_worker.text import repair_surrogates
 
@@ -82,7 +83,7 @@ class McpTools:
         if server is None:
             return None
 
-        async def call(**arguments: Any) -> str:
+        async def call(**arguments: Any) -> str | ToolOutput:
             context: ToolContext = arguments.pop(_CONTEXT)
             return await self._call(server, pinned, arguments, context)
 
@@ -127,7 +128,7 @@ class McpTools:
         pinned: PinnedTool,
         arguments: dict[str, Any],
         context: ToolContext,
-    ) -> str:
+    ) -> str | ToolOutput:
         try:
             access = await access_of(server, context.tenant, context.metadata)
             if pinned.effect == "once":
@@ -136,10 +137,11 @@ class McpTools:
                 result = await self._call_again(server, pinned, access, arguments, context)
         except ServerUnavailable as error:
             raise ToolError(str(error)) from error
-        text = text_of(parts_of(result))
+        output = output_of(result)
         if result.is_error:
+            text = output if isinstance(output, str) else output.text
             raise ToolError(text or f"The tool {pinned.name} failed.")
-        return text
+        return output
 
     async def _call_again(
         self,
