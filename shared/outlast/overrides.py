@@ -63,7 +63,14 @@ def _unusable_schema(agent: Agent, asked: Overrides) -> list[Fault]:
 
 
 def _impossible_choice(agent: Agent, asked: Overrides) -> list[Fault]:
+    if agent.mcp:  # what its servers have is known when the run begins
+        return []
     names = {tool.name for tool in [*agent.tools, *(asked.client_tools or ())]}
+    return faults_of_choice(agent, asked, names)
+
+
+def faults_of_choice(agent: Agent, asked: Overrides, names: set[str]) -> list[Fault]:
+    """Return why a run can't have its choice of tools, which have these names."""
     choice = asked.tool_choice
     if choice is None or choice in FREE_CHOICES | names or (choice == "required" and names):
         return []

@@ -9,9 +9,9 @@ from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
 from outlast.logging import get_logger
-from outlast.output import Output
-from outlast.overrides import faults_of
-from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError
+from outlast.output import FINAL_RESULT, Output
+from outlast.overrides import Fault, faults_of, faults_of_choice
+from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError, Time
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool import AnyTool
@@ -44,15 +44,13 @@ async def pin_agent(
     at = datetime.now(UTC)
     asked = order.overrides or Overrides()
     if faults := faults_of(agent, asked):  # the app knows another definition
-        told = "; ".join(f"{name}: {why}" for name, why in faults)
-        message = f"The run can't be otherwise than its agent: {told}."
-        return PinFailure(
-            at=at, error=RunError(type="override-refused", message=message, retryable=False)
-        )
+        return _refused(faults, at)
     if missing := [each.fault for each in listings if each.fault and each.server.required]:
         error = RunError(type="tool-server-unavailable", message=missing[0], retryable=True)
         return PinFailure(at=at, error=error, retry_for_s=settings.model_retry_for_s)
-    client_tools = asked.client_tools or ()
+    output, tools = _output(agent, asked), _tools(agent, asked, listings)
+    if faults := faults_of_choice(agent, asked, {tool.name for tool in tools}):
+        return _refused(faults, at)
     options = asked.options or ModelCallOptions()
     try:
         instructions = await make_instructions(agent, context)
@@ -64,11 +62,7 @@ async def pin_agent(
         instructions="\n\n".join(filter(None, [instructions, asked.instructions])),
         model=registry.model_of(agent),
         model_settings=agent.model_settings.override(options.model_dump()),
-        tools=[
-            *(_pin_tool(tool) for tool in agent.tools),
-            *(_pin_client_tool(tool, tool.timeout_s) for tool in client_tools),
-            *_of_servers(listings, {tool.name for tool in (*agent.tools, *client_tools)}),
-        ],
+        tools=tools,
         limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
         on_limit=agent.on_limit,
         model_retry_for_s=settings.model_retry_for_s,
@@ -78,12 +72,33 @@ async def pin_agent(
         keep_reasoning=agent.keep_reasoning or None,
         tool_choice=asked.tool_choice,
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
-        output=_output(agent, asked),
+        output=output,
     )
 
 
+def _refused(faults: Sequence[Fault], at: Time) -> PinFailure:
+    told = "; ".join(f"{name}: {why}" for name, why in faults)
+    message = f"The run can't be otherwise than its agent: {told}."
+    return PinFailure(
+        at=at, error=RunError(type="override-refused", message=message, retryable=False)
+    )
+
+
+def _tools(agent: Agent, asked: Overrides, listings: Sequence[Listing]) -> list[PinnedTool]:
+    client_tools = asked.client_tools or ()
+    taken = {tool.name for tool in (*agent.tools, *client_tools)}
+    if agent.output or asked.output_schema is not None:
+        taken.add(FINAL_RESULT)
+    return [
+        *(_pin_tool(tool) for tool in agent.tools),
+        *(_pin_client_tool(tool, tool.timeout_s) for tool in client_tools),
+        *_of_servers(listings, taken),
+    ]
+
+
 def _output(agent: Agent, asked: Overrides) -> PinnedOutput | None:
-    output = Output.of_schema(asked.output_schema) if asked.output_schema else agent.output
+    own = asked.output_schema
+    output = agent.output if own is None else Output.of_schema(own)
     return output and PinnedOutput(
         shape=dict(output.shape), is_wrapped=output.is_wrapped, retries=agent.output_retries
     )

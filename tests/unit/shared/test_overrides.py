@@ -4,8 +4,8 @@ from typing import Any, get_args
 
 import pytest
 
-from outlast import Agent, tool
-from outlast.overrides import faults_of
+from outlast import Agent, McpServer, tool
+from outlast.overrides import faults_of, faults_of_choice
 from outlast.protocol import Override, Overrides, StartRun
 
 
@@ -91,3 +91,18 @@ def test_a_schema_beside_a_tool_of_its_name() -> None:
     [(field, fault)] = faults(clashing, output_schema={})
     assert field == "output_schema"
     assert "'final_result'" in fault
+
+
+def test_a_choice_among_what_servers_have() -> None:
+    """Tools of MCP servers are known when the run begins; until then any may be chosen."""
+    served = Agent(
+        name="desk",
+        instructions="Help.",
+        mcp=[McpServer("time", command=["time"])],
+        overrides={"tool_choice"},
+    )
+    assert faults(served, tool_choice="now") == []
+    asked = Overrides(tool_choice="now")
+    assert faults_of_choice(served, asked, {"now"}) == []
+    [(field, fault)] = faults_of_choice(served, asked, {"then"})
+    assert (field, fault) == ("tool_choice", "the agent desk has no tool 'now'")

@@ -135,3 +135,12 @@ def test_a_name_that_the_context_lacks() -> None:
     assert isinstance(failure, PinFailure)
     assert failure.error.type == "definition-missing"
     assert "{{company}}" in failure.error.message
+
+
+def test_a_schema_that_takes_anything() -> None:
+    """A run's own schema counts also if it says nothing."""
+    agent = Agent(name="a", instructions="x", output_type=int, overrides={"output_schema"})
+    pin = pinned(agent, **asking(output_schema={}))
+    assert isinstance(pin, Pin)
+    assert pin.output
+    assert pin.output.shape["properties"] == {"result": {}}
