@@ -116,7 +116,24 @@ def _went_on_once(scene: Scene, run: dict[str, Any]) -> None:
     assert (run["turn"], scene.results(run), scene.transfers("note")) == (2, ["noted a"], 1)
 
 
+def _charged_as_hooks_want(scene: Scene, run: dict[str, Any]) -> None:
+    """What the hooks asked, changed and told of is as if nothing had happened."""
+    [asked] = run["approvals"]
+    assert (asked["question"], asked["resolution"]["action"]) == ("Is fifty right?", "approve")
+    assert scene.results(run) == ["charged 50 to ****"]
+    assert scene.transfers("charge") >= 1  # with the same key
+    assert scene.stack.effects(hook="on_end completed", run=scene.run_id)
+
+
 SCENARIOS = [
+    Scenario(
+        "hooks that ask a person",
+        "guarded",
+        lambda _: call("charge", cents=50),
+        _wait_for_approval,
+        _approve,
+        _charged_as_hooks_want,
+    ),
     Scenario(
         "a client's tool",
         "guide",

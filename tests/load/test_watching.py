@@ -50,12 +50,12 @@ def show(line: str) -> None:
     print(f"\n  {line}", end="")  # noqa: T201  # what this is run for
 
 
-def assert_heard_soon(what: str, crowd: Crowd, stack: TestStack, limit_s: float = SOON_S) -> None:
+def assert_heard_soon(what: str, crowd: Crowd, stack: TestStack) -> None:
     delays_s = crowd.delays_s(stack)
     middle, last = statistics.median(delays_s), delays_s[-1]
     show(f"{what}: the end after {middle:.2f} s (median), {last:.2f} s (last)")
     assert len(delays_s) == len(crowd.watchers)
-    assert last < limit_s
+    assert last < SOON_S
 
 
 async def test_watchers_of_one_run(api: Api, stack: TestStack, model: ScriptedModel, key: str):
@@ -75,13 +75,13 @@ async def test_watchers_of_one_run(api: Api, stack: TestStack, model: ScriptedMo
     assert_heard_soon(f"{WATCHERS} watchers of one run", crowd, stack)
 
 
-@pytest.mark.parametrize(("heaps", "limit_s"), [(25, SOON_S), (1, 30)], ids=["paced", "at-once"])
+@pytest.mark.parametrize("heaps", [25, 1], ids=["paced", "at-once"])
 async def test_runs_with_a_watcher_each(
-    api: Api, stack: TestStack, model: ScriptedModel, key: str, heaps: int, limit_s: float
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, heaps: int
 ):
-    """All of them hear of their run's end, soon after it where the machine keeps up with the ends.
+    """All of them hear of their run's end within 2 s of that.
 
-    If all end at once, two cores have some ten seconds of work, and ends are heard of in between.
+    If all models answer at once, the ends themselves take two cores some seconds.
     """
     gates = [Gate() for _ in range(heaps)]
     run_ids: list[str] = []
@@ -99,7 +99,7 @@ async def test_runs_with_a_watcher_each(
             gate.open()
             await asyncio.sleep(1)
     what = f"{WATCHERS} runs with a watcher each, {WATCHERS // heaps} ending a second"
-    assert_heard_soon(what, crowd, stack, limit_s)
+    assert_heard_soon(what, crowd, stack)
 
 
 async def test_runs_that_wait_for_a_person(
