@@ -35,7 +35,7 @@ test-unit: setup-test ## the tests that need no other process than their own
 
 .PHONY: test-load
 test-load: setup-test ## a thousand watchers, and what watching costs: minutes; prints figures
-	@.venv/bin/pytest -m load -s tests/load
+	@.venv/bin/pytest -m load -s tests/load tests/crash
 
 ##@ Run without Docker
 

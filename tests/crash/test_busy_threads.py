@@ -39,7 +39,9 @@ def _if_ended(api: Api, run_id: str) -> dict[str, Any] | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.load) for seed in (2, 3))]
+)
 def test_at_random(api: Api, stack: TestStack, model: ScriptedModel, key: str, seed: int) -> None:
     """Whatever is struck, each answered run is in the conversation once; the thread is free."""
     dice = random.Random(seed)
