@@ -35,6 +35,7 @@ from outlast_app.routes import (
     inspection,
     results,
     runs,
+    signals,
     steering,
     threads,
 )
@@ -100,7 +101,17 @@ def create_app(
     app.add_middleware(AccessLog)  # around all that may answer
     # Last, so that it is around the others: all of them see the prefix.
     app.add_middleware(Prefix, root_path=settings.root_path, proxies=settings.trusted_proxies)
-    for module in (agents, runs, inspection, approvals, results, steering, threads, health):
+    for module in (
+        agents,
+        runs,
+        inspection,
+        approvals,
+        results,
+        steering,
+        signals,
+        threads,
+        health,
+    ):
         app.include_router(module.router)
     add_error_handlers(app)
     add_openapi(app)

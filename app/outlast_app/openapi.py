@@ -20,7 +20,15 @@ from outlast.errors import (
     problem_types,
 )
 from outlast.events import AnyEvent, AnyLiveEvent
-from outlast.protocol import CallResult, Decision, ProblemDocument, Run, StartRun, SteerRun
+from outlast.protocol import (
+    CallResult,
+    Decision,
+    ProblemDocument,
+    Run,
+    SignalValue,
+    StartRun,
+    SteerRun,
+)
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -36,7 +44,7 @@ _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }
 
-_BODIES = (StartRun, SteerRun, Decision, CallResult)
+_BODIES = (StartRun, SteerRun, Decision, CallResult, SignalValue)
 _REFERENCE = "#/components/schemas/{model}"
 
 Responses = dict[int | str, dict[str, Any]]

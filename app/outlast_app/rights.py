@@ -24,6 +24,7 @@ RIGHT_OF: Mapping[str, Right] = {
     "POST /runs/{run_id}/cancel": "invoke",
     "POST /runs/{run_id}/resume": "invoke",
     "POST /runs/{run_id}/messages": "invoke",
+    "POST /runs/{run_id}/signals/{name}": "invoke",
     "GET /approvals": "read",
     "POST /runs/{run_id}/approvals/{approval_id}": "approve",
     "GET /calls": "read",

@@ -61,6 +61,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "answer": ("changing:answer", "Send the result of a call that a client runs."),
     "steer": ("changing:steer", "Hand a message to a run in progress."),
+    "signal": ("changing:signal", "Send a signal to a tool that a run has called."),
     "cancel": ("changing:cancel", "End a run, wherever it is."),
     "resume": ("changing:resume", "Let a paused run try again."),
 }

@@ -83,14 +83,22 @@ class Client:
             raise self.unreachable(error) from error
 
     def post(
-        self, kind: type[Wanted], *parts: str, body: BaseModel | None = None, **headers: str
+        self,
+        kind: type[Wanted],
+        *parts: str,
+        body: BaseModel | None = None,
+        query: Mapping[str, str] | None = None,
+        **headers: str,
     ) -> Wanted:
         """Ask for a change, again while an answer leaves open whether it was made."""
         patience = Patience(_REPEAT_FOR_S)
         headers = {"Idempotency-Key": uuid4().hex, **headers}
         while True:
             try:
-                return self._call("POST", kind, parts, content=as_content(body), headers=headers)
+                content = as_content(body)
+                return self._call(
+                    "POST", kind, parts, content=content, params=query, headers=headers
+                )
             except (Refused, Unreachable) as error:
                 patience.wait(error)
 

@@ -3,8 +3,9 @@
 from outlast.agent import Agent
 from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool, client_tool
+from outlast.durable_context import DurableContext
 from outlast.effects import Done, NotDone, Unknown
-from outlast.errors import DefinitionError, InDoubt, ToolError
+from outlast.errors import DefinitionError, InDoubt, StepError, ToolError
 from outlast.hooks import (
     AskAgain,
     AskPerson,
@@ -37,6 +38,7 @@ __all__ = [
     "ClientTool",
     "DefinitionError",
     "Done",
+    "DurableContext",
     "FilePart",
     "HookedCall",
     "ImagePart",
@@ -50,6 +52,7 @@ __all__ = [
     "Prompt",
     "Refuse",
     "RunContext",
+    "StepError",
     "TextPart",
     "Tool",
     "ToolContext",

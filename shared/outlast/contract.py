@@ -348,6 +348,24 @@ class DecideAnswer(Wire):
     faults: list[FieldFault] = Field(default_factory=list[FieldFault])
 
 
+class SignalOrder(Wire):
+    """`call_id` is null where the run is to find out which of its calls takes the signal."""
+
+    name: str
+    call_id: str | None = None
+    value: JsonValue = None
+
+
+class SignalAnswer(Wire):
+    """`taken`: it counts, also if the same was sent before; `different`: another value does.
+
+    `ambiguous`: several open calls take it. `unknown`: none does. `ended`: the run has.
+    """
+
+    outcome: Literal["taken", "different", "ambiguous", "unknown", "ended"]
+    call_ids: list[str] = Field(default_factory=list[str])
+
+
 class ThreadHolder(Wire):
     """Who holds a thread.
 

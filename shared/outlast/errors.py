@@ -5,8 +5,10 @@
     ├── Problem                  an HTTP answer (RFC 9457)
     │   ├── CallerProblem        4xx: the caller
     │   └── OperatorProblem      5xx: whoever runs the system
-    └── ToolError                the model: the text of a tool result
-        └── InDoubt              a person, where the tool is `once`: did it happen?
+    ├── ToolError                the model: the text of a tool result
+    │   └── InDoubt              a person, where the tool is `once`: did it happen?
+    ├── StepError                the author of a durable tool, in its code
+    └── ToolStopped              nobody: a durable tool that is to end
 
 A run that fails does not raise: it ends with a `RunError` (see `outlast.protocol`).
 """
@@ -35,6 +37,28 @@ class InDoubt(ToolError):
     """A call of a `once` tool that may or may not have happened: a lost connection, a timeout.
 
     Raise it in the tool. `verify`, or a person, then finds out; in other tools it is a `ToolError`.
+    """
+
+
+class StepError(OutlastError):
+    """A step of a durable tool failed for good.
+
+    Attributes:
+        kind: The name of the class of what it raised.
+        text: What that said. Clients are not shown it.
+    """
+
+    def __init__(self, step: str, kind: str, text: str) -> None:
+        super().__init__(f"step {step}: {kind}: {text}")
+        self.step = step
+        self.kind = kind
+        self.text = text
+
+
+class ToolStopped(OutlastError):
+    """A durable tool is cancelled, or its time is over: it can begin nothing more.
+
+    Let it pass. What has to be undone, undo in a tool of its own, or let the model decide.
     """
 
 
@@ -145,6 +169,10 @@ class UnknownCall(CallerProblem):
     slug, title, status = "unknown-call", "There is no such call of a client's tool", 404
 
 
+class UnknownSignal(CallerProblem):
+    slug, title, status = "unknown-signal", "No open call takes this signal", 404
+
+
 class NotFound(CallerProblem):
     slug, title, status = "not-found", "There is nothing at this address", 404
 
@@ -163,6 +191,10 @@ class AlreadyDecided(CallerProblem):
 
 class AlreadyAnswered(CallerProblem):
     slug, title, status = "already-answered", "It was answered otherwise already", 409
+
+
+class SignalConflict(CallerProblem):
+    slug, title, status = "signal-conflict", "The signal can't be taken as it is", 409
 
 
 class RunNotPaused(CallerProblem):

@@ -116,6 +116,11 @@ def service_of(agent: str, prefix: str) -> str:
     return f"{prefix}{agent}"
 
 
+def durable_tools_service(agent: str, prefix: str) -> str:
+    """Return the Restate service that carries out this agent's durable tools."""
+    return f"{prefix}{agent}.tools"
+
+
 def thread_service(prefix: str) -> str:
     """Return the Restate service that holds threads."""
     return f"{prefix}Thread"

@@ -209,6 +209,8 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
         if isinstance(tool.needs_approval, bool)
         else "sometimes",
         approval_timeout_s=tool.approval_timeout.total_seconds() if tool.approval_timeout else None,
+        durable=tool.durable or None,
+        signals=sorted(tool.signals) or None,
     )
 
 

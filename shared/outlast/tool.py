@@ -6,7 +6,7 @@ keyword arguments. It never runs a tool: the worker does.
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -20,7 +20,9 @@ from outlast.errors import DefinitionError
 from outlast.schema_titles import without_titles
 from outlast.tool_checks import (
     check_approval,
+    check_context,
     check_docstring,
+    check_durable,
     check_function,
     check_kind,
     check_name,
@@ -28,8 +30,9 @@ from outlast.tool_checks import (
     check_result,
     check_timeout,
     check_verify,
+    context_kind,
 )
-from outlast.tool_context import ToolContext, is_tool_context
+from outlast.tool_context import ToolContext
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +66,9 @@ class Tool(Generic[P, R]):
     context_parameter: str | None
     is_async: bool
     parameters: Mapping[str, Any] = field(repr=False)
+    durable: bool = False
+    signals: frozenset[str] = frozenset()
+    step_timeout: timedelta = DEFAULT_TIMEOUT
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, as if it were not decorated."""
@@ -124,6 +130,9 @@ def tool(
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
     verify: Verify | None = None,
+    durable: bool = False,
+    signals: Collection[str] = (),
+    step_timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -138,6 +147,9 @@ def tool(
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
     verify: Verify | None = None,
+    durable: bool = False,
+    signals: Collection[str] = (),
+    step_timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function with type hints and a Google-style docstring.
 
@@ -148,7 +160,9 @@ def tool(
             the same `context.idempotency_key`. `once`: never runs twice; where a crash, a timeout
             or an `InDoubt` leaves it open whether it ran, `verify` or a person finds out.
         timeout: Of one attempt; 365 days at most.
-        retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …
+        timeout: Of one attempt, or of a durable call as a whole; 365 days at most.
+        retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …; of a
+            durable tool, each step.
         needs_approval: Whether a person must approve each call before it runs; or a function that
             says so of one call. It takes those of the tool's parameters that it names, and a
             `ToolContext` if it asks for one.
@@ -157,6 +171,11 @@ def tool(
         verify: Of a `once` tool: an async function that returns `Done(result)`, `NotDone()` or
             `Unknown()` for a call in doubt. It takes those of the tool's parameters that it names,
             and a `ToolContext`, whose `idempotency_key` is the call's.
+            most, for ever if None.
+        durable: Whether the call is a journal of its own: an async function that takes a
+            `DurableContext`, whose steps, sleeps and waits for signals outlive the worker.
+        signals: The names of what may be sent to a durable call while it goes on.
+        step_timeout: Of one attempt at a step of a durable tool; a day at most.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
@@ -173,6 +192,9 @@ def tool(
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
             verify=verify,
+            durable=durable,
+            signals=signals,
+            step_timeout=step_timeout,
         )
 
     return decorate if fn is None else decorate(fn)
@@ -188,16 +210,20 @@ def _build(
     needs_approval: bool | Condition,
     approval_timeout: timedelta | None,
     verify: Verify | None,
+    durable: bool,
+    signals: Collection[str],
+    step_timeout: timedelta,
 ) -> Tool[P, R]:
     _check_options(name, effect, timeout, retries)
     check_kind(name, fn)
+    check_durable(name, fn, effect, signals, step_timeout, durable=durable)
     hints = _type_hints(fn, name)
     doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
     if not doc.short_description:
         raise DefinitionError(
             f"tool {name}: it needs a docstring; its first lines tell the model what it does"
         )
-    parameters, context_parameter = _parameters(fn, name, hints)
+    parameters, context_parameter = _parameters(fn, name, hints, durable=durable)
     check_docstring(name, doc, inspect.signature(fn).parameters)
     arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
     names = [parameter.name for parameter in parameters]
@@ -219,6 +245,9 @@ def _build(
         context_parameter=context_parameter,
         is_async=is_async,
         parameters=without_titles(arguments.model_json_schema()),
+        durable=durable,
+        signals=frozenset(signals),
+        step_timeout=step_timeout,
     )
 
 
@@ -250,7 +279,7 @@ def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
 
 
 def _parameters(
-    fn: Callable[..., Any], name: str, hints: Mapping[str, Any]
+    fn: Callable[..., Any], name: str, hints: Mapping[str, Any], *, durable: bool
 ) -> tuple[list[inspect.Parameter], str | None]:
     """Split the signature into what the model fills in and where the context goes."""
     shown: list[inspect.Parameter] = []
@@ -269,18 +298,23 @@ def _parameters(
                 f"tool {name}: parameter {parameter.name!r} has no type hint; "
                 f"write `{parameter.name}: {likely}`, or what it is"
             )
-        if any(is_tool_context(part) for part in typing.get_args(hints[parameter.name])):
+        for kind in filter(None, map(context_kind, typing.get_args(hints[parameter.name]))):
             raise DefinitionError(
-                f"tool {name}: its context is always there; write `{parameter.name}: ToolContext`"
+                f"tool {name}: its context is always there; write `{parameter.name}: {kind}`"
             )
-        if is_tool_context(hints[parameter.name]):
-            if context:
-                raise DefinitionError(
-                    f"tool {name}: it takes its ToolContext twice; once is enough"
-                )
-            context = parameter.name
-        else:
+        kind = context_kind(hints[parameter.name])
+        if kind is None:
             shown.append(parameter)
+            continue
+        check_context(name, parameter.name, kind, durable=durable)
+        if context:
+            raise DefinitionError(f"tool {name}: it takes its {kind} twice; once is enough")
+        context = parameter.name
+    if durable and context is None:
+        raise DefinitionError(
+            f"tool {name}: a durable tool does all by its context; "
+            "add a parameter `context: DurableContext`"
+        )
     return shown, context
 
 

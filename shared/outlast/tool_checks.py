@@ -15,6 +15,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
 
+from outlast.durable_context import is_durable_context
 from outlast.errors import DefinitionError
 from outlast.protocol import MAX_DELAY_S
 from outlast.tool_context import is_tool_context
@@ -29,6 +30,8 @@ _TYPES = (
 )
 _MAX_TIMEOUT = timedelta(seconds=MAX_DELAY_S)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_MAX_STEP_TIMEOUT = timedelta(days=1)
+_SIGNAL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _CULPRIT = re.compile(r"for <class '([^']+)'>")
 
 
@@ -96,6 +99,67 @@ def check_timeout(tool: str, timeout: Any) -> None:
         raise DefinitionError(
             f"tool {tool}: timeout must be {_MAX_TIMEOUT.days} days at most, not {timeout}"
         )
+
+
+def check_durable(  # each is an option of the author's
+    tool: str, fn: Any, effect: str, signals: Any, step_timeout: Any, *, durable: bool
+) -> None:
+    """Refuse what a durable tool can't be, and what only a durable one can.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    names: list[Any] = [] if isinstance(signals, str) else list(signals)
+    for name in names:
+        if not isinstance(name, str) or not _SIGNAL.fullmatch(name):
+            raise DefinitionError(
+                f"tool {tool}: {name!r} is no name for a signal; it has letters of English, "
+                "digits, _ and -, at most 64 of them"
+            )
+    if isinstance(signals, str):
+        raise DefinitionError(f"tool {tool}: signals is a text; write signals=[{signals!r}]")
+    if not durable:
+        if names:
+            raise DefinitionError(
+                f"tool {tool}: only a durable tool waits for signals; add durable=True"
+            )
+        return
+    if not inspect.iscoroutinefunction(fn):
+        raise DefinitionError(f"tool {tool}: a durable tool is async; write `async def {tool}`")
+    if effect != "idempotent":
+        raise DefinitionError(
+            f"tool {tool}: effect={effect!r} is of tools that are not durable; leave it out, and "
+            "hand `context.idempotency_key` to what must not happen twice"
+        )
+    if not isinstance(step_timeout, timedelta) or not (
+        timedelta(0) < step_timeout <= _MAX_STEP_TIMEOUT
+    ):
+        raise DefinitionError(
+            f"tool {tool}: step_timeout is {step_timeout!r}; write timedelta(seconds=60), or what "
+            "one step may take, at most a day"
+        )
+
+
+def context_kind(hint: Any) -> str | None:
+    """Return the name of the context that a type hint is of, if it is of one."""
+    if is_durable_context(hint):
+        return "DurableContext"
+    return "ToolContext" if is_tool_context(hint) else None
+
+
+def check_context(tool: str, parameter: str, kind: str, *, durable: bool) -> None:
+    """Refuse the context of another kind of tool.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    wanted = "DurableContext" if durable else "ToolContext"
+    if kind == wanted:
+        return
+    other = "" if durable else ", or add durable=True"
+    raise DefinitionError(
+        f"tool {tool}: its context is a {wanted}; write `{parameter}: {wanted}`{other}"
+    )
 
 
 def check_parameter(tool: str, parameter: inspect.Parameter, hint: Any) -> None:

@@ -17,6 +17,7 @@ from example_agents.support import agent as support
 from fakes.bank import agent as bank
 from fakes.clerk import agent as clerk
 from fakes.clerk import stranded
+from fakes.courier import agent as courier
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.team import make_team
@@ -277,6 +278,7 @@ agents: list[Agent] = [
     open_minded,
     asking,
     typed,
+    courier,
     with_fallback,
     guarded,
     support,

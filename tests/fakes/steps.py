@@ -49,6 +49,7 @@ from outlast_worker.engine.operations import (
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,
+    DurableReport,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -224,6 +225,7 @@ class FakeSteps:
     Args:
         model: What each model call gives, in order.
         tools: What tool calls give, by call id; a turn's calls end in the order given here.
+        reports: What calls of durable tools tell before they end, by call id.
         unasked: Calls that need no approval after all, by call id.
         hooks: What hooks return, by name and in order; else they let all pass.
         checks: What checks of calls give instead, by call id.
@@ -245,6 +247,9 @@ class FakeSteps:
 
     model: Sequence[ModelOutcome] = ()
     tools: Mapping[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
+    reports: Mapping[str, Sequence[DurableReport]] = field(
+        default_factory=dict[str, Sequence[DurableReport]]
+    )
     unasked: Sequence[str] = ()
     checks: Mapping[str, ApprovalCheck] = field(default_factory=dict[str, ApprovalCheck])
     hooks: Mapping[str, Sequence[HookRecord]] = field(
@@ -353,6 +358,16 @@ class FakeSteps:
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         self._enter(f"cancel_agent {cast('FakePending', child).name}")
 
+    def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
+        self._enter(f"call_durable {call.call_id} {' '.join(signals)}".strip())
+        return FakePending(f"durable {call.call_id}")
+
+    def close_durable(self, call_id: str) -> None:
+        self._enter(f"close_durable {call_id}")
+
+    def expect_report(self, call_id: str, index: int) -> Pending[DurableReport]:
+        return FakePending(f"report {call_id} {index}")
+
     def start_timer(self, delay: timedelta) -> Pending[None]:
         self.sleeps.append(delay.total_seconds())
         return FakePending("sleep")
@@ -370,11 +385,22 @@ class FakeSteps:
 
     async def result_of(self, pending: Pending[Any]) -> Any:
         kind, _, key = cast("FakePending", pending).name.partition(" ")
+        by_key: dict[str, Mapping[str, Any]] = {
+            "tool": self.tools,
+            "durable": self.tools,
+            "result": self.results,
+            "verify": self.verdicts,
+            "decision": self.decisions,
+        }
+        if kind in by_key:
+            return by_key[kind][key]
         match kind:
             case "pin":
                 return self.pinned
             case "model":
                 return self.model[len(self.calls) - 1]
+            case "report":
+                return self._report(*key.split())
             case "hook":
                 return self._hook_record(*key.split(" "))
             case "check" | "fit":
@@ -385,6 +411,8 @@ class FakeSteps:
                 return next(self._outcomes[key])
             case "agent":
                 return self.asked.get(key) or ChildInput(at=after(3), text=f"asked in {key}")
+            case "output":
+                return self.outputs[key]
             case "message":
                 return self._inbox[int(key)]
             case _:
@@ -476,11 +504,29 @@ class FakeSteps:
         order += [f"result {call_id}" for call_id in self.results]
         order += [f"child {call_id}" for call_id in self.children]
         ready = [n for n in names if n.startswith(_AT_ONCE)]
+        ready += [name for name in self._reported() if name in names]
+        order += [f"durable {call_id}" for call_id in self.tools]
         ready += [name for name in order if name in names]
         ready += [name for name in names if name == "sleep"]
         if not ready:
             raise AssertionError(f"the script has no result for {sorted(names)}")
         return ready[0]
+
+    def _hook(self, name: str, number: str) -> HookRecord:
+        of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
+        records = self.hooks.get(name, ())
+        at = len(of_name) - 1
+        return records[at] if at < len(records) else HookRecord(at=after(2))
+
+    def _report(self, call_id: str, index: str) -> DurableReport:
+        return self.reports[call_id][int(index)]
+
+    def _reported(self) -> list[str]:
+        return [
+            f"report {call_id} {index}"
+            for call_id, reports in self.reports.items()
+            for index in range(len(reports))
+        ]
 
     def _enter(self, name: str) -> None:
         self.log.append(name)

@@ -21,6 +21,7 @@ from outlast.protocol import Approval
 from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
+    DurableReport,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -32,6 +33,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
+from outlast_worker.services.durable_calls import DurableOrder, GivenSignal, OpenDurable
 from outlast_worker.services.thread_state import (
     Delivery,
     Head,
@@ -41,6 +43,7 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     Watch,
 )
+from outlast_worker.tools.durable import StepRecord
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -65,6 +68,11 @@ _RECORDS: dict[str, Any] = {
     "HoldUp": HoldUp,
     "Delivery": Delivery,
     "Watch": Watch,
+    "DurableOrder": DurableOrder,
+    "DurableReport": DurableReport,
+    "StepRecord": StepRecord,
+    "GivenSignal": GivenSignal,
+    "OpenDurable": OpenDurable,
 }
 
 

@@ -114,6 +114,7 @@ def test_changed_code_replaces_the_deployment(
                 "open_minded",
                 "asking",
                 "typed",
+                "courier",
                 "with_fallback",
                 "guarded",
                 "support",

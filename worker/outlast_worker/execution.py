@@ -81,19 +81,19 @@ class Execution:
             case AskModel(call):
                 return await self._ask_model(call)
             case CheckApproval(call):
-                return await self.tools.check(self.agent, call, self._context(call))
+                return await self.tools.check(self.agent, call, self.tool_context(call))
             case CheckArguments(call, parameters):
                 return check_arguments(call, parameters)
             case PrepareChild(call):
                 return read_child_input(self.agent, self.registry, call)
             case RunTool(call):
-                return await self.tools.execute(self.agent, call, self._context(call))
+                return await self.tools.execute(self.agent, call, self.tool_context(call))
             case ClaimEffect(call):
                 return self.effects.claim(self.order.run_id, _hash_of(call))
             case RunOnce(call, claim, timeout_s):
                 return await self._run_once(call, claim, timeout_s)
             case VerifyEffect(call):
-                return await self.tools.verify(self.agent, call, self._context(call))
+                return await self.tools.verify(self.agent, call, self.tool_context(call))
             case CallHook():
                 hooks = HookCaller(
                     self.agent, self.tools, run_context(self.order, self.agent, self.resources)
@@ -130,10 +130,11 @@ class Execution:
     ) -> EffectOutcome:
         if claim.arguments_hash != _hash_of(call):
             raise ValueError(f"the call {call.call_id} is not the one that was claimed")
-        begin = partial(self.tools.execute_once, self.agent, call, self._context(call))
+        begin = partial(self.tools.execute_once, self.agent, call, self.tool_context(call))
         return await self.effects.run(claim, timeout_s, begin)
 
-    def _context(self, call: PlannedCall) -> ToolContext:
+    def tool_context(self, call: PlannedCall) -> ToolContext:
+        """Return what a tool may know of a call."""
         return ToolContext(
             run_id=self.order.run_id,
             thread_id=self.order.thread_id,

@@ -23,6 +23,7 @@ from outlast_worker.engine.records import (
     PinnedOutput,
     PinnedTool,
     PinOutcome,
+    ToolKind,
 )
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.mcp.tools import Listing
@@ -115,7 +116,8 @@ def _pin_tool(tool: AnyTool | ClientTool | AgentTool) -> PinnedTool:
         name=tool.name,
         description=tool.description,
         parameters=dict(tool.parameters),
-        kind="once" if is_once else "function",
+        kind=_kind_of(tool),
+        signals=sorted(tool.signals) or None,
         may_need_approval=bool(tool.needs_approval),
         approval_timeout_s=timeout.total_seconds() if timeout else None,
         timeout_s=tool.timeout.total_seconds() if is_once else None,
@@ -171,3 +173,9 @@ def without_price(pin: Pin, model: str) -> PinFailure:
     )
     error = RunError(type="price-unknown", message=message, retryable=False)
     return PinFailure(at=pin.at, error=error)
+
+
+def _kind_of(tool: AnyTool) -> ToolKind:
+    if tool.durable:
+        return "durable"
+    return "once" if tool.effect == "once" else "function"

@@ -35,6 +35,8 @@ from outlast.contract import (
     SameQuestion,
     SettledAnswer,
     SettledQuestion,
+    SignalAnswer,
+    SignalOrder,
     StatusQuestion,
     SteerAnswer,
     SteerOrder,
@@ -96,6 +98,7 @@ _DECIDED = TypeAdapter(DecideAnswer)
 _RESULT = TypeAdapter(ResultAnswer)
 _SETTLED = TypeAdapter(SettledAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
+_SIGNALLED = TypeAdapter(SignalAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 _TAKEN_BACK = TypeAdapter(TakeBackAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
@@ -328,6 +331,13 @@ class Ingress:
         """Hand over a message to a run that is going on; None while no worker has taken it."""
         headers = {"Idempotency-Key": key, **_along(trace)}
         return await self._hand_over(ref, "steer", _STEERED, order, headers)
+
+    async def signal(
+        self, ref: RunRef, order: SignalOrder, key: str, trace: Trace | None
+    ) -> SignalAnswer | None:
+        """Hand over a signal for one of a run's calls; None while no worker has taken it."""
+        headers = {"Idempotency-Key": key, **_along(trace)}
+        return await self._hand_over(ref, "signal", _SIGNALLED, order, headers)
 
     async def thread_holder(self, thread: ThreadRef) -> ThreadHolder | None:
         """Return who holds a thread, however long its line is; None if there is no such thread."""

@@ -14,6 +14,7 @@ from outlast.protocol import (
     CallResult,
     Decision,
     RunStatus,
+    SignalValue,
     StartRun,
     SteerRun,
     ThreadId,
@@ -65,6 +66,20 @@ ApprovalId = Annotated[
 CallId = Annotated[
     str,
     Path(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$", description="The `call_id`, such as `2.0`."),
+]
+SignalName = Annotated[
+    str,
+    Path(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$",
+        description="One of the `signals` of a tool that is being carried out.",
+    ),
+]
+SignalCall = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$",
+        description="The `call_id` that is meant, where several open calls take the signal.",
+    ),
 ]
 
 Limit = Annotated[Number, Query(ge=1, le=100, description="How many items a page has at most.")]
@@ -234,6 +249,10 @@ async def _steer(request: Request) -> SteerRun:
     return await read_body(request, SteerRun)
 
 
+async def _signal(request: Request) -> SignalValue:
+    return await read_body(request, SignalValue)
+
+
 async def _decision(request: Request) -> Decision:
     return await read_body(request, Decision)
 
@@ -246,3 +265,4 @@ StartBody = Annotated[StartRun, Depends(_start)]
 SteerBody = Annotated[SteerRun, Depends(_steer)]
 DecisionBody = Annotated[Decision, Depends(_decision)]
 ResultBody = Annotated[CallResult, Depends(_result)]
+SignalBody = Annotated[SignalValue, Depends(_signal)]

@@ -4,7 +4,15 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
 
-from outlast.contract import DecideAnswer, DecideOrder, HistoryQuestion, SteerOrder, TakeBackOrder
+from outlast.contract import (
+    DecideAnswer,
+    DecideOrder,
+    HistoryQuestion,
+    SignalAnswer,
+    SignalOrder,
+    SteerOrder,
+    TakeBackOrder,
+)
 from outlast.errors import (
     AdminUnavailable,
     AlreadyDecided,
@@ -13,8 +21,10 @@ from outlast.errors import (
     Problem,
     RunEnded,
     RunNotPaused,
+    SignalConflict,
     ThreadBusy,
     UnknownApproval,
+    UnknownSignal,
     UnknownThread,
 )
 from outlast.logging import get_logger
@@ -25,6 +35,8 @@ from outlast.protocol import (
     MessagePage,
     Resolution,
     Run,
+    SignalTaken,
+    SignalValue,
     Steered,
     SteerRun,
     Thread,
@@ -36,6 +48,7 @@ from outlast_app.restate.outcomes import Broken, Ended
 from outlast_app.runs.orders import (
     MAX_DECISION_BYTES,
     MAX_MESSAGE_BYTES,
+    MAX_SIGNAL_BYTES,
     as_messages,
     check_addition,
     hash_of,
@@ -136,6 +149,34 @@ class RunActions:
         if answer.message_id is None:
             raise _reads_no_more(ref)
         return Steered(message_id=answer.message_id)
+
+    async def signal(
+        self,
+        ref: RunRef,
+        name: str,
+        value: SignalValue,
+        call_id: str | None,
+        trace: Trace | None = None,
+    ) -> SignalTaken:
+        """Send a signal to a durable call of a run; the first value counts, and is kept.
+
+        Without a worker to take it, it is handed over to the next one.
+
+        Raises:
+            UnknownSignal: No open call takes it.
+            SignalConflict: Another value counts, or several calls take it.
+            RunEnded: Nothing takes it any more.
+        """
+        check_addition(value, MAX_SIGNAL_BYTES)
+        if isinstance(await self._reader.outcome(ref), Broken | Ended):
+            raise _takes_no_more(ref)
+        order = SignalOrder(name=name, call_id=call_id, value=value.root)
+        answer = await self._ingress.signal(ref, order, hash_of(order), trace)
+        if answer is None:
+            return SignalTaken(name=name, value=value.root)
+        if answer.outcome == "taken":
+            return SignalTaken(call_id=answer.call_ids[0], name=name, value=value.root)
+        raise _signal_refusal(ref, order, answer)
 
     async def cancel(self, ref: RunRef, trace: Trace | None = None) -> Run:
         """Cancel a run, wherever it is; return it as it was.
@@ -316,3 +357,29 @@ def _unknown(thread: ThreadRef) -> UnknownThread:
     return UnknownThread(
         f"There is no thread {thread.thread_id!r}. A thread is made by the first run that names it."
     )
+
+
+def _takes_no_more(ref: RunRef) -> RunEnded:
+    return RunEnded(f"The run {ref.run_id} has ended; it takes no more signals.")
+
+
+def _signal_refusal(ref: RunRef, order: SignalOrder, answer: SignalAnswer) -> Problem:
+    calls = ", ".join(answer.call_ids)
+    match answer.outcome:
+        case "ended":
+            return _takes_no_more(ref)
+        case "different":
+            return SignalConflict(
+                f"The call {calls} has the signal {order.name!r} with another value; the first "
+                "one counts."
+            )
+        case "ambiguous":
+            return SignalConflict(
+                f"The calls {calls} take the signal {order.name!r}; say which: ?call_id=…"
+            )
+        case _:
+            call = f"call {order.call_id}" if order.call_id else "open call"
+            return UnknownSignal(
+                f"No {call} of the run {ref.run_id} takes the signal {order.name!r}. A call takes "
+                "what its tool declares, from its start to its end."
+            )

@@ -20,6 +20,7 @@ from outlast.trace import Trace
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_DECISION_BYTES = 256 * 1024
+MAX_SIGNAL_BYTES = 256 * 1024
 # Objects whose names are ours, not the caller's.
 _OF_OUR_FIELDS = frozenset({"limits", "options", "origin"})
 # `gs:` is Google's storage, which its models read themselves.

@@ -1,4 +1,4 @@
-"""`approve`, `reject`, `decide`, `answer`, `steer`, `cancel` and `resume`: act on a run."""
+"""Commands that act on a run: `approve`, `answer`, `steer`, `signal`, `cancel` and the like."""
 
 from typing import Annotated, get_args
 
@@ -12,6 +12,8 @@ from outlast.protocol import (
     Decision,
     Resolution,
     Run,
+    SignalTaken,
+    SignalValue,
     Steered,
     SteerRun,
     from_client,
@@ -123,6 +125,26 @@ def steer(
     taken = f"The run has the message, as {answer.message_id}."
     handed_over = "No worker was there to take the message; the next one does."
     show(answer, taken if answer.message_id else handed_over, as_json=as_json)
+
+
+def signal(
+    ctx: typer.Context,
+    run_id: options.OpenRunId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One that a tool waits for.")],
+    value: Annotated[
+        str, typer.Argument(metavar="[JSON]", help="What it says; what is no JSON is a text.")
+    ] = "null",
+    call: Annotated[
+        str | None, typer.Option(help="The call that is meant, such as 1.0, if several take it.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Send a signal to a tool that a run has called."""
+    body, query = SignalValue(read_value(value)), {"call_id": call} if call else None
+    client = options.client_of(ctx)
+    answer = client.post(SignalTaken, "runs", run_id, "signals", name, body=body, query=query)
+    taken = f"The call {answer.call_id} has" if answer.call_id else "The next worker takes"
+    show(answer, f"{taken} the signal {name}.", as_json=as_json)
 
 
 def cancel(ctx: typer.Context, run_id: options.OpenRunId, as_json: options.Json = False) -> None:

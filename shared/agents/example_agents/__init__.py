@@ -7,6 +7,7 @@ from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
 from example_agents.planner import agent as planner
 from example_agents.planner import scout
+from example_agents.shipping import agent as shipping
 from example_agents.support import agent as support
 from example_agents.translator import agent as translator
 from example_agents.triage import agent as triage
@@ -25,4 +26,5 @@ agents: list[Agent] = [
     translator,
     planner,
     scout,
+    shipping,
 ]

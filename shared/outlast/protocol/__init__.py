@@ -74,6 +74,7 @@ from outlast.protocol.runs import (
     ToolErrorType,
     Usage,
 )
+from outlast.protocol.signals import SignalTaken, SignalValue
 from outlast.protocol.threads import MessagePage, Thread, ThreadPage
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
 from outlast.protocol.wire import (
@@ -153,6 +154,8 @@ __all__ = [
     "RunErrorType",
     "RunPage",
     "RunStatus",
+    "SignalTaken",
+    "SignalValue",
     "StartRun",
     "SteerRun",
     "Steered",

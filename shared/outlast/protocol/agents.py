@@ -44,6 +44,11 @@ class ToolDescription(Public):
     """Whether a person must approve a call; `sometimes`: it depends on the call."""
     approval_timeout_s: float | None = None
     """How long a call waits for a person; null for as long as it takes."""
+    durable: bool | None = None
+    """Whether a call has a journal of its own, and may take days; null if it has none. Then
+    `timeout_s` is of the whole call, and `retries` of each of its steps."""
+    signals: list[str] | None = None
+    """What may be sent to such a call: `POST /runs/{run_id}/signals/{name}`."""
 
 
 class HookDescription(Public):

@@ -23,6 +23,7 @@ EXAMPLES = {
     "call_id": "1.0",
     "thread_id": "t",
     "turn": "1",
+    "name": "paid",
 }
 
 

@@ -39,6 +39,8 @@ TOOL = {
     "agent": None,
     "child_thread": None,
     "child_context": None,
+    "durable": None,
+    "signals": None,
     "needs_approval": False,
 }
 AGENT = {

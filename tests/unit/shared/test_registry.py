@@ -121,6 +121,7 @@ def test_the_projects_own_agents() -> None:
         "translator",
         "planner",
         "scout",
+        "shipping",
     ]
     assert load_registry("example_agents", MODEL).names() == names
 

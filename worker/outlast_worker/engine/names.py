@@ -5,6 +5,8 @@ depend on configuration.
 """
 
 PIN = "pin"
+TIME = "time"
+"""Tells the time in the journal of a durable tool."""
 CANCELLED = "cancelled"
 """Tells the time of a cancellation that did not come by our handler."""
 
@@ -34,6 +36,11 @@ def tool_step(tool: str) -> str:
 def child_step(tool: str) -> str:
     """Name the step that reads what an agent is asked."""
     return f"agent {tool}"[:_MAX_CHARS]
+
+
+def durable_step(name: str) -> str:
+    """Name a step of a durable tool, by what its author calls it."""
+    return f"step {name}"[:_MAX_CHARS]
 
 
 def check_step(tool: str) -> str:

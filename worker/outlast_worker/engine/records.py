@@ -38,7 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once", "client", "agent"]
+ToolKind = Literal["function", "once", "client", "agent", "durable"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 
@@ -68,6 +68,8 @@ class PinnedTool(Record):
     server_tool: str | None = None
     """What it is called there."""
     child: PinnedChild | None = None
+    signals: list[str] | None = None
+    """What may be sent to a call of a durable tool."""
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
@@ -382,6 +384,15 @@ class EffectVerdict(Record):
     outcome: Literal["done", "not_done", "unknown"]
     at: Time
     record: ToolRecord | None = None
+
+
+class DurableReport(Record):
+    """What a durable call tells its run: that it waits, for what and how long, or goes on."""
+
+    at: Time
+    waits: Literal["signal", "timer"] | None = None
+    signal: str | None = None
+    until: Time | None = None
 
 
 def rest_of(said: InputMessage) -> dict[str, Any]:

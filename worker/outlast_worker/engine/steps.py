@@ -8,8 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
-from outlast_worker.engine.operations import Operation
-from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.engine.operations import Operation, PlannedCall
+from outlast_worker.engine.records import DurableReport, Pin, StoredMessage, ToolRecord
 
 T = TypeVar("T")
 
@@ -90,6 +90,18 @@ class Steps(Protocol):
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         """Cancel a called agent's run alone."""
+        ...
+
+    def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
+        """Begin a durable tool's call, which takes these signals until it is closed."""
+        ...
+
+    def close_durable(self, call_id: str) -> None:
+        """Take no more signals for a durable tool's call."""
+        ...
+
+    def expect_report(self, call_id: str, index: int) -> Pending[DurableReport]:
+        """Begin to wait for this report of a durable tool's call."""
         ...
 
     def start_timer(self, delay: timedelta) -> Pending[None]:

@@ -12,6 +12,7 @@ from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.agent import AgentCalls
 from outlast_worker.engine.calls.client import ClientCalls
+from outlast_worker.engine.calls.durable import DurableCalls
 from outlast_worker.engine.calls.function import FunctionCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
@@ -51,6 +52,7 @@ class ToolCalls:
             "once": OnceCalls(self._turn),
             "client": ClientCalls(self._turn),
             "agent": AgentCalls(self._turn),
+            "durable": DurableCalls(self._turn),
         }
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:

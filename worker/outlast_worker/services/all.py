@@ -3,6 +3,7 @@
 from restate import Service, VirtualObject, Workflow
 
 from outlast_worker.deps import Dependencies
+from outlast_worker.services.durable_tools import build_durable_tools
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.run import build_agent
 from outlast_worker.services.thread import build_thread
@@ -13,4 +14,6 @@ def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject 
     """Make them."""
     recipients = Recipients(dependencies.settings.service_prefix, dependencies.registry)
     agents = [build_agent(agent, dependencies) for agent in dependencies.registry]
+    durable = [build_durable_tools(agent, dependencies) for agent in dependencies.registry]
+    agents += [workflow for workflow in durable if workflow]
     return [*agents, build_thread(recipients), build_thread_watch(recipients)]

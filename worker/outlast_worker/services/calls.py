@@ -21,9 +21,22 @@ from outlast.contract import (
     SteerOrder,
     SubmitAnswer,
 )
-from outlast.names import key_of, service_of, thread_service, thread_watch_service
+from outlast.names import (
+    RunRef,
+    durable_tools_service,
+    key_of,
+    service_of,
+    thread_service,
+    thread_watch_service,
+)
 from outlast.protocol import Run
-from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.records import StoredMessage, ToolRecord
+from outlast_worker.services.durable_calls import (
+    DurableOrder,
+    GivenSignal,
+    NumberedReport,
+    durable_key,
+)
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.services.thread_state import Delivery, HoldUp, Join, Release, ThreadRun, Watch
@@ -40,9 +53,15 @@ class Target:
     key: str | None = None
 
 
-def run_target(prefix: str, run: RunOrder | ThreadRun) -> Target:
+def run_target(prefix: str, run: RunOrder | ThreadRun | DurableOrder) -> Target:
     """Return a run's workflow."""
     return Target(service_of(run.agent, prefix), key_of(run.tenant, run.run_id))
+
+
+def durable_target(prefix: str, run: RunRef, call_id: str) -> Target:
+    """Return the workflow of one of a run's durable calls."""
+    key = durable_key(run.tenant, run.run_id, call_id)
+    return Target(durable_tools_service(run.agent, prefix), key)
 
 
 def thread_target(prefix: str, key: str) -> Target:
@@ -109,7 +128,12 @@ CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)
 STEER = Call[SteerOrder, SteerAnswer]("steer", SteerOrder, SteerAnswer)
 SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
 STATUS = Call[StatusQuestion, Run | None]("status", StatusQuestion, Run | None)
+REPORT = Call[NumberedReport, None]("report", NumberedReport, None)
 SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
+
+# of a durable call's workflow
+CALL_TOOL = Call[DurableOrder, ToolRecord]("call_tool", DurableOrder, ToolRecord)
+GIVE_SIGNAL = Call[GivenSignal, bool]("give_signal", GivenSignal, bool)
 
 # of a thread and its watch
 JOIN = Call[Join, SubmitAnswer]("join", Join, SubmitAnswer)

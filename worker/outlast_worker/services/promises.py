@@ -12,8 +12,9 @@ from restate import (
 
 from outlast.contract import ClientResult, SteeringMessage
 from outlast.protocol import Resolution, Time
-from outlast_worker.engine.records import KeptResolution, Record
+from outlast_worker.engine.records import DurableReport, KeptResolution, Record
 from outlast_worker.services.cancellation import is_own_cancellation
+from outlast_worker.services.durable_calls import GivenSignal
 from outlast_worker.services.serde import JsonSerde, serde_of
 
 T = TypeVar("T")
@@ -80,6 +81,16 @@ class SteeringClaim(Record):
 def steering_claim(key: str) -> Promise[SteeringClaim]:
     """Return the promise by which a request that may be repeated finds its message again."""
     return Promise(f"steering:{key}", SteeringClaim)
+
+
+def report(call_id: str, index: int) -> Promise[DurableReport]:
+    """Return the promise of a durable call's report of this number."""
+    return Promise(f"report:{call_id}:{index}", DurableReport)
+
+
+def signal(name: str) -> Promise[GivenSignal]:
+    """Return the promise of a signal, of the durable call's own workflow."""
+    return Promise(f"signal:{name}", GivenSignal)
 
 
 def settled(segment: int) -> Promise[bool]:

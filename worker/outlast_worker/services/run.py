@@ -22,6 +22,8 @@ from outlast.contract import (
     SameQuestion,
     SettledAnswer,
     SettledQuestion,
+    SignalAnswer,
+    SignalOrder,
     StatusQuestion,
     SteerAnswer,
     SteerOrder,
@@ -39,11 +41,13 @@ from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
 from outlast_worker.mcp.tools import longest_s
 from outlast_worker.services import calls, client_results, promises, state
 from outlast_worker.services.decisions import take_decision
+from outlast_worker.services.durable_calls import NumberedReport
 from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.inspection import add_inspection
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.settling import await_settled
+from outlast_worker.services.signals import take_signal
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
 from outlast_worker.services.whole_run import add_decisions, add_engine, read_whole_run
@@ -96,6 +100,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             return ReturnedRun.of(ended, loop.last_events())
 
     _add_messages(workflow, agent, dependencies)
+    _add_durable_calls(workflow, dependencies)
     _add_questions(workflow)
     add_inspection(workflow, settings.service_prefix)
     return workflow
@@ -152,6 +157,21 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         if order is None or run is None:
             return []
         return salvage_messages(order, run, await read_events(ctx), await close_inbox(ctx))
+
+
+def _add_durable_calls(workflow: Workflow, dependencies: Dependencies) -> None:
+    """Add the handlers by which durable calls are reached, and tell what they wait for."""
+
+    @json_handler(workflow.handler)
+    async def signal(ctx: WorkflowSharedContext, order: SignalOrder) -> SignalAnswer:
+        """Take a signal for one of the run's durable calls."""
+        return await take_signal(ctx, dependencies.settings.service_prefix, order)
+
+    @json_handler(workflow.handler, calls.REPORT.name, ingress_private=True)
+    async def report(ctx: WorkflowSharedContext, numbered: NumberedReport) -> None:
+        """Take a report of a durable call's."""
+        promise = promises.report(numbered.call_id, numbered.index)
+        await promise.resolve_once(ctx, numbered.report)
 
 
 def _add_questions(workflow: Workflow) -> None:
@@ -214,7 +234,7 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
-    tools_s = [total_timeout_s(tool) for tool in agent.functions]
+    tools_s = [total_timeout_s(tool) for tool in agent.functions if not tool.durable]
     servers_s = [longest_s(server) for server in agent.mcp]
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
     hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]

@@ -34,12 +34,20 @@ from outlast.names import key_of
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
-from outlast_worker.engine.operations import Operation, RunOnce
-from outlast_worker.engine.records import EffectClaim, KeptResolution, Pin, StoredMessage
+from outlast_worker.engine.operations import Operation, PlannedCall, RunOnce
+from outlast_worker.engine.records import (
+    DurableReport,
+    EffectClaim,
+    KeptResolution,
+    Pin,
+    StoredMessage,
+    ToolRecord,
+)
 from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation
+from outlast_worker.services.durable_calls import DurableOrder, OpenDurable
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
@@ -71,6 +79,14 @@ class _Child(Pending[ChildEnd]):
     future: RestateDurableCallFuture[bytes]
     target: calls.Target
     run_id: str
+
+
+@dataclass(eq=False)
+class _Called(Pending[ToolRecord]):
+    """A handler that was called, and answers with what a tool's call came to."""
+
+    future: RestateDurableFuture[bytes]
+    began_at: Time
 
 
 class RestateSteps:
@@ -191,13 +207,46 @@ class RestateSteps:
         order = CancelOrder(run_id=called.run_id, invocation_id=invocation_id, at=at)
         calls.CANCEL.send(self._ctx, called.target, order)
 
+    def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
+        """Call the handler of an agent's durable tools: a cancellation reaches it."""
+        order = self._order
+        opened = OpenDurable(name=call.name, signals=list(signals))
+        state.open_durable(call.call_id).set(self._ctx, opened)
+        durable = DurableOrder(
+            run_id=order.run_id,
+            tenant=order.tenant,
+            agent=order.agent,
+            thread_id=order.thread_id,
+            turn=call.turn,
+            call_id=call.call_id,
+            name=call.name,
+            arguments=dict(call.arguments),
+            context=order.context,
+            metadata=order.metadata,
+            above=[order.run_id, *(order.above or ())],
+            created_at=order.created_at,
+        )
+        prefix = self._dependencies.settings.service_prefix
+        target = calls.durable_target(prefix, order.ref, call.call_id)
+        return _Called(calls.CALL_TOOL.begin(self._ctx, target, durable), order.created_at)
+
+    def close_durable(self, call_id: str) -> None:
+        """Take no more signals for the call."""
+        state.open_durable(call_id).clear(self._ctx)
+
+    def expect_report(self, call_id: str, index: int) -> Pending[DurableReport]:
+        """Begin to wait for a report of the call's."""
+        return _Begun(promises.report(call_id, index).value(self._ctx))
+
     def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a durable wait."""
         return _Begun(self._ctx.sleep(delay))
 
     async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         """Wait until some of these are done, and return those."""
-        begun = {item.future: item for item in pending if isinstance(item, _Begun | _Child)}
+        begun = {
+            item.future: item for item in pending if isinstance(item, _Begun | _Child | _Called)
+        }
         with self._while_waiting_for(pending):
             done, _ = await self._wait(restate.wait_completed(*begun))
         return [begun[future] for future in done]
@@ -206,6 +255,8 @@ class RestateSteps:
         """Return what came of something that is done."""
         if isinstance(pending, _Child):
             return cast("T", await self._end_of(pending))
+        if isinstance(pending, _Called):
+            return cast("T", await self._record_of(pending))
         begun = cast("_Begun[T]", pending)
         result = await self._wait(begun.future)
         if begun.claim:
@@ -318,6 +369,13 @@ class RestateSteps:
             return None
         return await self._wait(promise.peek(self._ctx))
 
+    async def _record_of(self, called: _Called) -> ToolRecord:
+        try:
+            return calls.CALL_TOOL.read(await self._wait(called.future))
+        except StepFailed as failed:  # somebody killed it in Restate
+            text = f"The call was ended from outside: {failed}. It may have run in part."
+            return ToolRecord.failed(text, "stopped", called.began_at)
+
     async def _end_of(self, child: _Child) -> ChildEnd:
         """Return how a child has ended; one that was killed can't say what it has used."""
         try:
@@ -333,7 +391,7 @@ class RestateSteps:
         """Suspend the run, unless a closure in this process would be lost by that."""
         if any(isinstance(item, _Begun) and item.in_process for item in pending):
             return nullcontext()
-        if any(isinstance(item, _Child) for item in pending):
+        if any(isinstance(item, _Child | _Called) for item in pending):
             return suspending_soon(self._ctx)
         return suspending_after(self._ctx, self._dependencies.settings.suspend_after_s)
 

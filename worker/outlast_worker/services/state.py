@@ -10,6 +10,7 @@ from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun
 
@@ -49,11 +50,17 @@ SEGMENT = State[int]("segment", int)
 MESSAGES_TAKEN = State[int]("messages_taken", int)
 """How many steering messages the run has heard."""
 EVENT_PREFIX = "e:"
+OPEN_DURABLE_PREFIX = "open_durable:"
 
 
 def event(seq: int) -> State[AnyEvent]:
     """Return the key of a committed event."""
     return State(f"{EVENT_PREFIX}{seq}", AnyEvent)
+
+
+def open_durable(call_id: str) -> State[OpenDurable]:
+    """Return the key of a durable call that goes on."""
+    return State(f"{OPEN_DURABLE_PREFIX}{call_id}", OpenDurable)
 
 
 def approval(approval_id: str) -> State[Approval]:

@@ -11,18 +11,19 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
-from outlast_worker.engine.operations import AskModel, Operation
-from outlast_worker.engine.records import Pin, Record, StoredMessage
+from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
+from outlast_worker.engine.records import DurableReport, Pin, Record, StoredMessage, ToolRecord
 from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
+from outlast_worker.testing.durable import call_in_memory
 
 T = TypeVar("T")
 _TIMES = ("at", "started_at", "ended_at")
@@ -53,6 +54,11 @@ class _Message(Pending[SteeringMessage | None]):
     index: int
 
 
+@dataclass(eq=False)
+class _Never(Pending[Any]):
+    """Something that does not happen in a test."""
+
+
 class MemorySteps:
     """The `Steps` of one run.
 
@@ -63,6 +69,7 @@ class MemorySteps:
         steering: What they say while the model is asked in the turn of this number.
         history: What was said on the thread before.
         run_child: Runs an agent that is called.
+        signals: What is sent to durable tools, by name.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class MemorySteps:
         steering: Mapping[int, Sequence[str]],
         history: Sequence[StoredMessage],
         run_child: Callable[[RunOrder], Awaitable[Run]],
+        signals: Mapping[str, JsonValue] | None = None,
     ) -> None:
         self._execution = execution
         self._decisions = decisions
@@ -81,6 +89,7 @@ class MemorySteps:
         self._unsaid = {turn: list(said) for turn, said in steering.items()}
         self._history = list(history)
         self._run_child = run_child
+        self._signals = signals or {}
         self._heard: list[SteeringMessage] = []
         self._closed = False
         self._approvals: dict[str, Approval] = {}
@@ -159,6 +168,17 @@ class MemorySteps:
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:  # noqa: ARG002  # the task ends at once
         """Cut a called agent's run off."""
         cast("_Step", child).task.cancel()
+
+    def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:  # noqa: ARG002  # the test sends what it sends
+        """Begin a durable tool's call beside the others."""
+        return self._begin_task(call_in_memory(self._execution, call, self._signals), call.name)
+
+    def close_durable(self, call_id: str) -> None:
+        """Have nobody who sends signals."""
+
+    def expect_report(self, call_id: str, index: int) -> Pending[DurableReport]:  # noqa: ARG002  # none comes
+        """Hear of no waits: they take no time."""
+        return _Never()
 
     def start_timer(self, delay: timedelta) -> Pending[None]:
         """Begin a wait that takes no time."""
@@ -253,6 +273,8 @@ class MemorySteps:
                 return task.done()
             case _Timer(due):
                 return due <= self._now()
+            case _Never():
+                return False
             case _Decision(resolution):
                 return resolution is not None
             case _Result(result):

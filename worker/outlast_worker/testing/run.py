@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import JsonValue
+
 from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.conversation import whole
@@ -25,7 +27,7 @@ from outlast_worker.testing.client_results import ClientResults, GivenResult
 from outlast_worker.testing.decisions import Decisions, GivenDecision
 from outlast_worker.testing.result import RunResult
 from outlast_worker.testing.scripted_model import Script
-from outlast_worker.testing.team import Team
+from outlast_worker.testing.team import Outside, Team
 
 _THREAD = "test"
 
@@ -47,6 +49,7 @@ async def run_in_memory(
     client_results: Mapping[str, GivenResult] | None = None,
     client_tools: Sequence[ClientToolSpec] | None = None,
     steering: Mapping[int, str | Sequence[str]] | None = None,
+    signals: Mapping[str, JsonValue] | None = None,
     limits: Limits | None = None,
     instructions: str | None = None,
     options: ModelCallOptions | None = None,
@@ -79,6 +82,7 @@ async def run_in_memory(
             a `CallResult`, a function of the arguments, or `expire`.
         client_tools: Tools that the caller brings along, if the agent's `overrides` allow it.
         steering: What somebody says to the run while the model is asked, by turn: `{1: "Stop."}`.
+        signals: What is sent to durable tools, by name; others never come.
         limits: Of the run; of each, this one and the agent's, the lower one counts.
         instructions: Further ones, if the agent's `overrides` allow it.
         options: How the model is called in this run, as far as the agent allows it.
@@ -112,7 +116,9 @@ async def run_in_memory(
     stored = [StoredMessage(**message.model_dump()) for message in history]
     said = {turn: [m] if isinstance(m, str) else m for turn, m in (steering or {}).items()}
     async with _open(lifespan, resources) as opened:
-        outside = Decisions(agent, decisions or {}), ClientResults(client_results or {})
+        outside = Outside(
+            Decisions(agent, decisions or {}), ClientResults(client_results or {}), signals or {}
+        )
         team = Team(agent, model, children or {}, outside, opened)
         try:
             return await team.run(order, said, stored)

@@ -3,8 +3,9 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from outlast.agent import Agent
 from outlast.contract import RunOrder
@@ -33,6 +34,14 @@ _MODEL = "scripted/model"
 _KEY = ProviderKey(name="scripted", key=SecretStr("no key is needed"))
 
 
+class Outside(NamedTuple):
+    """What people decide, and what clients and others send."""
+
+    people: Decisions
+    clients: ClientResults
+    signals: Mapping[str, JsonValue]
+
+
 class Team:
     """Runs an agent, and whatever it calls.
 
@@ -40,7 +49,7 @@ class Team:
         agent: Who is run.
         model: What its model does.
         children: What the models of called agents do, by the agents' names.
-        outside: What people decide, and what clients send, in any of the runs.
+        outside: What others do, in any of the runs.
         resources: What tools get.
     """
 
@@ -49,7 +58,7 @@ class Team:
         agent: Agent,
         model: Script,
         children: Mapping[str, Script],
-        outside: tuple[Decisions, ClientResults],
+        outside: Outside,
         resources: object,
     ) -> None:
         self._agent = agent
@@ -58,7 +67,7 @@ class Team:
             name: ScriptedApi(script, f'children={{"{name}": […]}}')
             for name, script in children.items()
         }
-        self._people, self._clients = outside
+        self._people, self._clients, self._signals = outside
         self._resources = resources
         # The defaults, whatever the environment and a `.env` say.
         self._settings = WorkerSettings.model_construct()
@@ -119,7 +128,9 @@ class Team:
             return result.run
 
         people = self._people.of(agent)
-        steps = MemorySteps(execution, people, self._clients, steering, history, call_agent)
+        steps = MemorySteps(
+            execution, people, self._clients, steering, history, call_agent, self._signals
+        )
         try:
             run = await AgentLoop(steps, order).run()
             if spare := self._spare(order, steps):

@@ -52,7 +52,7 @@ _logger = get_logger()
 T = TypeVar("T")
 
 
-class _Failure:
+class Failure:
     """Why a call failed: for everybody, and for the model, where clients see less."""
 
     def __init__(self, kind: ToolErrorType, shown: str, told: str | None = None) -> None:
@@ -67,7 +67,7 @@ class _Failure:
         )
 
 
-class _TimedOut(Exception):
+class TimedOut(Exception):
     """The tool took longer than it may; not a TimeoutError that it raised itself."""
 
     def __init__(self, tool: AnyTool, *, runs_on: bool, began: bool = True) -> None:
@@ -127,11 +127,11 @@ class ToolRunner:
             return _unreadable(call.fault).as_check(at)
         tool = self.find(agent, call)
         if tool is None:
-            return _unknown(agent, call).as_check(at)
+            return unknown_tool(agent, call).as_check(at)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            return _invalid(tool, call, context, error).as_check(at)
+            return invalid_arguments(tool, call, context, error).as_check(at)
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
@@ -139,7 +139,7 @@ class ToolRunner:
                 needed = await self._run_in_thread(
                     tool, timeout_s, tool.asks_first, arguments, context
                 )
-        except _TimedOut:
+        except TimedOut:
             needed = True
         except Exception:  # an author's condition may raise anything
             _logger.exception("needs_approval_failed", tool=tool.name)
@@ -153,7 +153,7 @@ class ToolRunner:
             case tool, arguments:
                 return await self._try_repeatedly(tool, arguments, context, watch)
             case failure:
-                return _error(failure, watch)
+                return error_record(failure, watch)
 
     def refusal(
         self, agent: Agent, call: PlannedCall, context: ToolContext
@@ -169,21 +169,21 @@ class ToolRunner:
         watch = Stopwatch()
         prepared = self._prepare(agent, call, context)
         if not isinstance(prepared, tuple):
-            return _done(_error(prepared, watch))
+            return _done(error_record(prepared, watch))
         tool, arguments = prepared
         try:
-            result = await self._try(tool, arguments, timeout_s)
+            result = await self.attempt(tool, arguments, timeout_s)
         except InDoubt as error:
             return EffectOutcome(outcome="in_doubt", at=watch.read(), why=text_of(error))
         except ToolError as error:
-            return _done(_error(_Failure("tool_error", text_of(error)), watch))
-        except _TimedOut as late:
+            return _done(error_record(Failure("tool_error", text_of(error)), watch))
+        except TimedOut as late:
             if not late.began:
                 return EffectOutcome(outcome="not_begun", at=watch.read())
             why = late.text.removesuffix(".").replace("The tool", "the tool", 1)
             return EffectOutcome(outcome="in_doubt", at=watch.read(), why=why)
         except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
-            return _done(_error(_failed(tool, context, 0, error), watch))
+            return _done(error_record(failure_of(tool, context, 0, error), watch))
         return _done(_once_result(tool, result, context, watch))
 
     async def verify(self, agent: Agent, call: PlannedCall, context: ToolContext) -> EffectVerdict:
@@ -208,17 +208,17 @@ class ToolRunner:
 
     def _prepare(
         self, agent: Agent, call: PlannedCall, context: ToolContext
-    ) -> "tuple[AnyTool, dict[str, Any]] | _Failure":
+    ) -> "tuple[AnyTool, dict[str, Any]] | Failure":
         """Return the tool with what it is called with, or why it can't be."""
         if call.fault:
             return _unreadable(call.fault)
         tool = self.find(agent, call)
         if not call.known or tool is None:
-            return _unknown(agent, call)
+            return unknown_tool(agent, call)
         try:
             arguments = call_safely(tool.parse, call.arguments)
         except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-            return _invalid(tool, call, context, error)
+            return invalid_arguments(tool, call, context, error)
         if tool.context_parameter:
             arguments[tool.context_parameter] = context
         return tool, arguments
@@ -226,24 +226,30 @@ class ToolRunner:
     async def _try_repeatedly(
         self, tool: AnyTool, arguments: dict[str, Any], context: ToolContext, watch: Stopwatch
     ) -> ToolRecord:
-        failure = _Failure("internal", "")
+        failure = Failure("internal", "")
         for attempt in range(tool.retries + 1):
             try:
                 timeout_s = tool.timeout.total_seconds()
-                return _result(tool, await self._try(tool, arguments, timeout_s), watch)
+                return result_record(tool, await self.attempt(tool, arguments, timeout_s), watch)
             except ToolError as error:
-                failure = _Failure("tool_error", text_of(error))
-            except _TimedOut as late:
-                failure = _Failure("timeout", late.text)
+                failure = Failure("tool_error", text_of(error))
+            except TimedOut as late:
+                failure = Failure("timeout", late.text)
                 if late.runs_on:
                     break  # a second one beside it helps nobody
             except Exception as error:  # noqa: BLE001  # a tool may raise anything; the model is told
-                failure = _failed(tool, context, attempt, error)
+                failure = failure_of(tool, context, attempt, error)
             if attempt < tool.retries:
                 await self._sleep(_FIRST_DELAY_S * 2**attempt)
-        return _error(failure, watch)
+        return error_record(failure, watch)
 
-    async def _try(self, tool: AnyTool, arguments: dict[str, Any], timeout_s: float) -> Any:
+    async def attempt(self, tool: AnyTool, arguments: dict[str, Any], timeout_s: float) -> Any:
+        """Call a tool once, within a time.
+
+        Raises:
+            TimedOut: It took longer.
+            Exception: Whatever it raised.
+        """
         if tool.is_async:
             return await self._await(tool, timeout_s, tool.fn, **arguments)
         return await self._run_in_thread(tool, timeout_s, tool.fn, **arguments)
@@ -268,7 +274,7 @@ class ToolRunner:
                 task.cancel()
                 await asyncio.wait([task], timeout=_STOP_GRACE_S)
         if late:
-            raise _TimedOut(tool, runs_on=not task.done())
+            raise TimedOut(tool, runs_on=not task.done())
         try:
             return task.result()
         except asyncio.CancelledError as error:
@@ -292,7 +298,7 @@ class ToolRunner:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, begin)
         except TimeoutError:
             if limit.expired():
-                raise _TimedOut(tool, began=began, runs_on=began) from None
+                raise TimedOut(tool, began=began, runs_on=began) from None
             raise
 
 
@@ -303,9 +309,9 @@ def _done(record: ToolRecord) -> EffectOutcome:
 def _once_result(tool: AnyTool, result: Any, context: ToolContext, watch: Stopwatch) -> ToolRecord:
     """Return the record of a call that did happen, whatever becomes of its result."""
     try:
-        record = _result(tool, result, watch)
+        record = result_record(tool, result, watch)
     except Exception as error:  # noqa: BLE001  # an author's types may raise anything
-        record = _error(_failed(tool, context, 0, error), watch)
+        record = error_record(failure_of(tool, context, 0, error), watch)
     if not record.is_error:
         return record
     told = f"The call of {tool.name} did happen; don't repeat it. Its result can't be read: "
@@ -325,7 +331,8 @@ def total_timeout_s(tool: AnyTool) -> float:
     return (tool.timeout.total_seconds() + _STOP_GRACE_S) * (tool.retries + 1) + delays
 
 
-def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
+def result_record(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
+    """Return the record of what a tool returned; of a fault, if it is too large to be read."""
     parts = list(result.parts) if isinstance(result, ToolOutput) else None
     output = result.text if isinstance(result, ToolOutput) else call_safely(tool.dump, result)
     for size, most in (
@@ -334,7 +341,7 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     ):
         if size > most:
             text = f"The result of {tool.name} has {size} bytes; at most {most} can be read."
-            return _error(_Failure("too_large", f"{text} Ask for less."), watch)
+            return error_record(Failure("too_large", f"{text} Ask for less."), watch)
     return ToolRecord(
         output=output,
         is_error=False,
@@ -344,7 +351,8 @@ def _result(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     )
 
 
-def _error(failure: _Failure, watch: Stopwatch) -> ToolRecord:
+def error_record(failure: Failure, watch: Stopwatch) -> ToolRecord:
+    """Return the record of a call that failed."""
     return ToolRecord(
         output=failure.shown,
         is_error=True,
@@ -360,29 +368,32 @@ def _shortened(text: str) -> str:
     return text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
 
 
-def _unreadable(fault: str) -> _Failure:
-    return _Failure("invalid_arguments", fault)
+def _unreadable(fault: str) -> Failure:
+    return Failure("invalid_arguments", fault)
 
 
-def _unknown(agent: Agent, call: PlannedCall) -> _Failure:
+def unknown_tool(agent: Agent, call: PlannedCall) -> Failure:
+    """Say which tools there are."""
     names = ", ".join(tool.name for tool in agent.tools) or "none"
-    return _Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
+    return Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
 
 
-def _invalid(tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception) -> _Failure:
+def invalid_arguments(
+    tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception
+) -> Failure:
     """Say what is wrong with the arguments, and show them: the model may have garbled them."""
     if not isinstance(error, ValidationError):
-        return _failed(tool, context, 0, error)
+        return failure_of(tool, context, 0, error)
     faults = "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
         for fault in error.errors(include_url=False)
     )
     shown = to_json(call.arguments).decode()[:_SHOWN_ARGUMENTS_CHARS]
     text = f"The arguments of {tool.name} are not valid: {faults}. They were: {shown}"
-    return _Failure("invalid_arguments", text)
+    return Failure("invalid_arguments", text)
 
 
-def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> _Failure:
+def failure_of(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> Failure:
     """Tell the model what was raised; clients see its class, since its text may hold secrets."""
     _logger.error(
         "tool_failed",
@@ -394,4 +405,4 @@ def _failed(tool: AnyTool, context: ToolContext, attempt: int, error: Exception)
     )
     failed = f"The tool {tool.name} failed: {kind_of(error)}"
     shown, told = f"{failed}. The worker's log says more.", f"{failed}: {text_of(error)}"
-    return _Failure("tool_error", shown, told)
+    return Failure("tool_error", shown, told)

@@ -1,6 +1,6 @@
 """What a run does in steps: their names, which runs in flight replay, and what a cut one is."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import TypeAdapter
@@ -37,6 +37,7 @@ from outlast_worker.engine.records import (
     PinnedOutput,
     ToolRecord,
 )
+from outlast_worker.tools.durable import Step, TryStep
 
 MODEL_CALL = model_call(turn=3, attempt=2)
 CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments={}, known=True)
@@ -57,6 +58,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (PrepareChild(CALL), "agent pay"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),
+    (TryStep(Step(cast("Any", None), "weigh", len, (), {})), "step weigh"),
 ]
 
 

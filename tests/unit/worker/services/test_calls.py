@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import restate
 
-from outlast import Agent
+from outlast import Agent, DurableContext, tool
 from outlast.registry import Registry
 from outlast_worker.main import make_dependencies
 from outlast_worker.services import calls
@@ -21,10 +21,16 @@ CALLS: dict[str, Call[Any, Any]] = {
 }
 
 
+@tool(durable=True)
+async def ship(context: DurableContext) -> None:
+    """Ship an order."""
+    await context.step("label", list)
+
+
 @pytest.fixture(scope="module")
 def signatures() -> dict[str, list[tuple[Any, Any]]]:
     """What each handler takes and gives, by name; services may have one of the same name."""
-    agent = Agent(name="support", instructions="Help.")
+    agent = Agent(name="support", instructions="Help.", tools=[ship])
     registry = Registry([agent], default_model="openai/x")
     services = build_services(make_dependencies(WorkerSettings(), registry))
     found = defaultdict[str, list[tuple[Any, Any]]](list)

@@ -1,0 +1,65 @@
+"""Signals to the durable calls of runs that are going on."""
+
+from fastapi import APIRouter, Response
+
+from outlast.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    RunEnded,
+    SignalConflict,
+    UnknownRun,
+    UnknownSignal,
+)
+from outlast.protocol import SignalTaken, SignalValue
+from outlast_app.auth import KeyedRoute
+from outlast_app.deps import Deps
+from outlast_app.openapi import BEHIND, Responses, problems, takes
+from outlast_app.routes.parameters import (
+    RequestTrace,
+    RunPath,
+    SignalBody,
+    SignalCall,
+    SignalName,
+)
+
+router = APIRouter(tags=["runs"], route_class=KeyedRoute)
+
+_PROBLEMS = problems(
+    UnknownRun,
+    UnknownSignal,
+    SignalConflict,
+    RunEnded,
+    BodyTooLarge,
+    InvalidRequest,
+    *BEHIND,
+)
+_HANDED_OVER: Responses = {
+    202: {
+        "model": SignalTaken,
+        "description": "The signal, for which no worker was there: the next one takes it.",
+    }
+}
+
+
+@router.post(
+    "/runs/{run_id}/signals/{name}",
+    response_model=SignalTaken,
+    response_description="The signal, which counts.",
+    responses={**_HANDED_OVER, **_PROBLEMS},
+    openapi_extra=takes(SignalValue),
+)
+async def send_signal(
+    ref: RunPath,
+    name: SignalName,
+    body: SignalBody,
+    deps: Deps,
+    trace: RequestTrace,
+    call_id: SignalCall = None,
+) -> Response:
+    """Send a signal to a durable call. The first value counts; the same one again is fine."""
+    taken = await deps.runs.signal(ref, name, body, call_id, trace)
+    return Response(
+        taken.model_dump_json(),
+        status_code=200 if taken.call_id else 202,
+        media_type="application/json",
+    )
