@@ -10,6 +10,7 @@ from typing import Any
 from fakes.orders import order
 from fakes.raw_server import RawServer
 from outlast import Agent, tool
+from outlast.contract import RunOrder
 from outlast.protocol import Run
 from outlast.registry import Registry
 from outlast_worker.engine.loop import AgentLoop
@@ -132,9 +133,13 @@ async def _run(client: _Watched) -> Run:
         preview=live.preview,
         reporter=live.reporter,
     )
-    steps = MemorySteps(execution, Decisions(AGENT, {}), ClientResults({}), {}, [])
+    steps = MemorySteps(execution, Decisions(AGENT, {}), ClientResults({}), {}, [], _call_nobody)
     try:
         return await AgentLoop(steps, ordered).run()
     finally:
         await steps.stop()
         tools.close()
+
+
+async def _call_nobody(order: RunOrder) -> Run:
+    raise AssertionError(f"this agent calls no other one, {order.agent} neither")
