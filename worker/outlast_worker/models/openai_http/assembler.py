@@ -4,40 +4,20 @@ Pure: it knows no connection. Servers leave out what the format asks for, and ad
 is of the wrong kind is taken for absent, unless the answer would be another one without it.
 """
 
-import json
 from typing import Any, cast
 
-import orjson
-
 from outlast_worker.models.answers import Answer
-from outlast_worker.models.error_bodies import find_error
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.hearing import HeardAnswer
 from outlast_worker.models.openai_http.calls import GrowingCalls
+from outlast_worker.models.openai_http.reading import DONE, broken_off, decode, refuse_error
 from outlast_worker.models.usage import usage_of
 
-_DONE = b"[DONE]"
 # What a provider may want back, by its name, and is text that comes in pieces.
 _REASONING_TEXTS = ("reasoning_content", "reasoning")
 _DETAILS = "reasoning_details"
 _KEPT = ("extra_content",)
 _GROWING = ("text", "summary", "data", "signature")
-
-
-def decode(data: bytes) -> Any:
-    """Decode JSON, what only Python takes for JSON (`NaN`, half a character) included.
-
-    Raises:
-        CallFailed: It is none.
-    """
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        pass
-    try:
-        return json.loads(data.decode(errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise CallFailed.malformed("The model's answer is not JSON.") from error
 
 
 class Assembler:
@@ -66,7 +46,7 @@ class Assembler:
             CallFailed: It is an error, or can't be read.
         """
         data = data.strip()
-        if data == _DONE:
+        if data == DONE:
             return False
         if data:
             self._add(decode(data), whole=False)
@@ -90,7 +70,7 @@ class Assembler:
             CallFailed: The provider never said that it has ended.
         """
         if not self._reason:
-            raise CallFailed.malformed("The model's answer broke off before its end.")
+            raise broken_off()
         return Answer(
             text="".join(self._texts or self._refusals),
             calls=self._calls.all(),
@@ -102,14 +82,13 @@ class Assembler:
 
     def _add(self, event: Any, *, whole: bool) -> None:
         if not isinstance(event, dict):
-            if error := find_error(event):
-                raise CallFailed(error.symptoms())
+            refuse_error(event)
             return
         said = cast("dict[str, Any]", event)
         choices = said.get("choices")
         # An empty `error` is none, as is a `message` beside choices.
-        if (said.get("error") or not choices) and (error := find_error(said)):
-            raise CallFailed(error.symptoms())
+        if said.get("error") or not choices:
+            refuse_error(said)
         if said.get("usage"):
             self._usage = said["usage"]
         if not self._answers_as and isinstance(said.get("model"), str):
@@ -122,8 +101,8 @@ class Assembler:
     def _add_choice(self, choice: dict[str, Any], *, whole: bool) -> None:
         if choice.get("index") not in (0, None, "0"):
             return
-        if choice.get("error") and (error := find_error(choice)):
-            raise CallFailed(error.symptoms())
+        if choice.get("error"):
+            refuse_error(choice)
         if choice.get("usage"):  # Moonshot's place for it
             self._usage = choice["usage"]
         message = choice.get("delta") or choice.get("message")

@@ -7,10 +7,9 @@ completed or incomplete; what it had said until then counts for watchers only.
 from typing import Any, cast
 
 from outlast_worker.models.answers import Answer, AnsweredCall
-from outlast_worker.models.error_bodies import find_error
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.hearing import HeardAnswer, PieceKind
-from outlast_worker.models.openai_http.assembler import decode
+from outlast_worker.models.openai_http.reading import DONE, broken_off, decode, refuse_error
 from outlast_worker.models.openai_http.responses_request import OUTPUT
 from outlast_worker.models.usage import usage_of
 
@@ -51,7 +50,7 @@ class ResponsesAssembler:
             CallFailed: It is an error, or can't be read.
         """
         data = data.strip()
-        if not data or data == b"[DONE]":
+        if not data or data == DONE:
             return not data
         event = decode(data)
         if not isinstance(event, dict):
@@ -68,8 +67,8 @@ class ResponsesAssembler:
             self._shown.add_call()
         elif kind == "response.output_item.done":
             self._keep(said)
-        elif (kind == "error" or said.get("error")) and (error := find_error(said)):
-            raise CallFailed(error.symptoms())
+        elif kind == "error" or said.get("error"):
+            refuse_error(said)
         return True
 
     def add_body(self, body: bytes) -> None:
@@ -87,7 +86,7 @@ class ResponsesAssembler:
             CallFailed: The provider never said that it has ended.
         """
         if self._response is None:
-            raise CallFailed.malformed("The model's answer broke off before its end.")
+            raise broken_off()
         items = self._output(self._response)
         calls = [_call(item) for item in items if item.get("type") == "function_call"]
         model = self._response.get("model")
@@ -110,8 +109,7 @@ class ResponsesAssembler:
         if not isinstance(response, dict):
             raise CallFailed.malformed("The model's answer is not a response.")
         said = cast("dict[str, Any]", response)
-        if error := find_error(said):
-            raise CallFailed(error.symptoms())
+        refuse_error(said)
         if not isinstance(said.get("status"), str):
             raise CallFailed.malformed("The model's answer is not a response.")
         self._response = said
