@@ -153,9 +153,7 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
     """
     asked = _OF_RUN
     if approval_ids is not None:
-        names = (
-            f"{prefix}{each}" for each in approval_ids for prefix in (APPROVAL_PREFIX, CALL_PREFIX)
-        )
+        names = (f"{prefix}{each}" for each in approval_ids for prefix in _OF_WAITS)
         asked = f"key IN ({', '.join(map(sql_text, (RUN_KEY, *names)))})"
     return f"""
         SELECT service_key, key,
@@ -262,6 +260,7 @@ def _text_in(json: str, field: str) -> str:
     return f"split_part(split_part({json}, '\"{field}\":\"', 2), '\"', 1)"
 
 
+_OF_WAITS = (APPROVAL_PREFIX, RESOLUTION_PREFIX, CALL_PREFIX, ANSWER_PREFIX)
 OUTPUT = ',"output":'
 """Before the output in a run's state: in front of it there are names and never free text."""
 AFTER_OUTPUT = ',"usage":{'

@@ -36,7 +36,7 @@ async def test_admin_that_says_something_else(connect: Connect, status: int, bod
     """Listings need it and say so; the app is ready all the same."""
     with saying(spoken(status, body)) as admin, saying(spoken(200, b"{}")) as ingress:
         async with connect(admin=admin, ingress=ingress) as client:
-            for path in ("/runs", "/threads", "/approvals"):
+            for path in ("/runs", "/threads", "/approvals", "/calls"):
                 problem(await client.get(path), 503, "admin-unavailable")
             if body != b"{}":
                 assert (await client.get("/readyz")).status_code == 200

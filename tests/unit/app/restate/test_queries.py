@@ -10,6 +10,7 @@ from outlast.protocol import Run, RunError
 from outlast_app.cursors import Cursor
 from outlast_app.restate.queries import (
     approvals_query,
+    calls_query,
     invocation_query,
     lines_query,
     runs_query,
@@ -62,6 +63,7 @@ def test_queries_keep_values_in_texts(value: str) -> None:
             runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
             threads_query("p", value, 21, Cursor("threads", AT, value)),
             approvals_query("p", value),
+            calls_query("p", value),
             states_query({value: 7}, None),
             states_query({value: 7}, [value]),
         ]

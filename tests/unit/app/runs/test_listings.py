@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from outlast.protocol import Approval, Resolution, Run, RunStatus
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, RunStatus
 from outlast_app.cursors import Cursor
-from outlast_app.restate.rows import ListedRow, PendingRow, RunRow, StateRow, listed_runs, runs_of
+from outlast_app.restate.rows import (
+    ListedRow,
+    OpenCallRow,
+    PendingRow,
+    RunRow,
+    StateRow,
+    listed_runs,
+    runs_of,
+)
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.listings import Listings
 
@@ -165,15 +173,82 @@ async def test_approvals_of_workers_of_both_kinds() -> None:
     assert [(item.run_id, item.id) for item in rest.items] == [(newer, "1.0")]
 
 
+class Open:
+    """An admin API that has these calls of clients' tools."""
+
+    def __init__(self, calls: Mapping[str, list[ClientCall]], answered: CallAnswer) -> None:
+        self._calls = calls
+        self._answered = answered
+
+    async def calls(self, _tenant: str) -> list[OpenCallRow]:
+        return [
+            OpenCallRow.model_validate(
+                {
+                    "service_key": f"acme/{name}",
+                    "partition_key": 7,
+                    "key": f"open_call:{call.call_id}",
+                    "value_utf8": f'"{call.requested_at.isoformat()}"',
+                }
+            )
+            for name, calls in self._calls.items()
+            for call in calls
+        ]
+
+    async def run_states(
+        self, partition_keys: dict[str, int], call_ids: list[str]
+    ) -> Mapping[str, Run]:
+        rows = [state(name, "waiting") for name in self._calls]
+        rows += [
+            ListedRow(
+                service_key=f"acme/{name}",
+                key=f"call:{call.call_id}",
+                whole=call.model_dump_json(),
+            )
+            for name, calls in self._calls.items()
+            for call in calls
+            if call.call_id in call_ids
+        ]
+        rows += [
+            ListedRow(
+                service_key=f"acme/{name}",
+                key=f"answer:{self._answered.call_id}",
+                whole=self._answered.model_dump_json(),
+            )
+            for name in self._calls
+        ]
+        return listed_runs([each for each in rows if each.service_key in partition_keys])
+
+
+def call_at(call_id: str, minute: int) -> ClientCall:
+    at = AT + timedelta(minutes=minute)
+    return ClientCall(call_id=call_id, name="locate", arguments={}, requested_at=at, expires_at=at)
+
+
+async def test_open_calls() -> None:
+    """What waits for clients is listed newest first, page by page, without what was answered."""
+    one, other = run_id("a"), run_id("b")
+    answered = CallAnswer(call_id="3.0", outcome="answered", at=AT)
+    calls = {one: [call_at("1.0", 1), call_at("3.0", 4)], other: [call_at("1.0", 2)]}
+    tables: Any = Open(calls, answered)
+    page = await Listings(tables).calls("acme", 2, None)
+    assert [(item.run_id, item.call_id) for item in page.items] == [(other, "1.0")]
+    rest = await Listings(tables).calls("acme", 2, Cursor.read(page.next_cursor, "calls"))
+    assert [(item.run_id, item.call_id) for item in rest.items] == [(one, "1.0")]
+    assert rest.next_cursor is None
+
+
 def test_a_run_is_put_together() -> None:
-    """Metadata, approvals and what they came to are added to what a run says of itself."""
+    """What has keys of its own is added to what a run says of itself."""
     name, waits, done = run_id("a"), asked_at("1.0", 2), asked_at("1.1", 1)
     resolution = Resolution(call_id="1.1", approval_id="1.1", action="reject", at=AT)
+    answer = CallAnswer(call_id="2.0", outcome="answered", at=AT)
     values = {
         "approval:1.0": waits.model_dump_json(),
         "resolution:1.1": resolution.model_dump_json(),
         "metadata": '{"ticket":"7"}',
         "approval:1.1": done.model_dump_json(),
+        "call:2.0": call_at("2.0", 3).model_dump_json(),
+        "answer:2.0": answer.model_dump_json(),
         "run": Run(run_id=name, agent="support", status="waiting").model_dump_json(),
     }
     place = f"acme/{name}"
@@ -189,3 +264,4 @@ def test_a_run_is_put_together() -> None:
             ("1.1", resolution),
             ("1.0", None),
         ]
+        assert [(each.call_id, each.answer) for each in run.calls] == [("2.0", answer)]
