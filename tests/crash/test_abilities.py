@@ -4,6 +4,7 @@ One harness: a scenario says how its run begins, how to get it to where it waits
 and what must hold at its end. Each is played with every process killed at every moment.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import pytest
 from fakes.api import Api
 from fakes.events import assert_events_are_whole
 from fakes.model_server import ScriptedModel
-from fakes.script import Reply, call, text
+from fakes.script import Gate, Reply, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
+from outlast.names import child_run_id
 
 pytestmark = pytest.mark.crash
 
@@ -28,12 +30,18 @@ class Scene:
 
     api: Api
     stack: TestStack
+    model: ScriptedModel
     run_id: str
     key: str
 
     def results(self, run: dict[str, Any]) -> list[str]:
         """Return what the model was told of its calls."""
         return [message["content"] for message in run["messages"] if message["role"] == "tool"]
+
+    @property
+    def child(self) -> str:
+        """The run of the agent that the run has called first."""
+        return child_run_id("tester", self.run_id, "1.0")
 
     def transfers(self, tool: str) -> int:
         """Return how often the first call of a tool did what it does."""
@@ -49,6 +57,7 @@ class Scenario:
         reach: Gets the run to where it waits.
         act: What somebody outside does then; repeated until it is answered.
         check: What must hold of the run that has ended.
+        child_script: What the model of an agent says that the run asks `_question(key)`.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Scenario:
     reach: Callable[[Scene], None]
     act: Callable[[Scene], httpx.Response]
     check: Callable[[Scene, dict[str, Any]], None]
+    child_script: Callable[[str], list[Reply]] | None = None
 
 
 def _wait_for_approval(scene: Scene) -> None:
@@ -173,6 +183,51 @@ def _delivered(scene: Scene, run: dict[str, Any]) -> None:
     assert result.endswith('paid {"cents": 5}')
 
 
+_GATES = defaultdict[str, Gate](Gate)
+"""At which models wait, by the test's key."""
+
+
+def _question(key: str) -> str:
+    """Return what a called agent is asked: nothing that has the key in it, by which models know."""
+    return f"asked {key[::-1]}"
+
+
+def _wait_for_childs_model(scene: Scene) -> None:
+    scene.model.wait_for(_question(scene.key))
+
+
+def _let_childs_model_answer(scene: Scene) -> httpx.Response:
+    _GATES[scene.key].open()
+    return scene.api.http.get("/healthz")
+
+
+def _one_child(scene: Scene, run: dict[str, Any]) -> None:
+    """There was one child, which ended once, and whose use is the run's."""
+    assert scene.results(run) == ["child done"]
+    child = scene.api.get(scene.child)
+    assert (child["status"], child["parent"]["run_id"]) == ("completed", scene.run_id)
+    assert_events_are_whole(scene.api.events(scene.child), child)
+    used = run["usage"]["model_calls"] - child["usage"]["model_calls"]
+    assert used == 2
+    listed = scene.api.http.get("/runs", params={"parent": scene.run_id}).json()["items"]
+    assert [each["run_id"] for each in listed] == [scene.child]
+
+
+def _wait_for_childs_approval(scene: Scene) -> None:
+    found = f"/runs/{scene.child}"
+    wait_until(lambda: scene.api.http.get(found).status_code == 200, "the child")
+    scene.api.wait_for_approval(scene.child)
+
+
+def _approve_for_child(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.child, "1.0", "approve")
+
+
+def _child_paid_once(scene: Scene, run: dict[str, Any]) -> None:
+    assert scene.stack.effects(tool="pay", key=f"{scene.child}:1.0")  # with one key, if repeated
+    _one_child(scene, run)
+
+
 SCENARIOS = [
     Scenario(
         "hooks that ask a person",
@@ -181,6 +236,24 @@ SCENARIOS = [
         _wait_for_approval,
         _approve,
         _charged_as_hooks_want,
+    ),
+    Scenario(
+        "a child's model call",
+        "lead",
+        lambda key: call("ask", input=_question(key)),
+        _wait_for_childs_model,
+        _let_childs_model_answer,
+        _one_child,
+        lambda key: [text("child done", gate=_GATES[key])],
+    ),
+    Scenario(
+        "approval of a child's call",
+        "lead",
+        lambda key: call("ask", input=_question(key)),
+        _wait_for_childs_approval,
+        _approve_for_child,
+        _child_paid_once,
+        lambda _: [call("pay", cents=5), text("child done")],
     ),
     Scenario(
         "a client's tool",
@@ -255,7 +328,9 @@ def test_killed(
 ) -> None:
     """The run goes on as if nobody had been killed: nothing is lost, nothing done twice."""
     model.script(key, [scenario.script(key), text("done")])
-    scene = Scene(api, stack, api.start(scenario.agent, key), key)
+    if scenario.child_script:
+        model.script(_question(key), scenario.child_script(key))
+    scene = Scene(api, stack, model, api.start(scenario.agent, key), key)
     scenario.reach(scene)
     if moment == "before":
         _kill(stack, victim)
