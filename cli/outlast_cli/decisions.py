@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from outlast.events import ApprovalRequested, ToolCallRequested
-from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run
+from outlast.events import ApprovalRequested, RunWaiting, ToolCallRequested
+from outlast.protocol import Approval, Awaited, CallAnswer, ClientCall, Resolution, Run
 from outlast_cli.asking import ask_for_decision, ask_for_result
 from outlast_cli.client import Client
 from outlast_cli.editing import Arguments
@@ -27,11 +27,8 @@ def settle(client: Client, asked: ApprovalRequested, *, may_ask: bool) -> None:
     Raises:
         Undecided: Nobody can be asked, or wants to decide later.
     """
-    run = client.get(Run, "runs", asked.run_id)
-    asked_id = asked.approval_id or asked.call_id
-    for approval in undecided(run):
-        if approval.id == asked_id and not (may_ask and _decide(client, run.run_id, approval)):
-            raise Undecided(f"The run waits for a decision:\n{how_to_decide(run)}")
+    asked_id = asked.approval_id or asked.call_id or ""
+    _settle_decision(client, Awaited(run_id=asked.run_id, id=asked_id), may_ask=may_ask)
 
 
 def settle_call(client: Client, asked: ToolCallRequested, *, may_ask: bool) -> None:
@@ -40,9 +37,46 @@ def settle_call(client: Client, asked: ToolCallRequested, *, may_ask: bool) -> N
     Raises:
         Undecided: Nobody can be asked, or wants to answer later.
     """
-    run = client.get(Run, "runs", asked.run_id)
+    _settle_result(client, Awaited(run_id=asked.run_id, id=asked.call_id), may_ask=may_ask)
+
+
+def settle_below(client: Client, waiting: RunWaiting, *, may_ask: bool) -> None:
+    """Ask for what runs wait for that the run has called, unless it is there.
+
+    Raises:
+        Undecided: Nobody can be asked, or wants to answer later.
+    """
+    for item in waiting.approvals:
+        if item.run_id != waiting.run_id:
+            _settle_decision(client, item, may_ask=may_ask, is_shown=False)
+    for item in waiting.calls:
+        if item.run_id != waiting.run_id:
+            _settle_result(client, item, may_ask=may_ask, is_shown=False)
+
+
+def _settle_decision(
+    client: Client, awaited: Awaited, *, may_ask: bool, is_shown: bool = True
+) -> None:
+    run = client.get(Run, "runs", awaited.run_id)
+    for approval in undecided(run):
+        if approval.id != awaited.id:
+            continue
+        if not is_shown and console.is_terminal:
+            say(f"{run.run_id} waits: {approval.name} {as_text(approval.arguments)}")
+        if not (may_ask and _decide(client, run.run_id, approval)):
+            raise Undecided(f"The run waits for a decision:\n{how_to_decide(run)}")
+
+
+def _settle_result(
+    client: Client, awaited: Awaited, *, may_ask: bool, is_shown: bool = True
+) -> None:
+    run = client.get(Run, "runs", awaited.run_id)
     for call in unanswered(run):
-        if call.call_id == asked.call_id and not (may_ask and _answer(client, run.run_id, call)):
+        if call.call_id != awaited.id:
+            continue
+        if not is_shown and console.is_terminal:
+            say(f"{run.run_id} waits: {call.name} {as_text(call.arguments)}")
+        if not (may_ask and _answer(client, run.run_id, call)):
             command = f"outlast answer {run.run_id} {call.call_id} RESULT"
             raise Undecided(f"The run waits for a client's result:\n  {command}  # {call.name}")
 

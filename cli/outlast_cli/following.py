@@ -2,10 +2,16 @@
 
 import sys
 
-from outlast.events import ApprovalRequested, RunQueued, TerminalEvent, ToolCallRequested
+from outlast.events import (
+    ApprovalRequested,
+    RunQueued,
+    RunWaiting,
+    TerminalEvent,
+    ToolCallRequested,
+)
 from outlast.protocol import Run
 from outlast_cli.client import Client
-from outlast_cli.decisions import settle, settle_call
+from outlast_cli.decisions import settle, settle_below, settle_call
 from outlast_cli.line import say_what_is_ahead
 from outlast_cli.stream import RunStream
 from outlast_cli.view import JsonLines, Screen
@@ -44,6 +50,10 @@ def follow(client: Client, stream: RunStream, view: View, *, settles: bool) -> R
                 stream.seen = event.seq
                 with view.paused():
                     settle_call(client, event, may_ask=may_ask)
+            if settles and isinstance(event, RunWaiting):
+                stream.seen = event.seq
+                with view.paused():
+                    settle_below(client, event, may_ask=may_ask)
             if settles and isinstance(event, ApprovalRequested):
                 # Else whoever goes on after a Ctrl-C at the question sees the call twice.
                 stream.seen = event.seq

@@ -32,6 +32,21 @@ def asks(app: ScriptedApp, asked: dict[str, Any]) -> str:
     return decide
 
 
+CHILD = "scout.bbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+
+def waits_below(app: ScriptedApp) -> str:
+    """Script a run that waits for one that it has called; return where to decide."""
+    items = [{"run_id": CHILD, "id": "1.0"}]
+    waiting = wire.event(2, "run.waiting", segment=1, waiting_for="child", approvals=items)
+    app.on(START, Stream([wire.event(1, "run.started"), waiting, wire.ended(3)], RUN_ID))
+    child = {**wire.run("waiting", approvals=[wire.approval()]), "run_id": CHILD, "agent": "scout"}
+    app.on(f"GET /runs/{CHILD}", Document(child))
+    decide = f"POST /runs/{CHILD}/approvals/1.0"
+    app.on(decide, Document({"call_id": "1.0", "action": "approve", "at": NOON}))
+    return decide
+
+
 def waits_for_client(app: ScriptedApp) -> None:
     """Script a run that waits for a client's result, and goes on."""
     call = {"call_id": "1.0", "name": "locate", "arguments": {"of": "ann"}, "expires_at": NOON}
@@ -81,6 +96,20 @@ def test_the_commands_to_decide(app: ScriptedApp, outlast: Outlast) -> None:
     ended = outlast("run", "support", "x")
     assert ended.code == 4
     assert f"outlast decide {RUN_ID} 1.0.doubt1 retry|complete|give_up" in ended.err
+
+
+def test_runs_below(app: ScriptedApp, outlast: Outlast) -> None:
+    """What a called run waits for is asked, too, and decided at that run's address."""
+    decide = waits_below(app)
+    with Terminal(app.url, "run", "support", "x") as terminal:
+        terminal.wait_for("[l]ater: ")
+        assert f"{CHILD} waits: refund" in terminal.shown
+        terminal.type("a\n")
+        assert terminal.wait() == 0
+    assert [sent.body["action"] for sent in app.sent(decide)] == ["approve"]
+    ended = outlast("run", "support", "x")
+    assert ended.code == 4
+    assert f"outlast approve {CHILD} 1.0" in ended.err
 
 
 @pytest.mark.parametrize("typed", ["", CTRL_D], ids=["nothing", "Ctrl-D"])
