@@ -58,6 +58,18 @@ def test_many_runs_with_few_places(api: Api, model: ScriptedModel, key: str) -> 
     assert [run["output"] for run in ended] == [f"answer {index}" for index in range(_RUNS)]
 
 
+def test_callers_hold_no_places(api: Api, model: ScriptedModel, key: str) -> None:
+    """Far more runs that wait for others than places, two deep, all come to their end."""
+    for index in range(_RUNS):
+        lead, child = f"{key} lead {index};", f"{key} child {index};"
+        model.script(f"{key} chief {index};", [call("lead", input=lead), text(f"top {index}")])
+        model.script(lead, [call("ask", input=child), text("middle")])
+        model.script(child, [call("note", text=f"{index}"), text("bottom")])
+    answers = [api.run_in_background("chief", f"{key} chief {index};") for index in range(_RUNS)]
+    ended = [answer.result(timeout=60).json() for answer in answers]
+    assert [run["output"] for run in ended] == [f"top {index}" for index in range(_RUNS)]
+
+
 def test_people_are_heard_while_a_place_is_free(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
