@@ -88,11 +88,11 @@ class Client:
         *parts: str,
         body: BaseModel | None = None,
         query: Mapping[str, str] | None = None,
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> Wanted:
         """Ask for a change, again while an answer leaves open whether it was made."""
         patience = Patience(_REPEAT_FOR_S)
-        headers = {"Idempotency-Key": uuid4().hex, **headers}
+        headers = {"Idempotency-Key": uuid4().hex, **(headers or {})}
         while True:
             try:
                 content = as_content(body)

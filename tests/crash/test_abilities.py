@@ -4,10 +4,12 @@ One harness: a scenario says how its run begins, how to get it to where it waits
 and what must hold at its end. Each is played with every process killed at every moment.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ import pytest
 
 from fakes.api import Api
 from fakes.events import assert_events_are_whole
+from fakes.mcp_servers import Notes
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, Reply, call, text
 from fakes.stack import TestStack
@@ -45,6 +48,9 @@ class Scene:
 
     def transfers(self, tool: str) -> int:
         """Return how often the first call of a tool did what it does."""
+        if tool == "pay":
+            notes = Notes(Path(self.stack.settings["EFFECTS_FILE"] + ".mcp"))
+            return notes.read().count(f"paid:{_cents(self.key)}")
         return len(self.stack.effects(tool=tool, key=f"{self.run_id}:1.0"))
 
 
@@ -75,6 +81,16 @@ def _wait_for_approval(scene: Scene) -> None:
 
 def _approve(scene: Scene) -> httpx.Response:
     return scene.api.decide(scene.run_id, "1.0", "approve")
+
+
+def _cents(key: str) -> int:
+    return zlib.crc32(key.encode())
+
+
+def _paid_once(scene: Scene, run: dict[str, Any]) -> None:
+    """The server was asked once, or is told of as what nobody knows."""
+    assert scene.transfers("pay") == 1
+    assert scene.results(run) in (["paid"], ["found in the books"])
 
 
 def _sent_once(scene: Scene, run: dict[str, Any]) -> None:
@@ -278,6 +294,14 @@ SCENARIOS = [
         _wait_for_approval,
         _approve,
         _sent_once,
+    ),
+    Scenario(
+        "a call of an MCP server",
+        "clerk",
+        lambda key: call("pay", cents=_cents(key)),
+        _wait_for_approval,
+        _approve,
+        _paid_once,
     ),
     Scenario(
         "a call in doubt",

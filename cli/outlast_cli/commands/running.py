@@ -56,7 +56,8 @@ def run(
     )
     if is_async:
         headers = {"Prefer": "respond-async", "Idempotency-Key": start.key}
-        started = client.post(Run, "agents", agent, "runs", body=start.body, **headers)
+        path = ("agents", agent, "runs")
+        started = client.post(Run, *path, body=start.body, headers=headers)
         show(started, started.run_id, as_json=as_json)
     else:
         _watch(client, RunStream(client, start), as_json=as_json, settles=True)
