@@ -10,6 +10,7 @@ from outlast_app.closing import Closing
 from outlast_app.keyring import Keyring
 from outlast_app.quotas import Quotas
 from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
@@ -17,6 +18,7 @@ from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
 from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
+from outlast_app.runs.thread_life import ThreadLife
 from outlast_app.settings import AppSettings
 
 
@@ -36,6 +38,8 @@ class Dependencies:
     runs: RunActions
     results: ClientResults
     threads: ThreadActions
+    thread_life: ThreadLife
+    deletion: Deletion
     listings: Listings
     readiness: ReadinessCheck
 

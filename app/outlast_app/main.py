@@ -40,6 +40,7 @@ from outlast_app.routes import (
     threads,
 )
 from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
@@ -47,6 +48,7 @@ from outlast_app.runs.reader import RunReader
 from outlast_app.runs.readiness import ReadinessCheck
 from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
+from outlast_app.runs.thread_life import ThreadLife
 from outlast_app.settings import AppSettings
 
 _DESCRIPTION = """\
@@ -82,7 +84,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
                 "Content-Type",
@@ -134,6 +136,7 @@ async def _lifespan(
         admin = Admin(to_admin, admin_at, settings.service_prefix)
         reader = RunReader(ingress, admin)
         events = RunEvents(ingress, reader, live)
+        threads = ThreadActions(ingress, reader)
         app.state.dependencies = Dependencies(
             settings=settings,
             registry=registry,
@@ -146,7 +149,9 @@ async def _lifespan(
             inspection=RunInspection(ingress, reader),
             runs=RunActions(ingress, admin, reader),
             results=ClientResults(ingress, reader),
-            threads=ThreadActions(ingress, reader),
+            threads=threads,
+            thread_life=ThreadLife(ingress, threads),
+            deletion=Deletion(ingress, admin, reader, threads),
             listings=Listings(admin),
             readiness=ReadinessCheck(registry, ingress, admin),
         )

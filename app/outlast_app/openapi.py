@@ -22,6 +22,8 @@ from outlast.errors import (
 from outlast.events import AnyEvent, AnyLiveEvent
 from outlast.protocol import (
     CallResult,
+    ChangeThread,
+    CreateThread,
     Decision,
     ProblemDocument,
     Run,
@@ -44,7 +46,15 @@ _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
 }
 
-_BODIES = (StartRun, SteerRun, Decision, CallResult, SignalValue)
+_BODIES = (
+    StartRun,
+    SteerRun,
+    Decision,
+    CallResult,
+    SignalValue,
+    CreateThread,
+    ChangeThread,
+)
 _REFERENCE = "#/components/schemas/{model}"
 
 Responses = dict[int | str, dict[str, Any]]

@@ -41,7 +41,8 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "events": ("reading:events", "List what a run has done so far, and end."),
     "list": ("reading:list_agents", "List the agents, with their models and tools."),
     "runs": ("reading:runs", "List runs."),
-    "threads": ("reading:threads", "List conversations."),
+    "threads": ("reading:threads", "List conversations, those that changed last first."),
+    "thread": ("changing:thread", "Make a conversation, or say something of it."),
     "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
     "inspect": (
@@ -62,6 +63,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "answer": ("changing:answer", "Send the result of a call that a client runs."),
     "steer": ("changing:steer", "Hand a message to a run in progress."),
     "signal": ("changing:signal", "Send a signal to a tool that a run has called."),
+    "delete": ("changing:delete", "Forget a run that has ended, or a conversation."),
     "cancel": ("changing:cancel", "End a run, wherever it is."),
     "resume": ("changing:resume", "Let a paused run try again."),
 }

@@ -102,6 +102,19 @@ class Client:
             except (Refused, Unreachable) as error:
                 patience.wait(error)
 
+    def patch(self, kind: type[Wanted], *parts: str, body: BaseModel) -> Wanted:
+        """Ask for a change that is the same when it is asked for twice."""
+        return self._call("PATCH", kind, parts, content=body.model_dump_json(exclude_unset=True))
+
+    def delete(self, *parts: str, **params: Parameter) -> None:
+        """Have something forgotten."""
+        try:
+            response = self.http.request("DELETE", as_path(*parts), params=params)
+        except httpx.RequestError as error:
+            raise self.unreachable(error) from error
+        if not response.is_success:
+            raise self.refused(response)
+
     def refused(self, response: httpx.Response) -> Refused:
         """Return what an answer says that is no success."""
         response.read()
@@ -120,7 +133,7 @@ class Client:
 
     def _call(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "PATCH"],
         kind: type[Wanted],
         parts: tuple[str, ...],
         **more: Any,

@@ -64,6 +64,7 @@ THREADS = Columns[Thread](
         "STATUS": lambda thread: thread.status,
         "MESSAGES": lambda thread: f"{thread.message_count}",
         "UPDATED": lambda thread: _time(thread.updated_at),
+        "TITLE": lambda thread: shortened(thread.metadata.get("title", ""), _PREVIEW_CHARS),
     },
 )
 APPROVALS = Columns[PendingApproval](
@@ -147,6 +148,19 @@ class Listing(Generic[Item]):
             yield whole(f"  {line}", "dim")
         text = Text(" · ".join(filter(None, facts)), "dim")
         yield Padding(text, (0, 0, 0, 2), expand=False)
+
+
+def one_thread(thread: Thread) -> RenderableType:
+    """Lay one thread out."""
+    facts = {
+        "status": f"{thread.status}, {thread.message_count} messages",
+        "run": thread.run_id,
+        "updated": _time(thread.updated_at),
+        "expires": _time(thread.expires_at),
+        **{f"metadata {name}": value for name, value in thread.metadata.items()},
+    }
+    lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]
+    return Group(whole(thread.thread_id), *lines)
 
 
 def single(run: Run) -> RenderableType:

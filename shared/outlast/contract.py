@@ -383,8 +383,39 @@ class ThreadStatus(Wire):
     run_id: str | None = None
     queued: list[str]
     message_count: int
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
+    expires_after_s: float | None = None
     created_at: Time
     updated_at: Time
+
+
+class ThreadOrder(Wire):
+    """A thread to make. `request` names one that may be repeated, with what it said."""
+
+    metadata: dict[str, str]
+    expires_after_s: float | None = None
+    request: str | None = None
+    at: Time
+
+
+class CreateAnswer(Wire):
+    """`exists`: there is a thread of this name, and this request did not make it."""
+
+    outcome: Literal["created", "exists"]
+
+
+class ThreadChange(Wire):
+    """`changes_expiry`: whether `expires_after_s` counts, which is null for a thread that stays."""
+
+    set_metadata: dict[str, str]
+    unset_metadata: list[str]
+    changes_expiry: bool
+    expires_after_s: float | None = None
+    at: Time
+
+
+class ChangeAnswer(Wire):
+    outcome: Literal["changed", "unknown", "too_large"]
 
 
 class HistoryQuestion(Wire):

@@ -201,6 +201,14 @@ class RunNotPaused(CallerProblem):
     slug, title, status = "run-not-paused", "The run is not paused", 409
 
 
+class RunNotEnded(CallerProblem):
+    slug, title, status = "run-not-ended", "The run has not ended", 409
+
+
+class ThreadExists(CallerProblem):
+    slug, title, status = "thread-exists", "There is a thread of this name", 409
+
+
 class ThreadBusy(CallerProblem):
     slug, title, status = "thread-busy", "A run holds this thread", 409
 

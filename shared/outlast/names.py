@@ -105,6 +105,16 @@ def child_thread_id(agent: str, tool: str, beside: str) -> str:
     return f"{agent}:{_encode(digest_of('child', tool, beside)[:_ID_BYTES])}"
 
 
+def new_thread_id() -> str:
+    """Make a thread's name from 128 random bits."""
+    return f"thread-{_encode(secrets.token_bytes(_ID_BYTES))}"
+
+
+def derived_thread_id(*parts: str) -> str:
+    """Make the name that the same parts always give, for requests that may be repeated."""
+    return f"thread-{_encode(digest_of('thread', *parts)[:_ID_BYTES])}"
+
+
 def digest_of(*parts: str) -> bytes:
     """Return a hash of texts in this order; no other list of texts has it."""
     framed = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)

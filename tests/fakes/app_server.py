@@ -82,6 +82,12 @@ class ScriptedApp:
             def do_GET(self) -> None:
                 app._serve(self)
 
+            def do_PATCH(self) -> None:
+                app._serve(self)
+
+            def do_DELETE(self) -> None:
+                app._serve(self)
+
             def do_POST(self) -> None:
                 app._serve(self)
 

@@ -36,6 +36,7 @@ from outlast_worker.engine.records import (
 from outlast_worker.services.durable_calls import DurableOrder, GivenSignal, OpenDurable
 from outlast_worker.services.thread_state import (
     Delivery,
+    ExpiryCheck,
     Head,
     HoldUp,
     Join,
@@ -73,6 +74,7 @@ _RECORDS: dict[str, Any] = {
     "StepRecord": StepRecord,
     "GivenSignal": GivenSignal,
     "OpenDurable": OpenDurable,
+    "ExpiryCheck": ExpiryCheck,
 }
 
 

@@ -241,7 +241,7 @@ def test_tenants_do_not_see_each_other(
 
 
 def test_threads(tenants: dict[str, Api], model: ScriptedModel, key: str, thread_id: str) -> None:
-    """Threads come newest first, as they are read one by one, until they are deleted."""
+    """Threads come as they changed last, as they are read one by one, until they are deleted."""
     api, gate = tenants["acme"], Gate()
     model.script(f"{key} quick", [text("ok")])
     model.script(f"{key} held", [text("late", gate=gate)])
@@ -260,9 +260,10 @@ def test_threads(tenants: dict[str, Api], model: ScriptedModel, key: str, thread
         api.run("tester", f"{key} quick", thread_id=f"{thread_id}-new-{len(listed)}")
         if len(listed) >= 5:
             break
-    assert [item["thread_id"] for item in listed] == names[::-1]
-    assert listed == [page(api, f"/threads/{name}") for name in names[::-1]]
-    assert (listed[-1]["status"], listed[-1]["queued"]) == ("busy", [last])
+    in_order = [names[0], *names[:0:-1]]
+    assert [item["thread_id"] for item in listed] == in_order
+    assert listed == [page(api, f"/threads/{name}") for name in in_order]
+    assert (listed[0]["status"], listed[0]["queued"]) == ("busy", [last])
     assert api.http.delete(f"/threads/{names[3]}").status_code == 204
     left = [item["thread_id"] for item in page(api, "/threads", limit=100)["items"]]
     assert names[3] not in left

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from outlast.addresses import Address
 from outlast.contract import DIGEST
-from outlast.errors import AdminUnavailable, RunNotPaused
+from outlast.errors import AdminUnavailable, RunNotEnded, RunNotPaused
 from outlast.logging import get_logger
 from outlast.names import RunRef, service_of
 from outlast.protocol import Run
@@ -24,6 +24,7 @@ from outlast_app.restate.rows import (
     IdRow,
     LineRow,
     ListedRow,
+    MetadataRow,
     OpenCallRow,
     PendingRow,
     RunRow,
@@ -111,11 +112,22 @@ class Admin:
             RunRow, queries.runs_query(self._prefix, tenant, wanted, limit, after)
         )
 
-    async def threads(self, tenant: str, limit: int, after: Cursor | None) -> Sequence[ThreadRow]:
-        """Return a tenant's threads, newest first."""
+    async def threads(
+        self, tenant: str, metadata: Mapping[str, str], limit: int, after: Cursor | None
+    ) -> Sequence[ThreadRow]:
+        """Return a tenant's threads that have this metadata, those that changed last first."""
         return await self._list(
-            ThreadRow, queries.threads_query(self._prefix, tenant, limit, after)
+            ThreadRow, queries.threads_query(self._prefix, tenant, metadata, limit, after)
         )
+
+    async def threads_metadata(
+        self, partition_keys: Mapping[str, int]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return the metadata of some threads that have any, by thread id."""
+        if not partition_keys:
+            return {}
+        query = queries.threads_metadata_query(self._prefix, partition_keys)
+        return {row.name: row.value_utf8 for row in await self._list(MetadataRow, query)}
 
     async def lines(self, partition_keys: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
         """Return which runs wait for some threads, next one first, by thread id."""
@@ -147,6 +159,20 @@ class Admin:
         A paused run is resumed by it. It needs no worker.
         """
         await self._administer(ref, "cancel")
+
+    async def purge(self, ref: RunRef) -> None:
+        """Forget a run that has ended, with all that it keeps.
+
+        Raises:
+            RunNotEnded: It goes on.
+        """
+        for row in await self._query(IdRow, queries.invocation_query(self._prefix, ref)):
+            path = f"/invocations/{row.id}/purge"
+            status, body = await self._request("PATCH", path, _TIMEOUT_S)
+            if status == 409:
+                raise RunNotEnded(f"The run {ref.run_id} has not ended. Cancel it first.")
+            if status >= 300 and status != 404:
+                raise _refused(status, body)
 
     async def digests(self, agents: list[str]) -> Mapping[str, str | None]:
         """Return the digest of each agent's service that Restate serves; None: not registered."""

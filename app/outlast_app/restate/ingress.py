@@ -18,6 +18,8 @@ from pydantic import BaseModel, TypeAdapter
 from outlast.addresses import Address
 from outlast.contract import (
     CancelOrder,
+    ChangeAnswer,
+    CreateAnswer,
     DecideAnswer,
     DecideOrder,
     DeleteAnswer,
@@ -43,7 +45,9 @@ from outlast.contract import (
     SubmitAnswer,
     TakeBackAnswer,
     TakeBackOrder,
+    ThreadChange,
     ThreadHolder,
+    ThreadOrder,
     ThreadStatus,
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
@@ -100,6 +104,8 @@ _SETTLED = TypeAdapter(SettledAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
 _SIGNALLED = TypeAdapter(SignalAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
+_CREATED = TypeAdapter(CreateAnswer)
+_CHANGED = TypeAdapter(ChangeAnswer)
 _TAKEN_BACK = TypeAdapter(TakeBackAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
 _NOTHING = TypeAdapter[None](None)
@@ -360,6 +366,14 @@ class Ingress:
     async def check_holder(self, thread: ThreadRef) -> None:
         """Tell a thread that the run that holds it was killed: it goes on without it soon."""
         await self._call(thread, "check_holder", _NOTHING, headers={})
+
+    async def create_thread(self, thread: ThreadRef, order: ThreadOrder) -> CreateAnswer:
+        """Make an empty thread, unless there is one of this name."""
+        return await self._call(thread, "create", _CREATED, order, headers={})
+
+    async def change_thread(self, thread: ThreadRef, change: ThreadChange) -> ChangeAnswer:
+        """Change what is known of a thread."""
+        return await self._call(thread, "change", _CHANGED, change, headers={})
 
     async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
         """Delete a conversation, unless a run holds it that is not known to be dead."""

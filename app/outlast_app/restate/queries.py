@@ -166,22 +166,37 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
     """  # noqa: S608  # values are written by sql_text
 
 
-def threads_query(prefix: str, tenant: str, limit: int, after: Cursor | None) -> str:
-    """Select a tenant's threads, newest first."""
+def threads_query(
+    prefix: str, tenant: str, metadata: Mapping[str, str], limit: int, after: Cursor | None
+) -> str:
+    """Select a tenant's threads that have this metadata, those that changed last first."""
     service, tenants = sql_text(thread_service(prefix)), sql_text(key_of(tenant, ""))
-    later = _comes_after("created_at", "service_key", tenant, after) if after else "true"
+    joined = f"""JOIN state m ON m.service_name = s.service_name
+        AND m.service_key = s.service_key AND m.key = '{METADATA_KEY}'"""
+    wanted = [_has("m.value_utf8", *pair) for pair in metadata.items()]
+    later = _comes_after("changed_at", "service_key", tenant, after) if after else "true"
     return f"""
         SELECT partition_key, service_key, value_utf8
         FROM (
-            SELECT partition_key, service_key, value_utf8,
-                   TRY_CAST({_text_in("value_utf8", "created_at")} AS TIMESTAMP) AS created_at
-            FROM state
-            WHERE service_name = {service} AND key = '{HEAD_KEY}'
-                  AND starts_with(service_key, {tenants})
+            SELECT s.partition_key, s.service_key, s.value_utf8,
+                   TRY_CAST({_text_in("s.value_utf8", "updated_at")} AS TIMESTAMP) AS changed_at
+            FROM state s {joined if wanted else ""}
+            WHERE {" AND ".join(wanted or ["true"])}
+                  AND s.service_name = {service} AND s.key = '{HEAD_KEY}'
+                  AND starts_with(s.service_key, {tenants})
         )
         WHERE {later}
-        ORDER BY created_at DESC, service_key DESC
+        ORDER BY changed_at DESC, service_key DESC
         LIMIT {limit}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def threads_metadata_query(prefix: str, partition_keys: Mapping[str, int]) -> str:
+    """Select what was said of some threads, by the threads' keys."""
+    return f"""
+        SELECT service_key, value_utf8 FROM state
+        WHERE {_of_keys(partition_keys)} AND key = '{METADATA_KEY}'
+            AND service_name = {sql_text(thread_service(prefix))}
     """  # noqa: S608  # values are written by sql_text
 
 

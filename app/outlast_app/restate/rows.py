@@ -251,6 +251,7 @@ class Head(BaseModel):
     """Where older workers keep the line."""
     waiting: int = 0
     page_counts: list[int]
+    expires_after_s: float | None = None
     created_at: Time
     updated_at: Time
 
@@ -260,6 +261,12 @@ class ThreadRow(_Keyed):
 
     partition_key: int
     value_utf8: Json[Head]
+
+
+class MetadataRow(_Keyed):
+    """What was said of a thread."""
+
+    value_utf8: Json[dict[str, str]]
 
 
 class LineRow(_Keyed):

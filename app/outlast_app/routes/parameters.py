@@ -12,6 +12,8 @@ from outlast.errors import InvalidRequest
 from outlast.names import AGENT_NAME, RUN_ID, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
     CallResult,
+    ChangeThread,
+    CreateThread,
     Decision,
     RunStatus,
     SignalValue,
@@ -139,6 +141,10 @@ AfterMessage = Annotated[
     str,
     Query(min_length=1, max_length=256, description="The `id` of the last message that stays."),
 ]
+WithRuns = Annotated[
+    bool,
+    Query(description="Whether to forget the thread's runs, too, those that have ended by then."),
+]
 LastEventId = Annotated[
     Number | None,
     Header(ge=0, description="The same as `after`, sent by clients that reconnect; it counts."),
@@ -169,8 +175,33 @@ async def _thread(
     return ThreadRef(tenant, thread_id)
 
 
+async def _wanted_metadata(request: Request) -> dict[str, str]:
+    """Return what a listing's items must have: of `metadata.ticket=4711` the name and the value.
+
+    Raises:
+        InvalidRequest: It is more than a query should look for.
+    """
+    wanted: dict[str, str] = {}
+    for parameter, value in request.query_params.multi_items():
+        kind, dot, name = parameter.partition(".")
+        if kind != "metadata" or not dot:
+            continue
+        field = f"query.{parameter[:_SHOWN_CHARS]}"
+        if not name or len(parameter) + len(value) > _MAX_WANTED_CHARS:
+            raise InvalidRequest.at((field, "write metadata.NAME=VALUE, of up to 1000 characters"))
+        if wanted.get(name, value) != value:
+            raise InvalidRequest.at((field, "nothing has two values of one name"))
+        wanted[name] = value
+    if len(wanted) > _MAX_WANTED:
+        raise InvalidRequest.at(("query.metadata", f"look for up to {_MAX_WANTED} at once"))
+    return wanted
+
+
+WantedMetadata = Annotated[dict[str, str], Depends(_wanted_metadata)]
+
+
 async def _filter(
-    request: Request,
+    metadata: WantedMetadata,
     # A name that no agent has now may have runs: those of an agent that was removed.
     agent: Annotated[
         str | None, Query(pattern=f"^{AGENT_NAME}$", description="Only runs of this agent.")
@@ -200,33 +231,11 @@ async def _filter(
         thread_id=thread_id,
         id_prefix=id_prefix,
         statuses=frozenset(status or ()),
-        metadata=_wanted_metadata(request),
+        metadata=metadata,
         created_after=created_after,
         created_before=created_before,
         parent=parent,
     )
-
-
-def _wanted_metadata(request: Request) -> dict[str, str]:
-    """Return what a listing's items must have: of `metadata.ticket=4711` the name and the value.
-
-    Raises:
-        InvalidRequest: It is more than a query should look for.
-    """
-    wanted: dict[str, str] = {}
-    for parameter, value in request.query_params.multi_items():
-        kind, dot, name = parameter.partition(".")
-        if kind != "metadata" or not dot:
-            continue
-        field = f"query.{parameter[:_SHOWN_CHARS]}"
-        if not name or len(parameter) + len(value) > _MAX_WANTED_CHARS:
-            raise InvalidRequest.at((field, "write metadata.NAME=VALUE, of up to 1000 characters"))
-        if wanted.get(name, value) != value:
-            raise InvalidRequest.at((field, "nothing has two values of one name"))
-        wanted[name] = value
-    if len(wanted) > _MAX_WANTED:
-        raise InvalidRequest.at(("query.metadata", f"look for up to {_MAX_WANTED} at once"))
-    return wanted
 
 
 async def _trace(request: Request) -> Trace | None:
@@ -243,6 +252,14 @@ RequestTrace = Annotated[Trace | None, Depends(_trace)]
 
 async def _start(request: Request) -> StartRun:
     return await read_body(request, StartRun)
+
+
+async def _new_thread(request: Request) -> CreateThread:
+    return await read_body(request, CreateThread)
+
+
+async def _thread_change(request: Request) -> ChangeThread:
+    return await read_body(request, ChangeThread)
 
 
 async def _steer(request: Request) -> SteerRun:
@@ -262,6 +279,8 @@ async def _result(request: Request) -> CallResult:
 
 
 StartBody = Annotated[StartRun, Depends(_start)]
+NewThreadBody = Annotated[CreateThread, Depends(_new_thread)]
+ThreadChangeBody = Annotated[ChangeThread, Depends(_thread_change)]
 SteerBody = Annotated[SteerRun, Depends(_steer)]
 DecisionBody = Annotated[Decision, Depends(_decision)]
 ResultBody = Annotated[CallResult, Depends(_result)]

@@ -11,6 +11,7 @@ from outlast.errors import (
     InvalidRequest,
     KeyLimit,
     RunEnded,
+    RunNotEnded,
     RunNotPaused,
     ThreadBusy,
     ThreadFull,
@@ -177,6 +178,22 @@ async def get_run(
     """Return the run as it is now."""
     read = deps.reader.read_with_engine if engine else deps.reader.read
     return _answer(await read(ref, messages=messages), {}, status=200)
+
+
+@router.delete(
+    "/runs/{run_id}",
+    status_code=204,
+    response_description="It is forgotten.",
+    responses=problems(UnknownRun, RunNotEnded, AdminUnavailable, InvalidRequest, *BEHIND),
+)
+async def delete_run(ref: RunPath, deps: Deps) -> Response:
+    """Forget a run that has ended: what was asked, said and done, its events, its usage.
+
+    What it said on a thread stays there: that is the thread's. A start that is repeated with its
+    `Idempotency-Key` is a new run then.
+    """
+    await deps.deletion.run(ref)
+    return Response(status_code=204)
 
 
 @router.get("/runs/{run_id}/result", response_model=Run, responses=_RESULT)

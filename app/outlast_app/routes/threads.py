@@ -2,30 +2,85 @@
 
 from fastapi import APIRouter, Response
 
-from outlast.errors import AdminUnavailable, InvalidRequest, ThreadBusy, UnknownThread
-from outlast.protocol import MessagePage, Thread, ThreadPage
+from outlast.errors import (
+    AdminUnavailable,
+    BodyTooLarge,
+    InvalidRequest,
+    ThreadBusy,
+    ThreadExists,
+    UnknownThread,
+)
+from outlast.protocol import ChangeThread, CreateThread, MessagePage, Thread, ThreadPage
 from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor, position
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, problems
-from outlast_app.routes.parameters import AfterMessage, CursorText, Limit, Order, ThreadPath
+from outlast_app.openapi import BEHIND, BY_METADATA, problems, takes
+from outlast_app.routes.parameters import (
+    AfterMessage,
+    CursorText,
+    IdempotencyKey,
+    Limit,
+    NewThreadBody,
+    Order,
+    ThreadChangeBody,
+    ThreadPath,
+    WantedMetadata,
+    WithRuns,
+)
 
 router = APIRouter(tags=["threads"], route_class=KeyedRoute)
 
 _PROBLEMS = problems(UnknownThread, InvalidRequest, *BEHIND)
-_DELETE_PROBLEMS = problems(UnknownThread, ThreadBusy, InvalidRequest, *BEHIND)
+_DELETE_PROBLEMS = problems(UnknownThread, ThreadBusy, InvalidRequest, AdminUnavailable, *BEHIND)
 
 
 @router.get(
     "/threads",
     response_description="A page of them.",
     responses=problems(InvalidRequest, AdminUnavailable),
+    openapi_extra=BY_METADATA,
 )
 async def list_threads(
-    deps: Deps, tenant: Tenant, limit: Limit = 20, cursor: CursorText = None
+    deps: Deps,
+    tenant: Tenant,
+    metadata: WantedMetadata,
+    limit: Limit = 20,
+    cursor: CursorText = None,
 ) -> ThreadPage:
-    """List the conversations, newest first."""
-    return await deps.listings.threads(tenant, limit, Cursor.read(cursor, "threads"))
+    """List the conversations, those that changed last first."""
+    return await deps.listings.threads(tenant, metadata, limit, Cursor.read(cursor, "threads"))
+
+
+@router.post(
+    "/threads",
+    status_code=201,
+    response_model=Thread,
+    response_description="The thread, which is empty.",
+    responses=problems(ThreadExists, BodyTooLarge, InvalidRequest, *BEHIND),
+    openapi_extra=takes(CreateThread),
+)
+async def create_thread(
+    body: NewThreadBody, deps: Deps, tenant: Tenant, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Make a thread before its first run, with what is to be known of it."""
+    thread = await deps.thread_life.create(tenant, body, idempotency_key)
+    return Response(
+        thread.model_dump_json(),
+        status_code=201,
+        headers={"Location": f"/threads/{thread.thread_id}"},
+        media_type="application/json",
+    )
+
+
+@router.patch(
+    "/threads/{thread_id}",
+    response_description="The thread as it is now.",
+    responses=problems(UnknownThread, BodyTooLarge, InvalidRequest, *BEHIND),
+    openapi_extra=takes(ChangeThread),
+)
+async def change_thread(thread: ThreadPath, body: ThreadChangeBody, deps: Deps) -> Thread:
+    """Change what is known of a thread, and when it is forgotten; a run that holds it goes on."""
+    return await deps.thread_life.change(thread, body)
 
 
 @router.get("/threads/{thread_id}", response_description="The thread.", responses=_PROBLEMS)
@@ -74,10 +129,11 @@ async def take_back_messages(thread: ThreadPath, deps: Deps, after: AfterMessage
     response_description="It is forgotten.",
     responses=_DELETE_PROBLEMS,
 )
-async def delete_thread(thread: ThreadPath, deps: Deps) -> Response:
+async def delete_thread(thread: ThreadPath, deps: Deps, *, runs: WithRuns = False) -> Response:
     """Forget the conversation, unless a run holds the thread.
 
-    Its runs stay, with what was said in them, until `RUN_RETENTION_S` after their end.
+    Its runs stay, with what was said in them, until `RUN_RETENTION_S` after their end, unless
+    `runs` says otherwise.
     """
-    await deps.threads.delete(thread)
+    await (deps.deletion.thread(thread) if runs else deps.threads.delete(thread))
     return Response(status_code=204)

@@ -54,6 +54,7 @@ from outlast_app.runs.orders import (
     hash_of,
 )
 from outlast_app.runs.reader import RunReader
+from outlast_app.runs.views import expiry_of
 
 _logger = get_logger()
 # Requests that differ in nothing but their times are the same.
@@ -255,6 +256,10 @@ class ThreadActions:
             run_id=run_id,
             queued=status.queued,
             message_count=status.message_count,
+            metadata=status.metadata,
+            expires_at=expiry_of(
+                status.updated_at, status.expires_after_s, busy=bool(run_id or status.queued)
+            ),
             created_at=status.created_at,
             updated_at=status.updated_at,
         )

@@ -3,7 +3,7 @@
 A query reads all of a table, whatever the page: see `outlast_app.restate.queries`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
@@ -25,7 +25,7 @@ from outlast_app.restate.admin import Admin
 from outlast_app.restate.outcomes import Broken
 from outlast_app.restate.rows import OpenCallRow, PendingRow, RunRow, ThreadRow
 from outlast_app.run_filter import RunFilter
-from outlast_app.runs.views import accepted_run, broken_run, with_engine
+from outlast_app.runs.views import accepted_run, broken_run, expiry_of, with_engine
 
 _KILLED = "[409]"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -68,15 +68,18 @@ class Listings:
         last = Cursor("runs", page[-1].created_at, page[-1].name) if more else None
         return RunPage(items=fitting, next_cursor=last and last.write())
 
-    async def threads(self, tenant: str, limit: int, after: Cursor | None) -> ThreadPage:
-        """List threads, newest first."""
-        rows = await self._admin.threads(tenant, limit + 1, after)
+    async def threads(
+        self, tenant: str, metadata: Mapping[str, str], limit: int, after: Cursor | None
+    ) -> ThreadPage:
+        """List threads, those that changed last first; who changes meanwhile is at the front."""
+        rows = await self._admin.threads(tenant, metadata, limit + 1, after)
         page, more = rows[:limit], len(rows) > limit
-        last = Cursor("threads", page[-1].value_utf8.created_at, page[-1].name) if more else None
-        lines = await self._admin.lines(
-            {row.service_key: row.partition_key for row in page if row.value_utf8.waiting}
-        )
-        items = [_thread(row, lines.get(row.name, ())) for row in page]
+        last = Cursor("threads", page[-1].value_utf8.updated_at, page[-1].name) if more else None
+        keys = {row.service_key: row.partition_key for row in page}
+        waiting = {row.service_key for row in page if row.value_utf8.waiting}
+        lines = await self._admin.lines({key: keys[key] for key in waiting})
+        said = await self._admin.threads_metadata(keys)
+        items = [_thread(row, lines.get(row.name, ()), said.get(row.name, {})) for row in page]
         return ThreadPage(items=items, next_cursor=last and last.write())
 
     async def approvals(self, tenant: str, limit: int, after: Cursor | None) -> ApprovalPage:
@@ -141,7 +144,7 @@ def _run(ref: RunRef, row: RunRow, state: Run | None) -> Run:
     return broken_run(ref, run, Broken(killed=killed, reason=row.completion_failure))
 
 
-def _thread(row: ThreadRow, line: Sequence[str]) -> Thread:
+def _thread(row: ThreadRow, line: Sequence[str], metadata: Mapping[str, str]) -> Thread:
     head = row.value_utf8
     return Thread(
         thread_id=row.name,
@@ -149,6 +152,8 @@ def _thread(row: ThreadRow, line: Sequence[str]) -> Thread:
         run_id=head.holder.run_id if head.holder else None,
         queued=list(line) or [run.run_id for run in head.queue],
         message_count=sum(head.page_counts),
+        metadata=dict(metadata),
+        expires_at=expiry_of(head.updated_at, head.expires_after_s, busy=bool(head.holder)),
         created_at=head.created_at,
         updated_at=head.updated_at,
     )

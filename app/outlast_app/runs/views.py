@@ -1,6 +1,7 @@
 """What is shown of a run by those who can't ask the run itself."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from outlast.names import RunRef
 from outlast.protocol import Engine, Run, RunError, Time
@@ -84,3 +85,10 @@ def with_invocation(run: Run, row: EngineRow | None, state: Run | None) -> Run:
         }
     )
     return run.model_copy(update={"engine": engine, "trace_id": state and state.trace_id})
+
+
+def expiry_of(updated_at: Time, expires_after_s: float | None, *, busy: bool) -> Time | None:
+    """Return when a thread is forgotten, if nothing happens to it before."""
+    if busy or expires_after_s is None:
+        return None
+    return updated_at + timedelta(seconds=expires_after_s)

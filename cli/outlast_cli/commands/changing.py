@@ -1,4 +1,4 @@
-"""Commands that act on a run: `approve`, `answer`, `steer`, `signal`, `cancel` and the like."""
+"""Act on a run, or on a conversation."""
 
 from typing import Annotated, get_args
 
@@ -9,6 +9,8 @@ from outlast.protocol import (
     Action,
     CallAnswer,
     CallResult,
+    ChangeThread,
+    CreateThread,
     Decision,
     Resolution,
     Run,
@@ -16,13 +18,14 @@ from outlast.protocol import (
     SignalValue,
     Steered,
     SteerRun,
+    Thread,
     from_client,
 )
-from outlast_cli import options
+from outlast_cli import completion, options, tables
 from outlast_cli.asking import read_value, whoami
 from outlast_cli.client import Client
 from outlast_cli.editing import parse_arguments
-from outlast_cli.output import show
+from outlast_cli.output import say, show
 
 Arguments = Annotated[
     str | None, typer.Option(metavar="JSON", help="Run the call with these, not the model's.")
@@ -157,6 +160,64 @@ def resume(ctx: typer.Context, run_id: options.PausedRunId, as_json: options.Jso
     """Let a paused run try again."""
     answer = options.client_of(ctx).post(Run, "runs", run_id, "resume")
     show(answer, f"{run_id} tries again.", as_json=as_json)
+
+
+def thread(
+    ctx: typer.Context,
+    thread_id: options.ThreadId,
+    create: Annotated[bool, typer.Option("--create", help="Make it: there is none yet.")] = False,
+    title: Annotated[str | None, typer.Option(help="What lists call it.")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Kept with it; without a value, taken away."),
+    ] = None,
+    expires_after_s: Annotated[
+        float | None,
+        typer.Option(min=0, help="Forget it so long after its last change; 0 for never."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a conversation, or say something of it."""
+    client = options.client_of(ctx)
+    said = {**options.parse_pairs(metadata), **({} if title is None else {"title": title})}
+    expiry = {} if expires_after_s is None else {"expires_after_s": expires_after_s or None}
+    if create:
+        body = CreateThread(thread_id=thread_id, metadata=said, **expiry)
+        made = client.post(Thread, "threads", body=body)
+    else:
+        change = {"metadata": {name: value or None for name, value in said.items()}, **expiry}
+        made = client.patch(Thread, "threads", thread_id, body=ChangeThread.model_validate(change))
+    show(made, tables.one_thread(made), as_json=as_json)
+
+
+def delete(
+    ctx: typer.Context,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's id.", autocompletion=completion.complete_run),
+    ] = None,
+    thread_id: Annotated[
+        str | None,
+        typer.Option(
+            "--thread", help="A conversation, instead.", autocompletion=completion.complete_thread
+        ),
+    ] = None,
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Also the conversation's runs that have ended.")
+    ] = False,
+) -> None:
+    """Forget a run that has ended, or a conversation.
+
+    What a run said in a conversation stays there.
+    """
+    if (run_id is None) == (thread_id is None) or (runs and thread_id is None):
+        raise typer.BadParameter("name either a run, or a conversation by --thread")
+    client = options.client_of(ctx)
+    if thread_id is not None:
+        client.delete("threads", thread_id, **({"runs": "true"} if runs else {}))
+    else:
+        client.delete("runs", run_id or "")
+    say(f"{run_id or thread_id} is forgotten.")
 
 
 def _decide(

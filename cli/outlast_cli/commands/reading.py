@@ -85,9 +85,15 @@ def runs(
     show(page, tables.Listing(page.items, tables.RUNS), as_json=as_json)
 
 
-def threads(ctx: typer.Context, limit: options.Limit = 20, as_json: options.Json = False) -> None:
-    """List conversations."""
-    page = options.client_of(ctx).pages(ThreadPage, "threads", limit=limit)
+def threads(
+    ctx: typer.Context,
+    metadata: options.WantedMetadata = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List conversations, those that changed last first."""
+    filters = options.metadata_filter(metadata)
+    page = options.client_of(ctx).pages(ThreadPage, "threads", limit=limit, **filters)
     show(page, tables.Listing(page.items, tables.THREADS), as_json=as_json)
 
 

@@ -52,6 +52,7 @@ from outlast.protocol.overrides import (
 )
 from outlast.protocol.requests import (
     MAX_DELAY_S,
+    MAX_METADATA_BYTES,
     NO_RUN,
     History,
     OnBusy,
@@ -75,7 +76,7 @@ from outlast.protocol.runs import (
     Usage,
 )
 from outlast.protocol.signals import SignalTaken, SignalValue
-from outlast.protocol.threads import MessagePage, Thread, ThreadPage
+from outlast.protocol.threads import ChangeThread, CreateThread, MessagePage, Thread, ThreadPage
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
 from outlast.protocol.wire import (
     AMONG_PROCESSES,
@@ -95,6 +96,7 @@ __all__ = [
     "ENDED",
     "FREE_CHOICES",
     "MAX_DELAY_S",
+    "MAX_METADATA_BYTES",
     "NOTHING_USED",
     "NO_RUN",
     "SETTLING",
@@ -110,9 +112,11 @@ __all__ = [
     "CallId",
     "CallPage",
     "CallResult",
+    "ChangeThread",
     "ClientCall",
     "ClientToolSpec",
     "Content",
+    "CreateThread",
     "Decider",
     "Decision",
     "DefinedTool",

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -24,6 +25,15 @@ OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
 MAX_METADATA_BYTES = 16 * 1024
 MAX_ORIGIN_BYTES = 32 * 1024
 MAX_DELAY_S = 365 * 24 * 3600
+
+
+def _check_size(metadata: dict[str, str]) -> dict[str, str]:
+    if len(to_json(metadata)) > MAX_METADATA_BYTES:
+        raise ValueError(f"takes up to {MAX_METADATA_BYTES} bytes as JSON: lists show it")
+    return metadata
+
+
+Metadata = Annotated[dict[str, str], AfterValidator(_check_size)]
 
 
 class Origin(Public):
@@ -81,7 +91,7 @@ class StartRun(Overrides):
     is a plain one, which waits for the end."""
     context: dict[str, JsonValue] = Field(default_factory=dict)
     """Values for the `{{…}}` of the instructions, and for tools."""
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     """Kept with the run and shown with it, in lists, too: 16 KiB at most. Nothing else is done
     with it."""
     limits: Limits = Limits()
@@ -90,13 +100,6 @@ class StartRun(Overrides):
     """Start the run this late."""
     origin: Origin | None = None
     """Kept with the run, and shown with it: 32 KiB at most. Nothing else is done with it."""
-
-    @field_validator("metadata")
-    @classmethod
-    def _is_small(cls, metadata: dict[str, str]) -> dict[str, str]:
-        if len(to_json(metadata)) > MAX_METADATA_BYTES:
-            raise ValueError(f"takes up to {MAX_METADATA_BYTES} bytes as JSON: lists show it")
-        return metadata
 
     @field_validator("origin")
     @classmethod

@@ -1,16 +1,52 @@
 """What a thread is, as everybody sees it."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
 
 from outlast.protocol.messages import Message
-from outlast.protocol.wire import Public, Time
+from outlast.protocol.requests import MAX_DELAY_S, Metadata
+from outlast.protocol.wire import Public, ThreadId, Time
+
+ExpiresAfter = Annotated[float, Field(gt=0, le=MAX_DELAY_S, allow_inf_nan=False, strict=True)]
+
+
+class CreateThread(Public):
+    """What makes a thread before its first run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"metadata": {"title": "A broken lamp"}, "expires_after_s": 604800}]
+        }
+    )
+
+    thread_id: ThreadId | None = None
+    """A name of your choice; without it one is made."""
+    metadata: Metadata = Field(default_factory=dict)
+    """Kept with the thread and shown with it, in lists, too: 16 KiB at most. Lists can look for
+    it, and show `title`."""
+    expires_after_s: ExpiresAfter | None = None
+    """How long after its last change it is forgotten, unless a run holds it; null for never."""
+
+
+class ChangeThread(Public):
+    """What changes a thread; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"metadata": {"title": "A lamp", "draft": None}}]}
+    )
+
+    metadata: dict[str, str | None] | None = None
+    """What is added or replaced, by name; null takes a name away. The others stay."""
+    expires_after_s: ExpiresAfter | None = None
+    """How long after its last change it is forgotten; null for never."""
 
 
 class Thread(Public):
     """One conversation, which one run holds at a time."""
 
     thread_id: str
-    """The name that runs gave it."""
+    """Its name."""
     status: Literal["idle", "busy"]
     """Whether a run holds it or waits for it."""
     run_id: str | None = None
@@ -19,14 +55,18 @@ class Thread(Public):
     """Runs that wait for the thread, next one first."""
     message_count: int
     """How many messages it has. Those of a run are added when that ends."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """What was said of it; lists show `title`."""
+    expires_at: Time | None = None
+    """When it is forgotten, unless it changes before; null for never, and while a run holds it."""
     created_at: Time
-    """When it was first used."""
+    """When it was made, or first used."""
     updated_at: Time
-    """When it last changed."""
+    """When it last changed: a run began or ended on it, or somebody changed it."""
 
 
 class ThreadPage(Public):
-    """A page of threads, newest first."""
+    """A page of threads, those that changed last first."""
 
     items: list[Thread]
     """The threads."""

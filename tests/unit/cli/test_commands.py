@@ -68,7 +68,7 @@ def _page(*items: dict[str, Any], cursor: str | None = None) -> Document:
     [
         ("list", AGENT, ["support", "openai/x", "find,", "pay (needs approval)", "Helps."]),
         ("runs", wire.run("waiting", waiting_for="approval"), [RUN_ID, "waiting approval"]),
-        ("threads", THREAD, ["t-1", "idle", "4"]),
+        ("threads", {**THREAD, "metadata": {"title": "A lamp"}}, ["t-1", "idle", "4", "A lamp"]),
         (
             "approvals",
             wire.approval(run_id=RUN_ID, agent="support"),
@@ -194,6 +194,42 @@ def test_inspect(
     assert [text for text in said if text not in shown.out] == []
     told = json.loads(outlast("inspect", RUN_ID, *arguments, "--json").out)
     assert told["run_id"] == RUN_ID
+
+
+def test_thread(app: ScriptedApp, outlast: Outlast) -> None:
+    """A conversation is made, or changed: only what is given is sent."""
+    answer = {**THREAD, "metadata": {"title": "A lamp"}}
+    app.on("POST /threads", Document(answer, 201))
+    app.on("PATCH /threads/t-1", Document(answer))
+    made = outlast("thread", "t-1", "--create", "--title", "A lamp", "--expires-after-s", "60")
+    assert made.code == 0
+    assert "A lamp" in made.out
+    assert app.requests[-1].body == {
+        "thread_id": "t-1",
+        "metadata": {"title": "A lamp"},
+        "expires_after_s": 60,
+    }
+    outlast("thread", "t-1", "--metadata", "a=1", "--metadata", "b=", "--expires-after-s", "0")
+    assert app.requests[-1].body == {"metadata": {"a": "1", "b": None}, "expires_after_s": None}
+    outlast("thread", "t-1", "--title", "B", "--json")
+    assert app.requests[-1].body == {"metadata": {"title": "B"}}
+
+
+def test_delete(app: ScriptedApp, outlast: Outlast) -> None:
+    """A run, or a conversation with its runs, is forgotten; a refusal is told."""
+    app.on(f"DELETE {RUN}", Document(status=204))
+    app.on("DELETE /threads/t-1", Document(status=204), problem(409, "A run holds it", "Wait."))
+    assert outlast("delete", RUN_ID).code == 0
+    assert outlast("delete", "--thread", "t-1", "--runs").code == 0
+    assert [sent.line for sent in app.requests] == [
+        f"DELETE {RUN}",
+        "DELETE /threads/t-1?runs=true",
+    ]
+    refused = outlast("delete", "--thread", "t-1")
+    assert refused.code == 1
+    assert "A run holds it" in refused.err
+    for wrong in ([], [RUN_ID, "--thread", "t-1"], [RUN_ID, "--runs"]):
+        assert outlast("delete", *wrong).code == 2
 
 
 def test_async(app: ScriptedApp, outlast: Outlast) -> None:

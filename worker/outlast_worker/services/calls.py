@@ -5,6 +5,7 @@ A handler's signature says the same; `tests/unit/worker/services/test_calls.py` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from restate import Context, RestateDurableCallFuture, SendHandle
@@ -39,7 +40,15 @@ from outlast_worker.services.durable_calls import (
 )
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import Delivery, HoldUp, Join, Release, ThreadRun, Watch
+from outlast_worker.services.thread_state import (
+    Delivery,
+    ExpiryCheck,
+    HoldUp,
+    Join,
+    Release,
+    ThreadRun,
+    Watch,
+)
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
 O = TypeVar("O")  # noqa: E741
@@ -104,6 +113,7 @@ class Call(Generic[I, O]):
         *,
         idempotency_key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        delay: timedelta | None = None,
     ) -> SendHandle:
         """Have it called, one-way."""
         return ctx.generic_send(
@@ -113,6 +123,7 @@ class Call(Generic[I, O]):
             key=target.key,
             idempotency_key=idempotency_key,
             headers=dict(headers) if headers else None,
+            send_delay=delay,
         )
 
     def write(self, value: I) -> bytes:
@@ -143,5 +154,6 @@ CONVERSATION_MARK = Call[None, ConversationMark | None](
 )
 RELEASE = Call[Release, None]("release", Release, None)
 HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
+EXPIRE = Call[ExpiryCheck, None]("expire", ExpiryCheck, None)
 DELIVER = Call[Delivery, None]("deliver", Delivery, None)
 WATCH = Call[Watch, None]("watch", Watch, None)

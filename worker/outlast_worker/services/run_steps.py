@@ -357,7 +357,7 @@ class RestateSteps:
             tenant=self._order.tenant,
             invocation_id=self._ctx.request().id,
             body_hash=self._order.body_hash,
-            at=self._order.created_at,
+            at=self._order.created_at + timedelta(seconds=self._order.after_s),
             interrupts=self._order.on_busy == "interrupt",
             replaces=self._order.history == "replace" or None,
         )

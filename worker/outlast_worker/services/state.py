@@ -100,6 +100,8 @@ def open_call(call_id: str) -> State[Time]:
 
 # of a thread
 HEAD = State[Head](contract.HEAD_KEY, Head)
+CREATED_BY = State[str]("created_by", str)
+"""The request that made the thread, if it may be repeated. Its metadata is as of a run."""
 HELD_UP = State[str]("held_up", str)
 """The run that held the thread when it began to wait for a person; counts while it holds it."""
 TOLD = State[int]("told", int)

@@ -32,6 +32,7 @@ from outlast_worker.services.thread_history import (
     last_run,
     read_pages,
 )
+from outlast_worker.services.thread_life import add_life, begin_expiry, forget
 from outlast_worker.services.thread_state import (
     Head,
     HoldUp,
@@ -105,6 +106,7 @@ def build_thread(recipients: Recipients) -> VirtualObject:
 
     _add_ends(thread, recipients)
     add_taking_back(thread, prefix)
+    add_life(thread, prefix)
     add_questions(thread)
     return thread
 
@@ -139,10 +141,7 @@ def _add_ends(thread: VirtualObject, recipients: Recipients) -> None:
         if head.holder and (head.waiting or head.holder.run_id != order.dead):
             watch_holder(ctx, prefix, head)
             return DeleteAnswer(outcome="busy", run_id=head.holder.run_id)
-        steered = await state.STEERED_REQUESTS.get(ctx)
-        ctx.clear_all()
-        if steered:  # an Idempotency-Key means the same run for longer than the conversation lasts
-            state.STEERED_REQUESTS.set(ctx, steered)
+        await forget(ctx)
         return DeleteAnswer(outcome="deleted")
 
 
@@ -264,7 +263,7 @@ async def _enter(
         for other in ahead:
             order = CancelOrder(run_id=other.run_id, invocation_id=other.invocation_id, at=at)
             recipients.send(ctx, missing, calls.CANCEL, other, order)
-    return thread_line.enter(ctx, head, run)
+    return thread_line.enter(ctx, head.touched(at), run)
 
 
 async def _pass_on(
@@ -282,6 +281,7 @@ async def _pass_on(
     missing = await recipients.missing(ctx, [head.holder] if head.holder else [])
     for index, messages in written.items():
         state.page(index).set(ctx, messages)
+    head = begin_expiry(ctx, recipients.prefix, head)
     state.HEAD.set(ctx, head)
     for index in range(len(head.page_counts), pages):
         state.page(index).clear(ctx)

@@ -83,6 +83,8 @@ def add_questions(thread: VirtualObject) -> None:
                 *[place.run.run_id async for place in thread_line.read(ctx, head)],
             ],
             message_count=head.message_count,
+            metadata=await state.METADATA.get(ctx) or {},
+            expires_after_s=head.expires_after_s,
             created_at=head.created_at,
             updated_at=head.updated_at,
         )

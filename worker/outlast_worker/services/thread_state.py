@@ -80,6 +80,12 @@ class Delivery(Record):
     body: str
 
 
+class ExpiryCheck(Record):
+    """Look whether a thread is to be forgotten."""
+
+    due: Time
+
+
 class Watch(Record):
     """Wait for a holder to end."""
 
@@ -107,6 +113,10 @@ class Head(Record):
     """Of all messages; null where it was not kept (`thread_history.know_digest`)."""
     last_run: str | None = None
     """The run that was taken last; null if there was none, or an older worker has not kept it."""
+    expires_after_s: float | None = None
+    """How long after its last change the thread is forgotten; null for one that stays."""
+    expiry_due: Time | None = None
+    """For when it was told last to be looked at: another look counts no longer."""
     created_at: Time
     updated_at: Time
 
@@ -131,6 +141,10 @@ class Head(Record):
         """The page that takes further messages, if the last one is not full."""
         full = not self.page_counts or self.last_page_bytes >= PAGE_BYTES
         return None if full else len(self.page_counts) - 1
+
+    def touched(self, at: Time) -> "Head":
+        """Return the head of a thread that was used at a time; others may be told of later."""
+        return self.model_copy(update={"updated_at": max(self.updated_at, at)})
 
     def is_held_by(self, run_id: str) -> bool:
         """Tell whether this run holds the thread."""

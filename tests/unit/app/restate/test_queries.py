@@ -18,6 +18,7 @@ from outlast_app.restate.queries import (
     state_query,
     states_query,
     submissions_query,
+    threads_metadata_query,
     threads_query,
 )
 from outlast_app.run_filter import RunFilter
@@ -61,7 +62,8 @@ def test_queries_keep_values_in_texts(value: str) -> None:
             lines_query(value, {value: 7}),
             state_query(value, ref),
             runs_query("p", value, wanted, 21, Cursor("runs", AT, value)),
-            threads_query("p", value, 21, Cursor("threads", AT, value)),
+            threads_query("p", value, {value: value}, 21, Cursor("threads", AT, value)),
+            threads_metadata_query("p", {value: 7}),
             approvals_query("p", value),
             calls_query("p", value),
             states_query({value: 7}, None),

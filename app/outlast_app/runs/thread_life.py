@@ -1,0 +1,64 @@
+"""Threads that are made before their first run, and what is said of them."""
+
+from datetime import UTC, datetime
+
+from outlast.contract import ThreadChange, ThreadOrder
+from outlast.errors import InvalidRequest, ThreadExists, UnknownThread
+from outlast.names import ThreadRef, derived_thread_id, new_thread_id
+from outlast.protocol import MAX_METADATA_BYTES, ChangeThread, CreateThread, Thread
+from outlast_app.restate.ingress import Ingress
+from outlast_app.runs.actions import ThreadActions
+from outlast_app.runs.orders import hash_of
+
+
+class ThreadLife:
+    """Makes and changes threads."""
+
+    def __init__(self, ingress: Ingress, threads: ThreadActions) -> None:
+        self._ingress = ingress
+        self._threads = threads
+
+    async def create(self, tenant: str, body: CreateThread, idempotency_key: str | None) -> Thread:
+        """Make an empty thread.
+
+        Raises:
+            ThreadExists: There is one of this name, which another request has made.
+        """
+        made = derived_thread_id(tenant, idempotency_key) if idempotency_key else new_thread_id()
+        thread = ThreadRef(tenant, body.thread_id or made)
+        order = ThreadOrder(
+            metadata=body.metadata,
+            expires_after_s=body.expires_after_s,
+            request=idempotency_key and f"{idempotency_key}:{hash_of(body)}",
+            at=datetime.now(UTC),
+        )
+        answer = await self._ingress.create_thread(thread, order)
+        if answer.outcome == "exists":
+            raise ThreadExists(
+                f"There is a thread {thread.thread_id!r} already. Start runs on it, change it, or "
+                "choose another name."
+            )
+        return await self._threads.read(thread)
+
+    async def change(self, thread: ThreadRef, body: ChangeThread) -> Thread:
+        """Change what is known of a thread.
+
+        Raises:
+            UnknownThread: There is none.
+            InvalidRequest: Its metadata would become too large.
+        """
+        given = body.metadata or {}
+        change = ThreadChange(
+            set_metadata={name: value for name, value in given.items() if value is not None},
+            unset_metadata=[name for name, value in given.items() if value is None],
+            changes_expiry="expires_after_s" in body.model_fields_set,
+            expires_after_s=body.expires_after_s,
+            at=datetime.now(UTC),
+        )
+        answer = await self._ingress.change_thread(thread, change)
+        if answer.outcome == "unknown":
+            raise UnknownThread(f"There is no thread {thread.thread_id!r}.")
+        if answer.outcome == "too_large":
+            most = f"all of it takes up to {MAX_METADATA_BYTES} bytes as JSON: lists show it"
+            raise InvalidRequest.at(("body.metadata", most))
+        return await self._threads.read(thread)
