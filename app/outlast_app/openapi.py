@@ -21,6 +21,7 @@ from outlast.errors import (
 )
 from outlast.events import AnyEvent, AnyLiveEvent
 from outlast.protocol import (
+    AddMessages,
     CallResult,
     ChangeThread,
     CreateThread,
@@ -54,6 +55,7 @@ _BODIES = (
     SignalValue,
     CreateThread,
     ChangeThread,
+    AddMessages,
 )
 _REFERENCE = "#/components/schemas/{model}"
 

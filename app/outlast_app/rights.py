@@ -35,6 +35,7 @@ RIGHT_OF: Mapping[str, Right] = {
     "GET /threads/{thread_id}": "read",
     "PATCH /threads/{thread_id}": "invoke",
     "GET /threads/{thread_id}/messages": "read",
+    "POST /threads/{thread_id}/messages": "invoke",
     "DELETE /threads/{thread_id}": "invoke",
     "DELETE /threads/{thread_id}/messages": "invoke",
 }

@@ -404,6 +404,24 @@ class CreateAnswer(Wire):
     outcome: Literal["created", "exists"]
 
 
+class AddOrder(Wire):
+    """`added_as` names what is added, also when the request is repeated."""
+
+    added_as: str
+    messages: list[InputMessage]
+    at: Time
+    body_hash: str
+    repeatable: bool
+
+
+class AddAnswer(Wire):
+    """`different`: this was added before, with another body."""
+
+    outcome: Literal["added", "different", "busy", "unknown"]
+    message_ids: list[str] = Field(default_factory=list[str])
+    run_id: str | None = None
+
+
 class ThreadChange(Wire):
     """`changes_expiry`: whether `expires_after_s` counts, which is null for a thread that stays."""
 

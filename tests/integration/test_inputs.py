@@ -139,3 +139,33 @@ def test_after_a_run(api: Api, model: ScriptedModel, key: str, thread_id: str) -
     assert second.json()["run_id"] == again.json()["run_id"]
     assert api.post("tester", key, thread_id=thread_id, after_run=first).status_code == 409
     assert len(api.messages(thread_id)) == 4
+
+
+def test_adding_to_a_thread(api: Api, model: ScriptedModel, key: str, thread_id: str) -> None:
+    """What a client adds itself is part of the conversation, once, and in valid order."""
+    path = f"/threads/{thread_id}/messages"
+    gate = Gate()
+    model.script(f"{key} one", [text("first", gate=gate)])
+    model.script(f"{key} two", [text("second")])
+    added = [{"id": "m-9", "role": "user", "content": "By the way."}, asks("x")]
+    assert api.http.post(path, json={"messages": added}).status_code == 404
+    first = api.start("tester", f"{key} one", thread_id=thread_id)
+    model.wait_for(f"{key} one")
+    held = api.http.post(path, json={"messages": added})
+    assert (held.status_code, held.json()["run_id"]) == (409, first)
+    gate.open()
+    api.result(first)
+    headers = {"Idempotency-Key": key}
+    answer = api.http.post(path, json={"messages": added}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    again = api.http.post(path, json={"messages": added}, headers=headers)
+    assert again.json() == answer.json()
+    other = api.http.post(path, json={"messages": added[:1]}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (422, "idempotency-conflict")
+    said = api.messages(thread_id)
+    assert [m["id"] for m in said[2:]] == answer.json()["message_ids"]
+    assert said[2]["id"] == "m-9"
+    assert_valid_conversation(said)
+    api.run("tester", f"{key} two", thread_id=thread_id, after_run=first)
+    sent = model.requests(f"{key} two")[0].messages
+    assert [m["role"] for m in sent[3:]] == ["user", "assistant", "tool", "user"]

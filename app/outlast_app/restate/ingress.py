@@ -17,6 +17,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from outlast.addresses import Address
 from outlast.contract import (
+    AddAnswer,
+    AddOrder,
     CancelOrder,
     ChangeAnswer,
     CreateAnswer,
@@ -105,6 +107,7 @@ _STEERED = TypeAdapter(SteerAnswer)
 _SIGNALLED = TypeAdapter(SignalAnswer)
 _DELETED = TypeAdapter(DeleteAnswer)
 _CREATED = TypeAdapter(CreateAnswer)
+_ADDED = TypeAdapter(AddAnswer)
 _CHANGED = TypeAdapter(ChangeAnswer)
 _TAKEN_BACK = TypeAdapter(TakeBackAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
@@ -374,6 +377,10 @@ class Ingress:
     async def change_thread(self, thread: ThreadRef, change: ThreadChange) -> ChangeAnswer:
         """Change what is known of a thread."""
         return await self._call(thread, "change", _CHANGED, change, headers={})
+
+    async def add_messages(self, thread: ThreadRef, order: AddOrder) -> AddAnswer:
+        """Add messages to a conversation, unless a run holds it."""
+        return await self._call(thread, "add", _ADDED, order, headers={})
 
     async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
         """Delete a conversation, unless a run holds it that is not known to be dead."""

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from outlast.errors import InvalidRequest
 from outlast.names import AGENT_NAME, RUN_ID, THREAD_ID, RunRef, ThreadRef
 from outlast.protocol import (
+    AddMessages,
     CallResult,
     ChangeThread,
     CreateThread,
@@ -262,6 +263,10 @@ async def _thread_change(request: Request) -> ChangeThread:
     return await read_body(request, ChangeThread)
 
 
+async def _added_messages(request: Request) -> AddMessages:
+    return await read_body(request, AddMessages)
+
+
 async def _steer(request: Request) -> SteerRun:
     return await read_body(request, SteerRun)
 
@@ -281,6 +286,7 @@ async def _result(request: Request) -> CallResult:
 StartBody = Annotated[StartRun, Depends(_start)]
 NewThreadBody = Annotated[CreateThread, Depends(_new_thread)]
 ThreadChangeBody = Annotated[ChangeThread, Depends(_thread_change)]
+AddedMessagesBody = Annotated[AddMessages, Depends(_added_messages)]
 SteerBody = Annotated[SteerRun, Depends(_steer)]
 DecisionBody = Annotated[Decision, Depends(_decision)]
 ResultBody = Annotated[CallResult, Depends(_result)]

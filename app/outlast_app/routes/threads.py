@@ -5,17 +5,27 @@ from fastapi import APIRouter, Response
 from outlast.errors import (
     AdminUnavailable,
     BodyTooLarge,
+    IdempotencyConflict,
     InvalidRequest,
     ThreadBusy,
     ThreadExists,
     UnknownThread,
 )
-from outlast.protocol import ChangeThread, CreateThread, MessagePage, Thread, ThreadPage
+from outlast.protocol import (
+    AddMessages,
+    ChangeThread,
+    CreateThread,
+    MessagePage,
+    MessagesAdded,
+    Thread,
+    ThreadPage,
+)
 from outlast_app.auth import KeyedRoute, Tenant
 from outlast_app.cursors import Cursor, position
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, BY_METADATA, problems, takes
 from outlast_app.routes.parameters import (
+    AddedMessagesBody,
     AfterMessage,
     CursorText,
     IdempotencyKey,
@@ -106,6 +116,24 @@ async def list_messages(
         before = None if cursor is None else position(cursor)
         return await deps.threads.read_newest(thread, before, limit)
     return await deps.threads.read_history(thread, position(cursor), limit)
+
+
+@router.post(
+    "/threads/{thread_id}/messages",
+    response_description="The thread has them.",
+    responses=problems(
+        UnknownThread, ThreadBusy, BodyTooLarge, InvalidRequest, IdempotencyConflict, *BEHIND
+    ),
+    openapi_extra=takes(AddMessages),
+)
+async def add_messages(
+    thread: ThreadPath,
+    body: AddedMessagesBody,
+    deps: Deps,
+    idempotency_key: IdempotencyKey = None,
+) -> MessagesAdded:
+    """Add messages to a conversation that no run holds; the next run reads them."""
+    return await deps.thread_life.add(thread, body, idempotency_key)
 
 
 @router.delete(

@@ -140,7 +140,7 @@ def check_addition(body: BaseModel, max_bytes: int) -> None:
         raise BodyTooLarge(f"A run that goes on takes up to {max_bytes} bytes at once. Send less.")
 
 
-def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
+def as_messages(said: str | list[InputMessage], field: str = "body.input") -> list[InputMessage]:
     """Return an input as messages: a whole conversation, which every model's API takes.
 
     Raises:
@@ -150,7 +150,7 @@ def as_messages(said: str | list[InputMessage]) -> list[InputMessage]:
     messages = [InputMessage(role="user", content=said)] if isinstance(said, str) else said
     for message in messages:
         if fault := fault_of(message):
-            raise InvalidRequest.at(("body.input", fault))
+            raise InvalidRequest.at((field, fault))
     return whole(messages)
 
 

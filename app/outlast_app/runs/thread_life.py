@@ -2,13 +2,35 @@
 
 from datetime import UTC, datetime
 
-from outlast.contract import ThreadChange, ThreadOrder
-from outlast.errors import InvalidRequest, ThreadExists, UnknownThread
-from outlast.names import ThreadRef, derived_thread_id, new_thread_id
-from outlast.protocol import MAX_METADATA_BYTES, ChangeThread, CreateThread, Thread
+from outlast.contract import AddOrder, ThreadChange, ThreadOrder
+from outlast.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    ThreadBusy,
+    ThreadExists,
+    UnknownThread,
+)
+from outlast.names import (
+    ThreadRef,
+    derived_run_id,
+    derived_thread_id,
+    new_run_id,
+    new_thread_id,
+)
+from outlast.protocol import (
+    MAX_METADATA_BYTES,
+    AddMessages,
+    ChangeThread,
+    CreateThread,
+    MessagesAdded,
+    Thread,
+)
 from outlast_app.restate.ingress import Ingress
 from outlast_app.runs.actions import ThreadActions
-from outlast_app.runs.orders import hash_of
+from outlast_app.runs.orders import MAX_MESSAGE_BYTES, as_messages, check_addition, hash_of
+
+# Before the name of what is added, where a run has its agent: none may be called so.
+_ADDED = "Added"
 
 
 class ThreadLife:
@@ -39,6 +61,42 @@ class ThreadLife:
                 "choose another name."
             )
         return await self._threads.read(thread)
+
+    async def add(
+        self, thread: ThreadRef, body: AddMessages, idempotency_key: str | None
+    ) -> MessagesAdded:
+        """Add messages to a conversation that no run holds.
+
+        Raises:
+            UnknownThread: There is none.
+            ThreadBusy: A run holds it.
+            InvalidRequest: A message says nothing, or has a file that no provider can read.
+            BodyTooLarge: They are too large to be added at once.
+            IdempotencyConflict: The key was given with other messages.
+        """
+        check_addition(body, MAX_MESSAGE_BYTES)
+        parts = (thread.tenant, thread.thread_id, idempotency_key or "")
+        order = AddOrder(
+            added_as=derived_run_id(_ADDED, *parts) if idempotency_key else new_run_id(_ADDED),
+            messages=as_messages(body.messages, "body.messages"),
+            at=datetime.now(UTC),
+            body_hash=hash_of(body),
+            repeatable=idempotency_key is not None,
+        )
+        answer = await self._ingress.add_messages(thread, order)
+        match answer.outcome:
+            case "unknown":
+                raise UnknownThread(f"There is no thread {thread.thread_id!r}; make it first.")
+            case "busy":
+                raise ThreadBusy(
+                    f"The run {answer.run_id} holds the thread and would not read them. Wait for "
+                    "its end, or say it to the run itself.",
+                    extra={"run_id": answer.run_id},
+                )
+            case "different":
+                raise IdempotencyConflict("This Idempotency-Key came with other messages before.")
+            case "added":
+                return MessagesAdded(message_ids=answer.message_ids)
 
     async def change(self, thread: ThreadRef, body: ChangeThread) -> Thread:
         """Change what is known of a thread.

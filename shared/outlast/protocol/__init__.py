@@ -76,7 +76,15 @@ from outlast.protocol.runs import (
     Usage,
 )
 from outlast.protocol.signals import SignalTaken, SignalValue
-from outlast.protocol.threads import ChangeThread, CreateThread, MessagePage, Thread, ThreadPage
+from outlast.protocol.threads import (
+    AddMessages,
+    ChangeThread,
+    CreateThread,
+    MessagePage,
+    MessagesAdded,
+    Thread,
+    ThreadPage,
+)
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
 from outlast.protocol.wire import (
     AMONG_PROCESSES,
@@ -102,6 +110,7 @@ __all__ = [
     "SETTLING",
     "WRITTEN_ID",
     "Action",
+    "AddMessages",
     "AgentDescription",
     "AgentPage",
     "Approval",
@@ -132,6 +141,7 @@ __all__ = [
     "Limits",
     "Message",
     "MessagePage",
+    "MessagesAdded",
     "ModelCallOptions",
     "ModelSettings",
     "OnBusy",

@@ -96,19 +96,28 @@ def _check_messages(value: str | list[InputMessage]) -> str | list[InputMessage]
         return value
     if value[-1].role == "assistant":
         raise ValueError("the last message must have the role user or tool")
+    return check_conversation(value)
+
+
+def check_conversation(messages: list[InputMessage]) -> list[InputMessage]:
+    """Refuse messages of which nobody can make a conversation.
+
+    Raises:
+        ValueError: With the reason.
+    """
     if any(
         len(message.content) > MAX_MESSAGES
-        for message in value
+        for message in messages
         if not isinstance(message.content, str)
     ):
         raise ValueError(f"a message has more than {MAX_MESSAGES} parts")
-    ids = [message.id for message in value if message.id]
+    ids = [message.id for message in messages if message.id]
     if len(set(ids)) < len(ids):
         raise ValueError("two messages have one id")
-    for message in value:
+    for message in messages:
         _check_role(message)
-    results_by_call(value)
-    return value
+    results_by_call(messages)
+    return messages
 
 
 def _check_role(message: InputMessage) -> None:
@@ -192,6 +201,6 @@ class Message(Public):
     """Why the model's provider refused it: the type of the run's error. It is not sent to a model
     again; of a tool's message the result is left out."""
     run_id: str
-    """The run in which it was said."""
+    """The run in which it was said, or the name of what a client added to a thread itself."""
     created_at: Time
     """When it was said, or received."""

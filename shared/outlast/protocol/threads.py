@@ -2,9 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from outlast.protocol.messages import Message
+from outlast.protocol.messages import (
+    MAX_MESSAGES,
+    InputMessage,
+    Message,
+    check_conversation,
+)
 from outlast.protocol.requests import MAX_DELAY_S, Metadata
 from outlast.protocol.wire import Public, ThreadId, Time
 
@@ -81,3 +86,27 @@ class MessagePage(Public):
     """The messages."""
     next_cursor: str | None = None
     """Pass it as `cursor` for the next page; null at the end."""
+
+
+class AddMessages(Public):
+    """What a client adds to a thread itself."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"messages": [{"role": "user", "content": "I was on the phone."}]}]
+        }
+    )
+
+    messages: Annotated[
+        list[InputMessage],
+        Field(min_length=1, max_length=MAX_MESSAGES),
+        AfterValidator(check_conversation),
+    ]
+    """A conversation, as in a start's `input`; the last message may be anybody's."""
+
+
+class MessagesAdded(Public):
+    """The thread has them; the next run reads them."""
+
+    message_ids: list[str]
+    """Their ids, those included that were made for calls without results."""

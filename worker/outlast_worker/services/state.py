@@ -12,7 +12,7 @@ from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, 
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
-from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun
+from outlast_worker.services.thread_state import Addition, Head, SteeredRequest, ThreadRun
 
 T = TypeVar("T")
 _Context = ObjectContext | ObjectSharedContext
@@ -107,6 +107,9 @@ HELD_UP = State[str]("held_up", str)
 TOLD = State[int]("told", int)
 """Before which number in line all have been told that the thread was held up."""
 STEERED_REQUESTS = State[list[SteeredRequest]]("steered_requests", list[SteeredRequest])
+
+ADDITIONS = State[list[Addition]]("additions", list[Addition])
+"""What clients have added themselves, as far as it may be repeated."""
 
 
 def place(number: int) -> State[ThreadRun]:

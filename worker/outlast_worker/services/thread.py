@@ -25,6 +25,7 @@ from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
+from outlast_worker.services.thread_additions import add_additions
 from outlast_worker.services.thread_history import (
     add_questions,
     add_taking_back,
@@ -107,6 +108,7 @@ def build_thread(recipients: Recipients) -> VirtualObject:
     _add_ends(thread, recipients)
     add_taking_back(thread, prefix)
     add_life(thread, prefix)
+    add_additions(thread, prefix)
     add_questions(thread)
     return thread
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -47,8 +47,19 @@ class SteeredRequest(Record):
     body_hash: str
 
 
-def remember(earlier: Sequence[SteeredRequest], request: SteeredRequest) -> list[SteeredRequest]:
-    """Keep, for a while, where a request's input went: the request may be repeated."""
+class Addition(Record):
+    """A request whose messages were added to the conversation."""
+
+    added_as: str
+    body_hash: str
+    message_ids: list[str]
+
+
+R = TypeVar("R", SteeredRequest, Addition)
+
+
+def remember(earlier: Sequence[R], request: R) -> list[R]:
+    """Keep, for a while, what became of a request: it may be repeated."""
     return [*earlier, request][-_REMEMBERED:]
 
 
