@@ -77,10 +77,10 @@ def test_a_call_goes_on_with_a_signal(
 def test_the_first_value_counts(api: Api, model: ScriptedModel, key: str) -> None:
     """The same again is fine, another one is refused, and so is what nobody declares."""
     run_id = start(api, model, key, pause_s=300)
-    assert send(api, run_id, "paid", 1).status_code == 200
+    assert send(api, run_id, "paid", {"cents": 1, "by": "Ann"}).status_code == 200
     wait_for(api, run_id, "timer")
-    assert send(api, run_id, "paid", 1).status_code == 200
-    for other in (2, True, "1", None):
+    assert send(api, run_id, "paid", {"by": "Ann", "cents": 1}).status_code == 200
+    for other in ({"cents": True, "by": "Ann"}, {"cents": 1}, 1, None):
         conflict = send(api, run_id, "paid", other)
         assert (conflict.status_code, conflict.json()["type"]) == (409, "signal-conflict")
     for name, call_id in (("refunded", None), ("paid", "1.1"), ("paid", "2.0")):

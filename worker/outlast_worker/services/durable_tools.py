@@ -1,10 +1,11 @@
 """The workflow of an agent's durable tools: each call is one invocation, with its own journal."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from pydantic_core import to_json
+from pydantic import JsonValue
 from restate import RunOptions, TerminalError, Workflow, WorkflowContext, WorkflowSharedContext
 
 from outlast.agent import Agent
@@ -68,10 +69,14 @@ def build_durable_tools(agent: Agent, dependencies: Dependencies) -> Workflow | 
         if await promise.resolve_once(ctx, given):
             return True
         counts = await promise.peek(ctx)
-        # As JSON, in which 1 is not true.
-        return counts is not None and to_json(counts.value) == to_json(given.value)
+        return counts is not None and _as_json(counts.value) == _as_json(given.value)
 
     return workflow
+
+
+def _as_json(value: JsonValue) -> str:
+    """Return a value in which 1 is not true, and the order of names means nothing."""
+    return json.dumps(value, sort_keys=True)
 
 
 async def _carry_out(
