@@ -9,6 +9,7 @@ from outlast.events import AnyEvent, ReadEvent
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import (
     Approval,
+    Awaited,
     By,
     CallAnswer,
     ClientCall,
@@ -236,6 +237,20 @@ class ReturnedRun(Run):
 
 def _fields(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in Run.model_fields}
+
+
+class WaitReport(Wire):
+    """What a run tells the run that has called it: for what it waits, or that it goes on.
+
+    `index` counts the reports of one call. `approvals` and `calls` are as in `run.waiting`; with
+    neither of them the run goes on.
+    """
+
+    call_id: str
+    index: int
+    at: Time
+    approvals: list[Awaited] = Field(default_factory=list[Awaited])
+    calls: list[Awaited] = Field(default_factory=list[Awaited])
 
 
 class CancelOrder(Wire):

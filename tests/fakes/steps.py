@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
+from outlast.contract import (
+    ClientResult,
+    ConversationMark,
+    RunOrder,
+    SteeringMessage,
+    WaitReport,
+)
 from outlast.events import AnyEvent
 from outlast.protocol import (
     Action,
@@ -242,6 +248,7 @@ class FakeSteps:
         results: What clients send, by call id; without one, the call expires.
         late_results: Results that come just before the run gives up waiting for them.
         asked: What is read of calls of agents, by call id; by default that it can be asked.
+        child_reports: What called agents' runs tell of their waits, by call id and index (`1.0.0`).
         children: How called agents' runs end, by call id, in this order.
     """
 
@@ -272,6 +279,7 @@ class FakeSteps:
     results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
+    child_reports: Mapping[str, WaitReport] = field(default_factory=dict[str, WaitReport])
     children: Mapping[str, ChildEnd] = field(default_factory=dict[str, ChildEnd])
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
@@ -285,6 +293,7 @@ class FakeSteps:
     calls: list[ModelCall] = field(default_factory=list[ModelCall])
     hooked: list[CallHook] = field(default_factory=list[CallHook])
     planned: list[PlannedCall] = field(default_factory=list[PlannedCall])
+    reported: list[WaitReport] = field(default_factory=list[WaitReport])
     child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
@@ -354,6 +363,13 @@ class FakeSteps:
         call_id = order.parent.call_id if order.parent else ""
         self._enter(f"call_agent {call_id}")
         return FakePending(f"child {call_id}")
+
+    def expect_child_report(self, call_id: str, index: int) -> Pending[WaitReport]:
+        return FakePending(f"child_report {call_id}.{index}")
+
+    def report_wait(self, report: WaitReport) -> None:
+        self.reported.append(report)
+        self._enter("report_wait")
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         self._enter(f"cancel_agent {cast('FakePending', child).name}")
@@ -426,6 +442,7 @@ class FakeSteps:
             "verify": self.verdicts,
             "decision": self.decisions,
             "child": self.children,
+            "child_report": self.child_reports,
         }
         return said.get(kind, {})
 
@@ -502,6 +519,7 @@ class FakeSteps:
         order = ["pin", *(f"tool {call_id}" for call_id in self.tools)]
         order += [f"decision {call_id}" for call_id in self.decisions]
         order += [f"result {call_id}" for call_id in self.results]
+        order += [f"child_report {report}" for report in self.child_reports]
         order += [f"child {call_id}" for call_id in self.children]
         ready = [n for n in names if n.startswith(_AT_ONCE)]
         ready += [name for name in self._reported() if name in names]

@@ -2,7 +2,23 @@
 
 from typing import Any
 
-from outlast import Agent, AgentTool, Limits, Tool
+from outlast import (
+    Agent,
+    AgentTool,
+    HookedCall,
+    Limits,
+    RunContext,
+    Tool,
+    ToolResult,
+    after_tool,
+)
+
+
+@after_tool
+async def break_off(call: HookedCall, _result: ToolResult, _context: RunContext) -> None:
+    """Fail after a call that held."""
+    if call.name == "hold":
+        raise RuntimeError("as the test wants it")
 
 
 def make_team(worker: Agent, *tools: Tool[..., Any]) -> list[Agent]:
@@ -20,4 +36,10 @@ def make_team(worker: Agent, *tools: Tool[..., Any]) -> list[Agent]:
         limits=Limits(max_turns=100),
     )
     chief = Agent(name="chief", instructions="Do what the test says.", tools=[lead.as_tool()])
-    return [lead, chief]
+    fragile = Agent(
+        name="fragile",
+        instructions="Do what the test says.",
+        tools=[*called, *tools],
+        hooks=[break_off],
+    )
+    return [lead, chief, fragile]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
@@ -131,6 +132,26 @@ def test_cancel_goes_down(api: Api, model: ScriptedModel, key: str) -> None:
     assert results(below[0]) == ["The agent tester was cancelled.", "quick"]
 
 
+def test_a_run_that_fails_cancels_its_children(
+    api: Api, model: ScriptedModel, stack: TestStack, key: str
+) -> None:
+    """Nothing goes on below a run that one of its hooks has failed."""
+    if stack.always_replays:
+        pytest.skip("while the tool holds, this stack's runs hear of nothing, and call nobody")
+    gate = Gate()
+    held = calls(ask(f"{key} child"), call("hold", gate=key))
+    model.script(f"{key} boss", [held, text("never")])
+    model.script(f"{key} child", [text("never", gate=gate)])
+    run_id = api.start("fragile", f"{key} boss")
+    model.wait_for(f"{key} child")
+    stack.open_gate(key)
+    run = api.wait_for_status(run_id, "failed")
+    gate.open()
+    assert run["error"]["type"] == "hook-failed"
+    assert api.get(child_of(run_id))["status"] == "cancelled"
+    assert results(run)[0] == "The agent tester was cancelled."
+
+
 def test_a_cancelled_child(api: Api, model: ScriptedModel, key: str) -> None:
     """Whoever cancels a child alone has its caller go on with what it had said."""
     gate = Gate()
@@ -160,17 +181,27 @@ def test_a_killed_run_kills_its_children(
     gate.open()
 
 
-def test_approvals_of_children(api: Api, model: ScriptedModel, key: str) -> None:
-    """A person decides at the child's own address, found among all that waits."""
-    model.script(f"{key} boss", [ask(f"{key} child"), text("Paid.")])
+def test_one_wait(api: Api, model: ScriptedModel, key: str) -> None:
+    """Whoever started the run at the top hears that people are waited for, and where."""
+    model.script(f"{key} chief", [ask(f"{key} lead", "lead"), text("Top.")])
+    model.script(f"{key} lead", [ask(f"{key} child"), text("Middle.")])
     model.script(f"{key} child", [call("pay", cents=5), text("It is paid.")])
-    run_id = api.start("lead", f"{key} boss")
-    child = wait_until(
-        lambda: next((each for each in _pending(api) if each == child_of(run_id)), None),
-        "the child's approval",
-    )
+    answer = api.post("chief", f"{key} chief")
+    assert answer.status_code == 202, answer.text
+    run = answer.json()
+    lead = child_of(run["run_id"], agent="lead")
+    child = child_of(lead)
+    assert (run["status"], run["waiting_for"]) == ("waiting", "child")
+    assert run["waiting"]["run_id"] == lead
+    events = api.wait_for_event(run["run_id"], type="run.waiting")
+    assert events["approvals"] == [{"run_id": child, "id": "1.0"}]
+    assert (events["waiting_for"], events["segment"]) == ("child", 1)
+    assert child in _pending(api)
     assert api.decide(child, "1.0", "approve").status_code == 200
-    assert results(api.result(run_id)) == ["It is paid."]
+    done = wait_until(
+        lambda: now if (now := api.get(answer.json()["run_id"]))["ended_at"] else None, "its end"
+    )
+    assert (done["output"], results(done), done["segment"]) == ("Top.", ["Middle."], 2)
 
 
 def test_listing_by_parent(api: Api, model: ScriptedModel, key: str) -> None:

@@ -125,6 +125,7 @@ def test_changed_code_replaces_the_deployment(
                 "stranded",
                 "lead",
                 "chief",
+                "fragile",
             ],
         )
         assert api.result(run_id)["output"] == "ok"

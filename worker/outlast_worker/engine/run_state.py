@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from outlast.contract import ConversationMark, RunOrder
+from outlast.contract import ConversationMark, RunOrder, WaitReport
 from outlast.events import AnyEvent, RunWaiting, terminal_event
 from outlast.protocol import (
     SETTLING,
@@ -49,6 +49,8 @@ class OpenWait:
         id: An approval's or a call's, within the run that asks.
         text: What is waited for, as it follows "Waits for".
         run_id: The run that asks, if it is one that this run has called.
+        approvals: What that one waits for, and runs below it: of people.
+        calls: The same of clients, and of signals.
     """
 
     kind: WaitKind
@@ -57,6 +59,8 @@ class OpenWait:
     call_id: str | None = None
     until: Time | None = None
     run_id: str | None = None
+    approvals: tuple[Awaited, ...] = ()
+    calls: tuple[Awaited, ...] = ()
 
 
 class RunStopped(Exception):
@@ -82,6 +86,8 @@ class RunState:
         self._last = deque[AnyEvent](maxlen=_LAST_EVENTS)
         self._stands_for: Sequence[OpenWait] = []
         self._holds_up = False
+        self._reports = 0
+        self._has_reported_waits = False
         self.now = order.created_at
         self.size = RunSize()
         self.history: list[StoredMessage] = []
@@ -173,6 +179,8 @@ class RunState:
         )
         if settles:
             self._tell_wait(waiting.kind, waits, segment)
+        else:
+            self._report([], [])
         self._stands_still = True
         self._hold_up_thread(waits=settles)
 
@@ -182,6 +190,7 @@ class RunState:
             return
         self._stands_for = []
         self.set_status("running", waiting_for=None, waiting=None)
+        self._report([], [])
         self._hold_up_thread(waits=False)
 
     def add_approval(self, approval: Approval) -> None:
@@ -314,18 +323,33 @@ class RunState:
         self._steps.emit(event)
 
     def _tell_wait(self, kind: WaitKind, waits: Sequence[OpenWait], segment: int) -> None:
-        items = [
-            (wait.kind, Awaited(run_id=wait.run_id or self.run.run_id, id=wait.id))
-            for wait in waits
-        ]
-        self.emit(
-            RunWaiting,
-            segment=segment,
-            waiting_for=kind,
-            approvals=[item for each, item in items if each in _OF_PEOPLE],
-            calls=[item for each, item in items if each not in _OF_PEOPLE],
-        )
+        approvals: list[Awaited] = []
+        calls: list[Awaited] = []
+        for wait in waits:
+            approvals += wait.approvals
+            calls += wait.calls
+            if wait.kind != "child":
+                item = Awaited(run_id=wait.run_id or self.run.run_id, id=wait.id)
+                (approvals if wait.kind in _OF_PEOPLE else calls).append(item)
+        self.emit(RunWaiting, segment=segment, waiting_for=kind, approvals=approvals, calls=calls)
         self._steps.settle(segment, ended=False)
+        self._report(approvals, calls)
+
+    def _report(self, approvals: list[Awaited], calls: list[Awaited]) -> None:
+        """Tell the run that has called this one, when what it waits for has changed."""
+        waits = bool(approvals or calls)
+        if self.order.parent is None or not (waits or self._has_reported_waits):
+            return
+        self._has_reported_waits = waits
+        report = WaitReport(
+            call_id=self.order.parent.call_id,
+            index=self._reports,
+            at=self.now,
+            approvals=approvals,
+            calls=calls,
+        )
+        self._reports += 1
+        self._steps.report_wait(report)
 
 
 _OF_PEOPLE = frozenset({"approval", "input"})

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
+from outlast.contract import (
+    ClientResult,
+    ConversationMark,
+    RunOrder,
+    SteeringMessage,
+    WaitReport,
+)
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation, PlannedCall
@@ -86,6 +92,14 @@ class Steps(Protocol):
 
     def call_agent(self, order: RunOrder) -> Pending[ChildEnd]:
         """Begin a run of another agent, which a cancellation of this one reaches."""
+        ...
+
+    def expect_child_report(self, call_id: str, index: int) -> Pending[WaitReport]:
+        """Begin to wait for this report of a called agent's run."""
+        ...
+
+    def report_wait(self, report: WaitReport) -> None:
+        """Tell the run that has called this one that it waits, or goes on."""
         ...
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:

@@ -21,6 +21,7 @@ from outlast.contract import (
     SteerAnswer,
     SteerOrder,
     SubmitAnswer,
+    WaitReport,
 )
 from outlast.names import (
     RunRef,
@@ -138,6 +139,7 @@ PARK = Call[None, None]("park", None, None)
 CANCEL = Call[CancelOrder, None]("cancel", CancelOrder, None)
 STEER = Call[SteerOrder, SteerAnswer]("steer", SteerOrder, SteerAnswer)
 SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
+CHILD_WAITS = Call[WaitReport, None]("child_waits", WaitReport, None)
 STATUS = Call[StatusQuestion, Run | None]("status", StatusQuestion, Run | None)
 REPORT = Call[NumberedReport, None]("report", NumberedReport, None)
 SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])

@@ -10,7 +10,7 @@ from restate import (
     WorkflowSharedContext,
 )
 
-from outlast.contract import ClientResult, SteeringMessage
+from outlast.contract import ClientResult, SteeringMessage, WaitReport
 from outlast.protocol import Resolution, Time
 from outlast_worker.engine.records import DurableReport, KeptResolution, Record
 from outlast_worker.services.cancellation import is_own_cancellation
@@ -99,6 +99,11 @@ def settled(segment: int) -> Promise[bool]:
     True as it was when it said no more: a run that waits is replayed, and what it wrote compared.
     """
     return Promise(f"settled:{segment}", bool)
+
+
+def child_report(call_id: str, index: int) -> Promise[WaitReport]:
+    """Return the promise of what a called run reports of its waits."""
+    return Promise(f"child:{call_id}:{index}", WaitReport)
 
 
 def inbox(index: int) -> Promise[SteeringMessage | None]:

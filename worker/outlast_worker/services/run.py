@@ -27,6 +27,7 @@ from outlast.contract import (
     StatusQuestion,
     SteerAnswer,
     SteerOrder,
+    WaitReport,
 )
 from outlast.logging import get_logger
 from outlast.names import key_of, service_of
@@ -99,6 +100,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
             return ReturnedRun.of(ended, loop.last_events())
 
+    _add_news(workflow)
     _add_messages(workflow, agent, dependencies)
     _add_durable_calls(workflow, dependencies)
     _add_questions(workflow)
@@ -106,8 +108,8 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
     return workflow
 
 
-def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) -> None:
-    """Add the handlers by which others reach a run that goes on."""
+def _add_news(workflow: Workflow) -> None:
+    """Add the handlers by which threads and other runs tell a run what it waits for."""
 
     @json_handler(workflow.handler, calls.ADMIT.name, ingress_private=True)
     async def admit(ctx: WorkflowSharedContext) -> None:
@@ -118,6 +120,15 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
     async def park(ctx: WorkflowSharedContext) -> None:
         """Tell those who wait for this run that it is in line behind one that waits for people."""
         await promises.PARKED.resolve_once(ctx, True)  # noqa: FBT003  # its name says what it means
+
+    @json_handler(workflow.handler, calls.CHILD_WAITS.name, ingress_private=True)
+    async def child_waits(ctx: WorkflowSharedContext, report: WaitReport) -> None:
+        """Tell the run that one which it has called waits, or goes on."""
+        await promises.child_report(report.call_id, report.index).resolve_once(ctx, report)
+
+
+def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) -> None:
+    """Add the handlers by which others reach a run that goes on."""
 
     def hooks_of(order: RunOrder) -> HookCaller:
         context = run_context(order, agent, dependencies.resources)

@@ -28,9 +28,10 @@ from outlast.contract import (
     StatusQuestion,
     SteeringMessage,
     SubmitAnswer,
+    WaitReport,
 )
 from outlast.events import AnyEvent
-from outlast.names import key_of
+from outlast.names import RunRef, key_of
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
@@ -199,6 +200,19 @@ class RestateSteps:
         """Call an agent's workflow: a cancellation of this run cancels it, a kill kills it."""
         target = calls.run_target(self._dependencies.settings.service_prefix, order)
         return _Child(calls.RUN.begin(self._ctx, target, order), target, order.run_id)
+
+    def expect_child_report(self, call_id: str, index: int) -> Pending[WaitReport]:
+        """Begin to wait for what a called run reports of its waits."""
+        return _Begun(promises.child_report(call_id, index).value(self._ctx))
+
+    def report_wait(self, report: WaitReport) -> None:
+        """Tell the run that has called this one, one-way, that it waits or goes on."""
+        if self._order.parent is None:
+            return
+        parent = RunRef(self._order.tenant, self._order.parent.run_id)
+        prefix = self._dependencies.settings.service_prefix
+        target = calls.Target(parent.service(prefix), parent.key)
+        calls.CHILD_WAITS.send(self._ctx, target, report)
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         """Cancel a called agent's run as a caller of ours would."""

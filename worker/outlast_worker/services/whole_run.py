@@ -68,6 +68,8 @@ async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
     """Tell whether a person or a client still has to answer before the run goes on."""
+    if run.waiting_for == "child":  # which tells the run itself when it goes on
+        return True
     if run.waiting_for not in SETTLING:
         return False
     keys = await ctx.state_keys()

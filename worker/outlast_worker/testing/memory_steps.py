@@ -14,7 +14,13 @@ from typing import Any, TypeVar, cast
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage
+from outlast.contract import (
+    ClientResult,
+    ConversationMark,
+    RunOrder,
+    SteeringMessage,
+    WaitReport,
+)
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
@@ -165,6 +171,13 @@ class MemorySteps:
 
         return self._begin_task(run(), order.agent)
 
+    def expect_child_report(self, call_id: str, index: int) -> Pending[WaitReport]:  # noqa: ARG002  # none comes
+        """Hear of no waits: people decide at once."""
+        return _Never()
+
+    def report_wait(self, report: WaitReport) -> None:
+        """Have nobody who has to know."""
+
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:  # noqa: ARG002  # the task ends at once
         """Cut a called agent's run off."""
         cast("_Step", child).task.cancel()
@@ -271,6 +284,8 @@ class MemorySteps:
         match pending:
             case _Step(task):
                 return task.done()
+            case _Never():
+                return False
             case _Timer(due):
                 return due <= self._now()
             case _Never():

@@ -5,10 +5,11 @@ from typing import Any, cast
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import FakeSteps, after, answer, called_agent, pin, result
-from outlast.events import ChildStarted, ToolCallCompleted
+from fakes.steps import FakeSteps, after, answer, called_agent, decided, pin, result
+from outlast.contract import WaitReport
+from outlast.events import ChildStarted, RunWaiting, ToolCallCompleted
 from outlast.names import child_run_id
-from outlast.protocol import Limits, ParentCall, Run, RunError, Usage
+from outlast.protocol import Awaited, Limits, ParentCall, Run, RunError, Usage
 from outlast_worker.engine.records import ChildInput, HookRecord, Pin, PinnedHook
 from outlast_worker.engine.steps import Cancelled, ChildEnd
 from unit.worker.engine.playing import assert_valid_for_a_model, play
@@ -204,3 +205,65 @@ async def test_a_run_that_fails_cancels_its_children() -> None:
     assert run.status == "failed"
     assert "cancel_agent child 1.0" in steps.log
     assert told(run)[0] == "The agent researcher was cancelled."
+
+
+def reported(index: int, *approvals: str, at_s: float = 5) -> WaitReport:
+    items = [Awaited(run_id=CHILD, id=each) for each in approvals]
+    return WaitReport(call_id="1.0", index=index, at=after(at_s), approvals=items)
+
+
+async def test_one_wait() -> None:
+    """A run all of whose open calls are children that wait is waiting, and names what for."""
+    waits, goes_on = reported(0, "1.0"), reported(1, at_s=7)
+    steps = script(ended(output="Paid."), child_reports={"1.0.0": waits, "1.0.1": goes_on})
+    run = await play(steps, on_thread())
+    [waiting] = [event for event in steps.events if isinstance(event, RunWaiting)]
+    assert (waiting.waiting_for, waiting.segment, waiting.calls) == ("child", 1, [])
+    assert waiting.approvals == [Awaited(run_id=CHILD, id="1.0")]
+    [stood] = [saved for saved in steps.saved if saved.status == "waiting"]
+    assert stood.waiting_for == "child"
+    assert stood.waiting
+    assert (stood.waiting.run_id, stood.waiting.call_ids) == (CHILD, ["1.0"])
+    held_up = [name for name in steps.log if name.startswith(("settle", "hold_up"))]
+    assert held_up == ["settle 1", "hold_up_thread True", "hold_up_thread False", "settle 2 ended"]
+    assert (told(run), run.status) == (["Paid."], "completed")
+
+
+async def test_more_than_one_wait() -> None:
+    """What a child waits for may change; each time it is told anew."""
+    reports = {"1.0.0": reported(0, "1.0", "1.1"), "1.0.1": reported(1, "1.1", at_s=6)}
+    steps = script(ended(output="."), child_reports=reports)
+    await play(steps)
+    waits = [event for event in steps.events if isinstance(event, RunWaiting)]
+    assert [[item.id for item in event.approvals] for event in waits] == [["1.0", "1.1"], ["1.1"]]
+
+
+async def test_a_child_reports() -> None:
+    """A called run tells its caller when it waits and goes on, in numbers; others do not."""
+    asks = {
+        "model": [answer("", ("pay", "{}")), answer("Paid.")],
+        "tools": {"1.0": result("paid")},
+        "decisions": {"1.0": decided("1.0")},
+        "pinned": pin("?pay"),
+    }
+    called = order(parent=ParentCall(run_id="lead.x", call_id="3.1"))
+    steps = FakeSteps(**asks)
+    await play(steps, called)
+    waits, goes_on = steps.reported
+    assert (waits.call_id, waits.index) == ("3.1", 0)
+    assert waits.approvals == [Awaited(run_id=RUN_ID, id="1.0")]
+    assert (goes_on.index, goes_on.approvals, goes_on.calls) == (1, [], [])
+    steps = FakeSteps(**asks)
+    await play(steps)
+    assert steps.reported == []
+
+
+async def test_waits_are_told_all_the_way_up() -> None:
+    """A run in the middle tells its own caller what waits below it."""
+    called = order(parent=ParentCall(run_id="chief.x", call_id="2.0"))
+    steps = script(ended(output="."), child_reports={"1.0.0": reported(0, "1.0")})
+    await play(steps, called)
+    assert [report.approvals for report in steps.reported] == [
+        [Awaited(run_id=CHILD, id="1.0")],
+        [],
+    ]

@@ -12,7 +12,7 @@ from functools import partial
 from pydantic_core import to_json
 
 from outlast.agent_tool import MAX_DEPTH
-from outlast.contract import RunOrder
+from outlast.contract import RunOrder, WaitReport
 from outlast.events import ChildStarted
 from outlast.names import child_run_id, child_thread_id
 from outlast.protocol import InputMessage, Limits, ParentCall, Run, Time
@@ -20,6 +20,7 @@ from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.operations import PlannedCall, PrepareChild
 from outlast_worker.engine.records import ChildInput, PinnedChild, PinnedTool, ToolRecord
+from outlast_worker.engine.run_state import OpenWait
 from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending
 
 _TOO_DEEP = (
@@ -34,6 +35,7 @@ _PATIENCE = timedelta(seconds=10)
 class _Child:
     call: PlannedCall
     agent: str
+    run_id: str
     started_at: Time
 
 
@@ -47,6 +49,7 @@ class AgentCalls(CallKind):
     def __init__(self, turn: Turn) -> None:
         super().__init__(turn)
         self._open: dict[Pending[ChildEnd], _Child] = {}
+        self._reports: dict[Pending[ChildEnd], Pending[WaitReport]] = {}
 
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
         """Read what the agent is asked."""
@@ -69,9 +72,9 @@ class AgentCalls(CallKind):
             try:
                 done = await self.turn.steps.wait_for_any([*self._open, timer])
                 for ended in [pending for pending in self._open if pending in done]:
+                    end = await self.turn.steps.result_of(ended)
                     child = self._open.pop(ended)
-                    record = self._take(child, await self.turn.steps.result_of(ended))
-                    self.turn.leave(child.call, record)
+                    self.turn.leave(child.call, self._take(child, end))
             except Cancelled:
                 continue  # each fires once
             if timer in done:
@@ -86,15 +89,29 @@ class AgentCalls(CallKind):
             return self.turn.complete(call, failed)
         order = make_child_order(state.order, call, pinned, asked.text, state.now)
         pending = self.turn.steps.call_agent(order)
-        self._open[pending] = _Child(call, pinned.agent, asked.at)
+        self._open[pending] = _Child(call, pinned.agent, order.run_id, asked.at)
         # Whoever hears of the run may ask for it at once: so it is called before it is told.
         state.emit(
             ChildStarted, call_id=call.call_id, child_run_id=order.run_id, agent=pinned.agent
         )
-        return self.turn.waits.add(pending, partial(self._end, pending))
+        self.turn.waits.add(pending, partial(self._end, pending))
+        return self._expect_report(pending, 0, None)
+
+    def _expect_report(self, pending: Pending[ChildEnd], index: int, wait: OpenWait | None) -> None:
+        report = self.turn.steps.expect_child_report(self._open[pending].call.call_id, index)
+        self._reports[pending] = report
+        self.turn.waits.add(report, partial(self._hear, pending, index), wait)
+
+    async def _hear(self, pending: Pending[ChildEnd], index: int, report: WaitReport) -> None:
+        """Note that a child waits for somebody outside, or goes on."""
+        self.turn.state.advance_clock(report.at)
+        wait = _wait_for(self._open[pending], report)
+        self.turn.waits.mark(pending, wait)
+        self._expect_report(pending, index + 1, wait)
 
     async def _end(self, pending: Pending[ChildEnd], end: ChildEnd) -> None:
         child = self._open.pop(pending)
+        self.turn.waits.drop(self._reports.pop(pending))
         self.turn.complete(child.call, self._take(child, end))
 
     def _take(self, child: _Child, end: ChildEnd) -> ToolRecord:
@@ -139,6 +156,20 @@ def make_child_order(
         trace=order.trace,
         parent=ParentCall(run_id=order.run_id, call_id=call.call_id),
         above=[*(order.above or ()), order.run_id],
+    )
+
+
+def _wait_for(child: _Child, report: WaitReport) -> OpenWait | None:
+    if not (report.approvals or report.calls):
+        return None
+    return OpenWait(
+        kind="child",
+        id=child.call.call_id,
+        text=f"the agent {child.agent}, which waits itself",
+        call_id=child.call.call_id,
+        run_id=child.run_id,
+        approvals=tuple(report.approvals),
+        calls=tuple(report.calls),
     )
 
 
