@@ -15,7 +15,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible(end: Callable[[], None]) -> Generator[None]:
-    """Let the first signal raise KeyboardInterrupt, and none after it.
+    """Let the first signal raise KeyboardInterrupt; `put_off` hears of those after it.
 
     Args:
         end: Ends the processes; called when the block raises. With `put_off` it hears of more
@@ -24,8 +24,9 @@ def interruptible(end: Callable[[], None]) -> Generator[None]:
     taken = _taken()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        later = _Later()
         for number in taken:
-            signal.signal(number, _ignore)
+            signal.signal(number, later)
         with suppress(OSError):  # the terminal may be gone
             # Not `print`, which the signal may have cut in the middle.
             os.write(2, "\nStopping …\n".encode())
@@ -45,7 +46,10 @@ def interruptible(end: Callable[[], None]) -> Generator[None]:
 
 @contextmanager
 def put_off() -> Generator[list[int]]:
-    """Put signals off to the end of the block, which is handed the list of those that came."""
+    """Put signals off to the end of the block, which is handed the list of those that came.
+
+    Those are among them that came since an interruption: somebody is in a hurry.
+    """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield came  # signals interrupt the main thread only
@@ -55,6 +59,9 @@ def put_off() -> Generator[list[int]]:
         came.append(number)
 
     before = {number: signal.signal(number, note) for number in _taken()}
+    came += [
+        number for later in {*before.values()} if isinstance(later, _Later) for number in later.came
+    ]
     try:
         yield came
     finally:
@@ -69,5 +76,11 @@ def _taken() -> list[signal.Signals]:
     return [number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN]
 
 
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing. Unlike SIG_IGN, it is not handed on to processes that are started."""
+class _Later:
+    """Takes signals that come after an interruption. Unlike SIG_IGN, no child inherits it."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.came.append(number)

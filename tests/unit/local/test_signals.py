@@ -112,6 +112,28 @@ def test_the_first_signal_interrupts(
     assert signal.getsignal(number) == handlers
 
 
+def test_a_second_signal_is_heard_of(capfd: pytest.CaptureFixture[str]) -> None:
+    """One that comes before the processes are being ended makes that quicker all the same."""
+    heard: list[list[int]] = []
+
+    def end() -> None:
+        for _ in range(2):
+            with put_off() as came:
+                heard.append(list(came))
+
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), interruptible(end):
+        interrupted()
+    assert all(signal.SIGINT in came for came in heard)
+    assert len(heard) == 2
+    assert capfd.readouterr().err == "\nStopping …\n"
+
+
 def test_an_error_ends_them_too() -> None:
     """Whatever raises, what was started is ended."""
     ended: list[bool] = []
