@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from outlast.names import RunRef
-from outlast.protocol import Engine, Run, RunError, Time
+from outlast.protocol import Engine, Run, RunError, Time, Waiting
 from outlast_app.restate.outcomes import Broken
 from outlast_app.restate.rows import EngineRow
+
+_BACKING_OFF = "backing-off"
 
 
 def accepted_run(
@@ -68,11 +70,33 @@ def broken_run(ref: RunRef, state: Run | None, broken: Broken) -> Run:
 
 def with_engine(run: Run, row: EngineRow | None) -> Run:
     """Add what the engine knows to what the run says of itself: what holds it up at the model."""
-    if row is None or run.ended:
+    if run.ended:
         return run
+    waiting = _held_up(row) or run.waiting or _in_line(run)
+    if row is None:
+        return run.model_copy(update={"waiting": waiting})
     status = "paused" if row.paused else run.status
     at_model = run.engine if row.last_failure is None else None
-    return run.model_copy(update={"status": status, "engine": at_model or row.engine})
+    engine = at_model or row.engine
+    return run.model_copy(update={"status": status, "engine": engine, "waiting": waiting})
+
+
+def _held_up(row: EngineRow | None) -> Waiting | None:
+    """Return what the engine waits for, if it does: that counts before what the run says."""
+    if row and row.paused:
+        text = "Restate gave up trying. Mend what failed, and resume the run."
+        return Waiting(kind="paused", text=text)
+    if row and row.status == _BACKING_OFF:
+        text = "No worker answers, or it failed. Restate tries again."
+        return Waiting(kind="worker", until=row.next_retry_at, text=text)
+    return None
+
+
+def _in_line(run: Run) -> Waiting | None:
+    if run.status != "queued" or run.thread_id is None:
+        return None
+    text = "Waits for its thread, which another run holds."
+    return Waiting(kind="turn", since=run.created_at, text=text)
 
 
 def with_invocation(run: Run, row: EngineRow | None, state: Run | None) -> Run:
