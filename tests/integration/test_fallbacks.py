@@ -39,6 +39,10 @@ def test_another_provider_steps_in(
     assert fallback["error"]["type"] == error
     assert "sk-scripted" not in str(events)
     assert [e["attempts"] for e in events if e["type"] == "message.completed"] == [2, 1]
+    prompt = api.http.get(f"/runs/{run['run_id']}/turns/2/prompt").json()
+    assert prompt["model"] == "hosted_vllm/spare"
+    definition = api.http.get(f"/runs/{run['run_id']}/definition").json()
+    assert definition["fallbacks"] == ["hosted_vllm/spare"]
 
 
 def test_all_are_away(api: Api, model: ScriptedModel, key: str) -> None:

@@ -36,6 +36,8 @@ class RunDefinition(Public):
     """When the run began to keep it."""
     model: str
     """The model that it asks, as `provider/model`."""
+    fallbacks: list[str] = Field(default_factory=list[str])
+    """Those that it asks when that one gives no answer."""
     model_settings: ModelSettings
     """How the model is asked."""
     instructions: str

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from restate import TerminalError, Workflow, WorkflowSharedContext
 
 from outlast.contract import ConversationMark, PromptQuestion, RunOrder
+from outlast.events import ModelFallback, ReadEvent
 from outlast.names import key_of
 from outlast.protocol import DefinedTool, Message, Prompt, RunDefinition
 from outlast_worker.engine.records import Pin, StoredMessage
@@ -39,7 +40,8 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
         run = await state.RUN.get(ctx)
         if order is None or pin is None or run is None:
             return None
-        own = messages_before_turn(order, run, await read_events(ctx), question.turn)
+        events = await read_events(ctx)
+        own = messages_before_turn(order, run, events, question.turn)
         if own is None:
             return None
         mark = await state.CONVERSATION.get(ctx) or NOTHING_SAID
@@ -50,7 +52,7 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
         return Prompt(
             run_id=order.run_id,
             turn=question.turn,
-            model=pin.model,
+            model=_model_in(question.turn, pin, events),
             instructions=pin.instructions,
             tools=_tools(pin),
             messages=[*read, *_as_read([await _with_told(ctx, message) for message in own])],
@@ -66,12 +68,19 @@ def _definition(order: RunOrder, pin: Pin) -> RunDefinition:
         digest=pin.digest,
         pinned_at=pin.at,
         model=pin.model,
+        fallbacks=pin.fallbacks,
         model_settings=pin.model_settings,
         instructions=pin.instructions,
         tools=_tools(pin),
         limits=pin.limits,
         output_schema=pin.output and pin.output.shape,
     )
+
+
+def _model_in(turn: int, pin: Pin, events: Sequence[ReadEvent]) -> str:
+    """Return the model that a turn was asked of last; a run stays with one that answers."""
+    asked = (e.model for e in events if isinstance(e, ModelFallback) and e.turn <= turn)
+    return [pin.model, *asked][-1]
 
 
 def _tools(pin: Pin) -> list[DefinedTool]:
