@@ -40,6 +40,7 @@ R = TypeVar("R")
 Condition = Callable[..., bool]
 Verify = Callable[..., Awaitable[Verdict]]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
+DURABLE_TIMEOUT = timedelta(days=30)
 
 
 class ToolArguments(BaseModel):
@@ -125,7 +126,7 @@ def tool(
     *,
     name: str | None = None,
     effect: Effect = "idempotent",
-    timeout: timedelta = DEFAULT_TIMEOUT,
+    timeout: timedelta | None = None,
     retries: int = 0,
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
@@ -142,7 +143,7 @@ def tool(
     *,
     name: str | None = None,
     effect: Effect = "idempotent",
-    timeout: timedelta = DEFAULT_TIMEOUT,
+    timeout: timedelta | None = None,
     retries: int = 0,
     needs_approval: bool | Condition = False,
     approval_timeout: timedelta | None = None,
@@ -159,8 +160,8 @@ def tool(
         effect: `read`: may run again at any time. `idempotent`: runs at least once, always with
             the same `context.idempotency_key`. `once`: never runs twice; where a crash, a timeout
             or an `InDoubt` leaves it open whether it ran, `verify` or a person finds out.
-        timeout: Of one attempt; 365 days at most.
-        timeout: Of one attempt, or of a durable call as a whole; 365 days at most.
+        timeout: Of one attempt, 60 s if not given; of a durable call as a whole, 30 days if not
+            given. 365 days at most.
         retries: How often an attempt that raised is repeated, after 0.5 s, 1 s, 2 s, …; of a
             durable tool, each step.
         needs_approval: Whether a person must approve each call before it runs; or a function that
@@ -183,11 +184,12 @@ def tool(
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
         check_function(function)
+        usual = DURABLE_TIMEOUT if durable else DEFAULT_TIMEOUT
         return _build(
             function,
             name=name or function.__name__,
             effect=effect,
-            timeout=timeout,
+            timeout=usual if timeout is None else timeout,
             retries=retries,
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
