@@ -25,7 +25,7 @@ from outlast.protocol import (
 )
 from outlast.trace import Trace
 
-JOURNAL_VERSION = 6
+JOURNAL_VERSION = 7
 
 
 PAUSED = "pause"
