@@ -68,7 +68,7 @@ def run_as_a_stream(api: Api, model: ScriptedModel, key: str) -> None:
 
 Run = Callable[[Api, ScriptedModel, str], None]
 LOOKS_MORE: dict[Run, int] = {
-    run_plain: 0,
+    run_plain: 1,
     run_on_a_thread: 1,
     run_with_an_approval: 4,
     run_as_a_stream: 4,
