@@ -1,12 +1,13 @@
 """SIGKILL of each process before, during and after what somebody outside does for a run.
 
 One harness: a scenario says how its run begins, how to get it to where it waits, what is done then,
-and what must hold at its end. Each is played with every process killed at every moment.
+and what must hold at its end. Each is played with every process killed at every moment: a third of
+that in `make test`, the rest in `make test-load`.
 """
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -338,9 +339,22 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize("moment", ["before", "during", "after"])
-@pytest.mark.parametrize("victim", ["worker", "app", "restate"])
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+VICTIMS = ("worker", "app", "restate")
+MOMENTS = ("before", "during", "after")
+
+
+def _cases() -> Iterator[Any]:
+    """Each scenario with each process at each moment; `make test` has each of them once."""
+    for number, scenario in enumerate(SCENARIOS):
+        for place, victim in enumerate(VICTIMS):
+            for moment in MOMENTS:
+                sampled = moment == MOMENTS[(number + place) % len(MOMENTS)]
+                marks = [] if sampled else [pytest.mark.load]
+                name = f"{scenario.name}-{victim}-{moment}"
+                yield pytest.param(scenario, victim, moment, id=name, marks=marks)
+
+
+@pytest.mark.parametrize(("scenario", "victim", "moment"), list(_cases()))
 def test_killed(
     stack: TestStack,
     api: Api,
