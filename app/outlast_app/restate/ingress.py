@@ -1,4 +1,4 @@
-"""Restate's ingress: the only module that knows its addresses, and what its answers mean.
+"""Restate's ingress: how runs are started, waited for and cancelled there.
 
 Reads go to the ingress itself where it knows the answer (a run's end), because that needs no
 worker. The worker's handlers answer the rest, within a short time or not at all.
@@ -9,56 +9,25 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
-from urllib.parse import quote
+from typing import Literal
 
-import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
-from outlast.addresses import Address
 from outlast.contract import (
-    AddAnswer,
-    AddOrder,
     CancelOrder,
-    ChangeAnswer,
-    CreateAnswer,
-    DecideAnswer,
-    DecideOrder,
-    DeleteAnswer,
-    DeleteOrder,
-    EventPage,
-    EventsQuestion,
-    HistoryAnswer,
-    HistoryQuestion,
-    PromptQuestion,
-    ResultAnswer,
-    ResultOrder,
     ReturnedRun,
     RunOrder,
     SameAnswer,
     SameQuestion,
     SettledAnswer,
     SettledQuestion,
-    SignalAnswer,
-    SignalOrder,
-    StatusQuestion,
-    SteerAnswer,
-    SteerOrder,
     SubmitAnswer,
-    TakeBackAnswer,
-    TakeBackOrder,
-    ThreadChange,
-    ThreadHolder,
-    ThreadOrder,
-    ThreadStatus,
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Prompt, Run, RunDefinition
 from outlast.trace import Trace, trace_of
 from outlast_app.backoff import backoff_s
-from outlast_app.closing import Closing
-from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable, untraced
+from outlast_app.restate.http import Answer, Lost, unavailable, untraced
 from outlast_app.restate.outcomes import (
     Broken,
     Ended,
@@ -68,15 +37,12 @@ from outlast_app.restate.outcomes import (
     Submission,
     Unknown,
 )
+from outlast_app.restate.run_calls import RunCalls
+from outlast_app.restate.thread_calls import ThreadCalls
+from outlast_app.restate.worker_calls import ACCEPT_TIMEOUT_S, READ_TIMEOUT_S, along
 
-T = TypeVar("T")
-
-READ_TIMEOUT_S = 1.5
-_LARGE_READ_TIMEOUT_S = 10
-_ACCEPT_TIMEOUT_S = 10
 _SUBMIT_TIMEOUT_S = 2.0
 _CANCEL_PATIENCE_S = 0.5
-_HAND_OVER_TIMEOUT_S = 3.0
 _RECONNECT_DELAY_S = 0.2
 _RECONNECT_S = (0.2, 2.0)
 _ARRIVAL_POLL_S = 0.001
@@ -90,28 +56,10 @@ class _Invocation(BaseModel):
 
 
 _RETURNED = TypeAdapter(ReturnedRun)
-_MAYBE_RUN = TypeAdapter[Run | None](Run | None)
-_PAGE = TypeAdapter(EventPage)
-_ORDER = TypeAdapter[RunOrder | None](RunOrder | None)
-_DEFINITION = TypeAdapter[RunDefinition | None](RunDefinition | None)
-_PROMPT = TypeAdapter[Prompt | None](Prompt | None)
 _SUBMITTED = TypeAdapter(SubmitAnswer)
 _SAME = TypeAdapter(SameAnswer)
-_HOLDER = TypeAdapter[ThreadHolder | None](ThreadHolder | None)
-_STATUS = TypeAdapter[ThreadStatus | None](ThreadStatus | None)
-_HISTORY = TypeAdapter(HistoryAnswer)
-_DECIDED = TypeAdapter(DecideAnswer)
-_RESULT = TypeAdapter(ResultAnswer)
 _SETTLED = TypeAdapter(SettledAnswer)
-_STEERED = TypeAdapter(SteerAnswer)
-_SIGNALLED = TypeAdapter(SignalAnswer)
-_DELETED = TypeAdapter(DeleteAnswer)
-_CREATED = TypeAdapter(CreateAnswer)
-_ADDED = TypeAdapter(AddAnswer)
-_CHANGED = TypeAdapter(ChangeAnswer)
-_TAKEN_BACK = TypeAdapter(TakeBackAnswer)
 _INVOCATION = TypeAdapter(_Invocation)
-_NOTHING = TypeAdapter[None](None)
 
 
 def maybe_accepted(run_id: str) -> RestateUnavailable:
@@ -124,16 +72,8 @@ def maybe_accepted(run_id: str) -> RestateUnavailable:
     )
 
 
-class Ingress:
+class Ingress(RunCalls, ThreadCalls):
     """A client of the ingress, with a pool of connections."""
-
-    def __init__(
-        self, session: aiohttp.ClientSession, address: Address, prefix: str, closing: Closing
-    ) -> None:
-        self.address = address
-        self._http = IngressHttp(session, address.base_url)
-        self._prefix = prefix
-        self._closing = closing
 
     async def healthy(self, timeout_s: float) -> bool:
         """Tell whether the ingress answers in time."""
@@ -168,7 +108,7 @@ class Ingress:
         """Start a run; return when Restate has accepted it."""
         path = self._path("send", order.ref, "run")
         try:
-            async with self._closing.timeout(_ACCEPT_TIMEOUT_S):
+            async with self._closing.timeout(ACCEPT_TIMEOUT_S):
                 answer = await self._place(path, order)
         except (Lost, TimeoutError):
             raise maybe_accepted(order.run_id) from None
@@ -264,7 +204,7 @@ class Ingress:
         """Return how a run ended, if it has. Needs no worker."""
         path = self._path("workflow", ref, "output")
         try:
-            return _outcome(await self._http.request("GET", path, _ACCEPT_TIMEOUT_S))
+            return _outcome(await self._http.request("GET", path, ACCEPT_TIMEOUT_S))
         except (Lost, TimeoutError):
             raise unavailable() from None
 
@@ -272,30 +212,6 @@ class Ingress:
         """Compare a repeated request with the one that started the run."""
         question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
         return await self._call(order.ref, "same", _SAME, question, wait_s + READ_TIMEOUT_S)
-
-    async def status(
-        self, ref: RunRef, *, messages: bool = False, killed: bool = False, engine: bool = False
-    ) -> Run | None:
-        """Return the run as the worker's handler sees it; None before it has begun."""
-        question = StatusQuestion(messages=messages, killed=killed, engine=engine)
-        return await self._call(ref, "status", _MAYBE_RUN, question)
-
-    async def events(self, ref: RunRef, after: int, timeout_s: float) -> EventPage:
-        """Return the run's committed events after a number."""
-        return await self._call(ref, "events", _PAGE, EventsQuestion(after=after), timeout_s)
-
-    async def order(self, ref: RunRef) -> RunOrder | None:
-        """Return what the run was asked for; None before it has begun."""
-        return await self._call(ref, "order", _ORDER)
-
-    async def definition(self, ref: RunRef) -> RunDefinition | None:
-        """Return what the run keeps of its agent, if there is that."""
-        return await self._call(ref, "definition", _DEFINITION)
-
-    async def prompt(self, ref: RunRef, turn: int) -> Prompt | None:
-        """Return what the model was sent in a turn, if the run had one of this number."""
-        question = PromptQuestion(turn=turn)
-        return await self._call(ref, "prompt", _PROMPT, question, _LARGE_READ_TIMEOUT_S)
 
     async def cancel(self, ref: RunRef, trace: Trace | None) -> bool:
         """Ask for the run's cancellation; tell whether a worker has carried it out already.
@@ -315,7 +231,7 @@ class Ingress:
         )
         path = self._path("send", ref, "cancel")
         try:
-            answer = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, _along(trace))
+            answer = await self._http.send(path, order, ACCEPT_TIMEOUT_S, along(trace))
         except (Lost, TimeoutError):
             raise unavailable() from None
         answer.expect(202)
@@ -323,153 +239,6 @@ class Ingress:
             return await self._is_over(answer.read(_INVOCATION).invocationId, _CANCEL_PATIENCE_S)
         except (Lost, RestateUnavailable):
             return False
-
-    async def decide(self, ref: RunRef, order: DecideOrder, key: str) -> DecideAnswer | None:
-        """Hand over a person's decision on a tool call; None while no worker has taken it."""
-        headers = {"Idempotency-Key": key, **_along(order.trace)}
-        return await self._hand_over(ref, "decide", _DECIDED, order, headers)
-
-    async def take_result(self, ref: RunRef, order: ResultOrder, key: str) -> ResultAnswer | None:
-        """Hand over the result of a client's call; None while no worker has taken it."""
-        headers = {"Idempotency-Key": key}
-        return await self._hand_over(ref, "take_result", _RESULT, order, headers)
-
-    async def steer(
-        self, ref: RunRef, order: SteerOrder, key: str, trace: Trace | None
-    ) -> SteerAnswer | None:
-        """Hand over a message to a run that is going on; None while no worker has taken it."""
-        headers = {"Idempotency-Key": key, **_along(trace)}
-        return await self._hand_over(ref, "steer", _STEERED, order, headers)
-
-    async def signal(
-        self, ref: RunRef, order: SignalOrder, key: str, trace: Trace | None
-    ) -> SignalAnswer | None:
-        """Hand over a signal for one of a run's calls; None while no worker has taken it."""
-        headers = {"Idempotency-Key": key, **_along(trace)}
-        return await self._hand_over(ref, "signal", _SIGNALLED, order, headers)
-
-    async def thread_holder(self, thread: ThreadRef) -> ThreadHolder | None:
-        """Return who holds a thread, however long its line is; None if there is no such thread."""
-        answer = await self._ask(thread, "holder")
-        if not answer.names_no_handler:
-            answer.expect(200)
-            return answer.read(_HOLDER)
-        # The worker is older.
-        status = await self.thread_status(thread)
-        return status and ThreadHolder(run_id=status.run_id, message_count=status.message_count)
-
-    async def thread_status(self, thread: ThreadRef) -> ThreadStatus | None:
-        """Return who holds a thread and who waits for it; None if there is no such thread."""
-        return await self._call(thread, "status", _STATUS)
-
-    async def thread_history(self, thread: ThreadRef, question: HistoryQuestion) -> HistoryAnswer:
-        """Return a part of a conversation."""
-        return await self._call(thread, "history", _HISTORY, question)
-
-    async def check_holder(self, thread: ThreadRef) -> None:
-        """Tell a thread that the run that holds it was killed: it goes on without it soon."""
-        await self._call(thread, "check_holder", _NOTHING, headers={})
-
-    async def create_thread(self, thread: ThreadRef, order: ThreadOrder) -> CreateAnswer:
-        """Make an empty thread, unless there is one of this name."""
-        return await self._call(thread, "create", _CREATED, order, headers={})
-
-    async def change_thread(self, thread: ThreadRef, change: ThreadChange) -> ChangeAnswer:
-        """Change what is known of a thread."""
-        return await self._call(thread, "change", _CHANGED, change, headers={})
-
-    async def add_messages(self, thread: ThreadRef, order: AddOrder) -> AddAnswer:
-        """Add messages to a conversation, unless a run holds it."""
-        return await self._call(thread, "add", _ADDED, order, headers={})
-
-    async def delete_thread(self, thread: ThreadRef, dead: str | None) -> DeleteAnswer:
-        """Delete a conversation, unless a run holds it that is not known to be dead."""
-        return await self._call(thread, "delete", _DELETED, DeleteOrder(dead=dead), headers={})
-
-    async def take_back(self, thread: ThreadRef, order: TakeBackOrder) -> TakeBackAnswer:
-        """Forget the end of a conversation, unless a run holds it."""
-        return await self._call(thread, "take_back", _TAKEN_BACK, order, headers={})
-
-    async def _call(
-        self,
-        target: RunRef | ThreadRef,
-        handler: str,
-        kind: TypeAdapter[T],
-        question: BaseModel | None = None,
-        timeout_s: float = READ_TIMEOUT_S,
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        """Call a handler of the worker that answers at once.
-
-        Args:
-            target: Whose handler.
-            handler: Its name.
-            kind: What it answers.
-            question: Its input.
-            timeout_s: How long it may take.
-            headers: What goes along with a change; for a read, nothing that leaves a trace.
-
-        Raises:
-            WorkerUnavailable: No answer in time: the worker is down or busy.
-        """
-        answer = await self._ask(target, handler, question, timeout_s, headers)
-        answer.expect(200)
-        return answer.read(kind)
-
-    async def _ask(
-        self,
-        target: RunRef | ThreadRef,
-        handler: str,
-        question: BaseModel | None = None,
-        timeout_s: float = READ_TIMEOUT_S,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        path = self._path("call", target, handler)
-        along = untraced() if headers is None else headers
-        try:
-            return await self._http.send(path, question, timeout_s, along)
-        except TimeoutError:
-            raise WorkerUnavailable(
-                "The worker did not answer in time. What was accepted goes on when it is back; "
-                "ask again then."
-            ) from None
-        except Lost:
-            raise unavailable() from None
-
-    async def _hand_over(
-        self,
-        ref: RunRef,
-        handler: str,
-        kind: TypeAdapter[T],
-        order: BaseModel,
-        headers: Mapping[str, str],
-    ) -> T | None:
-        """Call a handler that acts on a run; None if that waits for a worker, and stays.
-
-        Args:
-            ref: The run.
-            handler: What is called.
-            kind: What it answers.
-            order: What it takes.
-            headers: What goes along. Calls with the same Idempotency-Key, while it has not
-                answered, are one call.
-        """
-        try:
-            path = self._path("call", ref, handler)
-            answer = await self._http.send(path, order, _HAND_OVER_TIMEOUT_S, headers)
-        except TimeoutError:
-            # Whether Restate has the call shows when it is made again, one-way.
-            path = self._path("send", ref, handler)
-            try:
-                sent = await self._http.send(path, order, _ACCEPT_TIMEOUT_S, headers)
-            except (Lost, TimeoutError):
-                raise unavailable() from None
-            sent.expect(202)
-            return None
-        except Lost:
-            raise unavailable() from None
-        answer.expect(200)
-        return answer.read(kind)
 
     async def _place(
         self, path: str, order: RunOrder, headers: Mapping[str, str] | None = None
@@ -514,7 +283,7 @@ class Ingress:
         """
         delay_s = _ARRIVAL_POLL_S
         try:
-            async with asyncio.timeout(_ACCEPT_TIMEOUT_S):
+            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
                 while isinstance(await self.outcome(order.ref), Unknown):
                     await asyncio.sleep(delay_s)
                     delay_s *= 2
@@ -538,21 +307,12 @@ class Ingress:
         }
         try:
             answer = await self._http.request(
-                "POST", "/restate/lookup", _ACCEPT_TIMEOUT_S, json=body
+                "POST", "/restate/lookup", ACCEPT_TIMEOUT_S, json=body
             )
         except (Lost, TimeoutError):
             raise unavailable() from None
         answer.expect(200)
         return answer.read(_INVOCATION).invocationId
-
-    def _path(self, verb: str, target: RunRef | ThreadRef, rest: str) -> str:
-        service, key = quote(target.service(self._prefix), safe=""), quote(target.key, safe="")
-        return f"/restate/{verb}/{service}/{key}/{rest}"
-
-
-def _along(trace: Trace | None) -> Mapping[str, str]:
-    """Return the headers of a change: it belongs to the trace of its request, if that has one."""
-    return trace.headers if trace else {}
 
 
 def _outcome(answer: Answer) -> Outcome:

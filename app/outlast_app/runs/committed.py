@@ -9,7 +9,8 @@ from outlast.errors import OperatorProblem, WorkerUnavailable
 from outlast.logging import get_logger
 from outlast.names import RunRef
 from outlast_app.backoff import backoff_s
-from outlast_app.restate.ingress import READ_TIMEOUT_S, Ingress
+from outlast_app.restate.ingress import Ingress
+from outlast_app.restate.worker_calls import READ_TIMEOUT_S
 from outlast_app.runs.feed import ShownEvent
 
 _AT_ONCE = 16
