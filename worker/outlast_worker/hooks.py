@@ -99,7 +99,12 @@ class HookCaller:
         return None
 
     def _refusal(self, call: HookedCall) -> HookRecord | None:
-        """Return what the model is told of a call that the tool can't take."""
+        """Return what the model is told of a call that the tool can't take.
+
+        What clients, agents and servers carry out is checked there, after the hooks.
+        """
+        if all(tool.name != call.name for tool in self._agent.functions):
+            return None
         planned = PlannedCall(call.turn, call.call_id, call.name, call.arguments, known=True)
         check = self._tools.refusal(self._agent, planned, self._tool_context(call))
         if check is None:

@@ -24,6 +24,7 @@ from outlast import (
     after_tool,
     before_model,
     before_tool,
+    client_tool,
     input_guardrail,
     on_end,
     output_guardrail,
@@ -389,3 +390,25 @@ async def test_the_other_calls_of_a_turn_whose_hook_fails() -> None:
     assert result.error.type == "hook-failed"
     assert [said.role for said in result.messages] == ["user", "assistant", "tool", "tool"]
     assert PAID == []
+
+
+async def test_calls_that_the_worker_does_not_run_itself() -> None:
+    """Hooks look at what clients and agents are asked, too, and it goes on to them."""
+    seen: list[tuple[str, object]] = []
+    hook = before_pay(lambda asked: seen.append((asked.name, asked.arguments)))
+    librarian = Agent(name="librarian", description="Finds books.", instructions="Find.")
+    desk = Agent(
+        name="desk",
+        instructions="Help.",
+        tools=[client_tool("locate", "Where somebody is."), librarian.as_tool()],
+        hooks=[hook],
+    )
+    result = await run_in_memory(
+        desk,
+        "Where?",
+        model=[calls(call("locate"), call("librarian", input="A map")), text("There.")],
+        children={"librarian": [text("Here is one.")]},
+        client_results={"locate": "Ulm"},
+    )
+    assert [called.result for called in result.tool_calls] == ["Ulm", "Here is one."]
+    assert seen == [("locate", {}), ("librarian", {"input": "A map"})]
