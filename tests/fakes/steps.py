@@ -378,6 +378,9 @@ class FakeSteps:
         self._enter(f"call_durable {call.call_id} {' '.join(signals)}".strip())
         return FakePending(f"durable {call.call_id}")
 
+    async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
+        self._enter(f"cancel_durable {cast('FakePending', called).name}")
+
     def close_durable(self, call_id: str) -> None:
         self._enter(f"close_durable {call_id}")
 

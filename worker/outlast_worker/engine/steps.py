@@ -110,6 +110,10 @@ class Steps(Protocol):
         """Begin a durable tool's call, which takes these signals until it is closed."""
         ...
 
+    async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
+        """Cancel a durable tool's call alone."""
+        ...
+
     def close_durable(self, call_id: str) -> None:
         """Take no more signals for a durable tool's call."""
         ...

@@ -86,7 +86,7 @@ class _Child(Pending[ChildEnd]):
 class _Called(Pending[ToolRecord]):
     """A handler that was called, and answers with what a tool's call came to."""
 
-    future: RestateDurableFuture[bytes]
+    future: RestateDurableCallFuture[bytes]
     began_at: Time
 
 
@@ -243,6 +243,11 @@ class RestateSteps:
         prefix = self._dependencies.settings.service_prefix
         target = calls.durable_target(prefix, order.ref, call.call_id)
         return _Called(calls.CALL_TOOL.begin(self._ctx, target, durable), order.created_at)
+
+    async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
+        """Cancel a durable tool's call: it ends at what it waits for."""
+        future = cast("_Called", called).future
+        self._ctx.cancel_invocation(await self._wait(future.invocation_id()))
 
     def close_durable(self, call_id: str) -> None:
         """Take no more signals for the call."""

@@ -186,6 +186,10 @@ class MemorySteps:
         """Begin a durable tool's call beside the others."""
         return self._begin_task(call_in_memory(self._execution, call, self._signals), call.name)
 
+    async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
+        """Cut the call off."""
+        cast("_Step", called).task.cancel()
+
     def close_durable(self, call_id: str) -> None:
         """Have nobody who sends signals."""
 

@@ -5,7 +5,7 @@ import pytest
 from fakes.orders import on_thread
 from fakes.steps import FakeSteps, after, answer, pin, result
 from outlast.events import RunWaiting
-from outlast_worker.engine.records import DurableReport
+from outlast_worker.engine.records import DurableReport, HookRecord, PinnedHook
 from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
@@ -101,3 +101,17 @@ async def test_a_cancellation(at: str) -> None:
     assert_valid_for_a_model(run)
     [(items, _)] = steps.released
     assert items[-1].role == "tool"
+
+
+async def test_a_run_that_fails_cancels_its_calls() -> None:
+    """Nothing goes on for a run that has ended, whatever it was that ended it."""
+    steps = script(waits("paid"))
+    steps.model = [TWO]
+    steps.tools = {"1.1": result("noted", at_s=5)}
+    steps.hooks = {"check": [HookRecord.failed("broken", after(6))]}
+    hook = PinnedHook(name="check", point="after_tool")
+    steps.pinned = steps.pinned.model_copy(update={"hooks": [hook]})
+    run = await play(steps)
+    assert run.status == "failed"
+    assert "cancel_durable durable 1.0" in steps.log
+    assert_valid_for_a_model(run)

@@ -4,6 +4,7 @@ The call tells the run when it waits and when it goes on, in numbered reports th
 as it does messages. So what the run shows of it replays.
 """
 
+from contextlib import suppress
 from functools import partial
 
 from outlast.protocol import WaitKind
@@ -12,7 +13,7 @@ from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import DurableReport, PinnedTool, ToolRecord
 from outlast_worker.engine.run_state import OpenWait
-from outlast_worker.engine.steps import Pending
+from outlast_worker.engine.steps import Cancelled, Pending
 
 
 class DurableCalls(CallKind):
@@ -20,13 +21,21 @@ class DurableCalls(CallKind):
 
     def __init__(self, turn: Turn) -> None:
         super().__init__(turn)
+        self._open: dict[str, Pending[ToolRecord]] = {}
         self._reports: dict[str, Pending[DurableReport]] = {}
+
+    async def stop(self, *, was_cancelled: bool) -> None:
+        """Have the calls end, so that nothing goes on for a run that has ended."""
+        for called in () if was_cancelled else tuple(self._open.values()):
+            with suppress(Cancelled):  # which has reached that one, too
+                await self.turn.steps.cancel_durable(called)
 
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
         """Call the handler."""
         self.turn.tell_start(call)
         signals = (tool.signals if tool else None) or []
         called = self.turn.steps.call_durable(call, signals)
+        self._open[call.call_id] = called
         self.turn.waits.add(called, partial(self._end, call))
         self._expect_report(call, called, 0, None)
 
@@ -46,6 +55,7 @@ class DurableCalls(CallKind):
         self._expect_report(call, called, index + 1, wait)
 
     async def _end(self, call: PlannedCall, record: ToolRecord) -> None:
+        del self._open[call.call_id]
         self.turn.waits.drop(self._reports.pop(call.call_id))
         self.turn.steps.close_durable(call.call_id)
         self.turn.complete(call, record)
