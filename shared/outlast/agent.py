@@ -285,9 +285,11 @@ class Agent:
 
 
 def may_ask_people(agent: Agent) -> bool:
-    """Tell whether runs of an agent, or of one that it calls, may wait for people or clients."""
+    """Tell whether runs of an agent, or of one that it calls, may wait for somebody outside."""
     return (
         agent.on_limit == "approve"
+        or bool(agent.mcp)  # whose tools may happen `once`: only the servers know
+        or any(tool.signals for tool in agent.functions)
         or "client_tools" in agent.overrides
         or any(tool.needs_approval or tool.effect == "once" for tool in agent.functions)
         or any(isinstance(tool, ClientTool) for tool in agent.tools)

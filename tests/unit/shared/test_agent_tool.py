@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from outlast import Agent, DefinitionError, tool
+from outlast import Agent, DefinitionError, DurableContext, McpServer, tool
 from outlast.agent import may_ask_people
 from outlast.registry import Registry
 
@@ -23,6 +23,12 @@ class Question(BaseModel):
 async def pay() -> str:
     """Pay."""
     return "paid"
+
+
+@tool(durable=True, signals=["paid"])
+async def ship(context: DurableContext) -> str:
+    """Ship."""
+    return str(await context.wait_for_signal("paid"))
 
 
 def test_what_the_model_is_told() -> None:
@@ -93,6 +99,9 @@ def test_people() -> None:
     boss = Agent(name="boss", instructions="Lead.", tools=[payer.as_tool()])
     assert may_ask_people(boss)
     assert not may_ask_people(Agent(name="b", instructions="L.", tools=[researcher.as_tool()]))
+    assert may_ask_people(Agent(name="s", instructions="Ship.", tools=[ship]))
+    bank = McpServer("bank", url="https://bank.example/mcp")
+    assert may_ask_people(Agent(name="m", instructions="Pay.", mcp=[bank]))
 
 
 def test_no_tool_yet() -> None:

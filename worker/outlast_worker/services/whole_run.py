@@ -67,8 +67,8 @@ async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
 
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:
-    """Tell whether a person or a client still has to answer before the run goes on."""
-    if run.waiting_for == "child":  # which tells the run itself when it goes on
+    """Tell whether somebody outside still has to answer before the run goes on."""
+    if run.waiting_for in ("child", "signal"):  # what was called tells the run when it goes on
         return True
     if run.waiting_for not in SETTLING:
         return False

@@ -67,6 +67,14 @@ async def test_a_run_that_an_older_worker_executes() -> None:
     assert not await waits_for_people(ctx, run)
 
 
+@pytest.mark.parametrize("waiting_for", ["child", "signal"])
+async def test_a_run_that_waits_for_what_it_has_called(waiting_for: Any) -> None:
+    """Whoever begins to wait for it is told at once, as who waited when it began to wait."""
+    run = Run(run_id="support.a", agent="support", status="waiting", waiting_for=waiting_for)
+    ctx: Any = RunOfOlderWorker(run)
+    assert await waits_for_people(ctx, run)
+
+
 @pytest.mark.parametrize(
     ("reason", "decision", "said"),
     [
