@@ -167,8 +167,10 @@ class McpSessions:
                 session.connection.exception()  # nobody may be left to hear it
         finally:
             session.done.set()
-            if not session.connection.done():
-                session.connection.cancel()
+            if not session.connection.done():  # a cancellation here is not that of who waits
+                gave_up = f"The MCP server {session.server.name} was given up on."
+                session.connection.set_exception(ServerUnavailable(gave_up))
+                session.connection.exception()
             if self._sessions.get(key) is session:
                 del self._sessions[key]
 

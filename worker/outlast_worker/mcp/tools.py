@@ -108,12 +108,14 @@ class McpTools:
         self, server: McpServer, tenant: str, metadata: Mapping[str, str]
     ) -> Listing:
         try:
-            access = await access_of(server, tenant, metadata)
-            async with (
-                self._sessions.session(server, access) as connection,
-                asyncio.timeout(_LIST_TIMEOUT_S),
-            ):
-                listed = await connection.list_tools()
+            # The author's function and the wait for a free session have no time of their own.
+            async with asyncio.timeout(longest_s(server)):
+                access = await access_of(server, tenant, metadata)
+                async with (
+                    self._sessions.session(server, access) as connection,
+                    asyncio.timeout(_LIST_TIMEOUT_S),
+                ):
+                    listed = await connection.list_tools()
             tools = [_pin(server, tool) for tool in listed if server.offers(tool.name)]
             return Listing(server, _within_limits(server, tools))
         except ServerUnavailable as error:

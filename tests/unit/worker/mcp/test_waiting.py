@@ -1,0 +1,50 @@
+"""What a run's listing of MCP tools waits for ends, whatever it is: else its step never would."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from outlast import Agent, McpServer
+from outlast_worker.mcp import sessions, tools
+from outlast_worker.mcp.sessions import McpSessions
+from outlast_worker.mcp.tools import McpTools
+
+
+async def fault_of(server: McpServer) -> str:
+    of_servers = McpTools(McpSessions())
+    agent = Agent(name="desk", instructions="Help.", mcp=[server])
+    async with asyncio.timeout(5):
+        [listing] = await of_servers.list(agent, "acme", {})
+    await of_servers.close()
+    return listing.fault or ""
+
+
+async def test_credentials_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An author's function is waited for as long as a step may take."""
+
+    async def ask(_tenant: str, _metadata: Mapping[str, str]) -> Mapping[str, str]:
+        await asyncio.Event().wait()
+        return {}
+
+    monkeypatch.setattr(tools, "longest_s", lambda _: 0.05)
+    server = McpServer("crm", url="https://crm.example/mcp", credentials=ask)
+    assert await fault_of(server) == "The MCP server crm does not list its tools: TimeoutError"
+
+
+async def test_a_session_whose_opening_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it hears that there is none, and is not cancelled itself."""
+
+    @asynccontextmanager
+    async def connect(_server: Any, _access: Any) -> AsyncGenerator[None]:
+        raise asyncio.CancelledError
+        yield
+
+    monkeypatch.setitem(sys.modules, "a_library", SimpleNamespace(connect=connect))  # pyright: ignore[reportArgumentType]  # as good as one
+    monkeypatch.setattr(sessions, "_CONNECTION", "a_library")
+    server = McpServer("crm", url="https://crm.example/mcp")
+    assert await fault_of(server) == "The MCP server crm was given up on."
