@@ -39,6 +39,7 @@ _TOO_LONG = RunError(
     retryable=False,
 )
 _LONGEST_PIN_DELAY_S = 60.0
+_PIN_DOUBLINGS = 5
 _LEFT_OUT = f"(This message is left out: the run has reached its limit of {MAX_RUN_BYTES} bytes.)"
 
 
@@ -115,7 +116,7 @@ class AgentLoop:
             await self._inbox.wait(pinning)
             outcome = await self._steps.result_of(pinning)
             self._state.advance_clock(outcome.at)
-            delay_s = min(2.0**attempt, _LONGEST_PIN_DELAY_S)
+            delay_s = _LONGEST_PIN_DELAY_S if attempt > _PIN_DOUBLINGS else 2.0**attempt
             if isinstance(outcome, Pin) or waited_s + delay_s > (outcome.retry_for_s or 0):
                 return outcome
             delay = timedelta(seconds=delay_s)

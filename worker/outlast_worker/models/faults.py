@@ -20,6 +20,7 @@ from outlast_worker.engine.operations import ModelCall
 MALFORMED_ATTEMPTS = 3
 _FIRST_DELAY_S = 0.5
 _MAX_DELAY_S = 30.0
+_MAX_DOUBLINGS = 6  # beyond the longest delay; after hours of attempts a float has no room
 _MAX_RETRY_AFTER_S = 24 * 3600.0
 
 _PASSING = frozenset({408, 409, 425})
@@ -205,7 +206,7 @@ def _final(kind: RunErrorType, text: str, *, key_bound: bool = False) -> Diagnos
 
 
 def _delay_s(attempt: int) -> float:
-    delay = min(_FIRST_DELAY_S * 2 ** (attempt - 1), _MAX_DELAY_S)
+    delay = min(_FIRST_DELAY_S * 2 ** min(attempt - 1, _MAX_DOUBLINGS), _MAX_DELAY_S)
     return round(delay * random.uniform(0.8, 1.2), 3)  # noqa: S311  # jitter, not a secret
 
 

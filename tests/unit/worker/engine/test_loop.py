@@ -177,6 +177,16 @@ async def test_a_definition_that_does_not_fit() -> None:
     assert [event.type for event in steps.events] == ["run.started", "run.failed"]
 
 
+async def test_a_tool_server_that_is_away_for_days() -> None:
+    """It is tried again, a minute apart, for as long as the worker is told to."""
+    error = RunError(type="tool-server-unavailable", message="away", retryable=True)
+    steps = FakeSteps(pinned=PinFailure(at=after(3), error=error, retry_for_s=100_000))
+    run = await play(steps)
+    assert (run.status, run.error) == ("failed", error)
+    assert steps.sleeps[:7] == [2, 4, 8, 16, 32, 60, 60]
+    assert sum(steps.sleeps) > 99_900
+
+
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_step_that_the_engine_refuses(step: str) -> None:
     """A step refused for good ends the run as failed, whichever it is, and frees the thread."""

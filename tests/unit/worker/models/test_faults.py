@@ -1,5 +1,6 @@
 """What the symptoms of a failed call mean, whichever client saw them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -51,6 +52,14 @@ def test_delay(given: float | None, expected: tuple[float, float]) -> None:
     delay_s = diagnosed(Symptoms("busy", status=503, retry_after_s=given)).retry_after_s
     assert delay_s is not None
     assert expected[0] <= delay_s <= expected[1]
+
+
+def test_the_delay_after_hours_of_attempts() -> None:
+    """It grows no more."""
+    call = replace(model_call(), attempt=5_000)
+    delay_s = diagnose(Symptoms("down", status=503), call).retry_after_s
+    assert delay_s is not None
+    assert 24 <= delay_s <= 36
 
 
 @pytest.mark.parametrize(
