@@ -83,6 +83,8 @@ class ClientResults:
     async def _hand_over(self, ref: RunRef, order: ResultOrder) -> Sent:
         """Return what will count, of a result that waits for a worker."""
         run = await self._reader.read(ref, messages=False)
+        if run.ended:
+            raise _ended(ref)
         if all(call.call_id != order.call_id for call in run.calls):
             raise _unknown(ref, order.call_id)
         answer = CallAnswer(

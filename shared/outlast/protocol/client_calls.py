@@ -55,6 +55,8 @@ class CallResult(Public):
     @property
     def is_too_large(self) -> bool:
         """Whether it is more than a run takes."""
+        if len((self.by or "").encode(errors="replace")) > MAX_RESULT_BYTES:
+            return True
         if isinstance(self.output, str):
             return len(self.output.encode(errors="replace")) > MAX_RESULT_BYTES
         return len(to_json(self.output)) > MAX_RESULT_PARTS_BYTES
