@@ -100,7 +100,7 @@ class Admin:
         """
         if not partition_keys:
             return {}
-        query = queries.states_query(partition_keys, approval_ids)
+        query = queries.states_query(self._prefix, partition_keys, approval_ids)
         rows = await self._list(ListedRow, query)
         return _read(lambda: listed_runs(rows))
 

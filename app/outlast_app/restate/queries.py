@@ -145,8 +145,12 @@ def _submissions_query(prefix: str, tenant: str, wanted: RunFilter) -> str:
     """  # noqa: S608  # values are written by sql_text
 
 
-def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] | None) -> str:
+def states_query(
+    prefix: str, partition_keys: Mapping[str, int], approval_ids: Iterable[str] | None
+) -> str:
     """Select what some runs say of themselves, by their keys; of their approvals all, or these.
+
+    A thread may be called as a run is, and has metadata, too.
 
     Of a large run what stands around its output: a list of runs with long outputs would else be
     read whole, to be left out.
@@ -163,6 +167,7 @@ def states_query(partition_keys: Mapping[str, int], approval_ids: Iterable[str] 
                 THEN substr(value_utf8, strpos(value_utf8, '{AFTER_OUTPUT}')) END AS ending
         FROM state
         WHERE {_of_keys(partition_keys)} AND {asked}
+            AND service_name <> {sql_text(thread_service(prefix))}
     """  # noqa: S608  # values are written by sql_text
 
 

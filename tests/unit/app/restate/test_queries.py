@@ -66,14 +66,20 @@ def test_queries_keep_values_in_texts(value: str) -> None:
             threads_metadata_query("p", {value: 7}),
             approvals_query("p", value),
             calls_query("p", value),
-            states_query({value: 7}, None),
-            states_query({value: 7}, [value]),
+            states_query("p", {value: 7}, None),
+            states_query("p", {value: 7}, [value]),
         ]
 
     harmless = [outside_of_texts(query) for query in queries("harmless")]
     assert [outside_of_texts(query) for query in queries(value)] == harmless
     prefixed = outside_of_texts(runs_query("'" * 8, "t", RunFilter(), 21, None))
     assert prefixed == outside_of_texts(runs_query("harmless", "t", RunFilter(), 21, None))
+
+
+def test_a_thread_that_is_called_as_a_run_is() -> None:
+    """Its metadata is not taken for the run's: both have the same key in Restate."""
+    assert "service_name <> 'p.Thread'" in states_query("p.", {"t/a.b": 7}, None)
+    assert "service_name = 'p.Thread'" in threads_metadata_query("p.", {"t/a.b": 7})
 
 
 def test_states_are_read_only_where_they_are_needed() -> None:
