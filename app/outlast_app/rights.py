@@ -42,7 +42,8 @@ RIGHT_OF: Mapping[str, Right] = {
 """By method and path.
 
 A start that another run may take (`on_busy: steer`) needs `read`, too, and without that a run is
-cancelled and resumed unseen. With `inspect` agents are shown with their definitions.
+cancelled and resumed, and a thread changed, unseen. With `inspect` agents are shown with their
+definitions.
 """
 
 

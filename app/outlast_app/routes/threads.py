@@ -20,9 +20,10 @@ from outlast.protocol import (
     Thread,
     ThreadPage,
 )
-from outlast_app.auth import KeyedRoute, Tenant
+from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor, position
 from outlast_app.deps import Deps
+from outlast_app.keyring import Caller
 from outlast_app.openapi import BEHIND, BY_METADATA, problems, takes
 from outlast_app.routes.parameters import (
     AddedMessagesBody,
@@ -70,10 +71,11 @@ async def list_threads(
     openapi_extra=takes(CreateThread),
 )
 async def create_thread(
-    body: NewThreadBody, deps: Deps, tenant: Tenant, idempotency_key: IdempotencyKey = None
+    body: NewThreadBody, deps: Deps, caller: KnownCaller, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Make a thread before its first run, with what is to be known of it."""
-    thread = await deps.thread_life.create(tenant, body, idempotency_key)
+    made = await deps.thread_life.create(caller.tenant, body, idempotency_key)
+    thread = _shown(made, caller)
     return Response(
         thread.model_dump_json(),
         status_code=201,
@@ -88,9 +90,11 @@ async def create_thread(
     responses=problems(UnknownThread, BodyTooLarge, InvalidRequest, *BEHIND),
     openapi_extra=takes(ChangeThread),
 )
-async def change_thread(thread: ThreadPath, body: ThreadChangeBody, deps: Deps) -> Thread:
+async def change_thread(
+    thread: ThreadPath, body: ThreadChangeBody, deps: Deps, caller: KnownCaller
+) -> Thread:
     """Change what is known of a thread, and when it is forgotten; a run that holds it goes on."""
-    return await deps.thread_life.change(thread, body)
+    return _shown(await deps.thread_life.change(thread, body), caller)
 
 
 @router.get("/threads/{thread_id}", response_description="The thread.", responses=_PROBLEMS)
@@ -165,3 +169,8 @@ async def delete_thread(thread: ThreadPath, deps: Deps, *, runs: WithRuns = Fals
     """
     await (deps.deletion.thread(thread) if runs else deps.threads.delete(thread))
     return Response(status_code=204)
+
+
+def _shown(thread: Thread, caller: Caller) -> Thread:
+    """Leave out what was said of the thread, which others may have done, for who may not read."""
+    return thread if "read" in caller.rights else thread.model_copy(update={"metadata": {}})

@@ -9,12 +9,13 @@ from fastapi import APIRouter
 
 from fakes.front import RUN_ID, Connect, problem
 from fakes.steps import NOON
-from outlast.protocol import Approval, Message, Run, RunError
+from outlast.protocol import Approval, Message, Run, RunError, Thread
 from outlast_app.auth import KeyedRoute
 from outlast_app.keyring import hash_of_key
 from outlast_app.probes import PROBES
 from outlast_app.rights import ALL_RIGHTS, RIGHT_OF, Right
 from outlast_app.runs.actions import RunActions
+from outlast_app.runs.thread_life import ThreadLife
 
 EXAMPLES = {
     "agent": "support",
@@ -125,4 +126,38 @@ async def test_what_is_in_a_run_that_one_ends(
     async with connect(keys={"acme": [a_key(rights)]}) as client:
         answer = await client.post(f"/runs/{RUN_ID}/{action}", headers=headers)
     assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert ("secret" in answer.text) == ("read" in rights)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [("PATCH", "/threads/t", "change"), ("POST", "/threads", "create")],
+)
+@pytest.mark.parametrize("rights", [["invoke"], ["invoke", "read"]])
+async def test_what_is_known_of_a_thread_that_one_changes(
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    action: str,
+    rights: list[Right],
+) -> None:
+    """Whoever may change a thread, and not read, does not hear what others have said of it."""
+
+    async def act(*_: Any) -> Thread:
+        return Thread(
+            thread_id="t",
+            status="idle",
+            queued=[],
+            message_count=2,
+            metadata={"title": "secret"},
+            created_at=NOON,
+            updated_at=NOON,
+        )
+
+    monkeypatch.setattr(ThreadLife, action, act)
+    headers = {"authorization": "Bearer secret-1"}
+    async with connect(keys={"acme": [a_key(rights)]}) as client:
+        answer = await client.request(method, path, json={}, headers=headers)
+    assert (answer.is_success, answer.json()["message_count"]) == (True, 2)
     assert ("secret" in answer.text) == ("read" in rights)
