@@ -10,14 +10,15 @@ from outlast_cli.client import Client
 from outlast_cli.editing import Arguments
 from outlast_cli.errors import Refused, Undecided
 from outlast_cli.keyboard import forget_what_was_typed
-from outlast_cli.output import as_text, console, say
+from outlast_cli.output import as_text, console, printable, say
 
 _ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+# Who pastes one into a shell decides nothing that was not chosen.
 _COMMANDS: Mapping[str, str] = {
-    "approval": "approve {run} {id}",
-    "in_doubt": "decide {run} {id} retry|complete|give_up",
-    "limit": "decide {run} {id} raise|stop",
-    "input": "decide {run} {id} answer|decline",
+    "approval": "approve {run} {id}  # {name}",
+    "in_doubt": "decide {run} {id} ACTION  # {name}: retry, complete --output …, give_up",
+    "limit": "decide {run} {id} ACTION  # {name}: raise --limit {name}=…, stop",
+    "input": "decide {run} {id} ACTION  # {name}: answer --content …, decline",
 }
 
 
@@ -93,17 +94,19 @@ def undecided(run: Run) -> list[Approval]:
 
 def commands_to_decide(run: Run) -> list[str]:
     """Return the commands that let a run go on."""
-    return [f"  outlast {_command(run, each)}  # {each.name}" for each in undecided(run)]
+    return [f"  outlast {_command(run, each)}" for each in undecided(run)]
 
 
 def how_to_decide(run: Run) -> str:
     """Return the commands for a run that waits for decisions, and that nobody watches."""
-    return "\n".join([*commands_to_decide(run), f"or reject, then: outlast watch {run.run_id}"])
+    may_reject = any(each.reason == "approval" for each in undecided(run))
+    then = "or reject, then" if may_reject else "then"
+    return "\n".join([*commands_to_decide(run), f"{then}: outlast watch {run.run_id}"])
 
 
 def _command(run: Run, approval: Approval) -> str:
     command = _COMMANDS.get(approval.reason, _COMMANDS["approval"])
-    return command.format(run=run.run_id, id=approval.id)
+    return command.format(run=run.run_id, id=approval.id, name=printable(approval.name))
 
 
 def _answer(client: Client, run_id: str, call: ClientCall) -> bool:

@@ -95,7 +95,10 @@ def test_the_commands_to_decide(app: ScriptedApp, outlast: Outlast) -> None:
     asks(app, DOUBT)
     ended = outlast("run", "support", "x")
     assert ended.code == 4
-    assert f"outlast decide {RUN_ID} 1.0.doubt1 retry|complete|give_up" in ended.err
+    choices = "retry, complete --output …, give_up"
+    assert f"outlast decide {RUN_ID} 1.0.doubt1 ACTION  # refund: {choices}\nthen: " in ended.err
+    # In a shell that would decide: a call in doubt would run again.
+    assert "|" not in ended.err
 
 
 def test_runs_below(app: ScriptedApp, outlast: Outlast) -> None:
