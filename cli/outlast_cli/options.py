@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated, get_args
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar, get_args
 
 import typer
-from pydantic import JsonValue, SecretStr, ValidationError
+from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 
 from outlast.protocol import RunStatus, StartRun, from_client
 from outlast_cli import completion
@@ -14,6 +15,8 @@ from outlast_cli.asking import read_value
 from outlast_cli.client import Client
 from outlast_cli.output import say
 from outlast_cli.settings import FORMER
+
+Body = TypeVar("Body", bound=BaseModel)
 
 Agent = Annotated[
     str,
@@ -158,6 +161,18 @@ def metadata_filter(pairs: Sequence[str] | None) -> dict[str, str]:
     return {f"metadata.{name}": value for name, value in parse_pairs(pairs).items()}
 
 
+def with_zone(given: datetime | None) -> datetime | None:
+    """Take a time for one of this machine's zone.
+
+    Raises:
+        typer.BadParameter: It is outside of the calendar there.
+    """
+    try:
+        return given and given.astimezone()
+    except (OverflowError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def check_statuses(given: list[str] | None) -> list[str] | None:
     """Let statuses through that runs can have.
 
@@ -176,8 +191,17 @@ def start_body(text: str, **fields: object) -> StartRun:
     Raises:
         typer.BadParameter: A field can't be what it is.
     """
+    return body_of(StartRun, {"input": text, **fields})
+
+
+def body_of(kind: type[Body], fields: Mapping[str, object]) -> Body:
+    """Make a body of options.
+
+    Raises:
+        typer.BadParameter: A field can't be what it is.
+    """
     try:
-        return from_client(StartRun, {"input": text, **fields})
+        return from_client(kind, fields)
     except ValidationError as error:
         faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
         raise typer.BadParameter("; ".join(faults)) from error

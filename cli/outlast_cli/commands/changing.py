@@ -3,7 +3,7 @@
 from typing import Annotated, get_args
 
 import typer
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from outlast.protocol import (
     Action,
@@ -19,7 +19,6 @@ from outlast.protocol import (
     Steered,
     SteerRun,
     Thread,
-    from_client,
 )
 from outlast_cli import completion, options, tables
 from outlast_cli.asking import read_value, whoami
@@ -92,11 +91,7 @@ def decide(
         "reason": reason,
         "by": by or whoami(),
     }
-    try:
-        decision = from_client(Decision, given)
-    except ValidationError as error:
-        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
-        raise typer.BadParameter("; ".join(faults)) from error
+    decision = options.body_of(Decision, given)
     _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
 
 
@@ -182,11 +177,13 @@ def thread(
     said = {**options.parse_pairs(metadata), **({} if title is None else {"title": title})}
     expiry = {} if expires_after_s is None else {"expires_after_s": expires_after_s or None}
     if create:
-        body = CreateThread(thread_id=thread_id, metadata=said, **expiry)
+        given = {"thread_id": thread_id, "metadata": said, **expiry}
+        body = options.body_of(CreateThread, given)
         made = client.post(Thread, "threads", body=body)
     else:
         change = {"metadata": {name: value or None for name, value in said.items()}, **expiry}
-        made = client.patch(Thread, "threads", thread_id, body=ChangeThread.model_validate(change))
+        body = options.body_of(ChangeThread, change)
+        made = client.patch(Thread, "threads", thread_id, body=body)
     show(made, tables.one_thread(made), as_json=as_json)
 
 

@@ -52,10 +52,14 @@ def runs(
     ] = None,
     metadata: options.WantedMetadata = None,
     since: Annotated[
-        datetime | None, typer.Option(help="Only those that were accepted then, or later.")
+        datetime | None,
+        typer.Option(
+            help="Only those that were accepted then, or later.", callback=options.with_zone
+        ),
     ] = None,
     before: Annotated[
-        datetime | None, typer.Option(help="Only those that were accepted earlier.")
+        datetime | None,
+        typer.Option(help="Only those that were accepted earlier.", callback=options.with_zone),
     ] = None,
     id_prefix: Annotated[
         str | None, typer.Option("--id", metavar="BEGINNING", help="Only those whose id begins so.")
@@ -74,13 +78,13 @@ def runs(
         "agent": agent,
         "thread_id": thread,
         "status": status,
-        "created_after": since and since.astimezone().isoformat(),
-        "created_before": before and before.astimezone().isoformat(),
+        "created_after": since and since.isoformat(),
+        "created_before": before and before.isoformat(),
         "id_prefix": id_prefix,
         "parent": parent,
-        **options.metadata_filter(metadata),
     }
     filters = {name: value for name, value in wanted.items() if value}
+    filters |= options.metadata_filter(metadata)  # an empty text is one, too
     page = options.client_of(ctx).pages(RunPage, "runs", limit=limit, **filters)
     show(page, tables.Listing(page.items, tables.RUNS), as_json=as_json)
 

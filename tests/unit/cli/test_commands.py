@@ -96,10 +96,19 @@ def test_filters_and_pages(app: ScriptedApp, outlast: Outlast) -> None:
     """Filters are the server's; pages are read up to the limit."""
     app.on("GET /runs", _page(*[wire.run()] * 100, cursor="next"), _page(*[wire.run()] * 20))
     options = ["--agent", "a", "--thread", "t", "--status", "waiting", "--status", "paused"]
-    options += ["--metadata", "ticket=4 711", "--id", "support.a", "--limit", "120"]
+    options += [
+        "--metadata",
+        "ticket=4 711",
+        "--metadata",
+        "draft=",
+        "--id",
+        "support.a",
+        "--limit",
+        "120",
+    ]
     assert len(json.loads(outlast("runs", *options, "--json").out)["items"]) == 120
     filters = "agent=a&thread_id=t&status=waiting&status=paused&id_prefix=support.a"
-    filters += "&metadata.ticket=4+711"
+    filters += "&metadata.ticket=4+711&metadata.draft="
     assert [sent.line for sent in app.requests] == [
         f"GET /runs?{filters}&limit=100",
         f"GET /runs?{filters}&cursor=next&limit=20",
@@ -349,6 +358,9 @@ def test_changes(
         ["decide", RUN_ID, "1.0", "maybe"],
         ["decide", RUN_ID, "limit1", "raise", "--limit", "max_turns"],
         ["runs", "--limit", "0"],
+        ["runs", "--since", "0001-01-01"],
+        ["thread", "not a thread", "--create"],
+        ["thread", "t-1", "--expires-after-s", "1e12"],
         ["--url", "example.org", "list"],
         ["--url", "http://host:port", "list"],
         ["--key", "two\nlines", "list"],
