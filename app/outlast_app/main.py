@@ -91,6 +91,8 @@ def create_app(
                 "Idempotency-Key",
                 "Last-Event-ID",
                 "Prefer",
+                "Traceparent",
+                "Tracestate",
             ],
             expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
         )

@@ -10,11 +10,13 @@ async def test_pages_of_a_known_origin(connect: Connect):
     asked = {
         "Origin": "https://example.org",
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization, idempotency-key, last-event-id",
+        "Access-Control-Request-Headers": "authorization, idempotency-key, last-event-id, "
+        "traceparent, tracestate",
     }
     async with connect(cors_origins=["https://example.org"]) as client:
         allowed = await client.options("/agents/support/runs", headers=asked)
         answer = await client.get("/agents", headers={"Origin": "https://example.org"})
+    assert allowed.status_code == 200, allowed.text
     assert allowed.headers["access-control-allow-origin"] == "https://example.org"
     assert "Location" in answer.headers["access-control-expose-headers"]
 
