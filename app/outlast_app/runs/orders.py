@@ -23,6 +23,7 @@ MAX_DECISION_BYTES = 256 * 1024
 MAX_SIGNAL_BYTES = 256 * 1024
 # Objects whose names are ours, not the caller's.
 _OF_OUR_FIELDS = frozenset({"limits", "options", "origin"})
+_OF_MESSAGES = frozenset({"input", "messages"})
 # `gs:` is Google's storage, which its models read themselves.
 _IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
 _FILE_URL = re.compile(r"data:.", re.IGNORECASE)
@@ -120,8 +121,9 @@ def hash_of(body: BaseModel) -> str:
     # Nor does one that is added to what is in them.
     for name in _OF_OUR_FIELDS & set(said):
         said[name] = _without_nulls(said[name])
-    if isinstance(said.get("input"), list):
-        said["input"] = [_without_nulls(message) for message in said["input"]]
+    for name in _OF_MESSAGES & set(said):
+        if isinstance(said[name], list):
+            said[name] = [_without_nulls(message) for message in said[name]]
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -131,13 +133,13 @@ def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_addition(body: BaseModel, max_bytes: int) -> None:
-    """Refuse what is too large to be added to a run that goes on.
+    """Refuse what is too large to be added to a run that goes on, or to a thread.
 
     Raises:
         BodyTooLarge: Restate could not replay the run any more.
     """
     if len(body.model_dump_json().encode()) > max_bytes:
-        raise BodyTooLarge(f"A run that goes on takes up to {max_bytes} bytes at once. Send less.")
+        raise BodyTooLarge(f"Up to {max_bytes} bytes can be added at once. Send less.")
 
 
 def as_messages(said: str | list[InputMessage], field: str = "body.input") -> list[InputMessage]:

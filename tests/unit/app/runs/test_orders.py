@@ -1,5 +1,7 @@
 """How a request becomes an order."""
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -7,8 +9,8 @@ import pytest
 from outlast import Agent
 from outlast.contract import RunOrder
 from outlast.errors import InvalidRequest
-from outlast.protocol import StartRun, from_client
-from outlast_app.runs.orders import make_order
+from outlast.protocol import AddMessages, StartRun, from_client
+from outlast_app.runs.orders import hash_of, make_order
 
 CLOSED = Agent(name="support", instructions="Help.")
 OPEN = Agent(name="support", instructions="Help.", overrides={"instructions", "options"})
@@ -56,3 +58,11 @@ def test_origin() -> None:
 def test_the_hash_of_a_body_stays(body: dict[str, Any], of_version_6: str) -> None:
     """A request repeated after an upgrade is known: new fields, left out, change nothing."""
     assert ordered(CLOSED, **body).body_hash == of_version_6
+
+
+def test_the_hash_of_added_messages() -> None:
+    """So it is for messages that are added to a thread: what they leave out is not hashed."""
+    said = {"messages": [{"role": "user", "content": "Hi."}]}
+    text = json.dumps(said, sort_keys=True)
+    expected = hashlib.sha256(text.encode()).hexdigest()[:32]
+    assert hash_of(from_client(AddMessages, said)) == expected
