@@ -219,7 +219,7 @@ class ApprovalResolved(Event):
 
 
 class RunWaiting(Event):
-    """Nothing of the run is in flight any more: it waits for people or clients.
+    """Nothing of the run is in flight any more: it waits for people, clients or a signal.
 
     Comes again whenever an answer has changed what it waits for.
     """
