@@ -82,6 +82,12 @@ def test_a_thread_that_is_called_as_a_run_is() -> None:
     assert "service_name = 'p.Thread'" in threads_metadata_query("p.", {"t/a.b": 7})
 
 
+def test_lists_tell_what_backs_off() -> None:
+    """The table of invocations has no word for it, and `GET /runs` says that no worker answers."""
+    listed = runs_query("", "t", RunFilter(), 21, None)
+    assert listed.count("e.retry_count > 0 THEN 'backing-off' ELSE i.status END AS status") == 2
+
+
 def test_states_are_read_only_where_they_are_needed() -> None:
     """A list of all runs, or of an agent's, does not read the large table of states."""
     assert "state s" not in runs_query("", "t", RunFilter(), 21, None)
