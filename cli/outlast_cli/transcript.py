@@ -1,6 +1,7 @@
 """Events and messages as lines that stay."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
@@ -21,11 +22,13 @@ from outlast.events import (
     ToolCallRequested,
     ToolCallStarted,
 )
+from outlast.names import RUN_ID
 from outlast.protocol import Message, Run, Usage
 from outlast_cli.fold import text_of
 from outlast_cli.output import as_text, printable, shortened, whole
 from outlast_cli.stream import Received
 
+_RUN_ID = re.compile(RUN_ID)
 _COLORS = {"completed": "green", "failed": "red", "cancelled": "yellow", "incomplete": "yellow"}
 _DONE = {
     "approve": "approved",
@@ -97,7 +100,8 @@ def lines_of(messages: Sequence[Message]) -> Iterator[Text]:
         if message.run_id != run_id:
             run_id, names = message.run_id, {}
             at = message.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            yield whole(f"{at} · run {run_id}", "dim")
+            said_in = f"run {run_id}" if _RUN_ID.fullmatch(run_id) else "added by a client"
+            yield whole(f"{at} · {said_in}", "dim")
         text = text_of(message.content)
         match message.role:
             case "user":

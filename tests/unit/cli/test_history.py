@@ -59,6 +59,15 @@ def test_whole(app: ScriptedApp, outlast: Outlast) -> None:
     ]
 
 
+def test_what_a_client_added(app: ScriptedApp, outlast: Outlast) -> None:
+    """It is not shown as said in a run, of which `outlast get` would know nothing."""
+    added = [_said("user", "I was on the phone.", f"Added.{'a' * 26}"), _said("user", "thanks")]
+    app.on(MESSAGES, _page(added))
+    first, _, second, _ = outlast("messages", "mine").out.splitlines()
+    assert first.endswith("· added by a client")
+    assert second.endswith(f"· run {RUN_ID}")
+
+
 @pytest.mark.parametrize("limit", [2, 120])
 def test_newest(app: ScriptedApp, outlast: Outlast, limit: int) -> None:
     """A limit leaves out the beginning; what is left is in its order."""
