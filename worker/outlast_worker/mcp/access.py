@@ -10,6 +10,7 @@ from outlast.mcp import McpServer, Secrets, fill_in
 from outlast_worker.text import repair_surrogates
 
 _MAX_REASON_CHARS = 500
+_MIN_SECRET_CHARS = 6
 
 _logger = get_logger()
 Access = Mapping[str, str]
@@ -54,10 +55,27 @@ async def access_of(server: McpServer, tenant: str, metadata: Mapping[str, str])
     return {**declared, **given}
 
 
-def reason_of(error: BaseException) -> str:
-    """Say why something failed, in one line; of a group, the first that says something."""
+def reason_of(error: BaseException, access: Access | None = None) -> str:
+    """Say why something failed, in one line; of a group, the first that says something.
+
+    Args:
+        error: What was raised: libraries quote headers that can't be sent.
+        access: What is not to be told.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of any type
-    text = repair_surrogates(" ".join(str(error).split()))[:_MAX_REASON_CHARS]  # pyright: ignore[reportUnknownArgumentType]  # the same
+    text = " ".join(str(error).split())  # pyright: ignore[reportUnknownArgumentType]  # the same
+    for secret in sorted(_secrets_in(access or {}), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = repair_surrogates(text)[:_MAX_REASON_CHARS]
     kind = type(error).__name__  # pyright: ignore[reportUnknownArgumentType]  # the same
     return f"{kind}: {text}" if text else kind
+
+
+def _secrets_in(access: Access) -> set[str]:
+    """Return what is not to be told, whole and in its words, as quotes may escape what is between.
+
+    What is as short as a flag is no secret.
+    """
+    words = {word for value in access.values() for word in (value.strip(), *value.split())}
+    return {word for word in words if len(word) >= _MIN_SECRET_CHARS}

@@ -154,14 +154,13 @@ class McpSessions:
                 _logger.info("mcp_session_opened", server=session.server.name)
                 await self._wait_until_idle(session)
         except Exception as error:  # noqa: BLE001  # whatever a server or the library does
+            reason = reason_of(error, access)
             if session.connection.done():
-                _logger.warning(
-                    "mcp_session_broke", server=session.server.name, reason=reason_of(error)
-                )
+                _logger.warning("mcp_session_broke", server=session.server.name, reason=reason)
             else:
                 session.connection.set_exception(
                     ServerUnavailable(
-                        f"The MCP server {session.server.name} can't be reached: {reason_of(error)}"
+                        f"The MCP server {session.server.name} can't be reached: {reason}"
                     )
                 )
                 session.connection.exception()  # nobody may be left to hear it

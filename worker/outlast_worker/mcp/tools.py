@@ -107,6 +107,7 @@ class McpTools:
     async def _list_of(
         self, server: McpServer, tenant: str, metadata: Mapping[str, str]
     ) -> Listing:
+        access: Access = {}
         try:
             # The author's function and the wait for a free session have no time of their own.
             async with asyncio.timeout(longest_s(server)):
@@ -121,7 +122,9 @@ class McpTools:
         except ServerUnavailable as error:
             return Listing(server, fault=str(error))
         except Exception as error:  # noqa: BLE001  # whatever a server or the library does
-            why = f"The MCP server {server.name} does not list its tools: {reason_of(error)}"
+            why = (
+                f"The MCP server {server.name} does not list its tools: {reason_of(error, access)}"
+            )
             return Listing(server, fault=why)
 
     async def _call(

@@ -1,4 +1,4 @@
-"""What a run's listing of MCP tools waits for ends, whatever it is: else its step never would."""
+"""A listing of MCP tools ends, whatever it waits for, and tells nothing secret when it fails."""
 
 import asyncio
 import sys
@@ -48,3 +48,23 @@ async def test_a_session_whose_opening_is_cancelled(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sessions, "_CONNECTION", "a_library")
     server = McpServer("crm", url="https://crm.example/mcp")
     assert await fault_of(server) == "The MCP server crm was given up on."
+
+
+async def test_a_secret_that_can_not_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries quote such a header; clients read why a run failed."""
+
+    @asynccontextmanager
+    async def connect(_server: Any, access: Mapping[str, str]) -> AsyncGenerator[None]:
+        raise ValueError(f"Illegal header value {access['Authorization'].encode()!r}")
+        yield
+
+    monkeypatch.setitem(sys.modules, "a_library", SimpleNamespace(connect=connect))  # pyright: ignore[reportArgumentType]  # as good as one
+    monkeypatch.setattr(sessions, "_CONNECTION", "a_library")
+    server = McpServer(
+        "crm",
+        url="https://crm.example/mcp",
+        credentials=lambda _tenant, _metadata: {"Authorization": "Bearer\tabc-4711\n"},
+    )
+    told = await fault_of(server)
+    assert "ValueError: Illegal header value" in told
+    assert "4711" not in told
