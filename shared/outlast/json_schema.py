@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, cast
 from urllib.parse import unquote
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 MAX_BYTES = 64 * 1024
 MAX_PARTS = 10_000
@@ -19,6 +19,10 @@ _MAX_DEPTH = 100
 _MAX_FAULTS = 5
 _MAX_FAULT_CHARS = 300
 _CACHED = 64
+_PART_BYTES = 50
+_BYTES_OF_SIZE = 100
+_MAX_WORK = 8_000_000
+"""A schema's weight by a value's size: all faults of so much are found in half a second."""
 _NOT_TAKEN = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef")
 
 
@@ -40,9 +44,20 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 
 def faults_of(schema: Mapping[str, Any], value: Any) -> list[str]:
-    """Return in what a value does not fit a schema that was checked: the first few faults."""
-    errors = _validator(to_json(schema)).iter_errors(value)
-    return [_explain(error) for error in islice(errors, _MAX_FAULTS)]
+    """Return in what a value does not fit a schema that was checked: the first few faults.
+
+    Of what is large only the first one, since the library makes all of them before it gives one:
+    that may take minutes, in which this process does nothing else.
+    """
+    written = to_json(schema)
+    validator = _validator(written)
+    if validator.is_valid(value):
+        return []
+    if _weight(written) * _size(value) > _MAX_WORK:
+        errors = _first_error(validator, value)
+    else:
+        errors = islice(validator.iter_errors(value), _MAX_FAULTS)
+    return [_explain(error) for error in errors]
 
 
 class _Unfolding:
@@ -106,6 +121,32 @@ def _validator(schema: bytes) -> Any:
         )
     except jsonschema_rs.ValidationError as error:
         raise UnusableSchema(f"not a JSON Schema: {error.message}"[:_MAX_FAULT_CHARS]) from None
+
+
+@lru_cache(maxsize=_CACHED)
+def _weight(schema: bytes) -> int:
+    """Return how large a schema is, in bytes, when it is written out."""
+    root = from_json(schema)
+    try:
+        return max(len(schema), _PART_BYTES * _Unfolding(root).count_parts(root))
+    except UnusableSchema:  # an author's, which may refer to itself
+        return _MAX_WORK
+
+
+def _size(value: Any) -> int:
+    """Return of about how many values one consists, long texts counted by their length."""
+    written = to_json(value)
+    return 1 + written.count(b",") + written.count(b":") + len(written) // _BYTES_OF_SIZE
+
+
+def _first_error(validator: Any, value: Any) -> list[Any]:
+    import jsonschema_rs  # noqa: PLC0415  # as above
+
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return [error]
+    return []
 
 
 def _explain(error: Any) -> str:

@@ -103,3 +103,26 @@ def test_a_pattern_that_takes_others_for_ever() -> None:
     began = time.monotonic()
     assert faults_of({"type": "string", "pattern": "^(a+)+$"}, "a" * 5000 + "!")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("items", "wrong"),
+    [
+        ({"enum": list(range(10_000))}, -1),
+        ({"anyOf": [{"properties": {"a": {"const": n}}} for n in range(1_500)]}, {"a": -1}),
+    ],
+)
+def test_many_faults_of_a_large_schema(items: Any, wrong: Any) -> None:
+    """One is enough where all of them would hold up the process for minutes."""
+    schema = {"type": "array", "items": items}
+    check_schema(schema)
+    began = time.monotonic()
+    assert len(faults_of(schema, [wrong] * 5_000)) == 1
+    assert time.monotonic() - began < 2
+
+
+def test_a_schema_of_an_author() -> None:
+    """It may refer to itself; what does not fit is said as well."""
+    tree = {"$ref": "#/$defs/tree", "$defs": {"tree": {"items": {"$ref": "#/$defs/tree"}}}}
+    assert faults_of({**tree, "type": "array"}, [[], []]) == []
+    assert len(faults_of({**tree, "type": "array"}, {})) == 1
