@@ -246,11 +246,12 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
     tools_s = [total_timeout_s(tool) for tool in agent.functions if not tool.durable]
+    asked_s = [tool.step_timeout.total_seconds() for tool in agent.functions if tool.durable]
     servers_s = [longest_s(server) for server in agent.mcp]
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
     hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]
     model_s = dependencies.settings.model_timeout_s
-    return timedelta(seconds=max([model_s, made_s, *tools_s, *servers_s, *hooks_s]))
+    return timedelta(seconds=max([model_s, made_s, *tools_s, *asked_s, *servers_s, *hooks_s]))
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

@@ -135,7 +135,8 @@ class ToolRunner:
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
-                timeout_s = tool.timeout.total_seconds()
+                # A durable tool's own time may be weeks, and this is one step of the run's.
+                timeout_s = (tool.step_timeout if tool.durable else tool.timeout).total_seconds()
                 needed = await self._run_in_thread(
                     tool, timeout_s, tool.asks_first, arguments, context
                 )

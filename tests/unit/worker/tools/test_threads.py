@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outlast import Agent, tool
+from outlast import Agent, DurableContext, tool
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import A_MOMENT, WAIT_S, context, execute
@@ -100,4 +100,20 @@ async def test_asking_does_not_wait_for_a_thread(asks: Any) -> None:
     check = await asyncio.wait_for(runner.check(agent, call, context()), WAIT_S / 2)
     released.set()
     runner.close()
+    assert check.outcome == "needed"
+
+
+async def test_a_condition_of_a_durable_tool(runner: ToolRunner) -> None:
+    """It has the time of a step, not the weeks of the whole call."""
+    released = threading.Event()
+
+    @tool(durable=True, step_timeout=A_MOMENT, needs_approval=lambda: released.wait(WAIT_S))
+    async def ship(context: DurableContext) -> str:
+        """Ship."""
+        return context.call_id
+
+    agent = Agent(name="support", instructions="Help.", tools=[ship])
+    call = PlannedCall(turn=1, call_id="1.0", name="ship", arguments={}, known=True)
+    check = await asyncio.wait_for(runner.check(agent, call, context()), WAIT_S / 2)
+    released.set()
     assert check.outcome == "needed"
