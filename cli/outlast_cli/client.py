@@ -103,8 +103,14 @@ class Client:
                 patience.wait(error)
 
     def patch(self, kind: type[Wanted], *parts: str, body: BaseModel) -> Wanted:
-        """Ask for a change that is the same when it is asked for twice."""
-        return self._call("PATCH", kind, parts, content=body.model_dump_json(exclude_unset=True))
+        """Ask for a change that is the same when it is asked for twice; again as `post` does."""
+        patience = Patience(_REPEAT_FOR_S)
+        content = body.model_dump_json(exclude_unset=True)
+        while True:
+            try:
+                return self._call("PATCH", kind, parts, content=content)
+            except (Refused, Unreachable) as error:
+                patience.wait(error)
 
     def delete(self, *parts: str, **params: Parameter) -> None:
         """Have something forgotten."""

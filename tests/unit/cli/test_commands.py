@@ -224,6 +224,13 @@ def test_thread(app: ScriptedApp, outlast: Outlast) -> None:
     assert app.requests[-1].body == {"metadata": {"title": "B"}}
 
 
+def test_a_thread_while_the_app_restarts(app: ScriptedApp, outlast: Outlast) -> None:
+    """A change is asked for again after an answer that leaves it open."""
+    app.on("PATCH /threads/t-1", problem(503, "Lost", "Again."), Document(THREAD))
+    assert outlast("thread", "t-1", "--title", "A lamp").code == 0
+    assert [sent.body for sent in app.requests] == [{"metadata": {"title": "A lamp"}}] * 2
+
+
 def test_delete(app: ScriptedApp, outlast: Outlast) -> None:
     """A run, or a conversation with its runs, is forgotten; a refusal is told."""
     app.on(f"DELETE {RUN}", Document(status=204))
