@@ -182,7 +182,7 @@ def test_run_in_the_middle(
         api.http.get(f"/runs/{run_id}/result", headers={"Prefer": "wait=0"}),
         api.cancel(run_id),
     ]
-    unknown = {"engine": None, "messages": None}
+    unknown = {"engine": None, "messages": None, "waiting": None}
     for answer in answers:
         run = answer.json()
         assert run["engine"]["attempts"] >= 1
