@@ -105,7 +105,8 @@ def test_trace_of_a_decision(api: Api, stack: TestStack, model: ScriptedModel, k
     model.wait_for(key, turn=2)
     answering.open()
     run = api.result(run_id)
-    assert "trace" not in json.dumps([decided.json(), run, api.events(run_id)])
+    said = json.dumps([decided.json(), run, api.events(run_id)])
+    assert [value for value in TRACE.values() if value in said] == []
     promised = stack.query(
         "SELECT completion_success_value_utf8 AS value FROM sys_promise"
         f" WHERE service_key LIKE '%{run_id}' AND key = 'decision:1.0'"
