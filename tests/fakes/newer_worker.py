@@ -4,8 +4,9 @@ import sys
 
 from outlast_worker import register, server
 from outlast_worker.__main__ import main
+from outlast_worker.engine.records import JOURNAL_VERSION
 
-VERSION = 7
+VERSION = JOURNAL_VERSION + 1
 
 if __name__ == "__main__":
     server.JOURNAL_VERSION = VERSION  # pyright: ignore[reportPrivateImportUsage]

@@ -19,7 +19,7 @@ from outlast_local.restate.binary import in_node_modules
 from outlast_local.stack import Ports
 from outlast_worker.engine.records import JOURNAL_VERSION
 
-_NEWER = 7
+_NEWER = JOURNAL_VERSION + 1
 
 
 @pytest.fixture(scope="module")

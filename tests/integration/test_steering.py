@@ -113,9 +113,10 @@ def test_a_hundred_at_once(api: Api, stack: TestStack, model: ScriptedModel, key
     heard = [m["content"] for m in run["messages"] if f"{key} message" in str(m["content"])]
     assert sorted(heard) == sorted(f"{key} message {i}" for i in taken)
     assert 0 in taken
-    ids = {answer.json()["message_id"] for answer in answers if answer.status_code == 202}
-    assert ids <= {m["id"] for m in run["messages"]}
-    assert len(ids) == len(taken)
+    told = [answer.json()["message_id"] for answer in answers if answer.status_code == 202]
+    ids = [message_id for message_id in told if message_id]  # null: handed over, on a busy machine
+    assert {*ids} <= {m["id"] for m in run["messages"]}
+    assert len({*ids}) == len(ids)
 
 
 def test_queued_run_can_be_steered(
