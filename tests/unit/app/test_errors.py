@@ -41,7 +41,7 @@ async def test_wrong_method(client: Client) -> None:
     [
         ("/healthz", "GET, HEAD, OPTIONS"),
         ("/runs", "GET, OPTIONS"),
-        ("/threads/t", "DELETE, GET, OPTIONS"),  # each a route of its own
+        ("/threads/t", "DELETE, GET, OPTIONS, PATCH"),  # each a route of its own
         ("/agents/support/runs", "OPTIONS, POST"),
     ],
 )
