@@ -1,10 +1,12 @@
 """The example agent over its server, in memory: the test kit calls real servers, too."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from example_agents.warehouse import agent
+from outlast import Agent, McpServer
 from outlast.testing import call, run_in_memory, text
 
 
@@ -23,3 +25,25 @@ async def test_the_stock_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "Ordered 5 × Monitor arm; there will be 8.",
         "8",
     ]
+
+
+def _server(script: str) -> Agent:
+    server = McpServer("stock", command=["sh", "-c", script, sys.executable])
+    return Agent(name="warehouse", instructions="Keep the stock.", mcp=[server])
+
+
+async def test_a_server_that_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run begins once its server can be reached."""
+    monkeypatch.chdir(tmp_path)
+    late = "[ -e tried ] || { touch tried; exit 1; }; exec $0 -m example_agents.stock_server"
+    model = [call("find_stock", item="Monitor arm"), text("3.")]
+    run = await run_in_memory(_server(late), "How many?", model=model)
+    assert [each.result for each in run.tool_calls] == ["3"]
+
+
+async def test_a_server_that_stays_away() -> None:
+    """A run that waited for its server in vain fails, and says for which."""
+    run = await run_in_memory(_server("exit 1"), "How many?", model=[])
+    assert run.error
+    assert run.error.type == "tool-server-unavailable"
+    assert "stock can't be reached" in run.error.message

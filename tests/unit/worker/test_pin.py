@@ -1,16 +1,18 @@
 """The pin: an agent's definition, rendered for one run."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fakes.orders import order
-from outlast import Agent, Limits, ModelSettings, RunContext, tool
+from outlast import Agent, Limits, McpServer, ModelSettings, RunContext, tool
 from outlast.protocol import Overrides
 from outlast.registry import Registry
-from outlast_worker.engine.records import Pin, PinFailure, PinOutcome
+from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.mcp.tools import Listing
 from outlast_worker.pin import pin_agent
 from outlast_worker.settings import WorkerSettings
 
@@ -25,12 +27,17 @@ async def refund(cents: int) -> str:
     return ""
 
 
-def pinned(agent: Agent, context: dict[str, Any] | None = None, **asked: Any) -> PinOutcome:
+def pinned(
+    agent: Agent,
+    context: dict[str, Any] | None = None,
+    listings: Sequence[Listing] = (),
+    **asked: Any,
+) -> PinOutcome:
     registry = Registry([agent], default_model="openai/default")
     settings = WorkerSettings(model_retry_for_s=7)
     given = RunContext.for_test(context=context)
-    making = pin_agent(registry, agent, order(context=context or {}, **asked), settings, given)
-    return asyncio.run(making)
+    ordered = order(context=context or {}, **asked)
+    return asyncio.run(pin_agent(registry, agent, ordered, settings, given, listings))
 
 
 def test_pin() -> None:
@@ -144,3 +151,32 @@ def test_a_schema_that_takes_anything() -> None:
     assert isinstance(pin, Pin)
     assert pin.output
     assert pin.output.shape["properties"] == {"result": {}}
+
+
+def _listing(server: McpServer, *names: str) -> Listing:
+    tools = [PinnedTool(name=name, description=server.name, parameters={}) for name in names]
+    return Listing(server, tools)
+
+
+def test_tools_of_servers() -> None:
+    """A name belongs to the agent's own tool, else to the server that is named first."""
+    crm, erp = (McpServer(name, url="https://test/mcp") for name in ("crm", "erp"))
+    agent = Agent(name="support", instructions="Help.", tools=[refund], mcp=[crm, erp])
+    pin = pinned(agent, listings=[_listing(crm, "refund", "find"), _listing(erp, "find", "book")])
+    assert isinstance(pin, Pin)
+    told = [(tool.name, tool.description) for tool in pin.tools]
+    assert told == [("refund", "Pay back."), ("find", "crm"), ("book", "erp")]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_server_that_is_away(*, required: bool) -> None:
+    """A run waits for one that it needs, and goes without another."""
+    server = McpServer("crm", url="https://test/mcp", required=required)
+    agent = Agent(name="support", instructions="Help.", mcp=[server])
+    outcome = pinned(agent, listings=[Listing(server, fault="It is away.")])
+    if not required:
+        assert isinstance(outcome, Pin)
+        return
+    assert isinstance(outcome, PinFailure)
+    assert (outcome.error.type, outcome.error.message) == ("tool-server-unavailable", "It is away.")
+    assert outcome.retry_for_s == 7

@@ -1,12 +1,13 @@
 """What opens a session with an MCP server, secrets included, and why none can be had."""
 
+import asyncio
 import inspect
 import os
 from collections.abc import Mapping
 
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
-from outlast.mcp import McpServer, Secrets, fill_in
+from outlast.mcp import Credentials, McpServer, Secrets, fill_in
 from outlast_worker.text import repair_surrogates
 
 _MAX_REASON_CHARS = 500
@@ -31,11 +32,10 @@ async def access_of(server: McpServer, tenant: str, metadata: Mapping[str, str])
     Raises:
         ServerUnavailable: A variable is not set, or the author's function failed.
     """
+    given: Secrets = {}
     try:
-        nothing: Secrets = {}
-        given = server.credentials(tenant, metadata) if server.credentials else nothing
-        if inspect.isawaitable(given):
-            given = await given
+        if server.credentials:
+            given = await _ask(server.credentials, tenant, metadata)
     except Exception as error:  # an author's function may raise anything
         _logger.exception("mcp_credentials_failed", server=server.name)
         raise ServerUnavailable(
@@ -53,6 +53,15 @@ async def access_of(server: McpServer, tenant: str, metadata: Mapping[str, str])
             "environment; set it and restart the worker."
         ) from error
     return {**declared, **given}
+
+
+async def _ask(credentials: Credentials, tenant: str, metadata: Mapping[str, str]) -> Secrets:
+    """Call an author's function, in a thread if it is a plain one: it may wait for a network."""
+    if inspect.iscoroutinefunction(credentials):
+        given = credentials(tenant, metadata)
+    else:
+        given = await asyncio.to_thread(credentials, tenant, metadata)
+    return await given if inspect.isawaitable(given) else given
 
 
 def reason_of(error: BaseException, access: Access | None = None) -> str:

@@ -88,7 +88,7 @@ class McpSessions:
         key = (server, tuple(sorted(access.items())))
         session = await self._take(key, access)
         try:
-            yield await self._opened(session)
+            yield await asyncio.shield(session.connection)
         except ServerUnavailable:
             session.done.set()
             raise
@@ -136,25 +136,20 @@ class McpSessions:
             min(unused, key=lambda each: each.used_at).done.set()
         return bool(unused)
 
-    async def _opened(self, session: _Session) -> "Connection":
-        """Wait for a session that is being opened, perhaps for somebody else."""
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                return await asyncio.shield(session.connection)
-        except TimeoutError:
-            raise ServerUnavailable(
-                f"The MCP server {session.server.name} did not answer within {OPEN_TIMEOUT_S:g} s."
-            ) from None
-
     async def _hold(self, key: _Key, session: _Session, access: Access) -> None:
         try:
             library: Any = await asyncio.to_thread(importlib.import_module, _CONNECTION)
-            async with library.connect(session.server, access) as connection:
+            async with (
+                asyncio.timeout(OPEN_TIMEOUT_S) as opening,
+                library.connect(session.server, access) as connection,
+            ):
+                opening.reschedule(None)
                 session.connection.set_result(connection)
                 _logger.info("mcp_session_opened", server=session.server.name)
                 await self._wait_until_idle(session)
         except Exception as error:  # noqa: BLE001  # whatever a server or the library does
-            reason = reason_of(error, access)
+            late = isinstance(error, TimeoutError)
+            reason = f"no answer in {OPEN_TIMEOUT_S:g} s" if late else reason_of(error, access)
             if session.connection.done():
                 _logger.warning("mcp_session_broke", server=session.server.name, reason=reason)
             else:

@@ -131,15 +131,14 @@ class McpTools:
         self,
         server: McpServer,
         pinned: PinnedTool,
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any],
         context: ToolContext,
     ) -> str | ToolOutput:
         try:
             access = await access_of(server, context.tenant, context.metadata)
-            if pinned.effect == "once":
-                result = await self._call_once(server, pinned, access, arguments, context)
-            else:
-                result = await self._call_again(server, pinned, access, arguments, context)
+            call = _Call(server, access, pinned.server_tool or pinned.name, arguments, context)
+            once = pinned.effect == "once"
+            result = await (self._ask_once(call) if once else self._ask_again(call))
         except ServerUnavailable as error:
             raise ToolError(str(error)) from error
         output = output_of(result)
@@ -148,46 +147,36 @@ class McpTools:
             raise ToolError(text or f"The tool {pinned.name} failed.")
         return output
 
-    async def _call_again(
-        self,
-        server: McpServer,
-        pinned: PinnedTool,
-        access: Access,
-        arguments: Mapping[str, Any],
-        context: ToolContext,
-    ) -> "CallToolResult":
-        """Call a tool; once more if the server went away, perhaps long ago."""
+    async def _ask_again(self, call: "_Call") -> "CallToolResult":
+        """Ask the server; once more if it went away, perhaps long ago."""
         with suppress(ConnectionLost):
-            return await self._call_now(server, pinned, access, arguments, context)
-        return await self._call_now(server, pinned, access, arguments, context)
+            return await self._ask(call)
+        return await self._ask(call)
 
-    async def _call_once(
-        self,
-        server: McpServer,
-        pinned: PinnedTool,
-        access: Access,
-        arguments: Mapping[str, Any],
-        context: ToolContext,
-    ) -> "CallToolResult":
-        """Call a tool; find out before whether the server went away: doubt costs a person."""
+    async def _ask_once(self, call: "_Call") -> "CallToolResult":
+        """Ask the server; find out before whether it went away: doubt costs a person."""
         with suppress(ConnectionLost):
-            async with self._sessions.session(server, access) as connection:
+            async with self._sessions.session(call.server, call.access) as connection:
                 await connection.probe()
         try:
-            return await self._call_now(server, pinned, access, arguments, context)
+            return await self._ask(call)
         except ConnectionLost as error:
             raise InDoubt(str(error)) from error
 
-    async def _call_now(
-        self,
-        server: McpServer,
-        pinned: PinnedTool,
-        access: Access,
-        arguments: Mapping[str, Any],
-        context: ToolContext,
-    ) -> "CallToolResult":
-        async with self._sessions.session(server, access) as connection:
-            return await connection.call(pinned.server_tool or pinned.name, arguments, context)
+    async def _ask(self, call: "_Call") -> "CallToolResult":
+        async with self._sessions.session(call.server, call.access) as connection:
+            return await connection.call(call.tool, call.arguments, call.context)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call as its server gets it."""
+
+    server: McpServer
+    access: Access
+    tool: str
+    arguments: Mapping[str, Any]
+    context: ToolContext
 
 
 def longest_s(server: McpServer) -> float:
