@@ -15,7 +15,8 @@ from outlast.protocol import ApprovalPage, Decision, Resolution
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, Responses, headers, problems, takes
+from outlast_app.openapi import BEHIND, problems, takes
+from outlast_app.routes.handing_over import answer_for, handed_over
 from outlast_app.routes.parameters import (
     ApprovalId,
     CursorText,
@@ -36,13 +37,6 @@ _DECIDE_PROBLEMS = problems(
     InvalidRequest,
     *BEHIND,
 )
-_HANDED_OVER: Responses = {
-    202: {
-        "model": Resolution,
-        "description": "The decision, for which no worker was there: the next one takes it.",
-        "headers": headers(Location="Where the run is read."),
-    }
-}
 
 
 @router.get(
@@ -61,7 +55,7 @@ async def list_approvals(
     "/runs/{run_id}/approvals/{approval_id}",
     response_model=Resolution,
     response_description="The decision that counts.",
-    responses={**_HANDED_OVER, **_DECIDE_PROBLEMS},
+    responses={**handed_over(Resolution, "The decision"), **_DECIDE_PROBLEMS},
     openapi_extra=takes(Decision),
 )
 async def decide(
@@ -74,9 +68,4 @@ async def decide(
 ) -> Response:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
     decided = await deps.runs.decide(ref, approval_id, body, caller.key, trace)
-    return Response(
-        decided.resolution.model_dump_json(),
-        status_code=200 if decided.counts else 202,
-        headers={} if decided.counts else {"Location": f"/runs/{ref.run_id}"},
-        media_type="application/json",
-    )
+    return answer_for(ref, decided.resolution, counts=decided.counts)

@@ -15,7 +15,8 @@ from outlast.protocol import CallAnswer, CallPage, CallResult
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant
 from outlast_app.cursors import Cursor
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, Responses, headers, problems, takes
+from outlast_app.openapi import BEHIND, problems, takes
+from outlast_app.routes.handing_over import answer_for, handed_over
 from outlast_app.routes.parameters import CallId, CursorText, Limit, ResultBody, RunPath
 
 router = APIRouter(tags=["client tools"], route_class=KeyedRoute)
@@ -23,13 +24,6 @@ router = APIRouter(tags=["client tools"], route_class=KeyedRoute)
 _PROBLEMS = problems(
     UnknownRun, UnknownCall, AlreadyAnswered, RunEnded, BodyTooLarge, InvalidRequest, *BEHIND
 )
-_HANDED_OVER: Responses = {
-    202: {
-        "model": CallAnswer,
-        "description": "The result, for which no worker was there: the next one takes it.",
-        "headers": headers(Location="Where the run is read."),
-    }
-}
 
 
 @router.get(
@@ -48,7 +42,7 @@ async def list_calls(
     "/runs/{run_id}/results/{call_id}",
     response_model=CallAnswer,
     response_description="The answer that counts.",
-    responses={**_HANDED_OVER, **_PROBLEMS},
+    responses={**handed_over(CallAnswer, "The result"), **_PROBLEMS},
     openapi_extra=takes(CallResult),
 )
 async def send_result(
@@ -56,9 +50,4 @@ async def send_result(
 ) -> Response:
     """Send what a call came to that a client runs. The same result again gets the same answer."""
     sent = await deps.results.send(ref, call_id, body, caller.key)
-    return Response(
-        sent.answer.model_dump_json(),
-        status_code=200 if sent.counts else 202,
-        headers={} if sent.counts else {"Location": f"/runs/{ref.run_id}"},
-        media_type="application/json",
-    )
+    return answer_for(ref, sent.answer, counts=sent.counts)

@@ -13,7 +13,8 @@ from outlast.errors import (
 from outlast.protocol import SignalTaken, SignalValue
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
-from outlast_app.openapi import BEHIND, Responses, problems, takes
+from outlast_app.openapi import BEHIND, problems, takes
+from outlast_app.routes.handing_over import answer_for, handed_over
 from outlast_app.routes.parameters import (
     RequestTrace,
     RunPath,
@@ -33,19 +34,13 @@ _PROBLEMS = problems(
     InvalidRequest,
     *BEHIND,
 )
-_HANDED_OVER: Responses = {
-    202: {
-        "model": SignalTaken,
-        "description": "The signal, for which no worker was there: the next one takes it.",
-    }
-}
 
 
 @router.post(
     "/runs/{run_id}/signals/{name}",
     response_model=SignalTaken,
     response_description="The signal, which counts.",
-    responses={**_HANDED_OVER, **_PROBLEMS},
+    responses={**handed_over(SignalTaken, "The signal"), **_PROBLEMS},
     openapi_extra=takes(SignalValue),
 )
 async def send_signal(
@@ -58,8 +53,4 @@ async def send_signal(
 ) -> Response:
     """Send a signal to a durable call. The first value counts; the same one again is fine."""
     taken = await deps.runs.signal(ref, name, body, call_id, trace)
-    return Response(
-        taken.model_dump_json(),
-        status_code=200 if taken.call_id else 202,
-        media_type="application/json",
-    )
+    return answer_for(ref, taken, counts=taken.call_id is not None)
