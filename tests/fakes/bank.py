@@ -21,7 +21,7 @@ def transfers(tool_name: str, key: str) -> list[dict[str, Any]]:
     path = Path(os.environ["EFFECTS_FILE"])
     lines = path.read_text().splitlines() if path.exists() else []
     made = [json.loads(line) for line in lines]
-    return [each for each in made if (each["tool"], each.get("key")) == (tool_name, key)]
+    return [each for each in made if (each.get("tool"), each.get("key")) == (tool_name, key)]
 
 
 async def _transfer(tool_name: str, cents: int, context: ToolContext) -> str:
