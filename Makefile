@@ -18,6 +18,9 @@ help:
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+TEST = .venv/bin/pytest -m "not e2e and not load" --numprocesses logical --maxprocesses 4 \
+  --dist loadscope --no-loadscope-reorder
+
 ##@ Start here
 
 .PHONY: demo
@@ -26,8 +29,11 @@ demo: setup ## a run that outlives two crashes of its worker; needs no API key
 
 .PHONY: test
 test: setup-test ## unit, integration and crash tests, against a real Restate server
-	@.venv/bin/pytest -m "not e2e and not load" --numprocesses logical --maxprocesses 4 \
-	  --dist loadscope --no-loadscope-reorder
+	@$(TEST) --one-mode
+
+.PHONY: test-full
+test-full: setup-test ## the same, with every integration test in both modes of its stack
+	@$(TEST)
 
 .PHONY: test-unit
 test-unit: setup-test ## the tests that need no other process than their own

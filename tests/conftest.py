@@ -10,8 +10,17 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from fakes.model_server import ScriptedModel
+from modes import STACK_SETTINGS, unwanted
 
-_STACK = re.compile(r"tests/integration/.*[\[-](usual|always-replay)[-\]]")
+_STACK = re.compile(rf"tests/integration/.*[\[-]({'|'.join(STACK_SETTINGS)})[-\]]")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--one-mode",
+        action="store_true",
+        help="run each integration test in one mode of the stack, half of them in each",
+    )
 
 
 def pytest_configure() -> None:
@@ -25,13 +34,16 @@ def _scope(nodeid: str) -> str:
     return stack[1] if stack else nodeid.partition("::")[0]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let slow tests be last on each stack: what they wait for goes on meanwhile."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests to the other mode; put slow ones last: what they wait for goes on meanwhile."""
+    left = unwanted(items, one_mode=bool(config.getoption("one_mode")))
+    config.hook.pytest_deselected(items=[*left])
     scopes: dict[str, int] = {}
     for item in items:
         scopes.setdefault(_scope(item.nodeid), len(scopes))
-    items.sort(
-        key=lambda item: (scopes[_scope(item.nodeid)], item.get_closest_marker("slow") is not None)
+    items[:] = sorted(
+        (item for item in items if item not in left),
+        key=lambda item: (scopes[_scope(item.nodeid)], item.get_closest_marker("slow") is not None),
     )
 
 

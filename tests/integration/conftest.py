@@ -9,19 +9,18 @@ from fakes.counting_proxy import CountingProxy
 from fakes.model_server import ScriptedModel
 from fakes.script import call, text
 from fakes.stack import TestStack
+from modes import STACK_SETTINGS
 from outlast_local.ports import free_ports
 from outlast_local.stack import is_up
 
-_MODES = {"usual": {}, "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"}}
 
-
-@pytest.fixture(scope="session", params=_MODES)
+@pytest.fixture(scope="session", params=STACK_SETTINGS)
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 ) -> Iterator[TestStack]:
     """Restate, worker and app, shared by the tests of one mode."""
     directory = tmp_path_factory.mktemp("stack")
-    with TestStack(directory, model, _MODES[request.param]) as running:
+    with TestStack(directory, model, STACK_SETTINGS[request.param]) as running:
         running.long_run = _start_long_run(running, model, request.param)
         yield running
         # A connection that breaks takes all the steps on it along: they would be repeated.

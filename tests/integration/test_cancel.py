@@ -3,6 +3,8 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from fakes.api import Api
 from fakes.events import assert_events_are_whole, assert_valid_conversation
 from fakes.follower import Follower, assert_exact
@@ -55,6 +57,7 @@ def test_in_mid_stream(api: Api, model: ScriptedModel, key: str) -> None:
     gate.open()
 
 
+@pytest.mark.both_modes
 def test_during_tool_calls(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """Finished results stay, the call in flight says that it was stopped, history is valid."""
     thread_id = key.replace(" ", "-")

@@ -132,12 +132,12 @@ def test_cancel_goes_down(api: Api, model: ScriptedModel, key: str) -> None:
     assert results(below[0]) == ["The agent tester was cancelled.", "quick"]
 
 
+# While a tool holds, the runs of the other mode hear of nothing, and call nobody.
+@pytest.mark.usual_mode
 def test_a_run_that_fails_cancels_its_children(
     api: Api, model: ScriptedModel, stack: TestStack, key: str
 ) -> None:
     """Nothing goes on below a run that one of its hooks has failed."""
-    if stack.always_replays:
-        pytest.skip("while the tool holds, this stack's runs hear of nothing, and call nobody")
     gate = Gate()
     held = calls(ask(f"{key} child"), call("hold", gate=key))
     model.script(f"{key} boss", [held, text("never")])

@@ -22,11 +22,8 @@ _RECORDED = ROOT / "tests" / "fixtures" / "costs.json"
 _TOLERANCE = 0.03
 
 
-@pytest.fixture(autouse=True)
-def usual(stack: TestStack) -> None:
-    """Leave out the stack that replays after each step, which costs what it costs."""
-    if stack.always_replays:
-        pytest.skip("costs are of the usual mode")
+# The stack that replays after each step costs what it costs.
+pytestmark = pytest.mark.usual_mode
 
 
 def recorded(part: str, now: dict[str, int]) -> dict[str, int]:

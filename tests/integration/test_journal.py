@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from pydantic import TypeAdapter
 
 from fakes.api import Api
@@ -90,6 +91,7 @@ def _recorded(part: str, now: Any) -> Any:
     return recorded.get(part)
 
 
+@pytest.mark.both_modes
 def test_commands(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A run's commands come in the recorded order, under the recorded names."""
     gate, answering = Gate(), Gate()
@@ -115,6 +117,7 @@ def test_commands(api: Api, stack: TestStack, model: ScriptedModel, key: str) ->
     assert commands == _recorded("commands", commands), __doc__
 
 
+@pytest.mark.both_modes
 def test_commands_in_doubt(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """A call that runs once is claimed, run, in doubt and decided, under the recorded names."""
     gate = Gate()

@@ -1,5 +1,7 @@
 """Runs that wait leave the worker; runs that work stay reachable."""
 
+import pytest
+
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, text
@@ -12,6 +14,7 @@ def _engine_status(stack: TestStack, run_id: str) -> str:
     return stack.query(f"SELECT status FROM sys_invocation WHERE {where}")[0]["status"]
 
 
+@pytest.mark.both_modes
 def test_waiting_runs_are_suspended(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
