@@ -6,12 +6,15 @@ from typing import Any
 
 DEADLINE_S = 40
 _POLL_S = 0.02
+_RARELY_S = 0.2
+"""How long at most between two looks: each costs the processes that are looked at."""
 
 
 def wait_until(ready: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
     """Return the first true value, or fail after a while."""
-    deadline = time.monotonic() + deadline_s
+    began = time.monotonic()
     while not (value := ready()):
-        assert time.monotonic() < deadline, f"waited {deadline_s} s for {what}"
-        time.sleep(_POLL_S)
+        waited_s = time.monotonic() - began
+        assert waited_s < deadline_s, f"waited {deadline_s} s for {what}"
+        time.sleep(min(_POLL_S + waited_s / 20, _RARELY_S))
     return value
