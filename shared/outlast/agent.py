@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from types import NoneType
@@ -26,7 +27,7 @@ from outlast.names import is_agent_name
 from outlast.output import FINAL_RESULT, Output
 from outlast.protocol import Limits, ModelSettings, OnLimit, Override
 from outlast.spelling import nearest
-from outlast.tool import AnyTool, Tool
+from outlast.tool import AnyTool, Condition, Tool
 
 DEFAULT_MAX_TURNS = 20
 MAX_OUTPUT_RETRIES = 10
@@ -266,6 +267,8 @@ class Agent:
         input: type[BaseModel] | None = None,  # noqa: A002  # as a run's
         thread: ChildThread = "none",
         context: bool = True,
+        needs_approval: bool | Condition = False,
+        approval_timeout: timedelta | None = None,
     ) -> AgentTool:
         """Make a tool of it, for other agents: each call is a run of its own.
 
@@ -277,11 +280,25 @@ class Agent:
                 said in its earlier calls, on a conversation of its own beside the calling run's
                 thread (or beside that run, if it is on none).
             context: Whether it gets the calling run's `context`.
+            needs_approval: Whether a person must approve what it is asked before it is; or a
+                function that says so of one call. It takes those of the input model's fields that
+                it names (`input`, where it is a text), and a `ToolContext` if it asks for one.
+            approval_timeout: After this long without a decision it is not asked; 365 days at most,
+                for ever if None.
 
         Raises:
             DefinitionError: The declaration can't work; the message says how to mend it.
         """
-        return make_agent_tool(self, name, description, input, thread, context=context)
+        return make_agent_tool(
+            self,
+            name,
+            description,
+            input,
+            thread,
+            context=context,
+            needs_approval=needs_approval,
+            approval_timeout=approval_timeout,
+        )
 
 
 def may_ask_people(agent: Agent) -> bool:
@@ -294,7 +311,7 @@ def may_ask_people(agent: Agent) -> bool:
         or any(tool.needs_approval or tool.effect == "once" for tool in agent.functions)
         or any(isinstance(tool, ClientTool) for tool in agent.tools)
         or any(hook.point == "before_tool" for hook in agent.hooks)
-        or any(may_ask_people(tool.agent) for tool in agent.agent_tools)
+        or any(tool.needs_approval or may_ask_people(tool.agent) for tool in agent.agent_tools)
     )
 
 

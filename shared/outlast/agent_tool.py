@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PydanticUserError, field_validator
@@ -9,7 +10,9 @@ from pydantic_core import to_json
 
 from outlast.errors import DefinitionError
 from outlast.schema_titles import without_titles
-from outlast.tool_checks import check_name
+from outlast.tool import DEFAULT_TIMEOUT, Condition, asks_first
+from outlast.tool_checks import check_approval, check_name
+from outlast.tool_context import ToolContext
 
 if TYPE_CHECKING:
     from outlast.agent import Agent
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 ChildThread = Literal["none", "own"]
 MAX_DEPTH = 8
 """How many runs may be above one that an agent has called."""
+MAX_OPEN = 64
+"""How many runs may be open at once below one that nobody has called."""
 
 
 class AskedInWords(BaseModel):
@@ -45,7 +50,24 @@ class AgentTool:
     input: type[BaseModel]
     thread: ChildThread
     context: bool
+    needs_approval: bool | Condition
+    approval_timeout: timedelta | None
     parameters: Mapping[str, Any] = field(repr=False)
+    condition_timeout: timedelta = DEFAULT_TIMEOUT
+    """How long `needs_approval` may take."""
+
+    def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn a call's arguments, as `read_arguments` gave them, into the input model's fields.
+
+        Raises:
+            pydantic.ValidationError: They do not fit the input model.
+        """
+        asked = self.input.model_validate_json(to_json(arguments), extra="forbid")
+        return {name: getattr(asked, name) for name in type(asked).model_fields}
+
+    def asks_first(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
+        """Tell whether a person must approve a call with these arguments, as `parse` gave them."""
+        return asks_first(self.needs_approval, arguments, context)
 
     def render(self, arguments: Mapping[str, Any]) -> str:
         """Turn a call's arguments, as `read_arguments` gave them, into what the agent is asked.
@@ -65,6 +87,8 @@ def make_agent_tool(
     thread: ChildThread,
     *,
     context: bool,
+    needs_approval: bool | Condition,
+    approval_timeout: timedelta | None,
 ) -> AgentTool:
     """Make the tool that calls an agent.
 
@@ -91,6 +115,7 @@ def make_agent_tool(
     model = AskedInWords if asked is None else asked
     if not (isinstance(model, type) and issubclass(model, BaseModel)):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
         raise DefinitionError(f"{where}: input is {asked!r}; it must be a pydantic model")
+    check_approval(called, model.model_fields, needs_approval, approval_timeout, "idempotent")
     return AgentTool(
         agent=agent,
         name=called,
@@ -98,6 +123,8 @@ def make_agent_tool(
         input=model,
         thread=thread,
         context=context,
+        needs_approval=needs_approval,
+        approval_timeout=approval_timeout,
         parameters=_schema_of(model, where),
     )
 

@@ -104,7 +104,8 @@ class RunOrder(Wire):
     how many runs may wait for the thread already; by default `MAX_IN_LINE`. `conversation`: what
     a run that was granted its thread goes on with, if that is known. `trace` is
     that of the request, if it had one. `parent` is the call that the run answers, and `above`
-    all runs above it, the first one first; null if it is nobody's child.
+    all runs above it, the first one first; null if it is nobody's child. `may_open` is how many
+    runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`.
     """
 
     run_id: str
@@ -131,6 +132,7 @@ class RunOrder(Wire):
     conversation: ConversationMark | None = None
     parent: ParentCall | None = None
     above: list[str] | None = None
+    may_open: int | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -228,6 +230,16 @@ class ReturnedRun(Run):
     def of(cls, run: Run, last_events: Sequence[AnyEvent]) -> Self:
         """Put them together."""
         return cls(**_fields(run), last_events=list(last_events) or None)
+
+    @classmethod
+    def for_caller(cls, run: Run) -> Self:
+        """Return what a run that has called this one needs of it: its journal has it, too.
+
+        What is left out is in the called run's state.
+        """
+        elsewhere: dict[str, Any] = {"metadata": {}, "approvals": [], "calls": []}
+        nothing = {"messages": None, "origin": None, "input_preview": None}
+        return cls(**_fields(run.model_copy(update={**elsewhere, **nothing})))
 
     @property
     def run(self) -> Run:

@@ -185,6 +185,7 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
             agent=tool.agent.name,
             child_thread=tool.thread,
             child_context=tool.context,
+            **_approval_of(tool),
         )
     if isinstance(tool, ClientTool):
         return ToolDescription(
@@ -205,13 +206,18 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
         verifies=tool.verify is not None,
         timeout_s=tool.timeout.total_seconds(),
         retries=tool.retries,
-        needs_approval=tool.needs_approval
-        if isinstance(tool.needs_approval, bool)
-        else "sometimes",
-        approval_timeout_s=tool.approval_timeout.total_seconds() if tool.approval_timeout else None,
+        **_approval_of(tool),
         durable=tool.durable or None,
         signals=sorted(tool.signals) or None,
     )
+
+
+def _approval_of(tool: AnyTool | AgentTool) -> dict[str, Any]:
+    needed, timeout = tool.needs_approval, tool.approval_timeout
+    return {
+        "needs_approval": needed if isinstance(needed, bool) else "sometimes",
+        "approval_timeout_s": timeout.total_seconds() if timeout else None,
+    }
 
 
 def _digest(value: Mapping[str, Any]) -> str:

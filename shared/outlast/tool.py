@@ -90,9 +90,12 @@ class Tool(Generic[P, R]):
 
     def asks_first(self, arguments: Mapping[str, Any], context: ToolContext) -> bool:
         """Tell whether a person must approve a call with these arguments, as `parse` gave them."""
-        if isinstance(self.needs_approval, bool):
-            return self.needs_approval
-        return bool(self.needs_approval(**_given(self.needs_approval, arguments, context)))
+        return asks_first(self.needs_approval, arguments, context)
+
+    @property
+    def condition_timeout(self) -> timedelta:
+        """How long `needs_approval` may take: a durable tool's own time may be weeks."""
+        return self.step_timeout if self.durable else self.timeout
 
     async def find_out(self, arguments: Mapping[str, Any], context: ToolContext) -> Verdict:
         """Tell whether a call with these arguments, as `parse` gave them, did happen."""
@@ -108,6 +111,17 @@ class Tool(Generic[P, R]):
 
 
 AnyTool = Tool[..., Any]
+
+
+def asks_first(
+    needs_approval: bool | Condition,  # noqa: FBT001  # as authors write it
+    arguments: Mapping[str, Any],
+    context: ToolContext,
+) -> bool:
+    """Tell whether a person must approve a call with these arguments."""
+    if isinstance(needs_approval, bool):
+        return needs_approval
+    return bool(needs_approval(**_given(needs_approval, arguments, context)))
 
 
 def _given(

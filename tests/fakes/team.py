@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fakes.guide import agent as guide
 from outlast import (
     Agent,
     AgentTool,
@@ -27,6 +28,12 @@ def make_team(worker: Agent, *tools: Tool[..., Any]) -> list[Agent]:
         worker.as_tool(name="ask", description="Ask somebody."),
         worker.as_tool(name="ask_again", description="Ask somebody who remembers.", thread="own"),
         worker.as_tool(name="ask_stranger", description="Ask a stranger.", context=False),
+        worker.as_tool(
+            name="ask_gravely",
+            description="Ask somebody what a person has approved.",
+            needs_approval=lambda input: "idly" not in input,  # noqa: A006  # as the model's field
+        ),
+        guide.as_tool(name="ask_guide", description="Ask a guide."),
     ]
     lead = Agent(
         name="lead",

@@ -204,6 +204,63 @@ def test_one_wait(api: Api, model: ScriptedModel, key: str) -> None:
     assert (done["output"], results(done), done["segment"]) == ("Top.", ["Middle."], 2)
 
 
+def test_approval_of_what_a_child_is_asked(api: Api, model: ScriptedModel, key: str) -> None:
+    """A person sees it before there is a child, and what they put in its place is asked."""
+    model.script(
+        f"{key} boss",
+        [calls(ask(f"{key} idly", "ask_gravely"), ask(f"{key} x", "ask_gravely")), text("Done.")],
+    )
+    model.script(f"{key} idly", [text("idle")])
+    model.script(f"{key} other", [text("grave")])
+    run_id = api.start("lead", f"{key} boss")
+    [asked] = api.wait_for_approval(run_id)["approvals"]
+    assert (asked["name"], asked["arguments"]) == ("ask_gravely", {"input": f"{key} x"})
+    assert asked["question"] == "May the agent tester be asked this?"
+    refused = api.decide(run_id, "1.1", "approve", arguments={"input": " "})
+    assert refused.json()["errors"][0]["field"] == "body.arguments.input"
+    decided = api.decide(run_id, "1.1", "approve", arguments={"input": f"{key} other"})
+    assert decided.status_code == 200, decided.text
+    assert results(api.result(run_id)) == ["idle", "grave"]
+    assert api.get(child_of(run_id, "1.1"))["input_preview"] == f"{key} other"
+
+
+def test_a_client_of_a_child(api: Api, model: ScriptedModel, key: str) -> None:
+    """A child's call for a client is found from the run at the top, and answered at the child's."""
+    model.script(f"{key} chief", [ask(f"{key} lead", "lead"), text("Top.")])
+    model.script(f"{key} lead", [ask(f"{key} child", "ask_guide"), text("Middle.")])
+    model.script(f"{key} child", [call("locate", of="ann"), text("She is there.")])
+    answer = api.post("chief", f"{key} chief")
+    assert answer.status_code == 202, answer.text
+    run_id = answer.json()["run_id"]
+    child = child_of(child_of(run_id, agent="lead"), agent="guide")
+    assert (answer.json()["status"], answer.json()["waiting_for"]) == ("waiting", "child")
+    told = api.wait_for_event(run_id, type="run.waiting")
+    assert (told["calls"], told["approvals"]) == ([{"run_id": child, "id": "1.0"}], [])
+    listed = api.http.get("/calls", params={"limit": 100}).json()["items"]
+    [open_call] = [each for each in listed if each["run_id"] == child]
+    assert (open_call["name"], open_call["arguments"]) == ("locate", {"of": "ann"})
+    assert api.answer(child, "1.0", "Berlin").status_code == 200
+    run = api.wait_for_status(run_id, "completed")
+    assert (run["output"], results(run)) == ("Top.", ["Middle."])
+    assert results(api.get(child)) == ["Berlin"]
+
+
+def test_deletion_goes_down(api: Api, model: ScriptedModel, key: str) -> None:
+    """A run takes with it what it has called, and the conversations that nobody comes back to."""
+    model.script(f"{key} chief", [ask(f"{key} lead", "lead"), text("Top.")])
+    asked = calls(ask(f"{key} child", "ask_again"), ask(f"{key} child"))
+    model.script(f"{key} lead", [asked, text("Middle.")])
+    model.script(f"{key} child", [text("Bottom.")] * 2)
+    run_id = api.run("chief", f"{key} chief")["run_id"]
+    lead = child_of(run_id, agent="lead")
+    below = [lead, child_of(lead, "1.0"), child_of(lead, "1.1")]
+    thread_id = api.get(below[1])["thread_id"]
+    assert [message["content"] for message in api.messages(thread_id)][1] == "Bottom."
+    assert api.http.delete(f"/runs/{run_id}").status_code == 204
+    for path in (*(f"/runs/{each}" for each in (run_id, *below)), f"/threads/{thread_id}"):
+        assert api.http.get(path).status_code == 404, path
+
+
 def test_listing_by_parent(api: Api, model: ScriptedModel, key: str) -> None:
     """The children of a run are found by it, and nobody else's."""
     model.script(f"{key} boss", [calls(ask(f"{key} a"), ask(f"{key} b")), text("Done.")])

@@ -67,7 +67,9 @@ def test_ten_runs_on_one_thread_keep_their_order(
     thread = api.http.get(f"/threads/{thread_id}").json()
     assert (thread["status"], thread["run_id"]) == ("busy", run_ids[0])
     assert thread["queued"] == run_ids[1:]
-    assert api.get(run_ids[9])["status"] == "queued"
+    waits = api.get(run_ids[9])
+    assert (waits["status"], waits["waiting"]["kind"]) == ("queued", "turn")
+    assert waits["waiting"]["run_id"] == run_ids[0]
     gate.open()
     assert [api.result(run_id)["output"] for run_id in run_ids] == [
         f"answer {index}" for index in range(10)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.agent_tool import AgentTool
@@ -111,15 +112,13 @@ def _pin_tool(tool: AnyTool | ClientTool | AgentTool) -> PinnedTool:
     if isinstance(tool, AgentTool):
         return _pin_agent_tool(tool)
     is_once = tool.effect == "once"
-    timeout = tool.approval_timeout
     return PinnedTool(
         name=tool.name,
         description=tool.description,
         parameters=dict(tool.parameters),
         kind=_kind_of(tool),
         signals=sorted(tool.signals) or None,
-        may_need_approval=bool(tool.needs_approval),
-        approval_timeout_s=timeout.total_seconds() if timeout else None,
+        **_approval_of(tool),
         timeout_s=tool.timeout.total_seconds() if is_once else None,
         verifies=tool.verify is not None,
     )
@@ -134,7 +133,16 @@ def _pin_agent_tool(tool: AgentTool) -> PinnedTool:
         child=PinnedChild(
             agent=tool.agent.name, own_thread=tool.thread == "own", gets_context=tool.context
         ),
+        **_approval_of(tool),
     )
+
+
+def _approval_of(tool: AnyTool | AgentTool) -> dict[str, Any]:
+    timeout = tool.approval_timeout
+    return {
+        "may_need_approval": bool(tool.needs_approval),
+        "approval_timeout_s": timeout.total_seconds() if timeout else None,
+    }
 
 
 def _pin_client_tool(tool: ClientTool | ClientToolSpec, timeout_s: float) -> PinnedTool:

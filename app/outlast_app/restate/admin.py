@@ -20,6 +20,7 @@ from outlast_app.cursors import Cursor
 from outlast_app.restate import queries
 from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.rows import (
+    CalledRow,
     EngineRow,
     IdRow,
     LineRow,
@@ -111,6 +112,10 @@ class Admin:
         return await self._list(
             RunRow, queries.runs_query(self._prefix, tenant, wanted, limit, after)
         )
+
+    async def called_runs(self, refs: Sequence[RunRef]) -> Sequence[CalledRow]:
+        """Return the runs that some others have called."""
+        return await self._list(CalledRow, queries.called_runs_query(self._prefix, refs))
 
     async def threads(
         self, tenant: str, metadata: Mapping[str, str], limit: int, after: Cursor | None

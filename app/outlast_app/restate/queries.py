@@ -81,7 +81,8 @@ def runs_query(
         conditions.append(f"i.target_service_name = {sql_text(service_of(wanted.agent, prefix))}")
     if wanted.thread_id:
         ending = sql_text(f',"thread_id":"{wanted.thread_id}"')
-        conditions.append(f"ends_with(split_part(s.value_utf8, ',\"status\":', 1), {ending})")
+        names = f"split_part(s.value_utf8, {sql_text(_BEFORE_STATUS)}, 1)"
+        conditions.append(f"ends_with({names}, {ending})")
     if wanted.parent:
         caller = sql_text(_caller(prefix, tenant, wanted.parent))
         conditions.append(f"i.invoked_by_target = {caller}")
@@ -116,6 +117,18 @@ def runs_query(
         WHERE {" AND ".join(limits)}
         ORDER BY created_at DESC, service_key DESC
         LIMIT {limit}
+    """  # noqa: S608  # values are written by sql_text
+
+
+def called_runs_query(prefix: str, refs: Iterable[RunRef]) -> str:
+    """Select what these runs have called, with the threads that the called ones are on."""
+    callers = (_caller(prefix, ref.tenant, ref.run_id) for ref in refs)
+    names = f"split_part(s.value_utf8, {sql_text(_BEFORE_STATUS)}, 1)"
+    return f"""
+        SELECT i.target_service_key AS service_key, {_text_in(names, "thread_id")} AS thread_id
+        FROM sys_invocation_status i
+        {_WITH_STATE}
+        WHERE i.target_handler_name = 'run' AND i.invoked_by_target IN ({_texts(callers)})
     """  # noqa: S608  # values are written by sql_text
 
 
@@ -280,6 +293,8 @@ def _text_in(json: str, field: str) -> str:
     return f"split_part(split_part({json}, '\"{field}\":\"', 2), '\"', 1)"
 
 
+_BEFORE_STATUS = ',"status":'
+"""What follows the names in a run's state; free text comes later."""
 _OF_WAITS = (APPROVAL_PREFIX, RESOLUTION_PREFIX, CALL_PREFIX, ANSWER_PREFIX)
 OUTPUT = ',"output":'
 """Before the output in a run's state: in front of it there are names and never free text."""

@@ -117,6 +117,17 @@ class RunRow(_Keyed, EngineRow):
         return self.thread_key.partition("/")[2] if self.thread_key else None
 
 
+class CalledRow(_Keyed):
+    """A run that another one has called."""
+
+    thread_id: str = ""
+
+    @property
+    def ref(self) -> RunRef | None:
+        """Which run it is; None for what somebody made in Restate by hand."""
+        return RunRef.from_key(self.service_key)
+
+
 class StateRow(_Keyed):
     """One key of what a run says of itself."""
 

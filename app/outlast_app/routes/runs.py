@@ -189,8 +189,9 @@ async def get_run(
 async def delete_run(ref: RunPath, deps: Deps) -> Response:
     """Forget a run that has ended: what was asked, said and done, its events, its usage.
 
-    What it said on a thread stays there: that is the thread's. A start that is repeated with its
-    `Idempotency-Key` is a new run then.
+    So are the runs that it has called, and those that they have called. What it said on a thread
+    stays there: that is the thread's. A start that is repeated with its `Idempotency-Key` is a new
+    run then.
     """
     await deps.deletion.run(ref)
     return Response(status_code=204)

@@ -11,7 +11,7 @@ from outlast.errors import (
     WorkerUnavailable,
 )
 from outlast.logging import get_logger
-from outlast.names import RunRef
+from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
@@ -48,6 +48,8 @@ class RunReader:
             WorkerUnavailable: It has not returned, and neither worker nor admin API answers.
         """
         match await self._ingress.outcome(ref):
+            case Ended(run) if run.parent:
+                return await self._read_called(ref, run, messages=messages)
             case Ended(run):
                 return (
                     run if messages else run.model_copy(update={"messages": None, "origin": None})
@@ -174,12 +176,37 @@ class RunReader:
             raise state
         if state and state.ended:
             return await self._ended(ref, state)
-        return with_engine(state or accepted_run(ref, engine and engine.created_at), engine)
+        run = with_engine(state or accepted_run(ref, engine and engine.created_at), engine)
+        return await self._with_holder(ref, run)
+
+    async def _with_holder(self, ref: RunRef, run: Run) -> Run:
+        """Name the run that holds the thread which another one waits for, if that can be asked."""
+        if run.thread_id is None or run.waiting is None or run.waiting.kind != "turn":
+            return run
+        with suppress(OperatorProblem):
+            holder = await self._ingress.thread_holder(ThreadRef(ref.tenant, run.thread_id))
+            if holder and holder.run_id != ref.run_id:
+                named = run.waiting.model_copy(update={"run_id": holder.run_id})
+                return run.model_copy(update={"waiting": named})
+        return run
 
     async def _ended(self, ref: RunRef, state: Run) -> Run:
         """Return a run that has committed its end and is about to return, with its messages."""
         outcome = await self._ingress.wait(ref, _RETURN_TIMEOUT_S)
-        return outcome.run if isinstance(outcome, Ended) else state
+        if not isinstance(outcome, Ended):
+            return state
+        if outcome.run.parent:
+            return await self._read_called(ref, outcome.run, messages=True)
+        return outcome.run
+
+    async def _read_called(self, ref: RunRef, returned: Run, *, messages: bool) -> Run:
+        """Return a run that another one had called, to which it returned what that one needs.
+
+        The rest is in its state; where nobody can read that, it is left out.
+        """
+        with suppress(WorkerUnavailable):
+            return await self._state(ref, messages=messages) or returned
+        return returned
 
     async def _engine_row(self, ref: RunRef) -> EngineRow | None:
         try:

@@ -76,7 +76,7 @@ class RunStarter:
     async def _ended(self, ref: RunRef, outcome: Outcome) -> Run:
         """Return a run that was waited for."""
         match outcome:
-            case Ended(run):
+            case Ended(run) if run.parent is None:  # to others it has not returned all
                 return run
             case Unknown():
                 raise UnknownRun(f"The run {ref.run_id} was purged while it was waited for.")

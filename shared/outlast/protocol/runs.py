@@ -168,8 +168,8 @@ class Run(Public):
     output_preview: str | None = None
     """In lists: how a long `output` begins, which is left out there."""
     messages: list[Message] | None = None
-    """What was said so far; null in lists and events, with `messages=false`, and where a run goes
-    on and no worker answers."""
+    """What was said so far; null in lists and events, with `messages=false`, and where no worker
+    answers and the run goes on, or was called by another one."""
     usage: Usage = NOTHING_USED
     """What was used so far."""
     approvals: list[Approval] = Field(default_factory=list[Approval])

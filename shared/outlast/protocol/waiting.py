@@ -42,7 +42,8 @@ class Waiting(Public):
     until: Time | None = None
     """When it goes on at the latest; null if that is not known."""
     run_id: str | None = None
-    """The other run that it waits for, if it waits for one."""
+    """The other run that it waits for, if it waits for one; of a `turn`, the one that holds the
+    thread now, which lists and events do not say."""
     call_ids: list[str] | None = None
     """The calls that wait; null if it waits for something else."""
     text: str

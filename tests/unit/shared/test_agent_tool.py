@@ -1,11 +1,12 @@
 """Agents as tools: what the calling model is told, and what can't work."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from outlast import Agent, DefinitionError, DurableContext, McpServer, tool
+from outlast import Agent, DefinitionError, DurableContext, McpServer, ToolContext, tool
 from outlast.agent import may_ask_people
 from outlast.registry import Registry
 
@@ -54,6 +55,47 @@ def test_input_model() -> None:
         "required": ["topic"],
         "additionalProperties": False,
     }
+
+
+def test_approval() -> None:
+    """A person approves all that it is asked, or what a condition says of its input's fields."""
+    context = ToolContext(
+        run_id="caller.x",
+        thread_id=None,
+        tenant="acme",
+        agent="caller",
+        turn=1,
+        call_id="1.0",
+        idempotency_key="caller.x:1.0",
+        context={},
+        metadata={},
+        resources=None,
+    )
+    assert not researcher.as_tool().asks_first({"input": "Why?"}, context)
+    assert researcher.as_tool(needs_approval=True).asks_first({"input": "Why?"}, context)
+    deep = researcher.as_tool(name="deep", input=Question, needs_approval=lambda depth: depth > 1)
+    assert deep.asks_first(deep.parse({"topic": "rain", "depth": 2}), context)
+    assert not deep.asks_first(deep.parse({"topic": "rain"}), context)
+    waits = researcher.as_tool(needs_approval=True, approval_timeout=timedelta(hours=8))
+    caller = Agent(name="caller", instructions="Lead.", tools=[waits, deep])
+    [always, sometimes] = Registry([caller, researcher], "openai/x").describe(caller).tools
+    assert (always.needs_approval, always.approval_timeout_s) == (True, 8 * 3600)
+    assert sometimes.needs_approval == "sometimes"
+    assert may_ask_people(caller)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"needs_approval": lambda topic: True}, "asks for 'topic'"),
+        ({"needs_approval": "yes"}, "needs_approval is 'yes'"),
+        ({"approval_timeout": timedelta(hours=1)}, "approval_timeout without needs_approval"),
+    ],
+)
+def test_approval_that_can_not_be_asked(options: dict[str, Any], says: str) -> None:
+    """A condition about what nobody is asked, or a time for nothing, is refused at import."""
+    with pytest.raises(DefinitionError, match=says):
+        researcher.as_tool(**options)
 
 
 @pytest.mark.parametrize("arguments", [{}, {"input": " "}, {"input": "x", "more": 1}, {"input": 1}])

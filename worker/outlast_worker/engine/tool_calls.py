@@ -57,6 +57,8 @@ class ToolCalls:
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:
         """Run a turn's calls to their ends."""
+        for kind in self._kinds.values():
+            kind.prepare([call for call in calls if self._kind_of(call) is kind])
         for call in calls:
             self._take_up(call)
         try:
@@ -100,7 +102,9 @@ class ToolCalls:
             return self._turn.refuse(call, refused)
         if check.outcome == "not_needed":
             return self._begin(call)
-        return self._ask_person(call, check.at)
+        child = self._tools[call.name].child
+        question = f"May the agent {child.agent} be asked this?" if child else None
+        return self._ask_person(call, check.at, question)
 
     def _ask_person(self, call: PlannedCall, at: Time, question: str | None = None) -> None:
         timeout_s = self._tools[call.name].approval_timeout_s

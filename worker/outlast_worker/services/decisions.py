@@ -124,7 +124,8 @@ def _check_action(approval: Approval, decision: Decision) -> FieldFault | None:
 
 def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFault]:
     """Check arguments that a person put in place of the model's, as the model's are checked."""
-    tool = next((tool for tool in agent.functions if tool.name == approval.name), None)
+    parsing = (*agent.functions, *agent.agent_tools)
+    tool = next((tool for tool in parsing if tool.name == approval.name), None)
     if tool is None and agent.mcp:
         return []  # one of a server's, which checks them itself
     if tool is None:

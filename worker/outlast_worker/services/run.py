@@ -35,7 +35,7 @@ from outlast.protocol import Run
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.engine.salvage import messages_so_far, salvage_messages
+from outlast_worker.engine.salvage import salvage_messages
 from outlast_worker.execution import run_context
 from outlast_worker.hooks import HookCaller
 from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
@@ -51,7 +51,12 @@ from outlast_worker.services.settling import await_settled
 from outlast_worker.services.signals import take_signal
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.whole_run import add_decisions, add_engine, read_whole_run
+from outlast_worker.services.whole_run import (
+    add_decisions,
+    add_engine,
+    add_messages,
+    read_whole_run,
+)
 from outlast_worker.tools.runner import total_timeout_s
 
 _MARGIN = timedelta(seconds=60)
@@ -98,7 +103,10 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             ended = await loop.run()
             dependencies.effects.forget_run(order.run_id)
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
-            return ReturnedRun.of(ended, loop.last_events())
+            if order.parent is None:
+                return ReturnedRun.of(ended, loop.last_events())
+            state.MESSAGES.set(ctx, ended.messages or [])
+            return ReturnedRun.for_caller(ended)
 
     _add_news(workflow)
     _add_messages(workflow, agent, dependencies)
@@ -202,8 +210,7 @@ def _add_questions(workflow: Workflow) -> None:
         order = await state.ORDER.get(ctx) if question.messages else None
         if order is None:
             return run
-        said = messages_so_far(order, run, await read_events(ctx))
-        return run.model_copy(update={"messages": said, "origin": order.origin})
+        return await add_messages(ctx, order, run)
 
     @json_handler(workflow.handler, **read)
     async def events(ctx: WorkflowSharedContext, question: EventsQuestion) -> EventPage:

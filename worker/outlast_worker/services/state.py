@@ -8,7 +8,7 @@ from restate import ObjectContext, ObjectSharedContext
 from outlast import contract
 from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
+from outlast.protocol import Approval, CallAnswer, ClientCall, Message, Resolution, Run, Time
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
@@ -49,6 +49,8 @@ SEGMENT = State[int]("segment", int)
 """How often the run has waited for people, and one more; not there before the first time."""
 MESSAGES_TAKEN = State[int]("messages_taken", int)
 """How many steering messages the run has heard."""
+MESSAGES = State[list[Message]]("messages", list[Message])
+"""What was said in a run that another one has called, from its end on: it returns without."""
 EVENT_PREFIX = "e:"
 OPEN_DURABLE_PREFIX = "open_durable:"
 

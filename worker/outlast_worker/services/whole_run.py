@@ -12,11 +12,14 @@ from outlast.contract import (
     OPEN_CALL_PREFIX,
     PENDING_PREFIX,
     RESOLUTION_PREFIX,
+    RunOrder,
     whole_run,
 )
 from outlast.protocol import SETTLING, Approval, CallAnswer, Engine, Resolution, Run
 from outlast.trace import trace_id_of
+from outlast_worker.engine.salvage import messages_so_far
 from outlast_worker.services import promises, state
+from outlast_worker.services.event_log import read_events
 
 T = TypeVar("T")
 
@@ -64,6 +67,14 @@ async def add_engine(ctx: WorkflowSharedContext, run: Run) -> Run:
     trace_id = trace_id_of(order.ref, order.trace) if order else None
     engine = (run.engine or Engine()).model_copy(update={"digest": pin and pin.digest})
     return run.model_copy(update={"engine": engine, "trace_id": trace_id})
+
+
+async def add_messages(ctx: WorkflowSharedContext, order: RunOrder, run: Run) -> Run:
+    """Add what was said so far: as the run has kept it, or as its events tell it."""
+    said = await state.MESSAGES.get(ctx)
+    if said is None:
+        said = messages_so_far(order, run, await read_events(ctx))
+    return run.model_copy(update={"messages": said, "origin": order.origin})
 
 
 async def waits_for_people(ctx: WorkflowSharedContext, run: Run) -> bool:

@@ -19,7 +19,7 @@ class Decisions:
     """Finds what was decided on a call, by its id or by its tool's name."""
 
     def __init__(self, agent: Agent, given: Mapping[str, GivenDecision]) -> None:
-        self._tools = {tool.name: tool for tool in agent.functions}
+        self._tools = {tool.name: tool for tool in (*agent.functions, *agent.agent_tools)}
         self._given = given
         self._unused = dict(given)
 

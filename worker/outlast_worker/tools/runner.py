@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from outlast.agent import Agent
+from outlast.agent_tool import AgentTool
 from outlast.effects import Done, NotDone
 from outlast.errors import InDoubt, ToolError
 from outlast.logging import get_logger
@@ -70,8 +71,10 @@ class Failure:
 class TimedOut(Exception):
     """The tool took longer than it may; not a TimeoutError that it raised itself."""
 
-    def __init__(self, tool: AnyTool, *, runs_on: bool, began: bool = True) -> None:
-        seconds = f"{tool.timeout.total_seconds():g}"
+    def __init__(
+        self, tool: AnyTool | AgentTool, timeout_s: float, *, runs_on: bool, began: bool = True
+    ) -> None:
+        seconds = f"{timeout_s:g}"
         self.runs_on = runs_on
         self.began = began
         self.text = f"The tool {tool.name} did not finish within {seconds} s"
@@ -125,7 +128,8 @@ class ToolRunner:
         at = datetime.now(UTC)
         if call.fault:
             return _unreadable(call.fault).as_check(at)
-        tool = self.find(agent, call)
+        asked = (each for each in agent.agent_tools if each.name == call.name)
+        tool = self.find(agent, call) or next(asked, None)
         if tool is None:
             return unknown_tool(agent, call).as_check(at)
         try:
@@ -135,8 +139,7 @@ class ToolRunner:
         try:
             needed = tool.needs_approval
             if not isinstance(needed, bool):
-                # A durable tool's own time may be weeks, and this is one step of the run's.
-                timeout_s = (tool.step_timeout if tool.durable else tool.timeout).total_seconds()
+                timeout_s = tool.condition_timeout.total_seconds()
                 needed = await self._run_in_thread(
                     tool, timeout_s, tool.asks_first, arguments, context
                 )
@@ -275,7 +278,7 @@ class ToolRunner:
                 task.cancel()
                 await asyncio.wait([task], timeout=_STOP_GRACE_S)
         if late:
-            raise TimedOut(tool, runs_on=not task.done())
+            raise TimedOut(tool, timeout_s, runs_on=not task.done())
         try:
             return task.result()
         except asyncio.CancelledError as error:
@@ -283,7 +286,13 @@ class ToolRunner:
             raise Contained(error) from error
 
     async def _run_in_thread(
-        self, tool: AnyTool, timeout_s: float, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+        self,
+        tool: AnyTool | AgentTool,
+        timeout_s: float,
+        fn: Callable[..., T],
+        /,
+        *args: Any,
+        **kwargs: Any,
     ) -> T:
         variables = contextvars.copy_context()
         began = False
@@ -299,7 +308,7 @@ class ToolRunner:
                 return await asyncio.get_running_loop().run_in_executor(self._executor, begin)
         except TimeoutError:
             if limit.expired():
-                raise TimedOut(tool, began=began, runs_on=began) from None
+                raise TimedOut(tool, timeout_s, began=began, runs_on=began) from None
             raise
 
 
@@ -380,7 +389,7 @@ def unknown_tool(agent: Agent, call: PlannedCall) -> Failure:
 
 
 def invalid_arguments(
-    tool: AnyTool, call: PlannedCall, context: ToolContext, error: Exception
+    tool: AnyTool | AgentTool, call: PlannedCall, context: ToolContext, error: Exception
 ) -> Failure:
     """Say what is wrong with the arguments, and show them: the model may have garbled them."""
     if not isinstance(error, ValidationError):
@@ -394,7 +403,9 @@ def invalid_arguments(
     return Failure("invalid_arguments", text)
 
 
-def failure_of(tool: AnyTool, context: ToolContext, attempt: int, error: Exception) -> Failure:
+def failure_of(
+    tool: AnyTool | AgentTool, context: ToolContext, attempt: int, error: Exception
+) -> Failure:
     """Tell the model what was raised; clients see its class, since its text may hold secrets."""
     _logger.error(
         "tool_failed",

@@ -10,6 +10,7 @@ from outlast.protocol import Run, RunError
 from outlast_app.cursors import Cursor
 from outlast_app.restate.queries import (
     approvals_query,
+    called_runs_query,
     calls_query,
     invocation_query,
     lines_query,
@@ -116,6 +117,12 @@ def test_where_a_run_says_its_thread_and_status(thread_id: str | None) -> None:
     assert after.startswith('running"')
     assert before.endswith(',"thread_id":"mine"' if thread_id else ',"thread_id":null')
     assert before.count('"') == (14 if thread_id else 12)
+
+
+def test_what_runs_have_called() -> None:
+    """All callers are asked about at once, each by its own name at Restate."""
+    query = called_runs_query("p-", [RunRef("t", "a.b"), RunRef("t", "c.'d")])
+    assert "i.invoked_by_target IN ('p-a/t/a.b/run', 'p-c/t/c.''d/run')" in query
 
 
 def test_where_a_thread_says_its_time() -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 import outlast_app.runs.reader
-from outlast.errors import UnknownRun, WorkerUnavailable
-from outlast.names import RunRef
-from outlast.protocol import Run
+from outlast.contract import ThreadHolder
+from outlast.errors import AdminUnavailable, UnknownRun, WorkerUnavailable
+from outlast.names import RunRef, ThreadRef
+from outlast.protocol import ParentCall, Run
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Unknown
 from outlast_app.runs.reader import RunReader
 
@@ -66,6 +67,62 @@ async def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         await reader(1_000_000).read(REF)
     assert await reader(1_000_000).is_dead(REF)
     assert isinstance(await reader(1_000_000).wait(REF, 10), Unknown)
+
+
+async def test_who_holds_the_thread() -> None:
+    """A run in line names the run that it waits for; one that can't be asked is not named."""
+
+    class InLine(OnItsWay):
+        holder: ThreadHolder | None = ThreadHolder(run_id="a.holder", message_count=0)
+
+        async def status(self, ref: RunRef, **_options: Any) -> Run:
+            return Run(run_id=ref.run_id, agent="a", status="queued", thread_id="t-1")
+
+        async def thread_holder(self, thread: ThreadRef) -> ThreadHolder:
+            assert thread == ThreadRef("t", "t-1")
+            if self.holder is None:
+                raise WorkerUnavailable("it is away")
+            return self.holder
+
+    there: Any = InLine(0)
+    run = await RunReader(there, there).read(REF)
+    assert run.waiting
+    assert (run.waiting.kind, run.waiting.run_id) == ("turn", "a.holder")
+    there.holder = None
+    run = await RunReader(there, there).read(REF)
+    assert run.waiting
+    assert (run.waiting.kind, run.waiting.run_id) == ("turn", None)
+
+
+async def test_a_called_run() -> None:
+    """It has returned only what its caller needs; the rest is in its state, while that is read."""
+    parent = ParentCall(run_id="lead.x", call_id="1.0")
+    returned = Run(run_id=REF.run_id, agent="a", status="completed", output="x", parent=parent)
+    kept = returned.model_copy(update={"metadata": {"ticket": "7"}, "messages": []})
+    asked: list[dict[str, Any]] = []
+
+    class Called(OnItsWay):
+        away = False
+
+        async def outcome(self, _ref: RunRef) -> Outcome:
+            return Ended(returned)
+
+        async def status(self, _ref: RunRef, **options: Any) -> Run:
+            asked.append(options)
+            if self.away:
+                raise WorkerUnavailable("it is away")
+            return kept
+
+        async def run_state(self, _ref: RunRef) -> Run:
+            raise AdminUnavailable("it is away, too")
+
+    there: Any = Called(0)
+    assert await RunReader(there, there).read(REF) == kept
+    assert asked[-1]["messages"] is True
+    await RunReader(there, there).read(REF, messages=False)
+    assert asked[-1]["messages"] is False
+    there.away = True
+    assert await RunReader(there, there).read(REF) == returned
 
 
 async def test_it_was_killed() -> None:

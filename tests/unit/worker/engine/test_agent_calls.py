@@ -7,9 +7,10 @@ import pytest
 from fakes.orders import RUN_ID, on_thread, order
 from fakes.steps import FakeSteps, after, answer, called_agent, decided, pin, result
 from outlast.contract import WaitReport
-from outlast.events import ChildStarted, RunWaiting, ToolCallCompleted
+from outlast.events import ApprovalRequested, ChildStarted, RunWaiting, ToolCallCompleted
 from outlast.names import child_run_id
 from outlast.protocol import Awaited, Limits, ParentCall, Run, RunError, Usage
+from outlast_worker.engine.calls.agent import share_out
 from outlast_worker.engine.records import ChildInput, HookRecord, Pin, PinnedHook
 from outlast_worker.engine.steps import Cancelled, ChildEnd
 from unit.worker.engine.playing import assert_valid_for_a_model, play
@@ -165,6 +166,50 @@ async def test_depth() -> None:
     run = await play(steps, order(above=[f"a.{index}" for index in range(8)]))
     assert steps.child_orders == []
     assert "up to 8 deep" in told(run)[0]
+
+
+async def test_how_many_may_be_open() -> None:
+    """In all 64 below the first run, each call with an equal share; others are errors."""
+    steps = script(*(ended(output=".") for _ in range(66)))
+    run = await play(steps)
+    assert [child.may_open for child in steps.child_orders] == [0] * 64
+    assert told(run)[:64] == ["."] * 64
+    assert all(text.startswith("This run may have 64 agents at work") for text in told(run)[64:])
+    ends = [event for event in steps.events if isinstance(event, ToolCallCompleted)]
+    assert [event.error_type for event in ends] == ["limit"] * 2 + [None] * 64
+    steps = script(ended(output="."), ended(output="."), ended(output="."))
+    await play(steps, order(above=["a.b"], may_open=9))
+    assert [child.may_open for child in steps.child_orders] == [2, 2, 2]
+    steps = script(ended(output="."))
+    run = await play(steps, order(above=["a.b"], may_open=0))
+    assert steps.child_orders == []
+    assert "may have 0 agents at work" in told(run)[0]
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 63, 64])
+@pytest.mark.parametrize("count", [1, 2, 5, 63, 64, 65, 200])
+def test_shares(most: int, count: int) -> None:
+    """However many call and whatever they call in their turn, no more than so many are open."""
+    shares = share_out(most, [f"1.{index}" for index in range(count)])
+    assert len(shares) == min(most, count)
+    assert len(shares) + sum(shares.values()) == most
+    assert max(shares.values()) - min(shares.values()) <= 1
+
+
+async def test_a_person_is_asked() -> None:
+    """What a child is to be asked is shown with the agent; what a person changes is asked."""
+    tool = called_agent("researcher").model_copy(update={"may_need_approval": True})
+    pinned = pin().model_copy(update={"tools": [tool]})
+    steps = script(ended(output="Because."), pinned=pinned, decisions={"1.0": decided("1.0")})
+    assert told(await play(steps)) == ["Because."]
+    [asked] = [event for event in steps.events if isinstance(event, ApprovalRequested)]
+    assert (asked.name, asked.arguments) == ("researcher", {"input": "Why?"})
+    assert asked.question == "May the agent researcher be asked this?"
+    assert steps.log.index("decision 1.0") < steps.log.index("call_agent 1.0")
+    refusal = decided("1.0", "reject", reason="Not now.")
+    steps = script(ended(), pinned=pinned, decisions={"1.0": refusal})
+    assert "rejected by a person" in told(await play(steps))[0]
+    assert steps.child_orders == []
 
 
 async def test_a_cancelled_run_awaits_its_children() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from outlast import Agent, tool
+from outlast.protocol import Decision
 from outlast.testing import ModelRequest, ScriptError, call, calls, run_in_memory, text
 
 
@@ -43,6 +44,32 @@ async def test_a_child() -> None:
     assert child.run.parent
     assert child.run.parent.run_id == result.run.run_id
     assert result.usage.model_calls == 4
+
+
+async def test_people_approve_what_a_child_is_asked() -> None:
+    """The test decides by the tool's name; a person may ask something else instead."""
+    careful = Agent(
+        name="careful", instructions="x", tools=[librarian.as_tool(needs_approval=True)]
+    )
+    other = Decision(action="approve", arguments={"input": "A book on snow"})
+    result = await run_in_memory(
+        careful,
+        "Get me a book.",
+        model=[ASKED, text("Ordered.")],
+        children={"librarian": [text("Snow comes.")]},
+        context={"reader": "Ana"},
+        decisions={"librarian": other},
+    )
+    assert result.tool_calls[0].result == "Snow comes."
+    assert result.children[0].requests[0].messages[0].content == "A book on snow"
+    with pytest.raises(ScriptError, match="do not fit the tool"):
+        await run_in_memory(
+            careful,
+            "Get me a book.",
+            model=[ASKED, text("Ordered.")],
+            context={"reader": "Ana"},
+            decisions={"librarian": Decision(action="approve", arguments={"title": "Snow"})},
+        )
 
 
 async def test_several_calls_go_on_with_the_script() -> None:

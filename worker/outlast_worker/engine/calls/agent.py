@@ -4,6 +4,7 @@ A crash of either costs the other nothing, a cancellation reaches the child, and
 child is a result whatever it was: an answer, or a text that says why there is none.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from functools import partial
 
 from pydantic_core import to_json
 
-from outlast.agent_tool import MAX_DEPTH
+from outlast.agent_tool import MAX_DEPTH, MAX_OPEN
 from outlast.contract import RunOrder, WaitReport
 from outlast.events import ChildStarted
 from outlast.names import child_run_id, child_thread_id
@@ -26,6 +27,10 @@ from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending
 _TOO_DEEP = (
     "Agents may call each other up to {most} deep, and this run is as deep already, so {name} was "
     "not called. Answer with what you know."
+)
+_TOO_MANY = (
+    "This run may have {most} agents at work at once, those included that they call, so {name} was "
+    "not called. Call fewer at once, or answer with what you know."
 )
 # A cancellation ends children within moments, unless nobody is there to execute them.
 _PATIENCE = timedelta(seconds=10)
@@ -50,6 +55,12 @@ class AgentCalls(CallKind):
         super().__init__(turn)
         self._open: dict[Pending[ChildEnd], _Child] = {}
         self._reports: dict[Pending[ChildEnd], Pending[WaitReport]] = {}
+        self._may_open: Mapping[str, int] = {}
+
+    def prepare(self, calls: Sequence[PlannedCall]) -> None:
+        """Share out among the turn's calls how many runs may be open at once."""
+        most = self._most_open
+        self._may_open = share_out(most, [call.call_id for call in calls if not call.fault])
 
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
         """Read what the agent is asked."""
@@ -57,6 +68,9 @@ class AgentCalls(CallKind):
             raise TypeError("only a pinned tool is of this kind")
         if len(self.turn.state.order.above or ()) >= MAX_DEPTH:
             text = _TOO_DEEP.format(most=MAX_DEPTH, name=call.name)
+            return self.turn.refuse(call, ToolRecord.failed(text, "limit", self.turn.state.now))
+        if call.call_id not in self._may_open:
+            text = _TOO_MANY.format(most=self._most_open, name=call.name)
             return self.turn.refuse(call, ToolRecord.failed(text, "limit", self.turn.state.now))
         self.turn.tell_start(call)
         step = self.turn.steps.begin(PrepareChild(call))
@@ -80,6 +94,11 @@ class AgentCalls(CallKind):
             if timer in done:
                 return
 
+    @property
+    def _most_open(self) -> int:
+        given = self.turn.state.order.may_open
+        return MAX_OPEN if given is None else given
+
     async def _start(self, call: PlannedCall, pinned: PinnedChild, asked: ChildInput) -> None:
         state = self.turn.state
         state.advance_clock(asked.at)
@@ -87,7 +106,8 @@ class AgentCalls(CallKind):
             text, error_type = asked.fault or self.unfinished, asked.error_type or "internal"
             failed = ToolRecord.failed(text, error_type, asked.at, told=asked.told)
             return self.turn.complete(call, failed)
-        order = make_child_order(state.order, call, pinned, asked.text, state.now)
+        may_open = self._may_open[call.call_id]
+        order = make_child_order(state.order, call, pinned, asked.text, state.now, may_open)
         pending = self.turn.steps.call_agent(order)
         self._open[pending] = _Child(call, pinned.agent, order.run_id, asked.at)
         # Whoever hears of the run may ask for it at once: so it is called before it is told.
@@ -131,7 +151,7 @@ class AgentCalls(CallKind):
 
 
 def make_child_order(
-    order: RunOrder, call: PlannedCall, pinned: PinnedChild, text: str, at: Time
+    order: RunOrder, call: PlannedCall, pinned: PinnedChild, text: str, at: Time, may_open: int
 ) -> RunOrder:
     """Make the order of a run that a call of another one is."""
     thread_id = None
@@ -156,7 +176,21 @@ def make_child_order(
         trace=order.trace,
         parent=ParentCall(run_id=order.run_id, call_id=call.call_id),
         above=[*(order.above or ()), order.run_id],
+        may_open=may_open,
     )
+
+
+def share_out(most: int, call_ids: Sequence[str]) -> Mapping[str, int]:
+    """Say how many runs may be open below each of these calls, and leave out those too many.
+
+    A call's own run is counted, so that no more are open in all, whatever the called runs do and
+    whoever is lost meanwhile: nobody has to count together.
+    """
+    allowed = call_ids[:most]
+    if not allowed:
+        return {}
+    each, more = divmod(most - len(allowed), len(allowed))
+    return {call_id: each + (index < more) for index, call_id in enumerate(allowed)}
 
 
 def _wait_for(child: _Child, report: WaitReport) -> OpenWait | None:

@@ -1,6 +1,7 @@
 """What every kind of tool call has in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from outlast_worker.engine.calls.turn import Turn
@@ -22,6 +23,9 @@ class CallKind(ABC):
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
+
+    def prepare(self, calls: Sequence[PlannedCall]) -> None:  # noqa: B027  # most need not
+        """Look at all of the turn's calls of this kind, before the first of them begins."""
 
     async def stop(self, *, was_cancelled: bool) -> None:  # noqa: B027  # most have nothing to end
         """End what still goes on when the turn is cut, and wait for that.
