@@ -6,9 +6,11 @@ Never a path as it came, a query, a header or a body: any of them may hold what 
 import time
 from collections.abc import Mapping
 
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outlast.logging import get_logger
+from outlast_app.prefix import mount_of
 from outlast_app.probes import PROBES
 
 _logger = get_logger()
@@ -45,7 +47,9 @@ class AccessLog:
 def route_of(scope: Scope) -> str | None:
     """Return the path of a request as its route is declared; None if it has none."""
     route = scope.get("route")
-    return route.path if route else None
+    if route is None or isinstance(route, Mount):  # a sub-application has no such route
+        return None
+    return mount_of(scope) + route.path
 
 
 def _write(scope: Scope, status: int | None, duration_s: float) -> None:

@@ -1,8 +1,8 @@
 """Who is calling, and whether they may: checked by every route but health, before all else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Request, Security
 from fastapi.routing import APIRoute
@@ -13,7 +13,7 @@ from outlast.errors import MissingRight
 from outlast_app.deps import Dependencies
 from outlast_app.keyring import Caller
 from outlast_app.prefer import wants
-from outlast_app.rights import Right, right_of
+from outlast_app.rights import RIGHT_OF, Right, right_of
 from outlast_app.sse import MEDIA_TYPE
 
 _STARTS = "POST /agents/{agent}/runs"
@@ -37,7 +37,12 @@ Tenant = Annotated[str, Depends(_tenant)]
 
 
 class KeyedRoute(APIRoute):
-    """A route that reads the body of those only who may call it: FastAPI's checks come later."""
+    """A route that reads the body of those only who may call it: FastAPI's checks come later.
+
+    Sub-applications have a subclass with a table of their own.
+    """
+
+    table: ClassVar[Mapping[str, Right]] = RIGHT_OF
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Declare it.
@@ -47,7 +52,7 @@ class KeyedRoute(APIRoute):
         """
         super().__init__(path, endpoint, **options)
         self._rights: dict[str, Right] = {
-            method: right_of(f"{method} {path}") for method in self.methods or ()
+            method: right_of(f"{method} {path}", self.table) for method in self.methods or ()
         }
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

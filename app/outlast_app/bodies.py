@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from fastapi import Request
@@ -31,11 +32,26 @@ T = TypeVar("T")
 
 
 async def read_body(request: Request, kind: type[M]) -> M:
-    """Read what a client sends.
+    """Read what a client sends: a field that is not known is a mistake.
 
     Raises:
         InvalidRequest: It is not what it has to be; with the fields at fault.
     """
+    raw = await _receive(request)
+    return await beside_loop(request, _read, partial(from_client, kind), raw)
+
+
+async def read_open_body(request: Request, kind: type[M]) -> M:
+    """Read what a client of another protocol sends: fields that are not known are ignored.
+
+    Raises:
+        InvalidRequest: It is not what it has to be; with the fields at fault.
+    """
+    raw = await _receive(request)
+    return await beside_loop(request, _read, kind.model_validate, raw)
+
+
+async def _receive(request: Request) -> bytes:
     # A web page can make a browser send text or a form to loopback, where there may be no keys,
     # but not JSON.
     kind_of_body = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -47,7 +63,7 @@ async def read_body(request: Request, kind: type[M]) -> M:
     except ClientDisconnect:
         raise InvalidRequest.at(("body", "the connection ended before it was whole")) from None
     request.state.body_bytes = len(raw)
-    return await beside_loop(request, _read, kind, raw)
+    return raw
 
 
 async def beside_loop(
@@ -59,12 +75,12 @@ async def beside_loop(
     return work(*args, **kwargs)
 
 
-def _read(kind: type[M], raw: bytes) -> M:
+def _read(check: Callable[[Any], M], raw: bytes) -> M:
     value = _parse(raw)
     try:
-        return from_client(kind, value)
+        return check(value)
     except ValidationError as error:
-        raise _refusal(error, value) from None
+        raise refusal_of(error, value) from None
 
 
 def _parse(raw: bytes) -> Any:
@@ -108,7 +124,8 @@ def _what_is_wrong(raw: bytes, error: ValueError) -> str:
     return f"not JSON that everybody can read: {_WHERE.sub('', str(error))}"
 
 
-def _refusal(error: ValidationError, body: object) -> InvalidRequest:
+def refusal_of(error: ValidationError, body: object) -> InvalidRequest:
+    """Return what is wrong with a body, field by field."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     # What may be of several types has a fault for each. Those where it is of another type
     # altogether say little: last.

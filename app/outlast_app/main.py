@@ -18,6 +18,7 @@ from outlast_app.body_limit import BodyLimit
 from outlast_app.closing import Closing
 from outlast_app.deps import Dependencies
 from outlast_app.errors import add_error_handlers
+from outlast_app.facades.mounting import mount, provide
 from outlast_app.keyring import Keyring
 from outlast_app.live.source import LiveSource
 from outlast_app.live.worker import WorkerStreams
@@ -63,6 +64,43 @@ _TAGS = [
     {"name": "health", "description": "For load balancers and supervisors; needs no key."},
 ]
 _KEEP_ALIVE_S = 30
+_STAINLESS = (
+    "Arch",
+    "Async",
+    "Custom-Poll-Interval",
+    "Helper-Method",
+    "Lang",
+    "OS",
+    "Package-Version",
+    "Poll-Helper",
+    "Read-Timeout",
+    "Retry-Count",
+    "Runtime",
+    "Runtime-Version",
+    "Timeout",
+)
+_HEADERS_OF_PAGES = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Prefer",
+    "Traceparent",
+    "Tracestate",
+    # OpenAI's libraries send these.
+    "OpenAI-Beta",
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    *(f"X-Stainless-{name}" for name in _STAINLESS),
+]
+_HEADERS_FOR_PAGES = [
+    "Content-Location",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    "X-Run-Id",
+    "X-Should-Retry",
+]
 _logger = get_logger()
 
 
@@ -85,16 +123,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "Last-Event-ID",
-                "Prefer",
-                "Traceparent",
-                "Tracestate",
-            ],
-            expose_headers=["Content-Location", "Location", "Preference-Applied", "Retry-After"],
+            allow_headers=_HEADERS_OF_PAGES,
+            expose_headers=_HEADERS_FOR_PAGES,
         )
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     if not any(settings.keys.values()):
@@ -119,6 +149,7 @@ def create_app(
         app.include_router(module.router)
     add_error_handlers(app)
     add_openapi(app)
+    mount(app, settings.protocols)
     return app
 
 
@@ -139,7 +170,7 @@ async def _lifespan(
         reader = RunReader(ingress, admin)
         events = RunEvents(ingress, reader, live)
         threads = ThreadActions(ingress, reader)
-        app.state.dependencies = Dependencies(
+        dependencies = Dependencies(
             settings=settings,
             registry=registry,
             keyring=Keyring(settings.keys),
@@ -157,6 +188,7 @@ async def _lifespan(
             listings=Listings(admin),
             readiness=ReadinessCheck(registry, ingress, admin),
         )
+        provide(app, dependencies)
         _logger.info("app_started", agents=registry.names(), digest=registry.digest())
         yield
         events.close()

@@ -74,3 +74,12 @@ class Prefix:
 def path_of(scope: Scope) -> str:
     """Return a request's path as the routes know it, without the prefix."""
     return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def mount_of(scope: Scope) -> str:
+    """Return where the sub-application is that serves a request, without the prefix; "" for none.
+
+    Starlette keeps the prefix apart once a request has come to a sub-application.
+    """
+    root_path = scope.get("root_path", "")
+    return root_path.removeprefix(scope.get("app_root_path", root_path))

@@ -47,13 +47,13 @@ definitions.
 """
 
 
-def right_of(operation: str) -> Right:
+def right_of(operation: str, table: Mapping[str, Right] = RIGHT_OF) -> Right:
     """Return the right that a call needs, given as method and path.
 
     Raises:
         LookupError: The table lacks it.
     """
-    right = RIGHT_OF.get(operation)
+    right = table.get(operation)
     if right is None:
         raise LookupError(f"{operation}: RIGHT_OF must say which right this call needs")
     return right

@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -27,6 +27,7 @@ OWN_ADDRESSES = frozenset(
         "redoc",
         "runs",
         "threads",
+        "v1",
     }
 )
 """With what the paths of the app begin."""
@@ -54,6 +55,8 @@ def _root_path(path: str) -> str:
 
 _LOOPBACK: list[IPvAnyNetwork] = [IPv4Network("127.0.0.1"), IPv6Network("::1")]
 Networks = Annotated[list[IPvAnyNetwork], NoDecode, BeforeValidator(split_at_commas)]
+ProtocolName = Literal["openai"]
+Protocols = Annotated[list[ProtocolName], NoDecode, BeforeValidator(split_at_commas)]
 
 
 class AppSettings(SharedSettings):
@@ -92,6 +95,10 @@ class AppSettings(SharedSettings):
     """How many runs may wait for a thread; further ones are refused."""
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
+    protocols: Protocols = Field(default=["openai"], examples=["openai"])
+    """Which other protocols the app speaks, beside its own."""
+    protocol_wait_s: Seconds = 540
+    """How long their plain calls wait: less than the 600 s of OpenAI's libraries."""
 
     max_runs_per_key: int | None = Field(default=None, ge=1)
     """How many runs a key may start within a minute, at this process; any number if not given."""

@@ -12,7 +12,7 @@ from outlast_app.runs.feed import ShownEvent
 from outlast_app.runs.follow import Following
 
 MEDIA_TYPE = "text/event-stream"
-_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING_S = 15.0
 _PING = b": ping\n\n"
 _RETRY = b"retry: 1000\n\n"
@@ -44,7 +44,7 @@ class EventStream(StreamingResponse):
     ) -> None:
         self._following = following
         parts = sse(following, closing)
-        super().__init__(parts, status_code, headers={**_HEADERS, **(headers or {})})
+        super().__init__(parts, status_code, headers={**STREAM_HEADERS, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them until there are no more, or the client leaves."""

@@ -121,6 +121,8 @@ class SharedSettings(BaseSettings):
         default="http://127.0.0.1:9081", validation_alias="WORKER_URL"
     )
     """Where Restate reaches the worker, without a path."""
+    run_retention_s: float = Field(default=7 * 24 * 3600, gt=0, validation_alias="RUN_RETENTION_S")
+    """How long a run, its events and its idempotency key can be read after its end."""
     stream_secret: SecretStr | None = Field(default=None, validation_alias="STREAM_SECRET")
     """Lets the app in where the worker serves live events; else only the same machine may."""
     stream_secret_file: FilePath | None = Field(default=None, validation_alias="STREAM_SECRET_FILE")

@@ -98,8 +98,6 @@ class WorkerSettings(SharedSettings):
     inactivity_timeout_s: float | None = Field(default=None, ge=0)
     """After this long without progress Restate suspends a run: by default longer than any of the
     agent's steps can take; 0, for tests, replays the run after every step."""
-    run_retention_s: Seconds = Field(default=7 * 24 * 3600, validation_alias="RUN_RETENTION_S")
-    """How long a run, its events and its idempotency key can be read after its end."""
     journal_retention_s: float = Field(default=0, ge=0)
     """How long Restate's UI shows the journal of a run after its end."""
     shutdown_timeout_s: Seconds = 5

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from fakes.front import Connect, problem, saying, spoken
+from outlast_app.facades.mounting import FACADES
 from outlast_app.settings import OWN_ADDRESSES, AppSettings
 
 HEADER = "X-Forwarded-Prefix"
@@ -105,5 +106,7 @@ async def test_own_addresses(connect: Connect) -> None:
     async with connect() as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert {path.split("/")[1] for path in paths} <= OWN_ADDRESSES
-        for page in OWN_ADDRESSES - {path.split("/")[1] for path in paths}:
+        mounted = {facade.prefix.strip("/") for facade in FACADES.values()}
+        assert mounted <= OWN_ADDRESSES
+        for page in OWN_ADDRESSES - mounted - {path.split("/")[1] for path in paths}:
             assert (await client.get(f"/{page}")).status_code == 200

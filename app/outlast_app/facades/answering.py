@@ -1,0 +1,154 @@
+"""How clients of other protocols go on with a run that waits for them: decisions and results."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue, ValidationError
+
+from outlast.errors import (
+    AlreadyDecided,
+    InvalidRequest,
+    RunEnded,
+    UnknownApproval,
+    UnknownCall,
+)
+from outlast.names import RunRef
+from outlast.protocol import (
+    Approval,
+    CallResult,
+    ClientCall,
+    Decision,
+    InputMessage,
+    Part,
+    Run,
+    SteerRun,
+)
+from outlast_app.auth import check_right
+from outlast_app.bodies import refusal_of
+from outlast_app.facades.requests import Asked
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A person's decision on a tool call, taken from a field that is made for it."""
+
+    approval_id: str
+    approved: bool
+    reason: str | None = None
+    arguments: dict[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a client's tool came to."""
+
+    call_id: str
+    output: str | list[Part]
+    is_error: bool = False
+
+
+Answer = Verdict | Output
+
+
+async def continue_run(
+    asked: Asked, ref: RunRef, answers: Sequence[Answer], said: Sequence[InputMessage] = ()
+) -> None:
+    """Give a run what it waits for, and say something to it beside, as a user does.
+
+    All answers are checked against the run before the first one is sent. Each is idempotent, and so
+    is the whole: a request that broke off half way is sent again as it is.
+
+    Raises:
+        UnknownRun: There is no such run.
+        UnknownApproval: Nobody was asked for such a decision.
+        UnknownCall: No client was asked to run such a call.
+        AlreadyDecided: Another decision counts; with that.
+        AlreadyAnswered: Another result counts.
+        RunEnded: Nothing waits any more.
+        MissingRight: The key may not decide.
+        InvalidRequest: It can't be decided here, or so.
+    """
+    run = await asked.deps.reader.read(ref, messages=False)
+    if any(isinstance(answer, Verdict) for answer in answers):
+        check_right(asked.caller, "approve")
+    waits = [_is_open(run, answer) for answer in answers]
+    # What is said comes first, so that the next model call has it; but not to a run that has gone
+    # on, unless these are the answers with which it did.
+    if any(waits):
+        await _steer(asked, ref, answers, said)
+    for answer in answers:
+        await _send(asked, ref, answer)
+    if not any(waits):
+        await _steer(asked, ref, answers, said)
+
+
+async def _send(asked: Asked, ref: RunRef, answer: Answer) -> None:
+    key = asked.caller.key
+    if isinstance(answer, Output):
+        result = CallResult(output=answer.output, is_error=answer.is_error)
+        await asked.deps.results.send(ref, answer.call_id, result, key)
+        return
+    decision = _decision(answer)
+    await asked.deps.runs.decide(ref, answer.approval_id, decision, key, asked.trace)
+
+
+def _decision(verdict: Verdict) -> Decision:
+    action = "approve" if verdict.approved else "reject"
+    given = {"action": action, "reason": verdict.reason, "arguments": verdict.arguments}
+    try:
+        return Decision.model_validate(given)
+    except ValidationError as error:
+        raise refusal_of(error, given) from None
+
+
+async def _steer(
+    asked: Asked, ref: RunRef, answers: Sequence[Answer], said: Sequence[InputMessage]
+) -> None:
+    if not said:
+        return
+    body = SteerRun(input=list(said))
+    parts = [*map(repr, answers), body.model_dump_json()]
+    key = hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()
+    await asked.deps.runs.steer(ref, body, key, asked.trace)
+
+
+def _is_open(run: Run, answer: Answer) -> bool:
+    """Tell whether the run still waits for an answer.
+
+    Raises:
+        CallerProblem: It never did, does no longer, or for another one.
+    """
+    return _is_open_call(run, answer) if isinstance(answer, Output) else _may_decide(run, answer)
+
+
+def _is_open_call(run: Run, answer: Output) -> bool:
+    call: ClientCall | None = next((c for c in run.calls if c.call_id == answer.call_id), None)
+    if call is None:
+        raise UnknownCall(f"The run {run.run_id} has no call {answer.call_id} that clients run.")
+    if call.answer is None and run.ended:
+        raise RunEnded(f"The run {run.run_id} has ended; it waits for no result any more.")
+    return call.answer is None
+
+
+def _may_decide(run: Run, answer: Verdict) -> bool:
+    found: Approval | None = next((a for a in run.approvals if a.id == answer.approval_id), None)
+    if found is None:
+        raise UnknownApproval(f"The run {run.run_id} has no approval {answer.approval_id}.")
+    if found.reason != "approval":
+        raise InvalidRequest(
+            f"{answer.approval_id} asks for more than yes or no ({found.reason}). Decide at "
+            f"POST /runs/{run.run_id}/approvals/{answer.approval_id}."
+        )
+    if found.resolution is None:
+        if run.ended:
+            raise RunEnded(f"The run {run.run_id} has ended; nothing waits any more.")
+        return True
+    counts = found.resolution
+    if (counts.action == "approve") != answer.approved or counts.action == "expired":
+        by = f" by {counts.by}" if counts.by else ""
+        raise AlreadyDecided(
+            f"{answer.approval_id} was decided already: {counts.action}{by}, {counts.at:%FT%TZ}.",
+            extra={"resolution": counts.model_dump(mode="json")},
+        )
+    return False

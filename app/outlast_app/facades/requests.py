@@ -1,0 +1,67 @@
+"""What a request of another protocol brings along, whatever it asks for."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from outlast.agent import Agent
+from outlast.errors import InvalidRequest
+from outlast.names import RunRef
+from outlast.trace import Trace
+from outlast_app.deps import Dependencies
+from outlast_app.keyring import Caller
+from outlast_app.runs.orders import find_agent
+
+_MAX_KEY_CHARS = 256
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: who asks, with what, and what serves it."""
+
+    deps: Dependencies
+    caller: Caller
+    idempotency_key: str | None
+    trace: Trace | None
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Read what every request may have.
+
+        Raises:
+            InvalidRequest: The idempotency key is too long.
+        """
+        key = request.headers.get("idempotency-key") or None
+        if key and len(key) > _MAX_KEY_CHARS:
+            wrong = f"has {_MAX_KEY_CHARS} characters at most"
+            raise InvalidRequest.at(("header.idempotency-key", wrong))
+        state = ",".join(request.headers.getlist("tracestate"))
+        trace = Trace.read(request.headers.get("traceparent", ""), state)
+        return cls(Dependencies.of(request), request.state.caller, key, trace)
+
+    @property
+    def tenant(self) -> str:
+        """Whose runs are asked for."""
+        return self.caller.tenant
+
+    def agent(self, name: str) -> Agent:
+        """Return an agent.
+
+        Raises:
+            UnknownAgent: There is none of this name; it says which there are.
+        """
+        return find_agent(self.deps.registry, name)
+
+
+async def _asked(request: Request) -> Asked:
+    return Asked.of(request)
+
+
+Asking = Annotated[Asked, Depends(_asked)]
+
+
+def name_run(request: Request, ref: RunRef) -> dict[str, str]:
+    """Have the log say which run a request is about; return the headers that tell the client."""
+    request.state.run_id = ref.run_id
+    return {"x-run-id": ref.run_id, "Location": f"/runs/{ref.run_id}"}

@@ -1,0 +1,63 @@
+"""Places in a stream: as texts, and as numbers that rise."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outlast_app.facades.items import HELD_BACK_CHARS
+from outlast_app.facades.positions import MAX_CHARS, Mark, Numbers, Position, check_of
+
+_INT32 = 2**31 - 1
+
+
+@given(st.integers(0, 10**6), st.integers(0, 99), st.text("ab é🙂", min_size=1))
+def test_texts(seq: int, index: int, text: str) -> None:
+    """A place that is written is read again; of one within a text, which text it was."""
+    for place in (Position(seq, index), Position.of_text(seq, text)):
+        assert Position.read(place.write()) == place
+    mark = Position.of_text(seq, text).mark(7)
+    assert mark.turn == 7
+    assert mark.fits(f"{text} and more")
+    assert not mark.fits(text[:-1])
+
+
+def test_how_they_look() -> None:
+    """They are short, and need no escaping in a header."""
+    assert Position(17, 2).write() == "17.2"
+    assert Position(17, chars=431, check=0x9F3A).write() == "17+431.9f3a"
+
+
+@pytest.mark.parametrize("text", ["", "17", "-1", "17.", "x.1", "17+431", "17+431.9F3A", "1.2\n"])
+def test_texts_of_others(text: str) -> None:
+    """What is nothing of ours is told apart."""
+    assert Position.read(text) is None
+
+
+@given(st.text("ab é🙂", min_size=HELD_BACK_CHARS + 1, max_size=100), st.integers(1, 1000))
+def test_numbers(text: str, turn: int) -> None:
+    """They rise within a turn, over a retraction, too, and fit 31 bits."""
+    first = text[:-HELD_BACK_CHARS]
+    numbers = [
+        Numbers.settled(turn - 1, 1000),
+        Numbers.opening(turn, 0),
+        Numbers.opening(turn, 1),
+        Numbers.live(turn, first),
+        Numbers.retracting(turn, len(first), 0),
+        Numbers.retracting(turn, len(first), 1),
+        Numbers.live(turn, text),
+        Numbers.retracting(turn, MAX_CHARS, 1),
+        Numbers.settled(turn, 0),
+        Numbers.settled(turn, 1),
+        Numbers.opening(turn + 1, 0),
+    ]
+    assert all(a < b for a, b in pairwise(numbers))
+    assert numbers[-1] <= _INT32
+    assert Numbers.read(Numbers.live(turn, text)) == Mark(turn, len(text), check_of(text))
+
+
+@pytest.mark.parametrize("number", [0, 1, Numbers.settled(0, 3), Numbers.settled(5, 0)])
+def test_numbers_of_what_is_committed(number: int) -> None:
+    """They say nothing of live text."""
+    assert Numbers.read(number) is None

@@ -1,0 +1,73 @@
+"""Where one protocol's segments of a run begin and end."""
+
+from fakes.telling import USAGE, Story
+from outlast_app.facades.segments import RunLog, segment_answered
+
+
+def log_of(story: Story, *, takes_approvals: bool = True) -> RunLog:
+    log = RunLog(takes_approvals)
+    for event in story.events:
+        log.take(event)
+    return log
+
+
+def two_calls() -> Story:
+    """Tell of two calls that a client runs, answered one by one."""
+    story = Story().started().turn(1, "", "a", "b").requested("1.0", "a").requested("1.1", "b")
+    story.waits().done("1.1", "b").waits().done("1.0", "a").turn(2, "done")
+    return story.ends()
+
+
+def test_one_segment() -> None:
+    """A run that waits for nobody is one."""
+    log = log_of(Story().started().turn(1, "Hi").ends())
+    assert (log.segments, log.is_over, log.usage) == ([1], True, USAGE)
+    assert log.ended
+    assert log.ended.status == "completed"
+
+
+def test_a_clients_calls() -> None:
+    """A segment ends where a client is waited for, also after some of its answers."""
+    story = two_calls()
+    log = log_of(story)
+    assert (log.segments, log.usage, log.open_calls) == ([1, 2, 3], USAGE, [])
+    waits = [event for event in story.events if event.type == "run.waiting"]
+    first = RunLog(takes_approvals=True)
+    for event in story.events[: waits[0].seq]:
+        first.take(event)
+    assert first.is_over
+    assert [call.call_id for call in first.open_calls] == ["1.0", "1.1"]
+
+
+def test_which_segment_was_answered() -> None:
+    """The last one that asked for all of it, so that a request that is repeated finds the same."""
+    events = two_calls().events
+    for answered, segment in ((["1.0", "1.1"], 1), (["1.1"], 1), (["1.0"], 2), (["2.0"], None)):
+        assert segment_answered(events, RunLog(takes_approvals=True), answered) == segment
+
+
+def test_approvals() -> None:
+    """They end a segment of those protocols whose clients can decide."""
+    story = Story().started().turn(1, "", "pay").asked("1.0", "pay").waits()
+    assert log_of(story).is_over
+    assert [asked.call_id for asked in log_of(story).open_decisions] == ["1.0"]
+    assert not log_of(story, takes_approvals=False).is_over
+    story.decided("1.0", "approve").begun("1.0", "pay").done("1.0", "pay").turn(2, "paid").ends()
+    assert log_of(story).segments == [1, 2]
+    call = log_of(story).calls["1.0"]
+    assert (call.started, call.resolved is not None, call.completed is not None) == (True,) * 3
+    assert log_of(story, takes_approvals=False).segments == [1]
+
+
+def test_waits_that_no_client_ends() -> None:
+    """A signal, what a sub-agent asks for, a doubt, a limit: the segment goes on meanwhile."""
+    story = Story().started().turn(1, "", "ship").begun("1.0", "ship").waits("signal")
+    assert not log_of(story).is_over
+    story.done("1.0", "ship").turn(2, "", "pay").asked("2.0", "pay", "in_doubt").waits()
+    log = log_of(story)
+    assert (log.is_over, log.open_decisions) == (False, [])
+    assert log.waiting
+    assert list(log.approvals) == ["2.0"]
+    story.decided("2.0", "give_up").requested("2.1", "locate").waits()
+    log = log_of(story)
+    assert (log.is_over, log.segments) == (True, [1])
