@@ -34,7 +34,7 @@ class Call:
     since: float
     progress: str = ""
     waits_for: str = ""
-    """What it waits for, if somebody has to do something: `approval`, `a client's result`."""
+    """What it waits for, if somebody has to do something: `approval`, `a client's result`, …"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
             call = replace(calls[call_id], progress=_progress(event))
         case ApprovalRequested(call_id=call, approval_id=asked, name=name):
             call_id = call or asked or name
-            call = Call(name, now, waits_for="approval")
+            call = Call(name, now, waits_for="input" if event.reason == "input" else "approval")
         case ToolCallRequested(call_id=call_id, name=name):
             call = Call(name, now, waits_for="a client's result")
         case ApprovalResolved(call_id=None, approval_id=limit):

@@ -7,8 +7,9 @@ from pydantic import JsonValue
 
 from outlast.protocol import Approval, CallResult, Decision, Limits
 from outlast_cli.editing import Arguments, edit, parse_json
+from outlast_cli.fields import ask_for_content
 from outlast_cli.keyboard import ask
-from outlast_cli.output import say
+from outlast_cli.output import printable, say
 
 _Asking = Callable[[Approval, Arguments], Decision | None]
 
@@ -21,7 +22,7 @@ def ask_for_decision(asked: Approval, arguments: Arguments) -> Decision | None:
         arguments: As they are now; an attempt before may have changed them.
     """
     if asked.question:
-        say(asked.question)
+        say(printable(asked.question))
     while True:
         try:
             choices, by_word = _CHOICES.get(asked.reason, _CHOICES["approval"])
@@ -100,8 +101,10 @@ def _stop(_: Approval, __: Arguments) -> Decision:
     return Decision(action="stop", by=whoami())
 
 
-def _answer(_: Approval, __: Arguments) -> Decision:
-    return Decision(action="answer", content=read_value(ask("Answer")), by=whoami())
+def _answer(asked: Approval, _: Arguments) -> Decision:
+    if asked.content_schema is None and asked.url is None:  # of a server that does not tell
+        return Decision(action="answer", content=read_value(ask("Answer")), by=whoami())
+    return Decision(action="answer", content=ask_for_content(asked), by=whoami())
 
 
 def _decline(_: Approval, __: Arguments) -> Decision:

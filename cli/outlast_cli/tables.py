@@ -13,12 +13,14 @@ from rich.text import Text
 
 from outlast.protocol import (
     AgentDescription,
+    Approval,
     PendingApproval,
     PendingCall,
     Run,
     Thread,
     ToolDescription,
 )
+from outlast_cli.fields import describe_input
 from outlast_cli.output import as_text, printable, shortened, whole
 from outlast_cli.transcript import summary
 
@@ -37,6 +39,13 @@ class Columns(Generic[Item]):
     ids: Mapping[str, Callable[[Item], str]]
     """What somebody copies: never broken or cut. The first one names the item."""
     facts: Mapping[str, Callable[[Item], str]]
+
+
+def _asks(asked: Approval) -> str:
+    """Say what a server asks for."""
+    if asked.reason != "input":
+        return ""
+    return " ".join(filter(None, [asked.question, f"({describe_input(asked)})"]))
 
 
 AGENTS = Columns[AgentDescription](
@@ -73,6 +82,7 @@ APPROVALS = Columns[PendingApproval](
         "REASON": lambda asked: asked.reason,
         "TOOL": lambda asked: asked.name,
         "ARGUMENTS": lambda asked: as_text(asked.arguments),
+        "ASKS": _asks,
         "EXPIRES": lambda asked: _time(asked.expires_at),
     },
 )
@@ -176,7 +186,7 @@ def single(run: Run) -> RenderableType:
         "last failure": run.engine and run.engine.last_failure,
         **{f"metadata {name}": value for name, value in run.metadata.items()},
         **{
-            f"waits {asked.id}": f"{asked.name} {as_text(asked.arguments)}"
+            f"waits {asked.id}": f"{asked.name} {as_text(asked.arguments)} {_asks(asked)}".rstrip()
             for asked in run.approvals
             if asked.resolution is None
         },

@@ -70,8 +70,8 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
         case ApprovalRequested(name=name):
             asked_id = event.approval_id or event.call_id
             waits = event.question or _WAITS.get(event.reason, event.reason)
-            asked = f"? {asked_id} {name} {as_text(event.arguments)} {waits}"
-            return Text(printable(asked), "yellow")
+            asked = f"? {asked_id} {name} {as_text(event.arguments)} {waits} {event.url or ''}"
+            return Text(printable(asked.rstrip()), "yellow")
         case ApprovalResolved():
             return Text(_resolution(event), "yellow")
         case OutputRejected():
@@ -139,6 +139,8 @@ def _resolution(event: ApprovalResolved) -> str:
     done = _DONE.get(event.action, event.action)
     by = f" by {event.by}" if event.by else ""
     changed = f" with {as_text(event.arguments)}" if event.arguments is not None else ""
+    if isinstance(event.content, dict) and event.content:
+        changed = f" with {as_text(event.content)}"
     reason = f": {event.reason}" if event.reason else ""
     decided_id = event.approval_id or event.call_id
     return printable(f"! {decided_id} {done}{by}{changed}{reason}")

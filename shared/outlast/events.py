@@ -186,6 +186,10 @@ class ApprovalRequested(Event):
     """Why a person is asked: as in the run's approvals."""
     question: str | None = None
     """What is asked, in a sentence; null where the reason says it."""
+    content_schema: dict[str, JsonValue] | None = None
+    """Of `input`: a JSON Schema of the `content` to answer with."""
+    url: str | None = None
+    """Of `input`: where a person does what is asked for in a browser, to answer `{}` then."""
     expires_at: Time | None = None
     """When it is given up and counts as refused; null if it waits for as long as it takes."""
 

@@ -32,6 +32,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "timeout": ((timedelta,), "a timedelta"),
     "approval_timeout": ((timedelta, NoneType), "a timedelta"),
     "required": ((bool,), "True or False"),
+    "elicitation": ((bool,), "True or False"),
 }
 
 
@@ -59,6 +60,9 @@ class McpServer:
             says so, else `once`.
         timeout: Of one call, which is then cancelled at the server.
         required: Whether a run fails when the server can't be reached. If not, it goes without.
+        elicitation: Whether the server may ask people for something in the middle of a call, for
+            which the run then waits. Calls side by side may need a session each: most servers
+            don't say which call asks.
 
     Raises:
         DefinitionError: Something can't work; the message says how to mend it.
@@ -78,6 +82,7 @@ class McpServer:
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     timeout: timedelta = DEFAULT_TIMEOUT
     required: bool = True
+    elicitation: bool = False
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
@@ -158,6 +163,7 @@ class McpServer:
             "effects": dict(self.effects),
             "timeout_s": self.timeout.total_seconds(),
             "required": self.required,
+            "elicitation": self.elicitation,
         }
 
 

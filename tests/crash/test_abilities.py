@@ -49,9 +49,10 @@ class Scene:
 
     def transfers(self, tool: str) -> int:
         """Return how often the first call of a tool did what it does."""
-        if tool == "pay":
+        of_servers = {"pay": f"paid:{_cents(self.key)}", "order": f"ordered:{_word(self.key)}"}
+        if note := of_servers.get(tool):
             notes = Notes(Path(self.stack.settings["EFFECTS_FILE"] + ".mcp"))
-            return notes.read().count(f"paid:{_cents(self.key)}")
+            return notes.read().count(note)
         return len(self.stack.effects(tool=tool, key=f"{self.run_id}:1.0"))
 
 
@@ -98,6 +99,31 @@ def _sent_once(scene: Scene, run: dict[str, Any]) -> None:
     """The transfer was made once, or is told as what nobody knows."""
     assert scene.transfers("send_approved") == 1
     assert scene.results(run) in (["sent 5"], ["found in the books"])
+
+
+def _word(key: str) -> str:
+    """Return what of a key can be noted in one word."""
+    return key.rsplit(maxsplit=1)[-1]
+
+
+def _answer_server(content: dict[str, str]) -> Callable[[Scene], httpx.Response]:
+    def answer(scene: Scene) -> httpx.Response:
+        return scene.api.decide(scene.run_id, "1.0.input1", "answer", content=content)
+
+    return answer
+
+
+def _reserved(scene: Scene, run: dict[str, Any]) -> None:
+    """Whoever goes on with the call has the answer, and nobody is asked twice."""
+    assert scene.results(run) == ["reserved lamp at Lux"]
+    assert [asked["reason"] for asked in run["approvals"]] == ["input"]
+
+
+def _ordered_once(scene: Scene, run: dict[str, Any]) -> None:
+    """The server ordered once, whether it waited for the answer or was asked anew with it."""
+    assert scene.transfers("order") == 1
+    assert scene.results(run) in ([f"ordered {_word(scene.key)} from Lux"], ["found in the books"])
+    assert [asked["reason"] for asked in run["approvals"]].count("input") == 1
 
 
 def _lose_the_worker(scene: Scene) -> None:
@@ -303,6 +329,22 @@ SCENARIOS = [
         _wait_for_approval,
         _approve,
         _paid_once,
+    ),
+    Scenario(
+        "what a server asks within a call that runs once",
+        "asker",
+        lambda key: call("order", item=_word(key)),
+        _wait_for("input"),
+        _answer_server({"supplier": "Lux"}),
+        _ordered_once,
+    ),
+    Scenario(
+        "what a server asks that ends its call with it",
+        "asker",
+        lambda _: call("reserve", item="lamp"),
+        _wait_for("input"),
+        _answer_server({"name": "Lux"}),
+        _reserved,
     ),
     Scenario(
         "a call in doubt",

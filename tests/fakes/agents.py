@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
 from fakes.clerk import agent as clerk
-from fakes.clerk import stranded
+from fakes.clerk import asker, stranded
 from fakes.courier import agent as courier
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
@@ -287,6 +287,7 @@ agents: list[Agent] = [
     guide,
     clerk,
     stranded,
+    asker,
     *make_team(tester, note, hold),
 ]
 __all__ = ["agents", "lifespan"]

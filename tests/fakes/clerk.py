@@ -1,6 +1,6 @@
-"""An agent all of whose tools are those of an MCP server, which the worker starts.
+"""Agents all of whose tools are those of MCP servers, which the worker starts.
 
-The server notes what it does in a file beside `EFFECTS_FILE`.
+The servers note what they do in a file beside `EFFECTS_FILE`.
 """
 
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 from outlast import Agent, McpServer
 
 _SERVER = Path(__file__).with_name("mcp_server.py")
+_ASKING = Path(__file__).with_name("mcp_asking_server.py")
 
 agent = Agent(
     name="clerk",
@@ -23,6 +24,27 @@ agent = Agent(
             timeout=timedelta(seconds=30),
         ),
         McpServer("gone", url="http://127.0.0.1:9/mcp", required=False),
+    ],
+)
+asker = Agent(
+    name="asker",
+    instructions="Do what the test says.",
+    mcp=[
+        McpServer(
+            "asking",
+            command=[sys.executable, str(_ASKING)],
+            env={"MCP_NOTES": "${EFFECTS_FILE}.mcp"},
+            timeout=timedelta(seconds=30),
+            elicitation=True,
+        ),
+        McpServer(
+            "newer",
+            command=[sys.executable, str(_SERVER)],
+            env={"MCP_NOTES": "${EFFECTS_FILE}.mcp"},
+            tools=["reserve"],
+            timeout=timedelta(seconds=30),
+            elicitation=True,
+        ),
     ],
 )
 stranded = Agent(

@@ -8,8 +8,9 @@ import asyncio
 import base64
 import os
 from pathlib import Path
+from typing import Annotated
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import (
     CallToolResult,
@@ -20,6 +21,7 @@ from mcp_types import (
     TextResourceContents,
     ToolAnnotations,
 )
+from pydantic import BaseModel
 
 server = MCPServer("fake")
 _PIXEL = base64.b64encode(b"\x89PNG pixel").decode()
@@ -111,6 +113,39 @@ def gallery() -> CallToolResult:
             EmbeddedResource(resource=TextResourceContents(uri="memo:1", text="remember")),
         ]
     )
+
+
+class Supplier(BaseModel):
+    name: str
+
+
+class Pieces(BaseModel):
+    count: int
+
+
+def _ask_supplier(item: str) -> Elicit[Supplier]:
+    return Elicit(f"Who supplies {item}?", Supplier)
+
+
+def _ask_pieces() -> Elicit[Pieces]:
+    return Elicit("How many pieces?", Pieces)
+
+
+@server.tool()
+def order(
+    item: str,
+    supplier: Annotated[Supplier, Resolve(_ask_supplier)],
+    pieces: Annotated[Pieces, Resolve(_ask_pieces)],
+) -> str:
+    """Order from somebody, whom a person names."""
+    _note(f"ordered:{item}")
+    return f"ordered {pieces.count} × {item} from {supplier.name}"
+
+
+@server.tool(annotations=ToolAnnotations(idempotent_hint=True))
+def reserve(item: str, supplier: Annotated[Supplier, Resolve(_ask_supplier)]) -> str:
+    """Reserve at somebody, whom a person names."""
+    return f"reserved {item} at {supplier.name}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from outlast import McpServer
 from outlast_local.ports import free_ports
 
 _FILE = Path(__file__).with_name("mcp_server.py")
+_ASKING = Path(__file__).with_name("mcp_asking_server.py")
 
 
 class Notes:
@@ -35,6 +36,14 @@ def stdio_server(notes: Notes, **options: Any) -> McpServer:
     return McpServer("fake", command=[sys.executable, str(_FILE)], env=env, **options)
 
 
+def asking_server(notes: Notes, **options: Any) -> McpServer:
+    """Declare a server that asks people, in the way of 2025."""
+    env = {"MCP_NOTES": str(notes.path)}
+    return McpServer(
+        "asking", command=[sys.executable, str(_ASKING)], env=env, elicitation=True, **options
+    )
+
+
 @contextmanager
 def http_server(notes: Notes, port: int | None = None) -> Iterator[str]:
     """Run a server of its own; give its URL."""
@@ -45,14 +54,14 @@ def http_server(notes: Notes, port: int | None = None) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _listens(port), "the MCP server to listen")
+        wait_until(lambda: listens(port), "the MCP server to listen")
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.kill()
         process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

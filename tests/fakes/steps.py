@@ -230,7 +230,8 @@ class FakeSteps:
 
     Args:
         model: What each model call gives, in order.
-        tools: What tool calls give, by call id; a turn's calls end in the order given here.
+        tools: What tool calls give, by call id; a turn's calls end in the order given here. Of a
+            call that goes on with answers one record for each of its steps.
         reports: What calls of durable tools tell before they end, by call id.
         unasked: Calls that need no approval after all, by call id.
         hooks: What hooks return, by name and in order; else they let all pass.
@@ -253,7 +254,9 @@ class FakeSteps:
     """
 
     model: Sequence[ModelOutcome] = ()
-    tools: Mapping[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
+    tools: Mapping[str, ToolRecord | Sequence[ToolRecord]] = field(
+        default_factory=dict[str, ToolRecord | Sequence[ToolRecord]]
+    )
     reports: Mapping[str, Sequence[DurableReport]] = field(
         default_factory=dict[str, Sequence[DurableReport]]
     )
@@ -412,7 +415,7 @@ class FakeSteps:
             "decision": self.decisions,
         }
         if kind in by_key:
-            return by_key[kind][key]
+            return self._in_turn(key, by_key[kind][key])
         match kind:
             case "pin":
                 return self.pinned
@@ -437,9 +440,13 @@ class FakeSteps:
             case _:
                 return self._said_by_call(kind).get(key)
 
+    def _in_turn(self, call_id: str, given: Any) -> Any:
+        """Return the record of a call's latest step, where it has several."""
+        begun = [call for call in self.planned if call.call_id == call_id]
+        return given[len(begun) - 1] if isinstance(given, list) else given
+
     def _said_by_call(self, kind: str) -> Mapping[str, Any]:
         said: dict[str, Mapping[str, Any]] = {
-            "tool": self.tools,
             "result": self.results,
             "output": self.outputs,
             "verify": self.verdicts,

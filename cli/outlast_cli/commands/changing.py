@@ -1,5 +1,6 @@
 """Act on a run, or on a conversation."""
 
+import sys
 from typing import Annotated, get_args
 
 import typer
@@ -24,7 +25,8 @@ from outlast_cli import completion, options, tables
 from outlast_cli.asking import read_value, whoami
 from outlast_cli.client import Client
 from outlast_cli.editing import parse_arguments
-from outlast_cli.output import say, show
+from outlast_cli.fields import ask_for_content
+from outlast_cli.output import printable, say, show
 
 Arguments = Annotated[
     str | None, typer.Option(metavar="JSON", help="Run the call with these, not the model's.")
@@ -72,7 +74,10 @@ def decide(
     output: Annotated[
         str | None, typer.Option(help="Of complete: the call's result, a text or JSON.")
     ] = None,
-    content: Annotated[str | None, typer.Option(help="Of answer: a text or JSON.")] = None,
+    content: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Of answer; without it a terminal asks for each field."),
+    ] = None,
     limits: Annotated[
         list[str] | None,
         typer.Option("--limit", metavar="NAME=VALUE", help="Of raise: such as max_turns=40."),
@@ -83,16 +88,20 @@ def decide(
 ) -> None:
     """Decide on what else a run waits for: a call in doubt, a limit, an input."""
     raised = options.parse_values(limits)
+    client = options.client_of(ctx)
+    answered = None if content is None else read_value(content)
+    if action == "answer" and content is None and sys.stdin.isatty():
+        answered = _ask_for_content(client, run_id, approval_id)
     given: dict[str, JsonValue] = {
         "action": action,
         "output": None if output is None else read_value(output),
-        "content": None if content is None else read_value(content),
+        "content": answered,
         "limits": raised or None,
         "reason": reason,
         "by": by or whoami(),
     }
     decision = options.body_of(Decision, given)
-    _decide(options.client_of(ctx), run_id, approval_id, decision, as_json=as_json)
+    _decide(client, run_id, approval_id, decision, as_json=as_json)
 
 
 def answer(
@@ -215,6 +224,19 @@ def delete(
     else:
         client.delete("runs", run_id or "")
     say(f"{run_id or thread_id} is forgotten.")
+
+
+def _ask_for_content(client: Client, run_id: str, approval_id: str) -> JsonValue:
+    run = client.get(Run, "runs", run_id)
+    asked = next((each for each in run.approvals if each.id == approval_id), None)
+    if asked is None or asked.reason != "input":
+        return None  # the server says what is wrong
+    if asked.question:
+        say(printable(asked.question))
+    try:
+        return ask_for_content(asked)
+    except EOFError as end:
+        raise typer.Abort from end
 
 
 def _decide(

@@ -7,10 +7,12 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import BaseModel, Field
 
 _AT_FIRST = {"Desk lamp, brass": 12, "Office chair, grey": 0, "Monitor arm": 3, "Bookshelf, oak": 1}
 
@@ -39,16 +41,37 @@ def order_more(item: str, pieces: int) -> str:
     if item not in stock or not 0 < pieces <= 100:
         raise ToolError("Name an item that is in stock lists, and 1 to 100 pieces.")
     stock[item] += pieces
-    path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(stock))
+    _write(stock)
     return f"Ordered {pieces} × {item}; there will be {stock[item]}."
+
+
+class Count(BaseModel):
+    """What somebody found in the store room."""
+
+    pieces: int = Field(ge=0, title="Pieces on the shelf")
+
+
+def _ask_for_count(item: str) -> Elicit[Count]:
+    return Elicit(f"Please count: how many pieces of {item} are there?", Count)
+
+
+@server.tool(annotations=ToolAnnotations(idempotent_hint=True))
+def take_stock(item: str, count: Annotated[Count, Resolve(_ask_for_count)]) -> str:
+    """Have somebody count an item, and correct the stock."""
+    _write({**_read(), item: count.pieces})
+    return f"There are {count.pieces} × {item}; somebody has counted them."
 
 
 def _read() -> dict[str, int]:
     with suppress(FileNotFoundError):
         return json.loads(_path().read_text())
     return dict(_AT_FIRST)
+
+
+def _write(stock: dict[str, int]) -> None:
+    path = _path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(stock))
 
 
 def _path() -> Path:

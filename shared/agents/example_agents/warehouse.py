@@ -9,13 +9,14 @@ agent = Agent(
     description="Knows what the shop has in stock, and orders more.",
     instructions=(
         "You keep the stock of a small furniture shop. Look things up before you answer, "
-        "and order more only when asked to."
+        "order more only when asked to, and have somebody count when a number may be wrong."
     ),
     mcp=[
         McpServer(
             "stock",
             command=[sys.executable, "-m", "example_agents.stock_server"],
             needs_approval=["order_*"],
+            elicitation=True,
         )
     ],
 )

@@ -109,6 +109,11 @@ class Approval(Public):
     call of a `once` tool happened · `limit`: the run has reached it · `input`: a tool asks."""
     question: str | None = None
     """What is asked, in a sentence for a person; null where the reason says it."""
+    content_schema: dict[str, JsonValue] | None = None
+    """Of `input`: a JSON Schema of the `content` to answer with, an object of plain fields."""
+    url: str | None = None
+    """Of `input`: where a person does in a browser what is asked for, and then answers with `{}`.
+    Nobody has checked it."""
     requested_at: Time
     """Since when it waits."""
     expires_at: Time | None = None

@@ -47,6 +47,7 @@ class Decision(Public):
                 {"action": "approve", "arguments": {"order_id": "A-1001", "cents": 2500}},
                 {"action": "reject", "reason": "The lamp is still under warranty."},
                 {"action": "complete", "output": "refund re_4711 was made"},
+                {"action": "answer", "content": {"supplier": "Lamps & Sons"}},
             ]
         }
     )
@@ -63,7 +64,7 @@ class Decision(Public):
     limits: Limits | None = None
     """Of `raise`: where the run stops from now on; what is left out stays as it is."""
     content: JsonValue = None
-    """Of `answer`: what was asked for."""
+    """Of `answer`: what was asked for; it fits the approval's `content_schema`."""
     reason: str | None = None
     """Why: for the model, and for the record."""
     by: str | None = None

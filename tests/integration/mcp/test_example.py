@@ -7,6 +7,7 @@ import pytest
 
 from example_agents.warehouse import agent
 from outlast import Agent, McpServer
+from outlast.protocol import Decision
 from outlast.testing import call, run_in_memory, text
 
 
@@ -24,6 +25,17 @@ async def test_the_stock_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "3",
         "Ordered 5 × Monitor arm; there will be 8.",
         "8",
+    ]
+
+
+async def test_taking_stock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server asks a person to count, and the run waits for the number."""
+    monkeypatch.chdir(tmp_path)
+    model = [call("take_stock", item="Monitor arm"), text("Two.")]
+    counted = Decision(action="answer", content={"pieces": 2})
+    run = await run_in_memory(agent, "Count.", model=model, decisions={"take_stock": counted})
+    assert [each.result for each in run.tool_calls] == [
+        "There are 2 × Monitor arm; somebody has counted them."
     ]
 
 

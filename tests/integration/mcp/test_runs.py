@@ -106,3 +106,66 @@ def test_the_agent(api: Api) -> None:
     """Its description names its servers."""
     described = next(a for a in api.http.get("/agents").json()["items"] if a["name"] == "clerk")
     assert described["mcp"] == ["fake", "gone"]
+
+
+def test_what_a_server_asks(api: Api, model: ScriptedModel, key: str) -> None:
+    """The run waits for input, in its own words and in the inbox; an answer is checked first."""
+    item = key.rsplit(maxsplit=1)[-1]
+    model.script(key, [call("order", item=item), text("done")])
+    run_id = api.start("asker", key)
+    run = wait_until(
+        lambda: (found := api.get(run_id))["waiting_for"] == "input" and found, "a question"
+    )
+    [asked] = run["approvals"]
+    assert (asked["approval_id"], asked["reason"]) == ("1.0.input1", "input")
+    assert asked["question"] == "Who supplies it?"
+    assert asked["content_schema"]["required"] == ["supplier"]
+    inbox = api.http.get("/approvals").json()["items"]
+    [listed] = [each for each in inbox if each["run_id"] == run_id]
+    assert listed["content_schema"] == asked["content_schema"]
+    for content, said in (
+        ({"supplier": "Nobody"}, "supplier: "),
+        ({"pieces": 2}, '"supplier" is a required property'),
+        ("Lux", "an object is asked for"),
+    ):
+        refused = api.decide(run_id, "1.0.input1", "answer", content=content)
+        assert refused.status_code == 422
+        assert said in refused.text.replace("\\", "")
+    assert api.decide(run_id, "1.0.input1", "approve").status_code == 422
+    answer = {"supplier": "Lux", "pieces": 2}
+    for _ in range(2):
+        assert api.decide(run_id, "1.0.input1", "answer", content=answer).status_code == 200
+    assert api.decide(run_id, "1.0.input1", "decline").status_code == 409
+    assert told(api.result(run_id)) == [f"ordered {item} from Lux"]
+    [resolved] = [e for e in api.events(run_id) if e["type"] == "approval.resolved"]
+    assert resolved["content"] == answer
+
+
+def test_questions_of_a_newer_server(api: Api, model: ScriptedModel, key: str) -> None:
+    """Beside other calls of the turn; declined, its own words reach the model."""
+    script = calls(call("reserve", item="lamp"), call("reserve", item="chair"))
+    model.script(key, [script, text("done")])
+    run_id = api.start("asker", key)
+    wait_until(lambda: len(api.get(run_id)["approvals"]) == 2, "both questions")
+    assert api.decide(run_id, "1.0.input1", "answer", content={"name": "Lux"}).status_code == 200
+    assert api.decide(run_id, "1.1.input1", "decline").status_code == 200
+    reserved, declined = map(str, told(api.result(run_id)))
+    assert reserved == "reserved lamp at Lux"
+    assert "declin" in declined
+
+
+def test_a_run_that_is_cancelled_while_it_asks(
+    api: Api, model: ScriptedModel, key: str, notes: Notes
+) -> None:
+    """Nobody can answer any more, and the server hears that nobody will."""
+    before, item = notes.read().count("cancelled"), key.rsplit(maxsplit=1)[-1]
+    model.script(key, [call("order", item=item), text("done")])
+    run_id = api.start("asker", key)
+    wait_until(lambda: api.get(run_id)["waiting_for"] == "input", "a question")
+    api.cancel(run_id)
+    run = api.wait_for_status(run_id, "cancelled")
+    assert "nobody knows whether it ran" in str(told(run)[0])
+    late = api.decide(run_id, "1.0.input1", "answer", content={"supplier": "Lux"})
+    assert late.status_code == 409
+    wait_until(lambda: notes.read().count("cancelled") > before, "the server to hear of it")
+    assert f"ordered:{item}" not in notes.read()

@@ -13,6 +13,25 @@ from unit.cli.conftest import START, Outlast
 DOUBT = {"approval_id": "1.0.doubt1", "reason": "in_doubt", "question": "Was it paid?"}
 LIMIT = {"call_id": None, "approval_id": "limit1", "reason": "limit", "name": "max_turns"}
 INPUT = {"approval_id": "1.0.input1", "reason": "input", "question": "Which account?"}
+ORDER = {
+    **INPUT,
+    "question": "Who \x1b[31msupplies it?",
+    "content_schema": {
+        "type": "object",
+        "properties": {
+            "supplier": {"type": "string", "title": "Supplier", "enum": ["Lamps & Sons", "Lux"]},
+            "pieces": {"type": "integer", "default": 1},
+            "urgent": {"type": "boolean"},
+            "colours": {
+                "type": "array",
+                "items": {"anyOf": [{"const": "r", "title": "Red"}, {"const": "b"}]},
+            },
+            "note": {"type": "string"},
+        },
+        "required": ["supplier", "pieces"],
+    },
+}
+PAGE = {**INPUT, "url": "https://sign.example/1"}
 RESULT = f"POST /runs/{RUN_ID}/results/1.0"
 
 
@@ -70,6 +89,15 @@ def waits_for_client(app: ScriptedApp) -> None:
         (LIMIT, ["s"], {"action": "stop"}),
         (INPUT, ["a", "4711"], {"action": "answer", "content": 4711}),
         (INPUT, ["d"], {"action": "decline"}),
+        (
+            ORDER,
+            ["a", "none", "lux", "many", "", "maybe", "y", "red, b", ""],
+            {
+                "action": "answer",
+                "content": {"supplier": "Lux", "pieces": 1, "urgent": True, "colours": ["r", "b"]},
+            },
+        ),
+        (PAGE, ["a", ""], {"action": "answer", "content": {}}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -86,7 +114,9 @@ def test_decisions(
             if line != typed[-1]:
                 terminal.wait_for(": ", times=shown + 1)
         assert terminal.wait() == 0
-        assert asked.get("question", "") in terminal.shown
+        assert asked.get("question", "").replace("\x1b", "") in terminal.shown
+        assert "\x1b[31m" not in terminal.shown
+        assert asked.get("url", "") in terminal.shown
     assert [sent.body for sent in app.sent(decide)] == [{**body, "by": "ann"}]
 
 
@@ -99,6 +129,20 @@ def test_the_commands_to_decide(app: ScriptedApp, outlast: Outlast) -> None:
     assert f"outlast decide {RUN_ID} 1.0.doubt1 ACTION  # refund: {choices}\nthen: " in ended.err
     # In a shell that would decide: a call in doubt would run again.
     assert "|" not in ended.err
+
+
+def test_an_answer_by_a_command(app: ScriptedApp) -> None:
+    """At a terminal `decide` asks for each field; a script passes them as JSON."""
+    decide = asks(app, ORDER)
+    command = ("decide", RUN_ID, "1.0.input1", "answer")
+    with Terminal(app.url, *command) as terminal:
+        terminal.wait_for("Supplier (Lamps & Sons or Lux): ")
+        terminal.type("Lux\n")
+        terminal.wait_for("pieces (a whole number) [1]: ")
+        for _ in range(4):
+            terminal.type("\n")
+        assert terminal.wait() == 0
+    assert [sent.body["content"] for sent in app.sent(decide)] == [{"supplier": "Lux", "pieces": 1}]
 
 
 def test_runs_below(app: ScriptedApp, outlast: Outlast) -> None:

@@ -58,6 +58,8 @@ class Approvals:
             arguments=approval.arguments,
             reason=approval.reason,
             question=approval.question,
+            content_schema=approval.content_schema,
+            url=approval.url,
             expires_at=approval.expires_at,
         )
         self._questions.ask(

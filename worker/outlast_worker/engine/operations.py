@@ -7,7 +7,7 @@ cut. A new kind is declared here and executed in `execution.py`; nothing else ch
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import JsonValue
 
@@ -41,6 +41,8 @@ from outlast_worker.engine.records import (
     PinnedOutput,
     PinnedTool,
     PinOutcome,
+    ServerAsks,
+    ServerQuestion,
     StoredMessage,
     ToolRecord,
 )
@@ -72,6 +74,36 @@ class ModelCall:
 
 
 @dataclass(frozen=True)
+class GivenAnswer:
+    """What came of a question of an MCP server's: nobody may have answered it in time."""
+
+    question: ServerQuestion
+    action: Literal["accept", "decline", "cancel"]
+    content: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What people have answered in the course of a call.
+
+    Attributes:
+        answers: All of them, in the order of the questions.
+        asks: Where the call goes on with the last ones; None if it has to begin anew.
+    """
+
+    answers: tuple[GivenAnswer, ...] = ()
+    asks: ServerAsks | None = None
+
+    @property
+    def latest(self) -> tuple[GivenAnswer, ...]:
+        """Those with which the call goes on."""
+        return self.answers[-len(self.asks.questions) :] if self.asks else ()
+
+
+NOTHING_ANSWERED = Answered()
+
+
+@dataclass(frozen=True)
 class PlannedCall:
     """One tool call of a turn.
 
@@ -81,6 +113,7 @@ class PlannedCall:
         server_tool: As it was pinned, if it is an MCP server's.
         fault: Why it is not to run, for the model, such as arguments that can't be read.
         fault_type: The same in a word.
+        answered: What people have answered when its server asked.
     """
 
     turn: int
@@ -91,6 +124,7 @@ class PlannedCall:
     fault: str | None = None
     fault_type: ToolErrorType = "invalid_arguments"
     server_tool: PinnedTool | None = None
+    answered: Answered = NOTHING_ANSWERED
 
 
 class Operation(ABC, Generic[T]):

@@ -288,11 +288,35 @@ UNFINISHED = (
 )
 
 
+class ServerQuestion(Record):
+    """What an MCP server asks people for: to fill in a form, or to do something at an address.
+
+    `key` tells it apart from others of the same call.
+    """
+
+    key: str
+    message: str
+    content_schema: dict[str, JsonValue] | None = None
+    url: str | None = None
+
+
+class ServerAsks(Record):
+    """Where a call of an MCP server's tool stands that needs answers of people to go on.
+
+    `state` is what the server wants back with them. `held` names the call in the process that
+    keeps it open, for as long as that can; without it the server has let go of the call, too.
+    """
+
+    questions: list[ServerQuestion]
+    state: str | None = None
+    held: str | None = None
+
+
 class ToolRecord(Record):
     """What came of a tool call: a result, or an error text that the model can act on.
 
     `told` is for the model in place of `output`, where clients see less: the text of an exception
-    may hold what is not for them.
+    may hold what is not for them. With `asks` the call goes on once people have answered.
     """
 
     output: str
@@ -303,6 +327,7 @@ class ToolRecord(Record):
     error_type: ToolErrorType | None = None
     parts: list[Part] | None = None
     """The output with its images and documents, if it has any."""
+    asks: ServerAsks | None = None
 
     @property
     def content(self) -> Content:

@@ -26,6 +26,15 @@ class ConnectionLost(ServerUnavailable):
     """A server went away during a call, which may have happened."""
 
 
+class CallForgotten(OutlastError):
+    """A server no longer knows of a call in which it had asked something: it may have happened."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(
+            f"the MCP server {server} no longer knows of the call in which it had asked something"
+        )
+
+
 async def access_of(server: McpServer, tenant: str, metadata: Mapping[str, str]) -> Access:
     """Return what opens a session for runs of this tenant with this metadata.
 

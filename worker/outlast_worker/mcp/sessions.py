@@ -26,6 +26,8 @@ _CLOSE_TIMEOUT_S = 10.0
 _CONNECTION = "outlast_worker.mcp.connection"
 
 _logger = get_logger()
+_Key = tuple[McpServer, tuple[tuple[str, str], ...]]
+"""A server, with what opens a session."""
 
 
 def check_servers(registry: Registry) -> None:
@@ -46,7 +48,7 @@ def check_servers(registry: Registry) -> None:
 class _Session:
     """One session, held open by a task of its own: the library insists on one."""
 
-    server: McpServer
+    key: _Key
     connection: "asyncio.Future[Connection]"
     done: asyncio.Event = field(default_factory=asyncio.Event)
     users: int = 0
@@ -54,11 +56,23 @@ class _Session:
     task: asyncio.Task[None] | None = None
 
     @property
+    def server(self) -> McpServer:
+        """Whom it is with."""
+        return self.key[0]
+
+    @property
+    def takes_another(self) -> bool:
+        """Whether one more may use it now."""
+        if self.is_over:
+            return False
+        if not self.users or not self.server.elicitation:
+            return True
+        opened = self.connection
+        return opened.done() and not opened.exception() and opened.result().is_shareable
+
+    @property
     def is_over(self) -> bool:
         return self.done.is_set() or self.task is None or self.task.done()
-
-
-_Key = tuple[McpServer, tuple[tuple[str, str], ...]]
 
 
 class McpSessions:
@@ -67,12 +81,19 @@ class McpSessions:
     Args:
         idle_s: A session that nobody has used for so long is closed.
         clock: Tells seconds, of any beginning.
+        make_room: Gives up a use of a server's sessions, if there is one that can be given up.
     """
 
-    def __init__(self, idle_s: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        idle_s: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
+        make_room: Callable[[McpServer], None] = lambda _: None,
+    ) -> None:
         self._idle_s = idle_s
         self._clock = clock
-        self._sessions: dict[_Key, _Session] = {}
+        self.make_room = make_room
+        self._sessions: list[_Session] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Condition()
 
@@ -80,6 +101,7 @@ class McpSessions:
     async def session(self, server: McpServer, access: Access) -> "AsyncGenerator[Connection]":
         """Give a session with a server, as others may have it at the same time.
 
+        But where the server may ask people, and could not say which call asks: one for this use.
         One whose connection breaks meanwhile is not given again.
 
         Raises:
@@ -100,7 +122,7 @@ class McpSessions:
 
     async def close(self) -> None:
         """Close all sessions; commands that were started end."""
-        for session in self._sessions.values():
+        for session in self._sessions:
             session.done.set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT_S)
@@ -110,24 +132,25 @@ class McpSessions:
     async def _take(self, key: _Key, access: Access) -> _Session:
         async with self._freed:
             while True:
-                session = self._sessions.get(key)
-                if session and not session.is_over:
+                of_key = (each for each in self._sessions if each.key == key)
+                if session := next((each for each in of_key if each.takes_another), None):
                     session.users += 1
                     return session
                 if self._has_room(key[0]):
                     break
+                self.make_room(key[0])
                 await self._freed.wait()
             opened = asyncio.get_running_loop().create_future()
-            session = _Session(key[0], opened, users=1, used_at=self._clock())
-            session.task = asyncio.create_task(self._hold(key, session, access))
+            session = _Session(key, opened, users=1, used_at=self._clock())
+            session.task = asyncio.create_task(self._hold(session, access))
             self._tasks.add(session.task)
             session.task.add_done_callback(self._tasks.discard)
-            self._sessions[key] = session
+            self._sessions.append(session)
             return session
 
     def _has_room(self, server: McpServer) -> bool:
         """Make room for one more session, if it can be had without ending one that is used."""
-        open_now = [each for each in self._sessions.values() if each.server is server]
+        open_now = [each for each in self._sessions if each.server is server]
         open_now = [each for each in open_now if not each.is_over]
         if len(open_now) < MAX_SESSIONS:
             return True
@@ -136,7 +159,7 @@ class McpSessions:
             min(unused, key=lambda each: each.used_at).done.set()
         return bool(unused)
 
-    async def _hold(self, key: _Key, session: _Session, access: Access) -> None:
+    async def _hold(self, session: _Session, access: Access) -> None:
         try:
             library: Any = await asyncio.to_thread(importlib.import_module, _CONNECTION)
             async with (
@@ -165,8 +188,7 @@ class McpSessions:
                 gave_up = f"The MCP server {session.server.name} was given up on."
                 session.connection.set_exception(ServerUnavailable(gave_up))
                 session.connection.exception()
-            if self._sessions.get(key) is session:
-                del self._sessions[key]
+            self._sessions.remove(session)
 
     async def _wait_until_idle(self, session: _Session) -> None:
         while not session.is_over:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -18,14 +19,17 @@ from outlast.mcp import McpServer
 from outlast.tool import AnyTool, Tool, ToolArguments
 from outlast.tool_context import ToolContext
 from outlast.tool_output import ToolOutput
-from outlast_worker.engine.records import PinnedTool
+from outlast_worker.engine.operations import NOTHING_ANSWERED, Answered
+from outlast_worker.engine.records import PinnedTool, ServerAsks
 from outlast_worker.mcp.access import (
     Access,
+    CallForgotten,
     ConnectionLost,
     ServerUnavailable,
     access_of,
     reason_of,
 )
+from outlast_worker.mcp.asking import Ask, HeldCalls, OpenCall, ServerCall
 from outlast_worker.mcp.results import output_of
 from outlast_worker.mcp.sessions import OPEN_TIMEOUT_S, McpSessions
 from outlast_worker.text import repair_surrogates
@@ -65,27 +69,42 @@ class _McpTool(Tool[..., Any]):
 class McpTools:
     """The tools of all servers, over sessions of this process."""
 
-    def __init__(self, sessions: McpSessions) -> None:
+    def __init__(self, sessions: McpSessions, held: HeldCalls | None = None) -> None:
         self._sessions = sessions
+        self._held = held or HeldCalls()
+        sessions.make_room = self._held.make_room
 
     async def close(self) -> None:
         """End all sessions, and the servers that were started."""
+        self._held.close()
         await self._sessions.close()
+
+    def let_go(self, run_id: str) -> None:
+        """Break off what is still open of a run that has ended."""
+        self._held.let_go(run_id)
 
     async def list(self, agent: Agent, tenant: str, metadata: Mapping[str, str]) -> list[Listing]:
         """Ask an agent's servers what they have, side by side."""
         asked = (self._list_of(server, tenant, metadata) for server in agent.mcp)
         return list(await asyncio.gather(*asked))
 
-    def find(self, agent: Agent, pinned: PinnedTool) -> AnyTool | None:
-        """Return a pinned tool of a server, to be called; None if the agent has no such server."""
+    def find(
+        self, agent: Agent, pinned: PinnedTool, answered: Answered = NOTHING_ANSWERED
+    ) -> AnyTool | None:
+        """Return a pinned tool of a server, to be called; None if the agent has no such server.
+
+        Args:
+            agent: Whose server it is.
+            pinned: The tool.
+            answered: What people have answered in the course of this call.
+        """
         server = next((each for each in agent.mcp if each.name == pinned.server), None)
         if server is None:
             return None
 
-        async def call(**arguments: Any) -> str | ToolOutput:
+        async def call(**arguments: Any) -> str | ToolOutput | ServerAsks:
             context: ToolContext = arguments.pop(_CONTEXT)
-            return await self._call(server, pinned, arguments, context)
+            return await self._call(server, pinned, arguments, context, answered)
 
         return _McpTool(
             fn=call,
@@ -133,50 +152,51 @@ class McpTools:
         pinned: PinnedTool,
         arguments: Mapping[str, Any],
         context: ToolContext,
-    ) -> str | ToolOutput:
+        answered: Answered,
+    ) -> str | ToolOutput | ServerAsks:
+        tool = pinned.server_tool or pinned.name
         try:
             access = await access_of(server, context.tenant, context.metadata)
-            call = _Call(server, access, pinned.server_tool or pinned.name, arguments, context)
+            call = ServerCall(server, access, tool, arguments, context, answered)
             once = pinned.effect == "once"
             result = await (self._ask_once(call) if once else self._ask_again(call))
         except ServerUnavailable as error:
             raise ToolError(str(error)) from error
+        if isinstance(result, ServerAsks):
+            return result
         output = output_of(result)
         if result.is_error:
             text = output if isinstance(output, str) else output.text
             raise ToolError(text or f"The tool {pinned.name} failed.")
         return output
 
-    async def _ask_again(self, call: "_Call") -> "CallToolResult":
+    async def _ask_again(self, call: ServerCall) -> "CallToolResult | ServerAsks":
         """Ask the server; once more if it went away, perhaps long ago."""
-        with suppress(ConnectionLost):
+        with suppress(ConnectionLost, CallForgotten):
             return await self._ask(call)
-        return await self._ask(call)
+        return await self._ask(call.anew())
 
-    async def _ask_once(self, call: "_Call") -> "CallToolResult":
+    async def _ask_once(self, call: ServerCall) -> "CallToolResult | ServerAsks":
         """Ask the server; find out before whether it went away: doubt costs a person."""
-        with suppress(ConnectionLost):
-            async with self._sessions.session(call.server, call.access) as connection:
-                await connection.probe()
+        if not call.held:
+            with suppress(ConnectionLost):
+                async with self._sessions.session(call.server, call.access) as connection:
+                    await connection.probe()
         try:
             return await self._ask(call)
-        except ConnectionLost as error:
+        except (ConnectionLost, CallForgotten) as error:
             raise InDoubt(str(error)) from error
 
-    async def _ask(self, call: "_Call") -> "CallToolResult":
+    async def _ask(self, call: ServerCall) -> "CallToolResult | ServerAsks":
+        if call.held:
+            return await self._held.go_on(call)
+        if not call.server.elicitation:
+            return await self._send(call, None)
+        return await self._held.begin(OpenCall(call, partial(self._send, call)))
+
+    async def _send(self, call: ServerCall, ask: Ask | None) -> "CallToolResult | ServerAsks":
         async with self._sessions.session(call.server, call.access) as connection:
-            return await connection.call(call.tool, call.arguments, call.context)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call as its server gets it."""
-
-    server: McpServer
-    access: Access
-    tool: str
-    arguments: Mapping[str, Any]
-    context: ToolContext
+            return await connection.call(call, ask)
 
 
 def longest_s(server: McpServer) -> float:

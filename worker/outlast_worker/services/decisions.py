@@ -22,10 +22,12 @@ from outlast_worker.services.serde import serde_of
 from outlast_worker.services.whole_run import kept_with_run
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import call_safely, kind_of
+from outlast_worker.tools.given_content import faults_of_content
 
 HooksOf = Callable[[RunOrder], HookCaller]
 _logger = get_logger()
 _CHECK_ARGUMENTS = "check arguments"
+_CHECK_CONTENT = "check content"
 _DECIDED = ("action", "arguments", "output", "limits", "content")
 
 
@@ -57,22 +59,9 @@ async def take_decision(
         return DecideAnswer(outcome="ended")
     if approval.expires_at and order.at >= approval.expires_at:
         return await _decide_too_late(ctx, order, approval.expires_at)
+    if faults := await _check_values(ctx, agent, approval, order, hooks_of):
+        return DecideAnswer(outcome="invalid", faults=faults)
     decision = order.decision
-    if decision.arguments is not None:
-        run_order = await state.ORDER.get(ctx)
-
-        async def check() -> list[FieldFault]:
-            faults = _check(agent, approval, order)
-            if faults or run_order is None:
-                return faults
-            return [
-                _fault(why)
-                for why in await hooks_of(run_order).faults_of(_as_decided(approval, order))
-            ]
-
-        options = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
-        if faults := await ctx.run_typed(_CHECK_ARGUMENTS, check, options):
-            return DecideAnswer(outcome="invalid", faults=faults)
     resolution = KeptResolution(
         call_id=approval.call_id,
         approval_id=approval.approval_id,
@@ -91,6 +80,35 @@ async def take_decision(
         return DecideAnswer(outcome="decided", resolution=resolution)
     earlier = await promise.peek(ctx)
     return _compare(order, earlier) if earlier else DecideAnswer(outcome="ended")
+
+
+async def _check_values(
+    ctx: WorkflowSharedContext,
+    agent: Agent,
+    approval: Approval,
+    order: DecideOrder,
+    hooks_of: HooksOf,
+) -> list[FieldFault]:
+    """Check, in a step of its own, what a person wrote: arguments, or an answer."""
+    decision = order.decision
+    run_order = None if decision.arguments is None else await state.ORDER.get(ctx)
+
+    async def check_content() -> list[FieldFault]:
+        return _check_content(approval, order)
+
+    async def check_arguments() -> list[FieldFault]:
+        faults = _check(agent, approval, order)
+        if faults or run_order is None:
+            return faults
+        told = await hooks_of(run_order).faults_of(_as_decided(approval, order))
+        return [_fault(why) for why in told]
+
+    options = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))
+    if decision.action == "answer" and (approval.content_schema is not None or approval.url):
+        return await ctx.run_typed(_CHECK_CONTENT, check_content, options)
+    if decision.arguments is not None:
+        return await ctx.run_typed(_CHECK_ARGUMENTS, check_arguments, options)
+    return []
 
 
 async def _decide_too_late(
@@ -142,6 +160,12 @@ def _check(agent: Agent, approval: Approval, order: DecideOrder) -> list[FieldFa
         why = f"the tool's check failed: {kind_of(error)}. The worker's log says more"
         return [_fault(why)]
     return []
+
+
+def _check_content(approval: Approval, order: DecideOrder) -> list[FieldFault]:
+    """Check an answer against what was asked for."""
+    faults = faults_of_content(approval, order.decision)
+    return [FieldFault(field="body.content", message=repair_surrogates(why)) for why in faults]
 
 
 def _as_decided(approval: Approval, order: DecideOrder) -> HookedCall:

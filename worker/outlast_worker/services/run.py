@@ -102,6 +102,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             loop = AgentLoop(steps, order)
             ended = await loop.run()
             dependencies.effects.forget_run(order.run_id)
+            dependencies.servers.let_go(order.run_id)
             _logger.info("run_ended", status=ended.status, turns=ended.turn)
             if order.parent is None:
                 return ReturnedRun.of(ended, loop.last_events())

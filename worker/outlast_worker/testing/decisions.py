@@ -7,12 +7,13 @@ from pydantic_core import to_json
 
 from outlast.agent import Agent
 from outlast.arguments import read_arguments
-from outlast.protocol import Approval, Decision
+from outlast.protocol import ACTIONS, Approval, Decision
 from outlast_worker.testing.scripted_model import ScriptError
 from outlast_worker.tools.author_code import call_safely
+from outlast_worker.tools.given_content import faults_of_content
 
-GivenDecision = Decision | Literal["approve", "reject", "expire", "stop"]
-"""A word, or a `Decision` with its `reason` or its `arguments`."""
+GivenDecision = Decision | Literal["approve", "reject", "expire", "stop", "decline"]
+"""A word, or a `Decision` with its `reason`, its `arguments` or its `content`."""
 
 
 class Decisions:
@@ -60,7 +61,13 @@ class Decisions:
                 )
             return None
         decision = given if isinstance(given, Decision) else Decision(action=given)
+        if decision.action not in ACTIONS[approval.reason]:
+            raise ScriptError(
+                f"{approval.id} of {approval.name} has the reason {approval.reason}, and can't be "
+                f'decided by {decision.action!r}. Say `{{"{approval.id}": {_hint(approval)}.'
+            )
         self._check_arguments(approval, decision)
+        _check_content(approval, decision)
         return decision
 
     def _check_arguments(self, approval: Approval, decision: Decision) -> None:
@@ -76,7 +83,16 @@ class Decisions:
             ) from error
 
 
+def _check_content(approval: Approval, decision: Decision) -> None:
+    """Refuse an answer that the app would refuse."""
+    faults = faults_of_content(approval, decision) if decision.action == "answer" else []
+    if faults:
+        raise ScriptError(f"The answer to {approval.id} does not fit: {'; '.join(faults)}")
+
+
 def _hint(approval: Approval) -> str:
+    if approval.reason == "input":
+        return '"decline"}`, or `Decision(action="answer", content={…})`'
     if approval.reason == "limit":
         limits = f"Limits({approval.name}=…)"
         return f'"stop"}}`, or `Decision(action="raise", limits={limits})`'

@@ -77,7 +77,9 @@ async def run_in_memory(
         resources: What tools get as `ToolContext.resources`.
         lifespan: Entered for this run in place of `resources`.
         decisions: What people decide, by tool or by call id: `{"refund": "approve"}`. `reject`,
-            `expire`, or a `Decision` with a reason or other arguments. Of called agents, too.
+            `expire`, or a `Decision` with a reason or other arguments; what a server asks is
+            answered by `Decision(action="answer", content={…})`, or `decline`. Of called agents,
+            too.
         client_results: What clients send for calls of their tools, by tool or by call id: a text,
             a `CallResult`, a function of the arguments, or `expire`.
         client_tools: Tools that the caller brings along, if the agent's `overrides` allow it.

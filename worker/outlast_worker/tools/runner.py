@@ -29,6 +29,7 @@ from outlast_worker.engine.records import (
     ApprovalCheck,
     EffectOutcome,
     EffectVerdict,
+    ServerAsks,
     ToolRecord,
 )
 from outlast_worker.mcp.tools import Listing, McpTools
@@ -111,7 +112,9 @@ class ToolRunner:
     def find(self, agent: Agent, call: PlannedCall) -> AnyTool | None:
         """Return the tool that is called, of the agent or of one of its servers."""
         if call.server_tool:
-            return self._servers.find(agent, call.server_tool) if self._servers else None
+            if self._servers is None:
+                return None
+            return self._servers.find(agent, call.server_tool, call.answered)
         return next((tool for tool in agent.functions if tool.name == call.name), None)
 
     async def list_of_servers(self, agent: Agent, context: RunContext) -> list[Listing]:
@@ -343,6 +346,14 @@ def total_timeout_s(tool: AnyTool) -> float:
 
 def result_record(tool: AnyTool, result: Any, watch: Stopwatch) -> ToolRecord:
     """Return the record of what a tool returned; of a fault, if it is too large to be read."""
+    if isinstance(result, ServerAsks):
+        return ToolRecord(
+            output="",
+            is_error=False,
+            started_at=watch.started_at,
+            ended_at=watch.read(),
+            asks=result,
+        )
     parts = list(result.parts) if isinstance(result, ToolOutput) else None
     output = result.text if isinstance(result, ToolOutput) else call_safely(tool.dump, result)
     for size, most in (

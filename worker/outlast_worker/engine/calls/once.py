@@ -13,6 +13,7 @@ from functools import partial
 from pydantic_core import to_json
 
 from outlast.protocol import Approval, Resolution, Time
+from outlast_worker.engine.calls.answers import ask_people, begin_anew
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.operations import ClaimEffect, PlannedCall, RunOnce, VerifyEffect
 from outlast_worker.engine.records import (
@@ -75,16 +76,23 @@ class OnceCalls(CallKind):
     async def _settle(self, effect: _Effect, claim: EffectClaim, outcome: EffectOutcome) -> None:
         self.turn.state.advance_clock(outcome.at)
         if outcome.outcome == "done" and outcome.record:
+            if asks := outcome.record.asks:
+                go_on = partial(self._continue, effect)
+                return ask_people(self.turn, effect.tool, effect.call, asks, go_on)
             return self.turn.complete(effect.call, outcome.record)
         if outcome.outcome == "not_begun":
             if effect.claims < _MAX_CLAIMS:
                 return self._claim(replace(effect, claims=effect.claims + 1))
             return self._refuse_unclaimed(effect, outcome.at)
-        doubted = replace(effect, doubts=effect.doubts + 1)
+        doubted = replace(effect, call=begin_anew(effect.call), doubts=effect.doubts + 1)
         why = outcome.why or "the worker that ran it is gone"
         if effect.tool.verifies:
             return self._when_over(doubted, claim, partial(self._verify, doubted, claim, why))
         return self._ask(doubted, claim, why)
+
+    def _continue(self, effect: _Effect, call: PlannedCall) -> None:
+        """Go on with what people have answered: again at most once, by a claim of its own."""
+        self._claim(replace(effect, call=call, claims=1))
 
     def _verify(self, effect: _Effect, claim: EffectClaim, why: str) -> None:
         step = self.turn.steps.begin(VerifyEffect(effect.call))
@@ -163,8 +171,11 @@ class OnceCalls(CallKind):
         return self.turn.waits.add(self.turn.steps.start_timer(delay), continue_with, wait)
 
     def _refuse_unclaimed(self, effect: _Effect, at: Time) -> None:
+        if effect.call.answered.answers:  # it was begun before people were asked
+            why = "it could not go on with what people have answered"
+            return self.turn.complete(effect.call, _in_doubt(effect.call, why, at))
         text = _NOT_CLAIMED.format(name=effect.call.name)
-        self.turn.refuse(effect.call, ToolRecord.failed(text, "internal", at))
+        return self.turn.refuse(effect.call, ToolRecord.failed(text, "internal", at))
 
 
 def _in_doubt(call: PlannedCall, why: str, at: Time, said: str | None = None) -> ToolRecord:

@@ -1,0 +1,60 @@
+"""What MCP servers ask people in the middle of a call: each question is an approval to answer."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Literal
+
+from outlast.protocol import Approval, Resolution
+from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.operations import Answered, GivenAnswer, PlannedCall
+from outlast_worker.engine.records import PinnedTool, ServerAsks, ServerQuestion
+
+_TOLD: dict[str, Literal["accept", "decline"]] = {"answer": "accept", "decline": "decline"}
+
+
+def ask_people(
+    turn: Turn,
+    tool: PinnedTool,
+    call: PlannedCall,
+    asks: ServerAsks,
+    go_on: Callable[[PlannedCall], None],
+) -> None:
+    """Have people answer what a server asks, side by side; then go on with the call."""
+    timeout = timedelta(seconds=tool.approval_timeout_s) if tool.approval_timeout_s else None
+    before = call.answered.answers
+    answers: dict[int, GivenAnswer] = {}
+
+    def take(place: int, question: ServerQuestion, resolution: Resolution) -> None:
+        answers[place] = _answer(question, resolution)
+        if len(answers) == len(asks.questions):
+            given = tuple(answers[place] for place in sorted(answers))
+            go_on(replace(call, answered=Answered((*before, *given), asks)))
+
+    for place, question in enumerate(asks.questions):
+        now = turn.state.now
+        approval = Approval(
+            call_id=call.call_id,
+            approval_id=f"{call.call_id}.input{len(before) + place + 1}",
+            name=call.name,
+            arguments=dict(call.arguments),
+            reason="input",
+            question=question.message,
+            content_schema=question.content_schema,
+            url=question.url,
+            requested_at=now,
+            expires_at=now + timeout if timeout else None,
+        )
+        turn.approvals.request(approval, timeout, partial(take, place, question))
+
+
+def begin_anew(call: PlannedCall) -> PlannedCall:
+    """Return a call that is begun once more, with what was answered before."""
+    return replace(call, answered=replace(call.answered, asks=None))
+
+
+def _answer(question: ServerQuestion, resolution: Resolution) -> GivenAnswer:
+    """Return what the server is told: where nobody answered in time, that nobody chose."""
+    content = resolution.content if isinstance(resolution.content, dict) else None
+    return GivenAnswer(question, _TOLD.get(resolution.action, "cancel"), content)
