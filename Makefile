@@ -68,7 +68,7 @@ setup: .venv/.synced node_modules/.synced ## install what the demo and the local
 	@:
 
 .PHONY: setup-test
-setup-test: .venv/.synced-test node_modules/.synced-test ## install what tests and checks need, too
+setup-test: .venv/.synced-test node_modules/.synced-test .venv/third_party/.synced ## install what tests and checks need, too
 	@:
 
 .PHONY: format
@@ -181,8 +181,11 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@for peer in $(PEERS); do \
 	  $(COMPILE) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt; \
 	done
-	@$(if $(UPGRADE),rm -f package-lock.json)
+	@$(COMPILE) --no-annotate tests/third_party/requirements.in --output-file tests/third_party/requirements.txt
+	@$(if $(UPGRADE),rm -f package-lock.json tests/third_party/package-lock.json)
 	@npm install --package-lock-only --loglevel=error
+	@npm install --package-lock-only --loglevel=error --prefix tests/third_party \
+	  --omit-lockfile-registry-resolved --ignore-scripts
 	@$(PY) dev/locks.py stamp
 
 # The stamps live inside what they vouch for, so that deleting the folder is a clean start.
@@ -227,3 +230,13 @@ node_modules/.synced-test: package-lock.json package.json .npmrc
 	@$(NODE)
 	@$(STEP) "Installing the Restate server, its command line and pyright (470 MB on disk)" npm ci --loglevel=error
 	@touch node_modules/.synced $@
+
+# Others' MCP servers bring what ours must not depend on: they get folders of their own.
+.venv/third_party/.synced: tests/third_party/package-lock.json tests/third_party/requirements.txt .npmrc | .venv/.uv
+	@$(NODE)
+	@mkdir -p $(@D)
+	@cp .npmrc tests/third_party/package.json tests/third_party/package-lock.json $(@D)
+	@$(STEP) "Installing others' MCP servers, for tests (80 MB on disk)" npm ci --prefix $(@D) --loglevel=error
+	@$(UV) venv --quiet --clear --python $(PY) $(@D)/python
+	@$(UV) pip sync --quiet --require-hashes --python $(@D)/python/bin/python tests/third_party/requirements.txt
+	@touch $@

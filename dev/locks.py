@@ -1,7 +1,8 @@
 """Tell whether the lock files belong to the manifests. Resolves nothing and needs no network.
 
 `stamp` writes a digest of what the workspace's manifests ask for into the first line of each file
-in `requirements/`; `check` fails when a digest, or the root entry of `package-lock.json`, differs.
+in `requirements/`; `check` fails when a digest, or the root entry of a `package-lock.json`,
+differs.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # Annotations name what asks for a package; a line of its own would install it.
 _OURS = re.compile(r"^(outlast|example-agents)\S*==", re.MULTILINE)
+_THIRD_PARTY = ROOT / "tests" / "third_party"
 HEADER = "# Made by `make lock` from the workspace's manifests, sha256:"
 
 
@@ -58,13 +60,25 @@ def problems() -> Iterator[str]:
         if named := _OURS.search(text):
             yield f"requirements/{path.name} names {named[0]}, which comes from this workspace"
 
-    wanted = json.loads((ROOT / "package.json").read_text())
-    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    for folder in (ROOT, _THIRD_PARTY):
+        yield from _npm_problems(folder)
+    servers = (_THIRD_PARTY / "requirements.txt").read_text()
+    if "://" in servers:
+        yield "tests/third_party/requirements.txt names a host or a path"
+    for name in (_THIRD_PARTY / "requirements.in").read_text().split():
+        if f"\n{name}==" not in f"\n{servers}":
+            yield f"tests/third_party/requirements.txt lacks {name}"
+
+
+def _npm_problems(folder: Path) -> Iterator[str]:
+    lock = (folder / "package-lock.json").relative_to(ROOT)
+    wanted = json.loads((folder / "package.json").read_text())
+    packages = json.loads((ROOT / lock).read_text())["packages"]
     for key in ("dependencies", "devDependencies", "engines"):
         if wanted.get(key) != packages[""].get(key):
-            yield f"package-lock.json is older than package.json ({key})"
+            yield f"{lock} is older than its package.json ({key})"
     if any("resolved" in package for package in packages.values()):
-        yield "package-lock.json names a host"
+        yield f"{lock} names a host"
 
 
 def main(command: str) -> int:

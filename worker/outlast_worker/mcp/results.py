@@ -1,7 +1,7 @@
 """What an MCP tool gave, as a tool of ours returns it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +18,7 @@ def output_of(result: "CallToolResult") -> str | ToolOutput:
     parts = [part for block in result.content for part in _parts_of_block(block)]
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     structure = result.structured_content
-    if structure is not None and not any(_says(text, structure) for text in texts):
+    if structure is not None and not _is_said(structure, texts, result.content):
         texts.append(json.dumps(structure, ensure_ascii=False))
         parts.append(TextPart(text=texts[-1]))
     return "\n\n".join(texts) if len(texts) == len(parts) else ToolOutput(*parts)
@@ -49,12 +49,19 @@ def _embedded(resource: Any) -> Part:
     return ImagePart(url=url) if kind.startswith("image/") else FilePart(url=url)
 
 
-def _says(text: str, structure: Any) -> bool:
-    """Tell whether a text is the structure, or what servers wrap as its `result`."""
+def _is_said(structure: Any, texts: Sequence[str], blocks: Sequence[Any]) -> bool:
+    """Tell whether a result's content is its structure, or what is the one field of that.
+
+    Servers wrap a value that is no object in a field, or repeat all of the content there.
+    """
     meant = [structure]
-    if isinstance(structure, dict):
-        fields = cast("dict[str, Any]", structure)
-        meant += fields.values() if fields.keys() == {"result"} else ()
+    if isinstance(structure, dict) and len(fields := cast("dict[str, Any]", structure)) == 1:
+        meant += fields.values()
+    repeated = [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in blocks]
+    return repeated in meant or any(_says(text, meant) for text in texts)
+
+
+def _says(text: str, meant: Sequence[Any]) -> bool:
     with suppress(ValueError):
         return text in meant or json.loads(text) in meant
     return False
