@@ -18,7 +18,7 @@ help:
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-TEST = .venv/bin/pytest -m "not e2e and not load" --numprocesses logical --maxprocesses 4 \
+TEST = .venv/bin/pytest -m "not clients and not e2e and not load" --numprocesses logical --maxprocesses 4 \
   --dist loadscope --no-loadscope-reorder
 
 ##@ Start here
@@ -38,6 +38,10 @@ test-full: setup-test ## the same, with every integration test in both modes of 
 .PHONY: test-unit
 test-unit: setup-test ## the tests that need no other process than their own
 	@.venv/bin/pytest --quiet --numprocesses logical --dist loadscope tests/unit
+
+.PHONY: test-clients
+test-clients: setup-test clients ## clients of other protocols, as people have them, against a stack
+	@.venv/bin/pytest -m clients tests/clients
 
 .PHONY: test-load
 test-load: setup-test ## a thousand watchers, and what watching costs: minutes; prints figures
@@ -69,6 +73,10 @@ setup: .venv/.synced node_modules/.synced ## install what the demo and the local
 
 .PHONY: setup-test
 setup-test: .venv/.synced-test node_modules/.synced-test .venv/third_party/.synced ## install what tests and checks need, too
+	@:
+
+.PHONY: clients
+clients: .venv/clients/.synced tests/clients/node_modules/.synced ## install the clients that test-clients runs
 	@:
 
 .PHONY: format
@@ -182,10 +190,13 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	  $(COMPILE) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt; \
 	done
 	@$(COMPILE) --no-annotate tests/third_party/requirements.in --output-file tests/third_party/requirements.txt
-	@$(if $(UPGRADE),rm -f package-lock.json tests/third_party/package-lock.json)
+	@$(COMPILE) --no-annotate tests/clients/requirements.in --output-file tests/clients/requirements.txt
+	@$(if $(UPGRADE),rm -f package-lock.json tests/third_party/package-lock.json tests/clients/package-lock.json)
 	@npm install --package-lock-only --loglevel=error
-	@npm install --package-lock-only --loglevel=error --prefix tests/third_party \
-	  --omit-lockfile-registry-resolved --ignore-scripts
+	@for folder in tests/third_party tests/clients; do \
+	  npm install --package-lock-only --loglevel=error --prefix $$folder \
+	    --omit-lockfile-registry-resolved --ignore-scripts; \
+	done
 	@$(PY) dev/locks.py stamp
 
 # The stamps live inside what they vouch for, so that deleting the folder is a clean start.
@@ -215,6 +226,13 @@ INSTALL_OURS = $(UV) pip install --python $(PY) --offline --no-deps --quiet $(ED
 	@$(INSTALL_OURS)
 	@touch .venv/.synced $@
 
+CLIENTS = .venv/clients
+.venv/clients/.synced: tests/clients/requirements.txt | .venv/.uv
+	@$(UV) venv --quiet --clear --python $(PY) $(CLIENTS)
+	@$(STEP) "Installing OpenAI's Python clients (60 MB on disk)" \
+	  env $(UV) pip sync --require-hashes --python $(CLIENTS)/bin/python $<
+	@touch $@
+
 NODE = if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null || ! npm --version >/dev/null 2>&1; then \
     echo "Node.js 18 or later with npm is missing: the Restate server and pyright come from npm." >&2; \
     exit 1; \
@@ -239,4 +257,9 @@ node_modules/.synced-test: package-lock.json package.json .npmrc
 	@$(STEP) "Installing others' MCP servers, for tests (80 MB on disk)" npm ci --prefix $(@D) --loglevel=error
 	@$(UV) venv --quiet --clear --python $(PY) $(@D)/python
 	@$(UV) pip sync --quiet --require-hashes --python $(@D)/python/bin/python tests/third_party/requirements.txt
+	@touch $@
+
+tests/clients/node_modules/.synced: tests/clients/package-lock.json tests/clients/package.json
+	@$(NODE)
+	@$(STEP) "Installing the JavaScript clients (75 MB on disk)" npm ci --prefix tests/clients --loglevel=error
 	@touch $@

@@ -17,7 +17,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # Annotations name what asks for a package; a line of its own would install it.
 _OURS = re.compile(r"^(outlast|example-agents)\S*==", re.MULTILINE)
-_THIRD_PARTY = ROOT / "tests" / "third_party"
+# What tests install beside this repository, as others have it.
+_OTHERS = (ROOT / "tests" / "clients", ROOT / "tests" / "third_party")
+_NAME = re.compile(r"^[a-z0-9-]+", re.MULTILINE)
 HEADER = "# Made by `make lock` from the workspace's manifests, sha256:"
 
 
@@ -60,14 +62,16 @@ def problems() -> Iterator[str]:
         if named := _OURS.search(text):
             yield f"requirements/{path.name} names {named[0]}, which comes from this workspace"
 
-    for folder in (ROOT, _THIRD_PARTY):
+    for folder in (ROOT, *_OTHERS):
         yield from _npm_problems(folder)
-    servers = (_THIRD_PARTY / "requirements.txt").read_text()
-    if "://" in servers:
-        yield "tests/third_party/requirements.txt names a host or a path"
-    for name in (_THIRD_PARTY / "requirements.in").read_text().split():
-        if f"\n{name}==" not in f"\n{servers}":
-            yield f"tests/third_party/requirements.txt lacks {name}"
+    for folder in _OTHERS:
+        lock = folder / "requirements.txt"
+        text = lock.read_text()
+        if "://" in text:
+            yield f"{lock.relative_to(ROOT)} names a host or a path"
+        for name in _NAME.findall((folder / "requirements.in").read_text()):
+            if f"\n{name}==" not in f"\n{text}":
+                yield f"{lock.relative_to(ROOT)} lacks {name}"
 
 
 def _npm_problems(folder: Path) -> Iterator[str]:

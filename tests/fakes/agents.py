@@ -20,6 +20,7 @@ from fakes.clerk import asker, stranded
 from fakes.courier import agent as courier
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
+from fakes.partner import agent as partner
 from fakes.team import make_team
 from fakes.till import agent as till
 from fakes.till import lifespan
@@ -285,6 +286,7 @@ agents: list[Agent] = [
     till,
     bank,
     guide,
+    partner,
     clerk,
     stranded,
     asker,

@@ -84,6 +84,13 @@ class RunLog:
         """Approvals on which clients of protocols may decide."""
         return [asked for asked in self.approvals.values() if asked.reason == "approval"]
 
+    @property
+    def asked(self) -> set[str]:
+        """What the protocol's client is asked for: ids of calls and approvals."""
+        decisions = self.open_decisions if self.takes_approvals else []
+        ids = [each.approval_id or each.call_id or "" for each in decisions]
+        return {*ids, *(call.call_id for call in self.open_calls)}
+
     def take(self, event: ReadEvent) -> None:
         """Add an event."""
         self._go_on(event)
@@ -111,9 +118,7 @@ class RunLog:
                 if asked and asked.reason == "approval" and asked.call_id in self.calls:
                     self.calls[asked.call_id].resolved = event
             case RunWaiting():
-                self.waiting = event
-                decisions = self.open_decisions if self.takes_approvals else []
-                self.is_over = bool(self.open_calls or decisions)
+                self.waiting, self.is_over = event, bool(self.asked)
             case _ if isinstance(event, TerminalEvent):
                 self.ended, self.is_over = event.run, True
             case _:
@@ -137,24 +142,24 @@ class RunLog:
         return self.calls.setdefault(call_id, LoggedCall(call_id, turn, name, {}))
 
 
-def segment_answered(
+def segment_after(
     events: Iterable[ReadEvent], log: RunLog, answered: Iterable[str], *, exactly: bool = False
 ) -> int | None:
-    """Return the segment whose end asked for all of these calls and approvals last, if one did.
+    """Return the segment that answers begin: the one after that which asked for them last.
+
+    None if there is none: nobody asked for all of them at once.
 
     Args:
         events: The run's, from the first one on.
         log: An empty one, which is filled.
         answered: Ids of calls and approvals.
-        exactly: Whether it must have asked for nothing else.
+        exactly: Whether nothing else may have been asked for.
     """
     wanted, found = set(answered), None
     for event in events:
         log.take(event)
         if log.is_over and log.waiting:
-            asked = {call.call_id for call in log.open_calls}
-            if log.takes_approvals:
-                asked |= {each.approval_id or each.call_id or "" for each in log.open_decisions}
+            asked = log.asked
             if asked == wanted or (wanted <= asked and not exactly):
-                found = log.segment
+                found = log.waiting.segment + 1
     return found

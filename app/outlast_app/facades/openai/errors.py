@@ -24,7 +24,7 @@ _TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
 }
 _REPEATED_BY_CLIENTS = frozenset({408, 409, 429})
-_BODY = re.compile(r"^body\.")
+_BODY = re.compile(r"^body\.(options\.)?")
 # What the native interface calls otherwise.
 _NAMES: Mapping[str, str] = {
     "client_tools": "tools",
@@ -74,8 +74,15 @@ def show_problem(problem: Problem) -> Response:
     fault = fault_of(problem)
     run_id = problem.extra.get("run_id")
     headers = {**problem.headers, **_headers(fault, run_id)}
+    faults: list[Mapping[str, str]] = problem.extra.get("errors") or []
+    params = [_param_of(each["field"]) for each in faults]
+    message = problem.detail
+    if any(params):
+        told = zip(params, faults, strict=True)
+        message = "; ".join(f"{param}: {each['message']}" for param, each in told)
+    param = next(iter(params), None)
     return Response(
-        to_json({"error": error_of(fault, problem.detail, _param_of(problem))}),
+        to_json({"error": error_of(fault, message, param)}),
         _status_of(fault),
         headers=headers,
         media_type="application/json",
@@ -115,9 +122,8 @@ def _headers(fault: Fault, run_id: object) -> dict[str, str]:
     return headers
 
 
-def _param_of(problem: Problem) -> str | None:
-    errors: list[Mapping[str, str]] = problem.extra.get("errors") or []
-    if not errors or not _BODY.match(errors[0]["field"]):
+def _param_of(field: str) -> str | None:
+    if not _BODY.match(field):
         return None
-    name, dot, rest = _BODY.sub("", errors[0]["field"]).partition(".")
+    name, dot, rest = _BODY.sub("", field).partition(".")
     return _NAMES.get(name, name) + dot + rest

@@ -13,4 +13,5 @@ class OpenAiRoute(KeyedRoute):
     table: ClassVar[Mapping[str, Right]] = {
         "GET /models": "read",
         "GET /models/{model}": "read",
+        "POST /chat/completions": "invoke",
     }

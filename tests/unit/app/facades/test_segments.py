@@ -1,7 +1,7 @@
 """Where one protocol's segments of a run begin and end."""
 
 from fakes.telling import USAGE, Story
-from outlast_app.facades.segments import RunLog, segment_answered
+from outlast_app.facades.segments import RunLog, segment_after
 
 
 def log_of(story: Story, *, takes_approvals: bool = True) -> RunLog:
@@ -39,11 +39,14 @@ def test_a_clients_calls() -> None:
     assert [call.call_id for call in first.open_calls] == ["1.0", "1.1"]
 
 
-def test_which_segment_was_answered() -> None:
-    """The last one that asked for all of it, so that a request that is repeated finds the same."""
+def test_which_segment_answers_begin() -> None:
+    """The one after that which asked for all of it: a request that is repeated finds the same."""
     events = two_calls().events
-    for answered, segment in ((["1.0", "1.1"], 1), (["1.1"], 1), (["1.0"], 2), (["2.0"], None)):
-        assert segment_answered(events, RunLog(takes_approvals=True), answered) == segment
+    for answered, segment in ((["1.0", "1.1"], 2), (["1.1"], 2), (["1.0"], 3), (["2.0"], None)):
+        assert segment_after(events, RunLog(takes_approvals=True), answered) == segment
+    for answered, segment in ((["1.0", "1.1"], 2), (["1.1"], None), (["1.0"], 3)):
+        log = RunLog(takes_approvals=True)
+        assert segment_after(events, log, answered, exactly=True) == segment
 
 
 def test_approvals() -> None:
@@ -71,3 +74,4 @@ def test_waits_that_no_client_ends() -> None:
     story.decided("2.0", "give_up").requested("2.1", "locate").waits()
     log = log_of(story)
     assert (log.is_over, log.segments) == (True, [1])
+    assert segment_after(story.events, RunLog(takes_approvals=True), ["2.1"]) == 4

@@ -1,0 +1,206 @@
+"""Runs as protocols have to tell them: each is what happened, live and committed, in order."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from fakes.telling import Story
+from fakes.watching import RUN_ID
+from outlast.events import ModelFallback, OutputRejected, ReadEvent, RunWaiting
+from outlast.live import Delta, LiveItem, Progress, Reset, write_line
+from outlast.protocol import RunError
+from outlast_app.facades.items import Item, TextRule
+from outlast_app.facades.positions import Mark
+from outlast_app.runs.feed import ShownEvent
+
+Happened = list[LiveItem | ReadEvent]
+
+
+def said(turn: int, *pieces: str, attempt: int = 0) -> Happened:
+    """Return a model call that streams these."""
+    deltas = [Delta("text", turn, attempt, n, piece) for n, piece in enumerate(pieces)]
+    return [Reset(turn, attempt), *deltas]
+
+
+def _live_before(story: Story, live: Mapping[int, Happened]) -> Happened:
+    """Put what was streamed in a turn before its message."""
+    happened: Happened = []
+    for event in story.events:
+        if event.type == "message.completed":
+            happened += live.get(event.turn, [])
+        happened.append(event)
+    return happened
+
+
+def plain() -> Happened:
+    story = Story().started().turn(1, "Hello you.").ends(output="Hello you.")
+    return _live_before(story, {1: said(1, "Hello", " you.")})
+
+
+def queued() -> Happened:
+    return list(Story().started(queued=True).turn(1, "Later.").ends(output="Later.").events)
+
+
+def long_text() -> Happened:
+    text = "A line of words, and another one. " * 20
+    return list(Story().started().turn(1, text).ends(output=text).events)
+
+
+def tools() -> Happened:
+    story = Story().started().turn(1, "Let me look.", "find", "count", of="lamp")
+    story.begun("1.0", "find", of="lamp").begun("1.1", "count", of="lamp")
+    story.done("1.1", "count", "3").done("1.0", "find", "No such lamp.", is_error=True)
+    story.turn(2, "There are 3.").ends(output="There are 3.")
+    happened = _live_before(story, {1: said(1, "Let me", " look."), 2: said(2, "There are 3.")})
+    place = next(i for i, e in enumerate(happened) if e.type == "tool_call.completed")
+    return [*happened[:place], Progress("1.1", 1, 2, "half"), *happened[place:]]
+
+
+def approved() -> Happened:
+    story = Story().started().turn(1, "", "pay", cents=5).asked("1.0", "pay", cents=5).waits()
+    story.decided("1.0", "approve", arguments={"cents": 4}).begun("1.0", "pay", cents=4)
+    return list(story.done("1.0", "pay", "paid 4").turn(2, "Paid.").ends(output="Paid.").events)
+
+
+def rejected() -> Happened:
+    story = Story().started().turn(1, "", "pay", cents=5).asked("1.0", "pay", cents=5).waits()
+    story.decided("1.0", "reject", reason="too much")
+    story.done("1.0", "pay", "rejected: too much", is_error=True).turn(2, "Not paid.")
+    return list(story.ends(output="Not paid.").events)
+
+
+def clients_tools() -> Happened:
+    story = Story().started().turn(1, "Where?", "locate", "note", "locate", of="ann")
+    story.requested("1.0", "locate", of="ann").begun("1.1", "note", of="ann")
+    story.requested("1.2", "locate", of="bob").done("1.1", "note", "noted").waits()
+    story.done("1.2", "locate", "Rome").waits().done("1.0", "locate", "Berlin")
+    return list(story.turn(2, "Far apart.").ends(output="Far apart.").events)
+
+
+def both_wait() -> Happened:
+    story = Story().started().turn(1, "", "pay", "locate", of="ann").asked("1.0", "pay", of="ann")
+    story.requested("1.1", "locate", of="ann").waits().decided("1.0", "approve")
+    story.begun("1.0", "pay", of="ann").done("1.0", "pay").waits().done("1.1", "locate", "Berlin")
+    return list(story.turn(2, "Done.").ends(output="Done.").events)
+
+
+def waits_for_others() -> Happened:
+    story = Story().started().turn(1, "", "ship").begun("1.0", "ship").waits("signal")
+    return list(story.done("1.0", "ship", "sent").turn(2, "Sent.").ends(output="Sent.").events)
+
+
+def steered() -> Happened:
+    story = Story().started().turn(1, "One.").steered("And two?").turn(2, "Two.")
+    return list(story.ends(output="Two.").events)
+
+
+def retold() -> Happened:
+    """Say something else after a crash."""
+    story = Story().started().turn(1, "Good morning to you.").ends(output="Good morning to you.")
+    live = [*said(1, "Hello", " you"), *said(1, "Good morn", "ing to you.", attempt=1)]
+    return _live_before(story, {1: live})
+
+
+def repeated() -> Happened:
+    """Say the same after a crash."""
+    story = Story().started().turn(1, "Hello you.").ends(output="Hello you.")
+    return _live_before(story, {1: [*said(1, "Hello"), *said(1, "Hel", "lo you.", attempt=1)]})
+
+
+def fallback() -> Happened:
+    story = Story().started()
+    error = RunError(type="model-unavailable", message="It is away.", retryable=True)
+    story.add(ModelFallback, turn=1, model="b", instead_of="a", error=error)
+    return list(story.turn(1, "Hi.").ends(output="Hi.").events)
+
+
+def answer_rejected() -> Happened:
+    """Answer what does not fit the schema, then what does."""
+    story = Story().started().turn(1, "Red.")
+    story.steered("Not JSON.")
+    said_to_model = story.events.pop().message  # pyright: ignore[reportAttributeAccessIssue]
+    story.add(OutputRejected, turn=1, faults=["not JSON"], message=said_to_model)
+    text = '{"colour": "red"}'
+    return list(story.turn(2, text).ends(output={"colour": "red"}).events)
+
+
+def cancelled() -> Happened:
+    story = Story().started().turn(1, "Once upon", finish_reason="cancelled").ends("cancelled")
+    return _live_before(story, {1: said(1, "Once", " upon a")})
+
+
+def failed() -> Happened:
+    return list(Story().started().ends("failed", error="model-unavailable").events)
+
+
+def refused() -> Happened:
+    return list(Story().started().ends("failed", error="content-policy").events)
+
+
+def killed() -> Happened:
+    story = Story().started().turn(1, "", "note").begun("1.0", "note")
+    story.ends("failed", error="killed")
+    happened: Happened = list(story.events)
+    return [*happened[:-1], *said(2, "Half an"), happened[-1]]
+
+
+def too_long() -> Happened:
+    story = Story().started().turn(1, "Once upon", finish_reason="length")
+    return list(story.ends("incomplete", incomplete_reason="output_length").events)
+
+
+def too_many_turns() -> Happened:
+    story = Story().started().turn(1, "", "note").begun("1.0", "note").done("1.0", "note")
+    return list(story.ends("incomplete", incomplete_reason="max_turns").events)
+
+
+def said_nothing() -> Happened:
+    return list(Story().started().turn(1, "").ends(output="").events)
+
+
+SCENARIOS: Mapping[str, Callable[[], Happened]] = {
+    each.__name__: each
+    for each in (
+        plain,
+        queued,
+        long_text,
+        tools,
+        approved,
+        rejected,
+        clients_tools,
+        both_wait,
+        waits_for_others,
+        steered,
+        retold,
+        repeated,
+        fallback,
+        answer_rejected,
+        cancelled,
+        failed,
+        refused,
+        killed,
+        too_long,
+        too_many_turns,
+        said_nothing,
+    )
+}
+
+
+def shown(happened: Iterable[LiveItem | ReadEvent]) -> Iterator[ShownEvent]:
+    """Yield it as the app shows it to followers."""
+    for each in happened:
+        if isinstance(each, tuple):
+            yield ShownEvent(each.type, write_line(RUN_ID, each))
+        else:
+            yield ShownEvent.of(each)
+
+
+def items_of(happened: Iterable[LiveItem | ReadEvent], mark: Mark | None = None) -> Iterator[Item]:
+    """Yield what encoders are fed of it."""
+    rule = TextRule(mark)
+    for each in shown(happened):
+        yield from rule.take(each)
+
+
+def segments_of(happened: Iterable[LiveItem | ReadEvent]) -> list[int]:
+    """Return the run's segments as its own events count them, the last one included."""
+    waits = [each.segment for each in happened if isinstance(each, RunWaiting)]
+    return [1, *(segment + 1 for segment in waits)]
