@@ -185,7 +185,7 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	@$(COMPILE) --group dev --output-file requirements/dev.txt
 	@$(COMPILE_PART) local/pyproject.toml --output-file requirements/local.txt
 	@$(COMPILE_PART) app/pyproject.toml cli/pyproject.toml --output-file requirements/app.txt
-	@$(COMPILE_PART) worker/pyproject.toml --extra litellm --extra mcp --output-file requirements/worker.txt
+	@$(COMPILE_PART) worker/pyproject.toml --extra granian --extra litellm --extra mcp --output-file requirements/worker.txt
 	@for peer in $(PEERS); do \
 	  $(COMPILE) benchmarks/peers/$$peer.in --output-file benchmarks/peers/$$peer.txt; \
 	done

@@ -1,4 +1,4 @@
-"""How hypercorn listens, and what becomes of its connections."""
+"""How the worker listens, and what becomes of hypercorn's connections."""
 
 import errno
 
@@ -22,15 +22,26 @@ class Listener(hypercorn.config.Config):
     def __init__(self, sockets: Sockets) -> None:
         super().__init__()
         self._sockets = sockets
-        self.forks = ForkGuard()
         for socket in sockets.insecure_sockets:
             # Nor do programs that a tool starts inherit it.
             socket.set_inheritable(False)
-            self.forks.hold(socket.fileno())
+        ForkGuard(self.address()[1])
 
     def create_sockets(self) -> Sockets:
         """Return the sockets, as hypercorn asks for them."""
         return self._sockets
+
+    def address(self) -> tuple[str, int]:
+        """Return the host and the port."""
+        host, port, *_ = self._sockets.insecure_sockets[0].getsockname()
+        return host, port
+
+    def release(self) -> tuple[str, int]:
+        """Leave the address to a server that listens by itself, and return it."""
+        address = self.address()
+        for socket in self._sockets.insecure_sockets:
+            socket.close()
+        return address
 
 
 def listen(host: str, port: int, prefix: str) -> Listener:
@@ -65,17 +76,6 @@ class _Connection(TCPServer):
 
     hypercorn would keep its half until the connection had been idle for as long as it may be.
     """
-
-    async def run(self) -> None:
-        descriptor: int = self.writer.get_extra_info("socket").fileno()
-        forks = self.config.forks if isinstance(self.config, Listener) else None
-        if forks:
-            forks.hold(descriptor)
-        try:
-            await super().run()
-        finally:
-            if forks:
-                forks.release(descriptor)
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, Updated) and self.reader.at_eof():

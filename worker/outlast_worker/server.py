@@ -4,15 +4,11 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
-import hypercorn.asyncio
-import hypercorn.config
 import restate
 from restate.server import install_shutdown_hook
 
@@ -21,16 +17,15 @@ from outlast.logging import get_logger
 from outlast_worker.asgi import Receive, Scope, Send, answer, end_after_input
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.records import JOURNAL_VERSION
+from outlast_worker.http_servers import choose_server
 from outlast_worker.lifespan import LifespanHolder
-from outlast_worker.listening import listen
+from outlast_worker.listening import Listener, listen
 from outlast_worker.live.http import LiveStreams
 from outlast_worker.services.all import build_services
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.visitors import Visitors
 from outlast_worker.watchdog import LoopWatchdog
 
-_MAX_STREAMS = 10_000
-_NEVER_S = 3600.0
 _THREADS = 256
 # What a step may take to end that is cancelled.
 _UNWINDING_S = 2.5
@@ -124,17 +119,11 @@ async def serve(
         DefinitionError: The lifespan is not an async context manager.
         LifespanError: It failed.
         ListenError: With the setting to change.
+        NotInstalled: The HTTP server that the settings name is missing.
     """
     settings = dependencies.settings
-    config = listen(settings.host, settings.port, "WORKER")
-    config.graceful_timeout = _NEVER_S
-    config.h2_max_concurrent_streams = _MAX_STREAMS
-    # By default a connection ends after 1,000 requests, under the runs that are on it; and after
-    # 5 s without any, in which Restate may just send one. Restate itself ends idle connections.
-    config.keep_alive_max_requests = sys.maxsize
-    config.keep_alive_timeout = _NEVER_S
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
+    choose_server(settings.http_server)
+    listener = listen(settings.host, settings.port, "WORKER")
     _logger.info(
         "worker_starts",
         address=f"{settings.host}:{settings.port}",
@@ -150,7 +139,7 @@ async def serve(
         if not stop.is_set():
             if entered:
                 entered.set()
-            grace_s = await _serve(replace(dependencies, resources=resources), config, stop)
+            grace_s = await _serve(replace(dependencies, resources=resources), listener, stop)
     finally:
         watchdog.stop()
         await lifespan.leave(settings.shutdown_timeout_s)
@@ -169,16 +158,12 @@ def _prepare_loop(settings: WorkerSettings) -> LoopWatchdog:
     return watchdog
 
 
-async def _serve(
-    dependencies: Dependencies, config: hypercorn.config.Config, stop: asyncio.Event
-) -> float:
+async def _serve(dependencies: Dependencies, listener: Listener, stop: asyncio.Event) -> float:
     """Serve until told to stop; return what is left of the steps' grace, in seconds."""
     grace_s = dependencies.settings.shutdown_timeout_s
     app = WorkerApp(dependencies)
-    asgi: Any = app  # hypercorn types it more narrowly
-    serving = asyncio.create_task(
-        hypercorn.asyncio.serve(asgi, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
-    )
+    serve_by = choose_server(dependencies.settings.http_server)
+    serving = asyncio.ensure_future(serve_by(app, listener, stop))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)

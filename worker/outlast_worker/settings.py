@@ -38,6 +38,7 @@ _EXAMPLE = (
 )
 _IDENTITY_KEY = re.compile(r"publickeyv1_[1-9A-HJ-NP-Za-km-z]{32,44}")
 Seconds = Annotated[float, Field(gt=0)]
+HttpServer = Literal["hypercorn", "granian"]
 
 
 def _identity_key(key: str) -> str:
@@ -58,6 +59,8 @@ class WorkerSettings(SharedSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=9081, ge=0, le=65535)
+    http_server: HttpServer = "hypercorn"
+    """Who speaks HTTP/2 with Restate: granian's is Rust, and an extra to install."""
     providers: FromJson[dict[str, Provider]] = Field(
         default_factory=dict[str, Provider],
         examples=[_EXAMPLE],

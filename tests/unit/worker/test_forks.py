@@ -15,8 +15,8 @@ from outlast_local.ports import free_ports
 
 SERVER = """
 import asyncio, os, subprocess, sys, time
-import hypercorn.asyncio
 from outlast_worker.asgi import answer
+from outlast_worker.http_servers import choose_server
 from outlast_worker.listening import listen
 from outlast_worker.running import run_whole
 from outlast_worker.tools.author_code import await_safely, call_safely
@@ -28,10 +28,21 @@ async def app(scope, receive, send):
     if scope["type"] == "http":
         await answer(receive, send, 200, b"hello")
 
+async def call():
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", {port})
+            writer.write(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            await reader.readuntil(b"hello")
+        except ConnectionError:
+            await asyncio.sleep(0.01)  # it is not there yet
+        else:
+            return reader, writer
+
 async def main():
-    serving = asyncio.create_task(hypercorn.asyncio.serve(
-        app, listen("127.0.0.1", {port}, "WORKER"), shutdown_trigger=asyncio.Event().wait))
-    await asyncio.sleep(0)
+    listener = listen("127.0.0.1", {port}, "WORKER")
+    serving = asyncio.create_task(choose_server("{server}")(app, listener, asyncio.Event()))
+    kept_open = await call()
     try:
         await await_safely(tool)
     except Exception as error:
@@ -49,12 +60,17 @@ def port() -> int:
     return port
 
 
+@pytest.fixture
+def server_name(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "hypercorn")
+
+
 class Server:
     """A server in a process of its own, one of whose tools was called."""
 
-    def __init__(self, folder: Path, port: int, tool: str) -> None:
+    def __init__(self, folder: Path, port: int, name: str, tool: str) -> None:
         script = folder / "server.py"
-        script.write_text(SERVER.format(tool=tool, port=port))
+        script.write_text(SERVER.format(tool=tool, port=port, server=name))
         self.output = folder / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -77,12 +93,12 @@ Start = Callable[[str], Server]
 
 
 @pytest.fixture
-def start(tmp_path: Path, port: int) -> Iterator[Start]:
+def start(tmp_path: Path, port: int, server_name: str) -> Iterator[Start]:
     """Starts a server; it and what it forked are ended with the test."""
     started: list[Server] = []
 
     def start_server(tool: str) -> Server:
-        started.append(Server(tmp_path, port, tool))
+        started.append(Server(tmp_path, port, server_name, tool))
         return started[-1]
 
     yield start_server
@@ -121,6 +137,7 @@ def test_a_fork_that_has_ended(start: Start, tool: str) -> None:
     assert server.process.poll() is None
 
 
+@pytest.mark.parametrize("server_name", ["hypercorn", "granian"], indirect=True)
 @pytest.mark.parametrize(
     "tool",
     [
@@ -141,6 +158,7 @@ def test_the_port_is_free_after_a_kill(start: Start, port: int, tool: str) -> No
     try:
         assert connection.sock.recv(1) == b""
         assert left.is_running()
+        assert all(end.laddr.port != port for end in left.net_connections())
         with socket.create_server(("127.0.0.1", port)):
             pass
     finally:

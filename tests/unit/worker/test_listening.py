@@ -1,19 +1,22 @@
 """Connections to the worker: one that its client has ended is ended."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import h2.config
 import h2.connection
-import hypercorn.asyncio
 import psutil
 import pytest
 
 from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
 from outlast_worker.asgi import Receive, Scope, Send, answer
+from outlast_worker.http_servers import choose_server
 from outlast_worker.listening import listen
+from outlast_worker.settings import HttpServer
 
 
 async def greet(scope: Scope, receive: Receive, send: Send) -> None:
@@ -22,20 +25,28 @@ async def greet(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(receive, send, 200, b"hello")
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
+@pytest.fixture(params=["hypercorn", "granian"])
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
     """Where a server listens, with connections that may idle for an hour."""
     [port] = free_ports(1)
-    config = listen("127.0.0.1", port, "WORKER")
-    config.keep_alive_timeout = 3600
+    server: HttpServer = request.param
     stop = asyncio.Event()
-    app: Any = greet
-    serving = asyncio.create_task(
-        hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
+    serving = asyncio.ensure_future(
+        choose_server(server)(greet, listen("127.0.0.1", port, "WORKER"), stop)
     )
+    await until_it_listens(port)
     yield port
     stop.set()
     await serving
+
+
+async def until_it_listens(port: int) -> None:
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    await asyncio.to_thread(wait_until, listens, "the server")
 
 
 def open_ends(port: int) -> int:
