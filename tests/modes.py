@@ -11,7 +11,7 @@ import pytest
 
 STACK_SETTINGS: Mapping[str, Mapping[str, str]] = {
     "usual": {},
-    "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0"},
+    "always-replay": {"WORKER_INACTIVITY_TIMEOUT_S": "0", "WORKER_HTTP_SERVER": "granian"},
 }
 """The settings of the stack's worker in each mode."""
 _MODES = [*STACK_SETTINGS]
