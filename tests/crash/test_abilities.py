@@ -1,14 +1,14 @@
 """SIGKILL of each process before, during and after what somebody outside does for a run.
 
 One harness: a scenario says how its run begins, how to get it to where it waits, what is done then,
-and what must hold at its end. Each is played with every process killed at every moment: a third of
-that in `make test`, the rest in `make test-load`.
+and what must hold at its end. Each is played with every process killed at every moment: all of them
+at once in `make test`, so that one kill tries all; each alone in `make test-load`.
 """
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Scene:
     model: ScriptedModel
     run_id: str
     key: str
+    scenario: "Scenario"
 
     def results(self, run: dict[str, Any]) -> list[str]:
         """Return what the model was told of its calls."""
@@ -66,6 +67,7 @@ class Scenario:
         act: What somebody outside does then; repeated until it is answered.
         check: What must hold of the run that has ended.
         child_script: What the model of an agent says that the run asks `_question(key)`.
+        disturbs: Whether getting it to where it waits disturbs other runs.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Scenario:
     act: Callable[[Scene], httpx.Response]
     check: Callable[[Scene, dict[str, Any]], None]
     child_script: Callable[[str], list[Reply]] | None = None
+    disturbs: bool = False
 
 
 def _wait_for_approval(scene: Scene) -> None:
@@ -353,6 +356,7 @@ SCENARIOS = [
         _lose_the_worker,
         _complete,
         _never_again,
+        disturbs=True,
     ),
     Scenario(
         "a signal for a durable call",
@@ -385,19 +389,20 @@ VICTIMS = ("worker", "app", "restate")
 MOMENTS = ("before", "during", "after")
 
 
-def _cases() -> Iterator[Any]:
-    """Each scenario with each process at each moment; `make test` has each of them once."""
-    for number, scenario in enumerate(SCENARIOS):
-        for place, victim in enumerate(VICTIMS):
-            for moment in MOMENTS:
-                sampled = moment == MOMENTS[(number + place) % len(MOMENTS)]
-                marks = [] if sampled else [pytest.mark.load]
-                name = f"{scenario.name}-{victim}-{moment}"
-                yield pytest.param(scenario, victim, moment, id=name, marks=marks)
-
-
-@pytest.mark.parametrize(("scenario", "victim", "moment"), list(_cases()))
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_killed(
+    stack: TestStack, api: Api, model: ScriptedModel, key: str, victim: str, moment: str
+) -> None:
+    """All runs go on as if nobody had been killed: nothing is lost, nothing done twice."""
+    _play(SCENARIOS, stack, api, model, key, victim, moment)
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_killed_alone(
     stack: TestStack,
     api: Api,
     model: ScriptedModel,
@@ -406,26 +411,59 @@ def test_killed(
     victim: str,
     moment: str,
 ) -> None:
-    """The run goes on as if nobody had been killed: nothing is lost, nothing done twice."""
-    model.script(key, [scenario.script(key), text("done")])
-    if scenario.child_script:
-        model.script(_question(key), scenario.child_script(key))
-    scene = Scene(api, stack, model, api.start(scenario.agent, key), key)
-    scenario.reach(scene)
-    if moment == "before":
-        _kill(stack, victim)
-    if moment == "during":
-        with ThreadPoolExecutor(1) as pool:
-            acting = pool.submit(scenario.act, scene)
+    """The run goes on as if nobody had been killed, with nobody else's run beside it."""
+    _play([scenario], stack, api, model, key, victim, moment)
+
+
+def _play(
+    scenarios: Sequence[Scenario],
+    stack: TestStack,
+    api: Api,
+    model: ScriptedModel,
+    key: str,
+    victim: str,
+    moment: str,
+) -> None:
+    """Get a run of each scenario to where it waits, kill, and go on with all of them."""
+
+    def begin(scenario: Scenario) -> Scene:
+        own = f"{key} {scenario.name}"
+        model.script(own, [scenario.script(own), text("done")])
+        if scenario.child_script:
+            model.script(_question(own), scenario.child_script(own))
+        scene = Scene(api, stack, model, api.start(scenario.agent, own), own, scenario)
+        scenario.reach(scene)
+        return scene
+
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        scenes = [begin(scenario) for scenario in scenarios if scenario.disturbs]
+        scenes += pool.map(begin, (scenario for scenario in scenarios if not scenario.disturbs))
+        if moment == "before":
             _kill(stack, victim)
-            acting.exception(60)  # its answer may be lost; it is repeated below
-    _act(scene, scenario)
-    if moment == "after":
-        _kill(stack, victim)
+        if moment == "during":
+            acting = [pool.submit(scene.scenario.act, scene) for scene in scenes]
+            _kill(stack, victim)
+            for act in acting:
+                act.exception(60)  # its answer may be lost; it is repeated below
+        _for_each(scenes, _act, pool)
+        if moment == "after":
+            _kill(stack, victim)
+        _for_each(scenes, _check, pool)
+
+
+def _for_each(scenes: Sequence[Scene], do: Callable[[Scene], None], pool: Executor) -> None:
+    """Do it for all of them at once; tell by name for which it failed."""
+    doing = {scene.scenario.name: pool.submit(do, scene) for scene in scenes}
+    failed = {name: error for name, each in doing.items() if (error := each.exception())}
+    if failed:
+        raise BaseExceptionGroup(", ".join(failed), [*failed.values()])
+
+
+def _check(scene: Scene) -> None:
     run = _answer_doubts(scene)
     assert run["output"] == "done"
-    scenario.check(scene, run)
-    assert_events_are_whole(api.events(scene.run_id), run)
+    scene.scenario.check(scene, run)
+    assert_events_are_whole(scene.api.events(scene.run_id), run)
 
 
 def _kill(stack: TestStack, victim: str) -> None:
@@ -443,18 +481,18 @@ def _kill(stack: TestStack, victim: str) -> None:
     stack.wait_ready()
 
 
-def _act(scene: Scene, scenario: Scenario) -> None:
+def _act(scene: Scene) -> None:
     """Do it until it is answered, as a client does whose connection breaks."""
 
     def answered() -> bool:
         try:
-            answer = scenario.act(scene)
+            answer = scene.scenario.act(scene)
         except httpx.TransportError:
             return False
         assert answer.status_code in (200, 202, 503), answer.text
         return answer.status_code == 200
 
-    wait_until(answered, f"{scenario.name} to be answered", 60)
+    wait_until(answered, f"{scene.scenario.name} to be answered", 60)
 
 
 def _answer_doubts(scene: Scene) -> dict[str, Any]:
