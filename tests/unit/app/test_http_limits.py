@@ -38,14 +38,14 @@ class Caller:
 
     async def answer(self) -> tuple[int, Any]:
         """Return the next answer's status and document."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(ENDED_S):
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
             return int(head.split()[1]), json.loads(await self._reader.readexactly(length))
 
     async def ended(self) -> bool:
         """Wait for the end of the connection; tell whether nothing more was sent before."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(ENDED_S):
             try:
                 return await self._reader.read() == b""
             except ConnectionError:

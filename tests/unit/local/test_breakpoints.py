@@ -12,11 +12,12 @@ from outlast_local.breakpoints import CLOCK, PausingLoop, StandingClock
 def test_the_clock() -> None:
     """It goes on from where it stood."""
     clock = StandingClock()
+    started = time.monotonic()
     with clock.standing():
         began = clock()
         time.sleep(0.05)
         assert clock() == began
-    assert 0 <= clock() - began < 0.05
+    assert 0 <= clock() - began <= time.monotonic() - started - 0.05
 
 
 def test_prompts_take_turns() -> None:
@@ -57,4 +58,4 @@ def test_a_timeout_that_stands() -> None:
         return took_s
 
     with asyncio.Runner(loop_factory=PausingLoop) as runner:
-        assert 0.5 <= runner.run(wait()) < 2
+        assert runner.run(wait()) >= 0.5

@@ -61,9 +61,9 @@ def test_a_signal_while_a_process_starts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_all_end_at_once(stubborn: list[Process]) -> None:
     """The time that processes have to end is one for all, and then they are killed."""
     began = time.monotonic()
-    end_all(stubborn, grace_s=4)
+    end_all(stubborn, grace_s=1.5)
     assert not any(process.running for process in stubborn)
-    assert 4 <= time.monotonic() - began < 4 * len(stubborn)
+    assert 1.5 <= time.monotonic() - began < 1.5 * len(stubborn)
 
 
 def test_a_signal_while_they_end(stubborn: list[Process]) -> None:

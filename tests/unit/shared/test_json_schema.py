@@ -100,9 +100,9 @@ def test_many_and_long_faults() -> None:
 
 def test_a_pattern_that_takes_others_for_ever() -> None:
     """A pattern on which backtracking takes exponential time is answered at once."""
-    began = time.monotonic()
+    began_s = time.process_time()
     assert faults_of({"type": "string", "pattern": "^(a+)+$"}, "a" * 5000 + "!")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began_s < 5
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_many_faults_of_a_large_schema(items: Any, wrong: Any) -> None:
     """One is enough where all of them would hold up the process for minutes."""
     schema = {"type": "array", "items": items}
     check_schema(schema)
-    began = time.monotonic()
+    began_s = time.process_time()
     assert len(faults_of(schema, [wrong] * 5_000)) == 1
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began_s < 2
 
 
 def test_a_schema_of_an_author() -> None:

@@ -14,7 +14,7 @@ from outlast_app.live.source import Heard, LiveBatches
 from outlast_app.live.worker import WorkerStreams
 from outlast_local.ports import free_ports
 
-SOON_S = 5
+SOON_S = 20
 REFS = [RunRef("t", f"tester.{index:026}") for index in range(50)]
 WORD = write_line("r", Committed(1, 0))
 

@@ -9,7 +9,7 @@ import pytest
 
 from fakes import ScriptedModel
 from outlast.providers import PROVIDERS
-from outlast_worker.models.litellm import LitellmApi
+from outlast_worker.models.litellm import LitellmApi, load_litellm
 from unit.worker.models.asking import Asker, Client
 
 _ADDRESSES = (
@@ -42,6 +42,14 @@ def collect_what_litellm_leaves() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(scope="session")
+def litellm_loaded() -> None:
+    """Import it outside of any call's time, of which a busy machine may take all for that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        load_litellm()
+
+
 @pytest.fixture(params=["direct", "litellm"])
 def client(request: pytest.FixtureRequest) -> Client:
     """The client that a test asks through; a file that is about one of them has its own."""
@@ -50,7 +58,7 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 @pytest.fixture
 async def ask(
-    client: Client, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+    litellm_loaded: None, client: Client, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Asker]:
     keys = [name for known in PROVIDERS.values() for name in (*known.keys, *known.instead)]
     for variable in (*keys, *_ADDRESSES):

@@ -7,7 +7,10 @@ import pytest
 from unit.worker.models.asking import Client
 from unit.worker.models.quirks import CASES, Played, play
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("litellm_loaded"),
+]
 
 # What litellm makes of some of them can't be mended behind it.
 _MERGED = "litellm merges calls that have one index, or none"

@@ -377,13 +377,17 @@ async def test_a_hook_that_fails(hook: Any, why: str) -> None:
 
 async def test_the_other_calls_of_a_turn_whose_hook_fails() -> None:
     """None of them runs, and every call has a result."""
+    failing = asyncio.Event()
 
-    def fail_for_one(asked: HookedCall) -> None:
+    @before_tool
+    async def fail_for_one(asked: HookedCall, _context: RunContext) -> None:
         if asked.arguments["cents"] == 1:
+            failing.set()
             raise ValueError
+        await failing.wait()  # else a person would be asked about this one before
 
     result = await run(
-        before_pay(fail_for_one),
+        fail_for_one,
         calls(call("pay_much", cents=500), call("pay", cents=1)),
     )
     assert result.error
