@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.contract import RunOrder
 from outlast.protocol import InputMessage, Limits
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from fakes.watching import COMPLETED, RUN_ID
 from outlast.events import (
     MessageCompleted,

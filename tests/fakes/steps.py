@@ -10,32 +10,13 @@ is saved when, and a cancellation or a fault at any of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from datetime import timedelta
+from typing import Any, cast
 
-from outlast.contract import (
-    ClientResult,
-    ConversationMark,
-    RunOrder,
-    SteeringMessage,
-    WaitReport,
-)
+from fakes.records import after, pin
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, WaitReport
 from outlast.events import AnyEvent
-from outlast.protocol import (
-    Action,
-    Approval,
-    CallAnswer,
-    ClientCall,
-    InputMessage,
-    Limits,
-    OnLimit,
-    Resolution,
-    Run,
-    RunError,
-    RunErrorType,
-    Time,
-    Usage,
-)
+from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
@@ -60,151 +41,16 @@ from outlast_worker.engine.records import (
     EffectOutcome,
     EffectVerdict,
     HookRecord,
-    ModelFault,
     ModelOutcome,
-    ModelRecord,
     OutputCheck,
     Pin,
-    PinnedChild,
-    PinnedTool,
     PinOutcome,
-    RequestedCall,
     StoredMessage,
     ToolRecord,
 )
 from outlast_worker.engine.steps import ChildEnd, Pending
 
 NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def after(seconds: float) -> datetime:
-    """Return the time so many seconds after noon, when runs are created here."""
-    return NOON + timedelta(seconds=seconds)
-
-
-def once(name: str, *, verifies: bool = False, timeout_s: float = 10) -> PinnedTool:
-    """Make a pinned `once` tool."""
-    return PinnedTool(
-        name=name,
-        description="…",
-        parameters={},
-        kind="once",
-        timeout_s=timeout_s,
-        verifies=verifies,
-    )
-
-
-def called_agent(name: str, *, own_thread: bool = False, gets_context: bool = True) -> PinnedTool:
-    """Make a pinned agent as a tool."""
-    child = PinnedChild(agent=name, own_thread=own_thread, gets_context=gets_context)
-    return PinnedTool(name=name, description="…", parameters={}, kind="agent", child=child)
-
-
-def pin(
-    *tools: str,
-    model_retry_for_s: float = 600,
-    fallbacks: Sequence[str] = (),
-    fallback_on_refusal: bool = False,
-    on_limit: OnLimit = "stop",
-    **limits: Any,
-) -> Pin:
-    """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
-    return Pin(
-        at=after(1),
-        digest="d",
-        instructions="Be brief.",
-        model="openai/x",
-        tools=[
-            PinnedTool(
-                name=name.removeprefix("?"),
-                description="…",
-                parameters={},
-                may_need_approval=name.startswith("?"),
-                approval_timeout_s=60 if name.startswith("?") else None,
-            )
-            for name in tools
-        ],
-        limits=Limits(**{"max_turns": 20, **limits}),
-        on_limit=on_limit,
-        model_retry_for_s=model_retry_for_s,
-        fallbacks=list(fallbacks),
-        fallback_on_refusal=fallback_on_refusal,
-    )
-
-
-def model_call(pinned: Pin | None = None, **fields: Any) -> ModelCall:
-    """Make a model call of a run's first turn."""
-    pinned = pinned or pin()
-    made: dict[str, Any] = {
-        "turn": 1,
-        "attempt": 1,
-        "model": pinned.model,
-        "settings": pinned.settings_in(fields.get("turn", 1)),
-        "pin": pinned,
-        "messages": [],
-        "stream": False,
-    }
-    return ModelCall(**{**made, **fields})
-
-
-def answer(
-    text: str = "",
-    *calls: tuple[str, str],
-    at_s: float = 2,
-    finish_reason: str | None = None,
-    usage: Usage | None = None,
-) -> ModelRecord:
-    """Make a model's answer: a text, and tool calls as names and JSON texts."""
-    return ModelRecord(
-        text=text,
-        calls=[RequestedCall(name=name, arguments=arguments) for name, arguments in calls],
-        finish_reason=finish_reason or ("tool_calls" if calls else "stop"),
-        usage=usage or Usage(model_calls=1, cost_usd=0.0),
-        model="x-2026",
-        started_at=after(at_s - 1),
-        ended_at=after(at_s),
-    )
-
-
-def model_fault(
-    retry_after_s: float | None,
-    *,
-    kind: RunErrorType = "model-unavailable",
-    at_s: float = 2,
-) -> ModelFault:
-    """Make a model call that gave no answer, one second long."""
-    return ModelFault(
-        error=RunError(type=kind, message="no answer", retryable=retry_after_s is not None),
-        retry_after_s=retry_after_s,
-        started_at=after(at_s - 1),
-        ended_at=after(at_s),
-    )
-
-
-def result(output: str, *, at_s: float = 3, is_error: bool = False) -> ToolRecord:
-    """Make a tool's result, half a second long."""
-    return ToolRecord(
-        output=output, is_error=is_error, started_at=after(at_s - 0.5), ended_at=after(at_s)
-    )
-
-
-def steering(text: str, index: int = 0, *, at_s: float = 2) -> SteeringMessage:
-    """Make a message that somebody sends to the run."""
-    said = InputMessage(role="user", content=text)
-    return SteeringMessage(message_id=f"in.{index}", input=[said], at=after(at_s))
-
-
-def decided(
-    call_id: str,
-    action: Action | Literal["expired"] = "approve",
-    *,
-    at_s: float = 10,
-    **fields: Any,
-) -> Resolution:
-    """Make a person's decision."""
-    return Resolution(call_id=call_id, action=action, at=after(at_s), **fields)
-
 
 _AT_ONCE = (
     "model ",
@@ -407,15 +253,6 @@ class FakeSteps:
 
     async def result_of(self, pending: Pending[Any]) -> Any:
         kind, _, key = cast("FakePending", pending).name.partition(" ")
-        by_key: dict[str, Mapping[str, Any]] = {
-            "tool": self.tools,
-            "durable": self.tools,
-            "result": self.results,
-            "verify": self.verdicts,
-            "decision": self.decisions,
-        }
-        if kind in by_key:
-            return self._in_turn(key, by_key[kind][key])
         match kind:
             case "pin":
                 return self.pinned
@@ -433,20 +270,24 @@ class FakeSteps:
                 return next(self._outcomes[key])
             case "agent":
                 return self.asked.get(key) or ChildInput(at=after(3), text=f"asked in {key}")
-            case "output":
-                return self.outputs[key]
             case "message":
                 return self._inbox[int(key)]
+            case "sleep":
+                return None
             case _:
-                return self._said_by_call(kind).get(key)
+                return self._latest(key, self._by_call[kind][key])
 
-    def _in_turn(self, call_id: str, given: Any) -> Any:
+    def _latest(self, call_id: str, given: Any) -> Any:
         """Return the record of a call's latest step, where it has several."""
         begun = [call for call in self.planned if call.call_id == call_id]
         return given[len(begun) - 1] if isinstance(given, list) else given
 
-    def _said_by_call(self, kind: str) -> Mapping[str, Any]:
-        said: dict[str, Mapping[str, Any]] = {
+    @property
+    def _by_call(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the script has of each kind, by call id or what else names it."""
+        return {
+            "tool": self.tools,
+            "durable": self.tools,
             "result": self.results,
             "output": self.outputs,
             "verify": self.verdicts,
@@ -454,7 +295,6 @@ class FakeSteps:
             "child": self.children,
             "child_report": self.child_reports,
         }
-        return said.get(kind, {})
 
     def _hook_record(self, name: str, number: str) -> HookRecord:
         of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
@@ -539,12 +379,6 @@ class FakeSteps:
         if not ready:
             raise AssertionError(f"the script has no result for {sorted(names)}")
         return ready[0]
-
-    def _hook(self, name: str, number: str) -> HookRecord:
-        of_name = [h for h in self.hooked[: int(number)] if h.hook.name == name]
-        records = self.hooks.get(name, ())
-        at = len(of_name) - 1
-        return records[at] if at < len(records) else HookRecord(at=after(2))
 
     def _report(self, call_id: str, index: str) -> DurableReport:
         return self.reports[call_id][int(index)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from fakes.watching import RUN_ID
 from outlast.events import (
     AnyEvent,

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.contract import EventPage
 from outlast.errors import Problem, UnknownRun
 from outlast.events import (

@@ -13,8 +13,8 @@ import hypercorn.config
 import pytest
 from redis.asyncio import Redis
 
+from fakes.records import NOON
 from fakes.redis_server import RedisServer
-from fakes.steps import NOON
 from outlast.events import MessageCompleted, RunStarted
 from outlast.live import Committed, redis_stream
 from outlast.names import RunRef

@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter
 
 from fakes.front import RUN_ID, Connect, problem
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.protocol import Approval, Message, Run, RunError, Thread
 from outlast_app.auth import KeyedRoute
 from outlast_app.keyring import hash_of_key

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.contract import ConversationMark
 from outlast_worker.conversations import Conversations
 from outlast_worker.engine.records import StoredMessage

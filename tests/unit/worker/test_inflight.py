@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fakes.steps import result
+from fakes.records import result
 from outlast_worker.engine.operations import PlannedCall, RunTool
 from outlast_worker.engine.records import UNFINISHED, ToolRecord
 from outlast_worker.inflight import Inflight

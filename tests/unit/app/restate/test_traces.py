@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from fakes.orders import order
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.addresses import Address
 from outlast.contract import DecideOrder
 from outlast.errors import Problem

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from fakes.steps import NOON, model_call, pin
+from fakes.records import NOON, model_call, pin
 from outlast_local.testing.model_server import ModelServer
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome, ModelRecord, StoredMessage
@@ -31,8 +31,9 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 async def connections() -> AsyncIterator[None]:
+    litellm = load_litellm()  # outside of any call's time
     yield
-    await load_litellm().close_litellm_async_clients()
+    await litellm.close_litellm_async_clients()
 
 
 def message(role: Any, content: str) -> StoredMessage:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from fakes.orders import order
-from fakes.steps import NOON, FakeSteps, answer, result
+from fakes.records import NOON, answer, result
+from fakes.steps import FakeSteps
 from outlast.contract import RunOrder
 from outlast.protocol import Run
 from outlast_worker.engine.loop import AgentLoop

@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import FakeSteps, after, answer, called_agent, decided, pin, result
+from fakes.records import after, answer, called_agent, decided, pin, result
+from fakes.steps import FakeSteps
 from outlast.contract import WaitReport
 from outlast.events import ApprovalRequested, ChildStarted, RunWaiting, ToolCallCompleted
 from outlast.names import child_run_id

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fakes.orders import on_thread, order
-from fakes.steps import FakeSteps, after, answer, decided, pin, result, steering
+from fakes.records import after, answer, decided, pin, result, steering
+from fakes.steps import FakeSteps
 from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,

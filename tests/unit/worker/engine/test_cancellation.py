@@ -3,7 +3,7 @@
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import after
+from fakes.records import after
 from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import (
     STEPS,

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, pin, result
+from fakes.records import after, answer, pin, result
+from fakes.steps import FakeSteps
 from outlast.contract import ClientResult
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallRequested, ToolCallStarted
 from outlast.protocol import ImagePart, Run, TextPart

@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, answer, model_fault, result
+from fakes.records import answer, model_fault, result
+from fakes.steps import FakeSteps
 from outlast.contract import ConversationMark
 from outlast_worker.engine.records import Forgotten, ModelOutcome
 from outlast_worker.engine.steps import Cancelled, StepFailed

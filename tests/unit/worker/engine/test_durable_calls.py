@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, pin, result
+from fakes.records import after, answer, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import RunWaiting
 from outlast_worker.engine.records import DurableReport, HookRecord, PinnedHook
 from outlast_worker.engine.steps import Cancelled

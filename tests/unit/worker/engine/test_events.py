@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import FakeSteps, after, answer, decided, model_fault, pin, result
+from fakes.records import after, answer, decided, model_fault, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import ANY_EVENT, MessageCompleted, ToolCallCompleted
 from outlast.protocol import Usage
 from outlast_worker.engine.records import ApprovalCheck, Opaque, ToolRecord

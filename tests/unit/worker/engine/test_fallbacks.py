@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import FakeSteps, answer, model_fault, pin, result
+from fakes.records import answer, model_fault, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import ModelFallback
 from outlast.protocol import Run, RunErrorType, Usage
 from outlast_worker.engine.records import ModelOutcome

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fakes.orders import on_thread, order
-from fakes.steps import FakeSteps, after, answer, decided, pin, result
+from fakes.records import after, answer, decided, pin, result
+from fakes.steps import FakeSteps
 from outlast.protocol import ImagePart, TextPart
 from outlast_worker.engine.records import HookPoint, HookRecord, Pin, PinnedHook
 from outlast_worker.engine.steps import Cancelled

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import FakeSteps, after, answer, decided, once, pin, result
+from fakes.records import after, answer, decided, once, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
 from outlast_worker.engine.operations import Answered, GivenAnswer

@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import order
-from fakes.steps import FakeSteps, answer, pin
+from fakes.records import answer, pin
+from fakes.steps import FakeSteps
 from outlast.contract import ReturnedRun
 from outlast_worker.engine.loop import AgentLoop
 from unit.worker.engine.playing import script_with_tools

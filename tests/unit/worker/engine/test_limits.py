@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from fakes.steps import (
-    NOON,
-    FakeSteps,
-    after,
-    answer,
-    decided,
-    model_fault,
-    pin,
-    result,
-    steering,
-)
+from fakes.records import NOON, after, answer, decided, model_fault, pin, result, steering
+from fakes.steps import FakeSteps
 from outlast.protocol import Resolution, Usage
 from outlast_worker.engine.limits import MAX_RUN_BYTES, RunSize
 from outlast_worker.engine.steps import Cancelled

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from fakes.orders import RUN_ID, on_thread, order
-from fakes.steps import NOON, FakeSteps, after, answer, pin, result
+from fakes.records import NOON, after, answer, pin, result
+from fakes.steps import FakeSteps
 from outlast.contract import RunOrder
 from outlast.conversation import whole
 from outlast.protocol import InputMessage, RunError, ToolCall, Usage

@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import order
-from fakes.steps import FakeSteps, after, answer, model_fault, pin, result
+from fakes.records import after, answer, model_fault, pin, result
+from fakes.steps import FakeSteps
 from outlast.protocol import Engine, RunError, RunErrorType
 from unit.worker.engine.playing import (
     play,

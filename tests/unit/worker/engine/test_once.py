@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, decided, once, pin, result
+from fakes.records import after, answer, decided, once, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
 from outlast_worker.engine.records import EffectOutcome, EffectVerdict

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from pydantic import TypeAdapter
 
-from fakes.steps import after, model_call
+from fakes.records import after, model_call
 from outlast.hooks import HookedCall
 from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (

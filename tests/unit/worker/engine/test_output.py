@@ -3,7 +3,8 @@
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import NOON, FakeSteps, answer, pin, result, steering
+from fakes.records import NOON, answer, pin, result, steering
+from fakes.steps import FakeSteps
 from outlast.events import OutputRejected
 from outlast_worker.engine.records import OutputCheck, Pin, PinnedOutput
 from outlast_worker.engine.salvage import salvage_messages

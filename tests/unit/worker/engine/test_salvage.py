@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, pin, result, steering
+from fakes.records import after, answer, pin, result, steering
+from fakes.steps import FakeSteps
 from outlast.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
 from outlast.protocol import InputMessage, Message, Run, ToolCall, Usage
 from outlast_worker.engine.loop import AgentLoop

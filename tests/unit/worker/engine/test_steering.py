@@ -2,8 +2,9 @@
 
 import pytest
 
-from fakes.steps import FakeSteps, answer, model_fault, result, steering
-from fakes.steps import pin as pinned
+from fakes.records import answer, model_fault, result, steering
+from fakes.records import pin as pinned
+from fakes.steps import FakeSteps
 from outlast.events import SteerReceived
 from outlast.protocol import InputMessage
 from outlast_worker.engine.steps import Cancelled

@@ -1,7 +1,8 @@
 """A turn's tool calls: what is run, and what the model and watchers are told."""
 
 from fakes.orders import on_thread
-from fakes.steps import FakeSteps, after, answer, pin, result
+from fakes.records import after, answer, pin, result
+from fakes.steps import FakeSteps
 from outlast.events import ToolCallCompleted, ToolCallStarted
 from outlast.protocol import ImagePart, TextPart
 from outlast_worker.engine.records import ApprovalCheck

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
-from fakes.steps import NOON, model_call
+from fakes.records import NOON, model_call
 from outlast import ModelSettings
 from outlast.protocol import Limits, ToolChoice
 from outlast_worker.engine.records import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import fault
-from fakes.steps import NOON, model_call, pin
+from fakes.records import NOON, model_call, pin
 from outlast import ModelSettings
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import StoredMessage

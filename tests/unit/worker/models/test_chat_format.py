@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON, model_call, pin
+from fakes.records import NOON, model_call, pin
 from outlast_worker.engine.records import Opaque, StoredMessage
 from outlast_worker.models.chat_format import wire_messages, wire_tools
 from outlast_worker.models.sent_back import sent_back

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fakes.steps import model_call
+from fakes.records import model_call
 from outlast.model_prices import ModelPrice
 from outlast.protocol import Usage
 from outlast_worker.engine.operations import ModelCall

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from fakes.steps import model_call
+from fakes.records import model_call
 from outlast.protocol import Usage
 from outlast_worker.engine.records import ModelRecord
 from outlast_worker.models.answers import Answer, AnsweredCall, record_of

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from fakes.steps import model_call
+from fakes.records import model_call
 from outlast_worker.models.faults import Diagnosis, Symptoms, diagnose, retry_after_s
 
 

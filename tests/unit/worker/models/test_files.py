@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import fault
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.settings import Provider
 from unit.worker.models.asking import Asker, Client

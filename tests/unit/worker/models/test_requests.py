@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import Reply, fault, raw_call, text
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast import ModelSettings
 from outlast.protocol import ToolChoice
 from outlast_local.demo_model.openai_wire import Answer

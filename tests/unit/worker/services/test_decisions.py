@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AfterValidator
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast import Agent, Tool, tool
 from outlast.contract import RUN_KEY, DecideOrder, FieldFault, RunOrder
 from outlast.protocol import Approval, Decision, Resolution, Run

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fakes.orders import order
-from fakes.steps import FakeSteps, answer
+from fakes.records import answer
+from fakes.steps import FakeSteps
 from outlast import Agent
 from outlast.protocol import Run
 from outlast.registry import Registry

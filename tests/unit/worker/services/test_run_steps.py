@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.orders import order
-from fakes.steps import NOON, model_call
+from fakes.records import NOON, model_call
 from outlast import Agent
 from outlast_worker.conversations import Conversations
 from outlast_worker.engine.operations import (

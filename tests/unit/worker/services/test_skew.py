@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from fakes.steps import NOON, answer, pin, result
+from fakes.records import NOON, answer, pin, result
 from outlast import contract
 from outlast.contract import EventPage, RunOrder, StatusQuestion
 from outlast.events import ApprovalResolved, RunStarted, UnknownEvent

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.thread_history import know_digest, read_all
 from outlast_worker.services.thread_state import (

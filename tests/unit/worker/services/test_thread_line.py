@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast_worker.services import state, thread_line
 from outlast_worker.services.thread_state import Head, ThreadRun
 

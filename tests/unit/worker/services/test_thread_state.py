@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON, after
+from fakes.records import NOON, after
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.services.thread_state import (
     MAX_BYTES,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fakes.steps import NOON, result
+from fakes.records import NOON, result
 from outlast_worker.engine.records import EffectClaim, EffectOutcome
 from outlast_worker.tools.effects import Effects
 

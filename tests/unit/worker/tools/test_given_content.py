@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.protocol import Approval, Decision
 from outlast_worker.tools.given_content import faults_of_content
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes.steps import model_call, pin
+from fakes.records import model_call, pin
 from outlast import ModelSettings
 from outlast.providers import PROVIDERS as NAMES
 from outlast_worker.models.keys import Access

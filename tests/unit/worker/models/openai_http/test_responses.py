@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import Step, fault, raw
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast import ModelSettings
 from outlast_worker.engine.records import (
     ModelFault,

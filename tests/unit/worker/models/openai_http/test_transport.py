@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fakes import ScriptedModel, fault, raw, text
-from fakes.steps import model_call
+from fakes.records import model_call
 from outlast_local.demo_model.openai_wire import DONE
 from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.hearing import Hearing
