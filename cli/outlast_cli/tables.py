@@ -14,6 +14,7 @@ from rich.text import Text
 from outlast.protocol import (
     AgentDescription,
     Approval,
+    Delivery,
     PendingApproval,
     PendingCall,
     Run,
@@ -94,6 +95,18 @@ CALLS = Columns[PendingCall](
         "TOOL": lambda call: call.name,
         "ARGUMENTS": lambda call: as_text(call.arguments),
         "EXPIRES": lambda call: _time(call.expires_at),
+    },
+)
+
+DELIVERIES = Columns[Delivery](
+    ids={"DELIVERY": lambda delivery: delivery.id},
+    facts={
+        "EVENT": lambda delivery: delivery.event,
+        "STATUS": lambda delivery: delivery.status,
+        "ATTEMPTS": lambda delivery: f"{delivery.attempts}",
+        "NEXT": lambda delivery: _time(delivery.next_attempt_at),
+        "ERROR": lambda delivery: delivery.last_error or "",
+        "URL": lambda delivery: delivery.url,
     },
 )
 

@@ -27,6 +27,7 @@ from outlast.protocol import (
     Run,
     ThreadId,
     Time,
+    Webhook,
     Wire,
 )
 from outlast.trace import Trace
@@ -133,6 +134,7 @@ class RunOrder(Wire):
     parent: ParentCall | None = None
     above: list[str] | None = None
     may_open: int | None = None
+    webhooks: list[Webhook] | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -391,6 +393,13 @@ class SignalAnswer(Wire):
 
     outcome: Literal["taken", "different", "ambiguous", "unknown", "ended"]
     call_ids: list[str] = Field(default_factory=list[str])
+
+
+class RedeliverOrder(Wire):
+    """A webhook's event that is to be delivered again: `id` names it."""
+
+    id: str
+    at: Time
 
 
 class ThreadHolder(Wire):

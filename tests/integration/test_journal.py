@@ -45,7 +45,9 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     Watch,
 )
+from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
 from outlast_worker.tools.durable import StepRecord
+from outlast_worker.webhooks.records import Attempt
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -76,6 +78,10 @@ _RECORDS: dict[str, Any] = {
     "GivenSignal": GivenSignal,
     "OpenDurable": OpenDurable,
     "ExpiryCheck": ExpiryCheck,
+    "RunNews": RunNews,
+    "RunWatch": RunWatch,
+    "Told": Told,
+    "Attempt": Attempt,
 }
 
 

@@ -23,7 +23,7 @@ MAX_DECISION_BYTES = 256 * 1024
 MAX_SIGNAL_BYTES = 256 * 1024
 # Objects whose names are ours, not the caller's.
 _OF_OUR_FIELDS = frozenset({"limits", "options", "origin"})
-_OF_MESSAGES = frozenset({"input", "messages"})
+_OF_LISTS = frozenset({"input", "messages", "webhooks"})
 # `gs:` is Google's storage, which its models read themselves.
 _IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
 _FILE_URL = re.compile(r"data:.", re.IGNORECASE)
@@ -97,6 +97,7 @@ def make_order(
         after_run=request.after_run,
         overrides=_overrides(agent, request),
         origin=request.origin,
+        webhooks=request.webhooks,
         trace=trace,
     )
 
@@ -121,9 +122,9 @@ def hash_of(body: BaseModel) -> str:
     # Nor does one that is added to what is in them.
     for name in _OF_OUR_FIELDS & set(said):
         said[name] = _without_nulls(said[name])
-    for name in _OF_MESSAGES & set(said):
+    for name in _OF_LISTS & set(said):
         if isinstance(said[name], list):
-            said[name] = [_without_nulls(message) for message in said[name]]
+            said[name] = [_without_nulls(item) for item in said[name]]
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -60,6 +60,8 @@ from outlast.protocol.requests import (
     StartRun,
     Steered,
     SteerRun,
+    Webhook,
+    WebhookEventType,
 )
 from outlast.protocol.runs import (
     ENDED,
@@ -86,6 +88,7 @@ from outlast.protocol.threads import (
     ThreadPage,
 )
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
+from outlast.protocol.webhooks import Deliveries, Delivery, WebhookData, WebhookEvent
 from outlast.protocol.wire import (
     AMONG_PROCESSES,
     OrNewer,
@@ -129,6 +132,8 @@ __all__ = [
     "Decider",
     "Decision",
     "DefinedTool",
+    "Deliveries",
+    "Delivery",
     "Engine",
     "FilePart",
     "Health",
@@ -185,6 +190,10 @@ __all__ = [
     "Usage",
     "WaitKind",
     "Waiting",
+    "Webhook",
+    "WebhookData",
+    "WebhookEvent",
+    "WebhookEventType",
     "Wire",
     "check_json",
     "from_client",

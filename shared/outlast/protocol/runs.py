@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 from outlast.protocol.approvals import Approval
 from outlast.protocol.client_calls import ClientCall
 from outlast.protocol.messages import Message
-from outlast.protocol.requests import Origin
+from outlast.protocol.requests import Origin, Webhook
 from outlast.protocol.waiting import Waiting, WaitKind
 from outlast.protocol.wire import OrNewer, Public, Time
 
@@ -187,6 +187,8 @@ class Run(Public):
     """As given at the start."""
     origin: Origin | None = None
     """As given at the start; null where `messages` are."""
+    webhooks: list[Webhook] | None = None
+    """Who is told of it, as given at the start; null if nobody is."""
     created_at: Time | None = None
     """When it was asked for; null where nobody can say now."""
     started_at: Time | None = None

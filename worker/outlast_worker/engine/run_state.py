@@ -107,6 +107,7 @@ class RunState:
             status="queued",
             input_preview=preview_of(order.input),
             metadata=order.metadata,
+            webhooks=order.webhooks,
             created_at=order.created_at,
         )
 

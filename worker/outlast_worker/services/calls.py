@@ -25,11 +25,13 @@ from outlast.contract import (
 )
 from outlast.names import (
     RunRef,
+    WebhookRef,
     durable_tools_service,
     key_of,
     service_of,
     thread_service,
     thread_watch_service,
+    webhook_watch_service,
 )
 from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage, ToolRecord
@@ -50,6 +52,7 @@ from outlast_worker.services.thread_state import (
     ThreadRun,
     Watch,
 )
+from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
 O = TypeVar("O")  # noqa: E741
@@ -82,6 +85,16 @@ def thread_target(prefix: str, key: str) -> Target:
 def thread_watch_target(prefix: str) -> Target:
     """Return the service that watches over threads."""
     return Target(thread_watch_service(prefix))
+
+
+def webhook_watch_target(prefix: str, run: RunRef) -> Target:
+    """Return what passes on to a run's webhooks what happens to it."""
+    return Target(webhook_watch_service(prefix), run.key)
+
+
+def webhook_target(prefix: str, webhook: WebhookRef) -> Target:
+    """Return what tells a webhook of events."""
+    return Target(webhook.service(prefix), webhook.key)
 
 
 class Call(Generic[I, O]):
@@ -159,3 +172,10 @@ HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
 EXPIRE = Call[ExpiryCheck, None]("expire", ExpiryCheck, None)
 DELIVER = Call[Delivery, None]("deliver", Delivery, None)
 WATCH = Call[Watch, None]("watch", Watch, None)
+
+# of webhooks
+TELL_WEBHOOKS = Call[RunNews, None]("tell", RunNews, None)
+BEGIN_WATCH = Call[RunWatch, None]("begin", RunWatch, None)
+WATCH_RUN = Call[RunWatch, None]("watch_run", RunWatch, None)
+TELL_WEBHOOK = Call[Told, None]("tell", Told, None)
+FORGET_WEBHOOK = Call[None, None]("forget", None, None)

@@ -51,6 +51,7 @@ from outlast_worker.services.settling import await_settled
 from outlast_worker.services.signals import take_signal
 from outlast_worker.services.steering import close_inbox, take_message
 from outlast_worker.services.suspend import suspending_soon
+from outlast_worker.services.webhook_calls import RunWatch
 from outlast_worker.services.whole_run import (
     add_decisions,
     add_engine,
@@ -98,6 +99,8 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
             state.ORDER.set(ctx, order)
             if order.metadata:
                 state.METADATA.set(ctx, order.metadata)
+            if order.webhooks:
+                _watch_for_webhooks(ctx, settings.service_prefix, order)
             steps = dependencies.make_steps(ctx, order, agent, dependencies)
             loop = AgentLoop(steps, order)
             ended = await loop.run()
@@ -115,6 +118,12 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
     _add_questions(workflow)
     add_inspection(workflow, settings.service_prefix)
     return workflow
+
+
+def _watch_for_webhooks(ctx: WorkflowContext, prefix: str, order: RunOrder) -> None:
+    """See to it that the run's webhooks hear of its end, however it comes."""
+    watch = RunWatch(invocation_id=ctx.request().id, webhooks=order.webhooks or [])
+    calls.BEGIN_WATCH.send(ctx, calls.webhook_watch_target(prefix, order.ref), watch)
 
 
 def _add_news(workflow: Workflow) -> None:

@@ -53,6 +53,7 @@ from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
 from outlast_worker.services.thread_state import NOTHING_SAID, HoldUp, Join, Release, extend
+from outlast_worker.services.webhook_calls import news_of
 from outlast_worker.stopwatch import tell_time
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class RestateSteps:
         self._key = key_of(order.tenant, order.run_id)
         self._thread_key = key_of(order.tenant, order.thread_id or "")
         self._mark: ConversationMark | None = None
+        self._saved: Run | None = None
         self._execution = Execution(
             order=order,
             agent=agent,
@@ -329,9 +331,12 @@ class RestateSteps:
         """Commit an event."""
         state.event(event.seq).set(self._ctx, event)
         self._dependencies.live.announce(self._key, event)
+        if self._order.webhooks and self._saved:
+            self._tell_webhooks(event, self._saved)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks, without what has keys of its own."""
+        self._saved = run
         elsewhere: dict[str, Any] = {"metadata": {}, "approvals": [], "calls": []}
         state.RUN.set(self._ctx, run.model_copy(update=elsewhere))
 
@@ -362,6 +367,12 @@ class RestateSteps:
         """Keep how a client's call ended."""
         state.call_answer(answer.call_id).set(self._ctx, answer)
         state.open_call(answer.call_id).clear(self._ctx)
+
+    def _tell_webhooks(self, event: AnyEvent, run: Run) -> None:
+        if news := news_of(self._order, event, run):
+            prefix = self._dependencies.settings.service_prefix
+            target = calls.webhook_watch_target(prefix, self._order.ref)
+            calls.TELL_WEBHOOKS.send(self._ctx, target, news)
 
     @property
     def _thread(self) -> calls.Target:
