@@ -45,7 +45,7 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     Watch,
 )
-from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
+from outlast_worker.services.webhook_calls import RunWatch, Told
 from outlast_worker.tools.durable import StepRecord
 from outlast_worker.webhooks.records import Attempt
 
@@ -78,7 +78,6 @@ _RECORDS: dict[str, Any] = {
     "GivenSignal": GivenSignal,
     "OpenDurable": OpenDurable,
     "ExpiryCheck": ExpiryCheck,
-    "RunNews": RunNews,
     "RunWatch": RunWatch,
     "Told": Told,
     "Attempt": Attempt,
