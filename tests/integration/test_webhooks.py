@@ -23,13 +23,13 @@ def deliveries(api: Api, run_id: str) -> list[dict[str, Any]]:
 
 
 def wait_for_delivery(api: Api, run_id: str, status: str) -> dict[str, Any]:
-    """Wait until the last delivery has come so far."""
+    """Wait until what was told of the run's end has come so far."""
 
     def there() -> dict[str, Any] | None:
-        found = deliveries(api, run_id)
-        return found[-1] if found and found[-1]["status"] == status else None
+        ended = [each for each in deliveries(api, run_id) if each["event"] == "run.ended"]
+        return ended[-1] if ended and ended[-1]["status"] == status else None
 
-    return wait_until(there, f"a delivery to be {status}")
+    return wait_until(there, f"the delivery of the end to be {status}")
 
 
 def signature(secret: str, request: Received) -> str:
