@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from fakes.orders import order
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.contract import RedeliverOrder
 from outlast.errors import InvalidRequest, UnknownDelivery
 from outlast.hosts import Authority

@@ -3,7 +3,7 @@
 import pytest
 
 from fakes.orders import order
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.events import RunCompleted, RunStarted, RunWaiting
 from outlast.names import RunRef, WebhookRef
 from outlast.protocol import Approval, Awaited, Message, Origin, Run, Webhook, WebhookEventType

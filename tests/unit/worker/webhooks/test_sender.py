@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from fakes.receiver import Receiver, Says
-from fakes.steps import NOON
+from fakes.records import NOON
 from outlast.hosts import Authority, parse_authority
 from outlast.names import RunRef
 from outlast.protocol import Run, Webhook, WebhookData, WebhookEvent
