@@ -6,7 +6,6 @@ import pytest
 
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
-from fakes.receiver import Receiver
 from fakes.stack import TestStack
 
 pytestmark = pytest.mark.crash
@@ -14,10 +13,10 @@ pytestmark = pytest.mark.crash
 
 @pytest.fixture(scope="session")
 def crash_stack(
-    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel, receiver: Receiver
+    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
 ) -> Iterator[TestStack]:
     """One stack for all crash tests."""
-    with TestStack(tmp_path_factory.mktemp("crash"), model, receiver.settings) as running:
+    with TestStack(tmp_path_factory.mktemp("crash"), model) as running:
         yield running
 
 

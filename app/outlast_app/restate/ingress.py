@@ -39,7 +39,6 @@ from outlast_app.restate.outcomes import (
 )
 from outlast_app.restate.run_calls import RunCalls
 from outlast_app.restate.thread_calls import ThreadCalls
-from outlast_app.restate.webhook_calls import WebhookCalls
 from outlast_app.restate.worker_calls import ACCEPT_TIMEOUT_S, READ_TIMEOUT_S, along
 
 _SUBMIT_TIMEOUT_S = 2.0
@@ -73,7 +72,7 @@ def maybe_accepted(run_id: str) -> RestateUnavailable:
     )
 
 
-class Ingress(RunCalls, ThreadCalls, WebhookCalls):
+class Ingress(RunCalls, ThreadCalls):
     """A client of the ingress, with a pool of connections."""
 
     async def healthy(self, timeout_s: float) -> bool:
