@@ -10,6 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from fakes.model_server import ScriptedModel
+from fakes.receiver import Receiver
 from modes import STACK_SETTINGS, unwanted
 
 _STACK = re.compile(rf"tests/integration/.*[\[-]({'|'.join(STACK_SETTINGS)})[-\]]")
@@ -64,6 +65,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack
 def model() -> Iterator[ScriptedModel]:
     """The scripted model server."""
     with ScriptedModel.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks."""
+    with Receiver.start() as server:
         yield server
 
 

@@ -19,6 +19,7 @@ from outlast_app.runs.readiness import ReadinessCheck
 from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
 from outlast_app.runs.thread_life import ThreadLife
+from outlast_app.runs.webhooks import WebhookDeliveries
 from outlast_app.settings import AppSettings
 
 
@@ -37,6 +38,7 @@ class Dependencies:
     inspection: RunInspection
     runs: RunActions
     results: ClientResults
+    webhooks: WebhookDeliveries
     threads: ThreadActions
     thread_life: ThreadLife
     deletion: Deletion

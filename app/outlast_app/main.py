@@ -39,6 +39,7 @@ from outlast_app.routes import (
     signals,
     steering,
     threads,
+    webhooks,
 )
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.deletion import Deletion
@@ -50,6 +51,7 @@ from outlast_app.runs.readiness import ReadinessCheck
 from outlast_app.runs.results import ClientResults
 from outlast_app.runs.start import RunStarter
 from outlast_app.runs.thread_life import ThreadLife
+from outlast_app.runs.webhooks import WebhookDeliveries
 from outlast_app.settings import AppSettings
 
 _DESCRIPTION = """\
@@ -60,6 +62,7 @@ _TAGS = [
     {"name": "runs", "description": "One input to its final answer: start, watch, steer, end."},
     {"name": "approvals", "description": "What waits for a person."},
     {"name": "client tools", "description": "Tool calls that clients run."},
+    {"name": "webhooks", "description": "Who is told of runs, and how far that has come."},
     {"name": "threads", "description": "Conversations, which runs go on with."},
     {"name": "health", "description": "For load balancers and supervisors; needs no key."},
 ]
@@ -143,10 +146,12 @@ def create_app(
         results,
         steering,
         signals,
+        webhooks,
         threads,
         health,
     ):
         app.include_router(module.router)
+    app.webhooks.include_router(webhooks.webhooks)
     add_error_handlers(app)
     add_openapi(app)
     mount(app, settings.protocols)
@@ -170,21 +175,29 @@ async def _lifespan(
         reader = RunReader(ingress, admin)
         events = RunEvents(ingress, reader, live)
         threads = ThreadActions(ingress, reader)
+        told = WebhookDeliveries(ingress, reader)
         dependencies = Dependencies(
             settings=settings,
             registry=registry,
             keyring=Keyring(settings.keys),
             quotas=Quotas(settings.max_runs_per_key, settings.max_streams_per_key),
             closing=closing,
-            starter=RunStarter(registry, ingress, reader, settings.max_queued_per_thread),
+            starter=RunStarter(
+                registry,
+                ingress,
+                reader,
+                settings.max_queued_per_thread,
+                settings.webhook_policy(),
+            ),
             reader=reader,
             events=events,
             inspection=RunInspection(ingress, reader),
             runs=RunActions(ingress, admin, reader),
             results=ClientResults(ingress, reader),
+            webhooks=told,
             threads=threads,
             thread_life=ThreadLife(ingress, threads),
-            deletion=Deletion(ingress, admin, reader, threads),
+            deletion=Deletion(ingress, admin, reader, threads, told),
             listings=Listings(admin),
             readiness=ReadinessCheck(registry, ingress, admin),
         )

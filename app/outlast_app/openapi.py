@@ -31,6 +31,7 @@ from outlast.protocol import (
     SignalValue,
     StartRun,
     SteerRun,
+    WebhookEvent,
 )
 
 PROBLEM_TYPE = "application/problem+json"
@@ -56,6 +57,7 @@ _BODIES = (
     CreateThread,
     ChangeThread,
     AddMessages,
+    WebhookEvent,
 )
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -133,6 +135,7 @@ def add_openapi(app: FastAPI) -> None:
                 description=f"{app.description}\n\n{_table()}",
                 tags=app.openapi_tags,
                 routes=app.routes,
+                webhooks=app.webhooks.routes,
             )
             _, bodies = models_json_schema(
                 [(body, "validation") for body in _BODIES], ref_template=_REFERENCE

@@ -26,6 +26,8 @@ RIGHT_OF: Mapping[str, Right] = {
     "POST /runs/{run_id}/resume": "invoke",
     "POST /runs/{run_id}/messages": "invoke",
     "POST /runs/{run_id}/signals/{name}": "invoke",
+    "GET /runs/{run_id}/webhooks": "read",
+    "POST /runs/{run_id}/webhooks/{delivery_id}/redeliver": "invoke",
     "GET /approvals": "read",
     "POST /runs/{run_id}/approvals/{approval_id}": "approve",
     "GET /calls": "read",

@@ -61,6 +61,8 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
         "Decide on what else a run waits for: a call in doubt, a limit, an input.",
     ),
     "answer": ("changing:answer", "Send the result of a call that a client runs."),
+    "webhooks": ("telling:webhooks", "List how far a run's webhooks have been told of it."),
+    "redeliver": ("telling:redeliver", "Tell a run's webhooks again."),
     "steer": ("changing:steer", "Hand a message to a run in progress."),
     "signal": ("changing:signal", "Send a signal to a tool that a run has called."),
     "delete": ("changing:delete", "Forget a run that has ended, or a conversation."),

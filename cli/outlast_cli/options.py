@@ -94,6 +94,16 @@ Limits = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Where the run stops: max_cost_usd=0.5, …"),
 ]
+Webhook = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL", help="Who is told, too, that the run waits or has ended."),
+]
+SignedBy = Annotated[
+    str,
+    typer.Option(
+        "--webhook-secret", metavar="NAME", help="The secret of WEBHOOK_SECRETS that signs it."
+    ),
+]
 WantedMetadata = Annotated[
     list[str] | None,
     typer.Option("--metadata", metavar="NAME=VALUE", help="Only those that have this."),

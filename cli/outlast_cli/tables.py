@@ -14,6 +14,7 @@ from rich.text import Text
 from outlast.protocol import (
     AgentDescription,
     Approval,
+    Delivery,
     PendingApproval,
     PendingCall,
     Run,
@@ -53,11 +54,7 @@ AGENTS = Columns[AgentDescription](
     facts={
         "MODEL": lambda agent: agent.model,
         "TOOLS": lambda agent: ", ".join(
-            [
-                *map(_tool, agent.tools),
-                *(f"those of {server} (MCP)" for server in agent.mcp),
-                *(f"handoff to {handoff.agent}" for handoff in agent.handoffs),
-            ]
+            [*map(_tool, agent.tools), *(f"those of {server} (MCP)" for server in agent.mcp)]
         ),
         "DESCRIPTION": lambda agent: agent.description or "",
     },
@@ -98,6 +95,18 @@ CALLS = Columns[PendingCall](
         "TOOL": lambda call: call.name,
         "ARGUMENTS": lambda call: as_text(call.arguments),
         "EXPIRES": lambda call: _time(call.expires_at),
+    },
+)
+
+DELIVERIES = Columns[Delivery](
+    ids={"DELIVERY": lambda delivery: delivery.id},
+    facts={
+        "EVENT": lambda delivery: delivery.event,
+        "STATUS": lambda delivery: delivery.status,
+        "ATTEMPTS": lambda delivery: f"{delivery.attempts}",
+        "NEXT": lambda delivery: _time(delivery.next_attempt_at),
+        "ERROR": lambda delivery: delivery.last_error or "",
+        "URL": lambda delivery: delivery.url,
     },
 )
 
@@ -180,7 +189,6 @@ def one_thread(thread: Thread) -> RenderableType:
 def single(run: Run) -> RenderableType:
     """Lay one run out."""
     facts = {
-        "now with": run.handed_over_to,
         "created": _time(run.created_at),
         "ended": _time(run.ended_at),
         "waiting": run.waiting and run.waiting.text,

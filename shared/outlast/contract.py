@@ -27,6 +27,7 @@ from outlast.protocol import (
     Run,
     ThreadId,
     Time,
+    Webhook,
     Wire,
 )
 from outlast.trace import Trace
@@ -105,9 +106,7 @@ class RunOrder(Wire):
     a run that was granted its thread goes on with, if that is known. `trace` is
     that of the request, if it had one. `parent` is the call that the run answers, and `above`
     all runs above it, the first one first; null if it is nobody's child. `may_open` is how many
-    runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`. `sticky`:
-    whether the run begins with the agent to which the thread's runs of its agent were handed over
-    last.
+    runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`.
     """
 
     run_id: str
@@ -135,7 +134,7 @@ class RunOrder(Wire):
     parent: ParentCall | None = None
     above: list[str] | None = None
     may_open: int | None = None
-    sticky: bool | None = None
+    webhooks: list[Webhook] | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -394,6 +393,13 @@ class SignalAnswer(Wire):
 
     outcome: Literal["taken", "different", "ambiguous", "unknown", "ended"]
     call_ids: list[str] = Field(default_factory=list[str])
+
+
+class RedeliverOrder(Wire):
+    """A webhook's event that is to be delivered again: `id` names it."""
+
+    id: str
+    at: Time
 
 
 class ThreadHolder(Wire):

@@ -173,6 +173,10 @@ class UnknownSignal(CallerProblem):
     slug, title, status = "unknown-signal", "No open call takes this signal", 404
 
 
+class UnknownDelivery(CallerProblem):
+    slug, title, status = "unknown-delivery", "The run's webhooks have no such delivery", 404
+
+
 class NotFound(CallerProblem):
     slug, title, status = "not-found", "There is nothing at this address", 404
 

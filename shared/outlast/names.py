@@ -80,6 +80,27 @@ class ThreadRef:
         return thread_service(prefix)
 
 
+@dataclass(frozen=True)
+class WebhookRef:
+    """One of a run's webhooks, by its place among them."""
+
+    run: RunRef
+    place: int
+
+    @property
+    def key(self) -> str:
+        """The webhook's Restate key."""
+        return f"{self.run.key}/{self.place}"
+
+    def event_id(self, name: str) -> str:
+        """Name an event at this webhook: what tells it from the run's others is always the same."""
+        return f"msg_{_encode(digest_of('webhook', self.key, name)[:_ID_BYTES])}"
+
+    def service(self, prefix: str) -> str:
+        """Return the Restate service that tells webhooks of events."""
+        return webhooks_service(prefix)
+
+
 def is_agent_name(name: str) -> bool:
     """Tell whether an agent may have this name."""
     return _AGENT_NAME.fullmatch(name) is not None
@@ -139,6 +160,16 @@ def thread_service(prefix: str) -> str:
 def thread_watch_service(prefix: str) -> str:
     """Return the Restate service that watches over threads."""
     return f"{prefix}ThreadWatch"
+
+
+def webhook_watch_service(prefix: str) -> str:
+    """Return the Restate service that passes on to webhooks what happens to runs."""
+    return f"{prefix}WebhookWatch"
+
+
+def webhooks_service(prefix: str) -> str:
+    """Return the Restate service that tells webhooks of events."""
+    return f"{prefix}Webhooks"
 
 
 def key_of(tenant: str, name: str) -> str:

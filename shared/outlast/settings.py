@@ -15,9 +15,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outlast.addresses import Address
+from outlast.hosts import Authority
 from outlast.model_prices import EXAMPLE, ModelPrice, PricedModel
 from outlast.registry import Registry, load_registry
 from outlast.settings_errors import FromJson
+from outlast.webhooks import (
+    SECRETS_EXAMPLE,
+    PrivateHosts,
+    PublicHosts,
+    Secrets,
+    WebhookPolicy,
+)
 
 DEFAULT_MODEL = "openai/gpt-5.4-mini"
 _VERSION = re.compile(r"/v\d+/?$")
@@ -129,6 +137,24 @@ class SharedSettings(BaseSettings):
     """The same from a file, such as a mounted secret."""
     redis_url: RedisAddress | None = Field(default=None, validation_alias="REDIS_URL")
     """Carries live events instead, for several workers."""
+    webhook_hosts: PublicHosts = Field(
+        default_factory=list[Authority],
+        validation_alias="WEBHOOK_HOSTS",
+        examples=["hooks.example.org,*.example.com"],
+    )
+    """Whom runs may tell of themselves by webhooks, at public addresses; nobody if not given."""
+    webhook_private_hosts: PrivateHosts = Field(
+        default_factory=list[Authority],
+        validation_alias="WEBHOOK_PRIVATE_HOSTS",
+        examples=["hooks.internal:8000"],
+    )
+    """Whom they may tell at private addresses, and without TLS."""
+    webhook_secrets: FromJson[Secrets] = Field(
+        default_factory=dict[str, list[SecretStr]],
+        validation_alias="WEBHOOK_SECRETS",
+        examples=[SECRETS_EXAMPLE],
+    )
+    """What signs webhooks, by name; of several, all do, so that one can take another's place."""
     log_level: LogLevel = Field(default="INFO", validation_alias="LOG_LEVEL")
     log_json: bool | None = Field(default=None, validation_alias="LOG_JSON")
     """JSON lines; by default unless the log goes to a terminal."""
@@ -144,6 +170,10 @@ class SharedSettings(BaseSettings):
         if self.stream_secret_file:
             return self.stream_secret_file.read_text().strip() or None
         return self.stream_secret.get_secret_value() if self.stream_secret else None
+
+    def webhook_policy(self) -> WebhookPolicy:
+        """Return who may be told by webhooks, and how that is signed."""
+        return WebhookPolicy(self.webhook_hosts, self.webhook_private_hosts, self.webhook_secrets)
 
     def load_registry(self) -> Registry:
         """Import the agents.

@@ -6,6 +6,7 @@ import pytest
 
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
+from fakes.receiver import Receiver
 from fakes.stack import TestStack
 
 pytestmark = pytest.mark.crash
@@ -13,10 +14,10 @@ pytestmark = pytest.mark.crash
 
 @pytest.fixture(scope="session")
 def crash_stack(
-    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
+    tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel, receiver: Receiver
 ) -> Iterator[TestStack]:
     """One stack for all crash tests."""
-    with TestStack(tmp_path_factory.mktemp("crash"), model) as running:
+    with TestStack(tmp_path_factory.mktemp("crash"), model, receiver.settings) as running:
         yield running
 
 

@@ -20,6 +20,7 @@ from fakes.api import Api
 from fakes.events import assert_events_are_whole
 from fakes.mcp_servers import Notes
 from fakes.model_server import ScriptedModel
+from fakes.receiver import Receiver, Says
 from fakes.script import Gate, Reply, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
@@ -38,6 +39,7 @@ class Scene:
     run_id: str
     key: str
     scenario: "Scenario"
+    receiver: Receiver
 
     def results(self, run: dict[str, Any]) -> list[str]:
         """Return what the model was told of its calls."""
@@ -62,24 +64,24 @@ class Scenario:
     """What is played.
 
     Attributes:
-        script: What the model says, turn by turn, before it says `done`.
+        script: What the model says, before it says `done`.
         reach: Gets the run to where it waits.
         act: What somebody outside does then; repeated until it is answered.
         check: What must hold of the run that has ended.
         child_script: What the model of an agent says that the run asks `_question(key)`.
         disturbs: Whether getting it to where it waits disturbs other runs.
-        start: What else its start says.
+        told: What its webhook answers, if it has one.
     """
 
     name: str
     agent: str
-    script: Callable[[str], Reply | list[Reply]]
+    script: Callable[[str], Reply]
     reach: Callable[[Scene], None]
     act: Callable[[Scene], httpx.Response]
     check: Callable[[Scene, dict[str, Any]], None]
     child_script: Callable[[str], list[Reply]] | None = None
     disturbs: bool = False
-    start: Callable[[str], dict[str, Any]] = lambda _: {}
+    told: Sequence[Says] | None = None
 
 
 def _wait_for_approval(scene: Scene) -> None:
@@ -276,50 +278,41 @@ def _child_paid_once(scene: Scene, run: dict[str, Any]) -> None:
     _one_child(scene, run)
 
 
-def _wait_for_taker(scene: Scene) -> None:
-    scene.stack.wait_for_effects(1, tool="instructions", run=scene.run_id)
+def _wait_for_approval_and_webhook(scene: Scene) -> None:
+    scene.api.wait_for_approval(scene.run_id)
+    scene.receiver.wait_for(scene.key)
 
 
-def _approve_for_taker(scene: Scene) -> httpx.Response:
-    return scene.api.decide(scene.run_id, "2.0", "approve")
+def _told_in_order(scene: Scene, run: dict[str, Any]) -> None:
+    """The webhook heard of each wait and then of the end, each at least once, by one name."""
 
+    def heard() -> list[tuple[str, str]] | None:
+        requests = scene.receiver.received(scene.key)
+        names = [(request.what, request.headers["webhook-id"]) for request in requests]
+        return names if names[-1][0].startswith("run.ended") else None
 
-def _handed_over_once(scene: Scene, run: dict[str, Any]) -> None:
-    """One agent has taken over, whose tool was called; the thread remembers which."""
-    assert [m["agent"] for m in run["messages"] if m["agent"]] == ["front", "office", "office"]
-    events = scene.api.events(scene.run_id)
-    assert [each["to"] for each in events if each["type"] == "handoff"] == ["office"]
-    again = f"{scene.key[::-1]} again"
-    scene.model.script(again, [text("still here")])
-    if run["thread_id"]:
-        following = scene.api.run("front", again, thread_id=run["thread_id"])
-        assert following["handed_over_to"] == "office"
+    names = list(dict.fromkeys(wait_until(heard, "the webhook to hear of the end")))
+    waits = run["segment"] - 1  # a call that is in doubt waits once more
+    whats = [what for what, _ in names]
+    assert whats == ["run.waiting waiting"] * waits + ["run.ended completed"]
 
+    def told() -> bool:
+        found = scene.api.http.get(f"/runs/{scene.run_id}/webhooks").json()["items"]
+        return [each["status"] for each in found] == ["delivered"] * (waits + 1)
 
-def _paid_by_taker(scene: Scene, run: dict[str, Any]) -> None:
-    assert scene.stack.effects(tool="pay", key=f"{scene.run_id}:2.0")  # with one key, if repeated
-    assert scene.results(run)[1] == "paid 5"
-    _handed_over_once(scene, run)
+    wait_until(told, "all to be delivered")
+    _sent_once(scene, run)
 
 
 SCENARIOS = [
     Scenario(
-        "a handoff that is being made",
-        "front",
-        lambda key: [call("transfer_to_office"), call("hold", gate=key)],
-        _wait_for_taker,
-        _open_gate,
-        _handed_over_once,
-        start=lambda key: {"metadata": {"gate": key}},
-    ),
-    Scenario(
-        "approval after a handoff",
-        "front",
-        lambda _: [call("transfer_to_office"), call("pay", cents=5)],
-        _wait_for_approval,
-        _approve_for_taker,
-        _paid_by_taker,
-        start=lambda key: {"thread_id": key.replace(" ", "-")},
+        "a webhook that is down",
+        "bank",
+        lambda _: call("send_approved", cents=5),
+        _wait_for_approval_and_webhook,
+        _approve,
+        _told_in_order,
+        told=[Says(503), Says(cut=True)],
     ),
     Scenario(
         "hooks that ask a person",
@@ -438,10 +431,16 @@ MOMENTS = ("before", "during", "after")
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed(
-    stack: TestStack, api: Api, model: ScriptedModel, key: str, victim: str, moment: str
+    stack: TestStack,
+    api: Api,
+    model: ScriptedModel,
+    receiver: Receiver,
+    key: str,
+    victim: str,
+    moment: str,
 ) -> None:
     """All runs go on as if nobody had been killed: nothing is lost, nothing done twice."""
-    _play(SCENARIOS, stack, api, model, key, victim, moment)
+    _play(SCENARIOS, stack, api, model, receiver, key, victim, moment)
 
 
 @pytest.mark.load
@@ -452,13 +451,14 @@ def test_killed_alone(
     stack: TestStack,
     api: Api,
     model: ScriptedModel,
+    receiver: Receiver,
     key: str,
     scenario: Scenario,
     victim: str,
     moment: str,
 ) -> None:
     """The run goes on as if nobody had been killed, with nobody else's run beside it."""
-    _play([scenario], stack, api, model, key, victim, moment)
+    _play([scenario], stack, api, model, receiver, key, victim, moment)
 
 
 def _play(
@@ -466,6 +466,7 @@ def _play(
     stack: TestStack,
     api: Api,
     model: ScriptedModel,
+    receiver: Receiver,
     key: str,
     victim: str,
     moment: str,
@@ -474,12 +475,15 @@ def _play(
 
     def begin(scenario: Scenario) -> Scene:
         own = f"{key} {scenario.name}"
-        said = scenario.script(own)
-        model.script(own, [*(said if isinstance(said, list) else [said]), text("done")])
+        model.script(own, [scenario.script(own), text("done")])
         if scenario.child_script:
             model.script(_question(own), scenario.child_script(own))
-        run_id = api.start(scenario.agent, own, **scenario.start(own))
-        scene = Scene(api, stack, model, run_id, own, scenario)
+        body: dict[str, Any] = {}
+        if scenario.told:
+            receiver.script(own, *scenario.told)
+            body["webhooks"] = [receiver.webhook(own)]
+        run_id = api.start(scenario.agent, own, **body)
+        scene = Scene(api, stack, model, run_id, own, scenario, receiver)
         scenario.reach(scene)
         return scene
 

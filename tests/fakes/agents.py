@@ -18,7 +18,6 @@ from fakes.bank import agent as bank
 from fakes.clerk import agent as clerk
 from fakes.clerk import asker, stranded
 from fakes.courier import agent as courier
-from fakes.desks import make_desks
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.partner import agent as partner
@@ -292,6 +291,5 @@ agents: list[Agent] = [
     stranded,
     asker,
     *make_team(tester, note, hold),
-    *make_desks(courier, note, hold, pay),
 ]
 __all__ = ["agents", "lifespan"]

@@ -7,6 +7,7 @@ import pytest
 from fakes.api import Api
 from fakes.counting_proxy import CountingProxy
 from fakes.model_server import ScriptedModel
+from fakes.receiver import Receiver
 from fakes.script import call, text
 from fakes.stack import TestStack
 from modes import STACK_SETTINGS
@@ -16,11 +17,15 @@ from outlast_local.stack import is_up
 
 @pytest.fixture(scope="session", params=STACK_SETTINGS)
 def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    model: ScriptedModel,
+    receiver: Receiver,
 ) -> Iterator[TestStack]:
     """Restate, worker and app, shared by the tests of one mode."""
     directory = tmp_path_factory.mktemp("stack")
-    with TestStack(directory, model, STACK_SETTINGS[request.param]) as running:
+    settings = {**receiver.settings, **STACK_SETTINGS[request.param]}
+    with TestStack(directory, model, settings) as running:
         running.long_run = _start_long_run(running, model, request.param)
         yield running
         # A connection that breaks takes all the steps on it along: they would be repeated.

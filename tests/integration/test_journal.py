@@ -26,7 +26,6 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
-    HandoffOutcome,
     HookRecord,
     KeptResolution,
     ModelOutcome,
@@ -46,7 +45,9 @@ from outlast_worker.services.thread_state import (
     SteeredRequest,
     Watch,
 )
+from outlast_worker.services.webhook_calls import RunWatch, Told
 from outlast_worker.tools.durable import StepRecord
+from outlast_worker.webhooks.records import Attempt
 
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
@@ -60,7 +61,6 @@ _RECORDS: dict[str, Any] = {
     "EffectOutcome": EffectOutcome,
     "EffectVerdict": EffectVerdict,
     "HookRecord": HookRecord,
-    "HandoffOutcome": HandoffOutcome,
     "Approval": Approval,
     "Resolution": KeptResolution,
     "SteeringMessage": SteeringMessage,
@@ -78,6 +78,9 @@ _RECORDS: dict[str, Any] = {
     "GivenSignal": GivenSignal,
     "OpenDurable": OpenDurable,
     "ExpiryCheck": ExpiryCheck,
+    "RunWatch": RunWatch,
+    "Told": Told,
+    "Attempt": Attempt,
 }
 
 
@@ -132,18 +135,6 @@ def test_commands_in_doubt(api: Api, stack: TestStack, model: ScriptedModel, key
     gate.open()
     api.result(run_id)
     assert commands == _recorded("commands_in_doubt", commands), __doc__
-
-
-def test_commands_of_a_handoff(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
-    """A run that is handed over, on a thread that remembers, does so under the recorded names."""
-    gate = Gate()
-    model.script(key, [call("transfer_to_office"), text("ok", gate=gate)])
-    run_id = api.start("front", key, thread_id=key.replace(" ", "-"))
-    model.wait_for(key, turn=2)
-    commands = _commands(stack, run_id)
-    gate.open()
-    api.result(run_id)
-    assert commands == _recorded("commands_of_a_handoff", commands), __doc__
 
 
 def _commands(stack: TestStack, run_id: str) -> list[str]:

@@ -20,6 +20,7 @@ from outlast.addresses import Address
 from outlast.errors import ThreadFull
 from outlast.protocol import Run, StartRun
 from outlast.registry import Registry
+from outlast.webhooks import WebhookPolicy
 from outlast_app.closing import Closing
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
@@ -49,7 +50,7 @@ class CountedStarts:
         agent = self.registry.get("tester")
         assert agent
         request = StartRun(input=said, thread_id=thread_id)
-        order = make_order(self.registry, agent, request, "default", None, stream=False)
+        order = make_order(agent, request, "default", None, stream=False)
         return await self.starter.start(order, _WAIT_S)
 
 
@@ -79,7 +80,9 @@ async def starts(stack: TestStack) -> AsyncIterator[CountedStarts]:
         ingress = Ingress(to_ingress, at, "", Closing())
         registry = Registry(agents, "openai/x")
         reader = RunReader(ingress, Admin(to_admin, admin_at, ""))
-        yield CountedStarts(RunStarter(registry, ingress, reader, _MAX_IN_LINE), registry, requests)
+        nobody = WebhookPolicy((), (), {})
+        starter = RunStarter(registry, ingress, reader, _MAX_IN_LINE, nobody)
+        yield CountedStarts(starter, registry, requests)
 
 
 async def test_requests_of_a_start_on_a_thread(

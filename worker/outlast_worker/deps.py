@@ -17,6 +17,7 @@ from outlast_worker.models.client import ModelClient
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
+from outlast_worker.webhooks.sender import WebhookSender
 
 StepsFactory = Callable[[WorkflowContext, RunOrder, Agent, "Dependencies"], Steps]
 """Makes the steps of one attempt at one run. A test may wrap what it makes."""
@@ -35,6 +36,7 @@ class Dependencies:
     inflight: Inflight
     live: LiveHub
     conversations: Conversations
+    webhooks: WebhookSender
     make_steps: StepsFactory
     resources: object = None
     """What the agents' lifespan yields, while the worker serves."""

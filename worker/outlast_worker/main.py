@@ -1,5 +1,7 @@
 """Puts the worker together, and serves it."""
 
+from datetime import timedelta
+
 from outlast.registry import Registry
 from outlast_worker.conversations import Conversations
 from outlast_worker.deps import Dependencies
@@ -18,6 +20,7 @@ from outlast_worker.services.run_steps import RestateSteps
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
+from outlast_worker.webhooks.sender import WebhookSender
 
 
 async def serve_worker(settings: WorkerSettings, registry: Registry) -> None:
@@ -54,6 +57,9 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         tools=ToolRunner(settings.tool_threads, servers),
         servers=servers,
         conversations=Conversations(settings.conversation_cache_bytes),
+        webhooks=WebhookSender(
+            settings.webhook_policy(), timedelta(seconds=settings.webhook_retry_for_s)
+        ),
         effects=effects,
         inflight=Inflight(effects),
         live=LiveHub(settings.live_interval_s, _make_relay(settings)),

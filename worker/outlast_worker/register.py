@@ -15,7 +15,13 @@ from outlast.addresses import Address
 from outlast.contract import DIGEST
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
-from outlast.names import service_of, thread_service, thread_watch_service
+from outlast.names import (
+    service_of,
+    thread_service,
+    thread_watch_service,
+    webhook_watch_service,
+    webhooks_service,
+)
 from outlast.registry import Registry
 from outlast_worker.engine.records import JOURNAL_VERSION
 from outlast_worker.settings import WorkerSettings
@@ -97,6 +103,8 @@ class _Registration:
             *expected,
             thread_service(settings.service_prefix),
             thread_watch_service(settings.service_prefix),
+            webhooks_service(settings.service_prefix),
+            webhook_watch_service(settings.service_prefix),
         ]
         self.problem = ""
 

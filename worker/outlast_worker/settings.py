@@ -98,6 +98,8 @@ class WorkerSettings(SharedSettings):
     suspend_after_s: Seconds = 0.1
     """A run that waits (for its time, a person) for longer leaves the worker: while it is there it
     holds one of Restate's places, which others need."""
+    webhook_retry_for_s: Seconds = 24 * 3600
+    """How long a webhook is tried again, from its event on."""
     inactivity_timeout_s: float | None = Field(default=None, ge=0)
     """After this long without progress Restate suspends a run: by default longer than any of the
     agent's steps can take; 0, for tests, replays the run after every step."""

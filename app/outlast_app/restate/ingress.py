@@ -39,6 +39,7 @@ from outlast_app.restate.outcomes import (
 )
 from outlast_app.restate.run_calls import RunCalls
 from outlast_app.restate.thread_calls import ThreadCalls
+from outlast_app.restate.webhook_calls import WebhookCalls
 from outlast_app.restate.worker_calls import ACCEPT_TIMEOUT_S, READ_TIMEOUT_S, along
 
 _SUBMIT_TIMEOUT_S = 2.0
@@ -72,7 +73,7 @@ def maybe_accepted(run_id: str) -> RestateUnavailable:
     )
 
 
-class Ingress(RunCalls, ThreadCalls):
+class Ingress(RunCalls, ThreadCalls, WebhookCalls):
     """A client of the ingress, with a pool of connections."""
 
     async def healthy(self, timeout_s: float) -> bool:

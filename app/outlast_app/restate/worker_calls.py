@@ -9,12 +9,13 @@ from pydantic import BaseModel, TypeAdapter
 
 from outlast.addresses import Address
 from outlast.errors import WorkerUnavailable
-from outlast.names import RunRef, ThreadRef
+from outlast.names import RunRef, ThreadRef, WebhookRef
 from outlast.trace import Trace
 from outlast_app.closing import Closing
 from outlast_app.restate.http import Answer, IngressHttp, Lost, unavailable, untraced
 
 T = TypeVar("T")
+Target = RunRef | ThreadRef | WebhookRef
 
 READ_TIMEOUT_S = 1.5
 ACCEPT_TIMEOUT_S = 10
@@ -34,7 +35,7 @@ class WorkerCalls:
 
     async def _call(
         self,
-        target: RunRef | ThreadRef,
+        target: Target,
         handler: str,
         kind: TypeAdapter[T],
         question: BaseModel | None = None,
@@ -60,7 +61,7 @@ class WorkerCalls:
 
     async def _ask(
         self,
-        target: RunRef | ThreadRef,
+        target: Target,
         handler: str,
         question: BaseModel | None = None,
         timeout_s: float = READ_TIMEOUT_S,
@@ -113,7 +114,7 @@ class WorkerCalls:
         answer.expect(200)
         return answer.read(kind)
 
-    def _path(self, verb: str, target: RunRef | ThreadRef, rest: str) -> str:
+    def _path(self, verb: str, target: Target, rest: str) -> str:
         service, key = quote(target.service(self._prefix), safe=""), quote(target.key, safe="")
         return f"/restate/{verb}/{service}/{key}/{rest}"
 

@@ -70,6 +70,10 @@ CallId = Annotated[
     str,
     Path(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$", description="The `call_id`, such as `2.0`."),
 ]
+DeliveryId = Annotated[
+    str,
+    Path(pattern=r"^msg_[a-z2-7]{26}$", description="The delivery's `id`, sent as `webhook-id`."),
+]
 SignalName = Annotated[
     str,
     Path(

@@ -12,10 +12,11 @@ from outlast.names import RunRef, ThreadRef
 from outlast_app.cursors import Cursor
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
-from outlast_app.restate.outcomes import Ended, Pending, Unknown
+from outlast_app.restate.outcomes import Ended, Outcome, Pending, Unknown
 from outlast_app.run_filter import RunFilter
 from outlast_app.runs.actions import ThreadActions
 from outlast_app.runs.reader import RunReader
+from outlast_app.runs.webhooks import WebhookDeliveries
 
 _PAGE = 100
 _AT_ONCE = 8
@@ -34,12 +35,18 @@ class Deletion:
     """Forgets what is over. Every method may raise `AdminUnavailable`."""
 
     def __init__(
-        self, ingress: Ingress, admin: Admin, reader: RunReader, threads: ThreadActions
+        self,
+        ingress: Ingress,
+        admin: Admin,
+        reader: RunReader,
+        threads: ThreadActions,
+        webhooks: WebhookDeliveries,
     ) -> None:
         self._ingress = ingress
         self._admin = admin
         self._reader = reader
         self._threads = threads
+        self._webhooks = webhooks
 
     async def run(self, ref: RunRef) -> None:
         """Forget a run, with those that it has called.
@@ -64,7 +71,7 @@ class Deletion:
                     "first."
                 )
         await self._forget_called(below)
-        await self._purge(ref)
+        await self._purge(ref, outcome)
 
     async def thread(self, thread: ThreadRef) -> None:
         """Forget a thread, and the runs on it that had ended by then.
@@ -135,9 +142,10 @@ class Deletion:
 
     async def _forget(self, ref: RunRef) -> bool:
         """Forget a run if it has ended."""
-        if not await self._has_ended(ref):
+        outcome = await self._ingress.outcome(ref)
+        if isinstance(outcome, Pending | Unknown):
             return False
-        await self._purge(ref)
+        await self._purge(ref, outcome)
         return True
 
     async def _has_ended(self, ref: RunRef) -> bool:
@@ -162,8 +170,10 @@ class Deletion:
             )
         return state.thread_id
 
-    async def _purge(self, ref: RunRef) -> None:
+    async def _purge(self, ref: RunRef, outcome: Outcome) -> None:
         """Have Restate forget a run, and wait until it has."""
+        if isinstance(outcome, Ended):  # those of a killed one are forgotten with time
+            await self._webhooks.forget(ref, outcome.run)
         await self._admin.purge(ref)
         loop = asyncio.get_running_loop()
         deadline, delay_s = loop.time() + _GONE_WITHIN_S, _GONE_POLL_S

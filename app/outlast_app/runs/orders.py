@@ -23,7 +23,7 @@ MAX_DECISION_BYTES = 256 * 1024
 MAX_SIGNAL_BYTES = 256 * 1024
 # Objects whose names are ours, not the caller's.
 _OF_OUR_FIELDS = frozenset({"limits", "options", "origin"})
-_OF_MESSAGES = frozenset({"input", "messages"})
+_OF_LISTS = frozenset({"input", "messages", "webhooks"})
 # `gs:` is Google's storage, which its models read themselves.
 _IMAGE_URL = re.compile(r"(https?:|gs:|data:image/).", re.IGNORECASE)
 _FILE_URL = re.compile(r"data:.", re.IGNORECASE)
@@ -43,7 +43,6 @@ def find_agent(registry: Registry, name: str) -> Agent:
 
 
 def make_order(
-    registry: Registry,
     agent: Agent,
     request: StartRun,
     tenant: str,
@@ -59,7 +58,7 @@ def make_order(
             nothing, or the agent does not allow what is to be otherwise.
         BodyTooLarge: It may have to be added to a run that goes on.
     """
-    missing = [name for name in registry.context_of(agent) if name not in request.context]
+    missing = [name for name in agent.placeholders if name not in request.context]
     if missing:
         raise InvalidRequest(
             f"The instructions of {agent.name} need {', '.join(missing)} in context.",
@@ -98,8 +97,8 @@ def make_order(
         after_run=request.after_run,
         overrides=_overrides(agent, request),
         origin=request.origin,
+        webhooks=request.webhooks,
         trace=trace,
-        sticky=bool(request.thread_id and agent.sticky_handoff) or None,
     )
 
 
@@ -123,9 +122,9 @@ def hash_of(body: BaseModel) -> str:
     # Nor does one that is added to what is in them.
     for name in _OF_OUR_FIELDS & set(said):
         said[name] = _without_nulls(said[name])
-    for name in _OF_MESSAGES & set(said):
+    for name in _OF_LISTS & set(said):
         if isinstance(said[name], list):
-            said[name] = [_without_nulls(message) for message in said[name]]
+            said[name] = [_without_nulls(item) for item in said[name]]
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
+from outlast.agent import may_ask_people
 from outlast.contract import MAX_IN_LINE, RunOrder, SubmitAnswer
 from outlast.errors import (
     BadGateway,
@@ -20,10 +21,12 @@ from outlast.errors import (
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import SETTLING, Run, preview_of
 from outlast.registry import Registry
+from outlast.webhooks import WebhookPolicy
 from outlast_app.restate.ingress import Ingress, maybe_accepted
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Repeated, Unknown
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.views import accepted_run
+from outlast_app.runs.webhooks import check_webhooks
 
 _SAME_WAIT_S = 2.0
 _OLDER_WORKER_POLL_S = 1.0
@@ -33,16 +36,27 @@ class RunStarter:
     """Starts runs, and waits for them."""
 
     def __init__(
-        self, registry: Registry, ingress: Ingress, reader: RunReader, max_in_line: int
+        self,
+        registry: Registry,
+        ingress: Ingress,
+        reader: RunReader,
+        max_in_line: int,
+        webhooks: WebhookPolicy,
     ) -> None:
         # An order says only what differs from what the worker knows: that may be an older one.
         self._max_in_line = None if max_in_line == MAX_IN_LINE else max_in_line
         self._registry = registry
         self._ingress = ingress
         self._reader = reader
+        self._webhooks = webhooks
 
     async def start(self, order: RunOrder, wait_s: float) -> Run:
-        """Start a run; return it when it has ended, or as it is when the time is over."""
+        """Start a run; return it when it has ended, or as it is when the time is over.
+
+        Raises:
+            InvalidRequest: Its webhooks may not be told.
+        """
+        check_webhooks(self._webhooks, order)
         with _name_run_in_problems(order.ref, BadGateway):
             if order.thread and not order.after_s:
                 return await self._start_on_thread(order.thread, order, wait_s)
@@ -117,7 +131,7 @@ class RunStarter:
 
     def _may_ask(self, ref: RunRef) -> bool:
         agent = self._registry.get(ref.agent)
-        return agent is not None and self._registry.may_ask_people(agent)
+        return agent is not None and may_ask_people(agent)
 
     async def _start_on_thread(self, thread: ThreadRef, order: RunOrder, wait_s: float) -> Run:
         loop = asyncio.get_running_loop()

@@ -26,6 +26,8 @@ def run(
     option: options.ModelOptions = None,
     max_turns: Annotated[int | None, typer.Option(help="Where the run stops.")] = None,
     limit: options.Limits = None,
+    webhook: options.Webhook = None,
+    signed_by: options.SignedBy = "main",
     is_async: Annotated[bool, typer.Option("--async", help="Print the run's id and end.")] = False,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.")
@@ -51,6 +53,7 @@ def run(
             instructions=instructions,
             options=options.parse_values(option) or None,
             limits={"max_turns": max_turns, **options.parse_values(limit)},
+            webhooks=[{"url": url, "secret": signed_by} for url in webhook or ()] or None,
         ),
         idempotency_key or uuid4().hex,
     )

@@ -4,8 +4,9 @@ from example_agents.assistant import agent as assistant
 from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
-from example_agents.desk import agent as desk
 from example_agents.guide import agent as guide
+from example_agents.planner import agent as planner
+from example_agents.planner import scout
 from example_agents.shipping import agent as shipping
 from example_agents.support import agent as support
 from example_agents.translator import agent as translator
@@ -15,7 +16,6 @@ from outlast import Agent
 
 agents: list[Agent] = [
     support,
-    desk,
     assistant,
     concierge,
     bookkeeper,
@@ -24,5 +24,7 @@ agents: list[Agent] = [
     triage,
     warehouse,
     translator,
+    planner,
+    scout,
     shipping,
 ]

@@ -4,13 +4,7 @@ What is said under a field is its description in the OpenAPI document. Times are
 `_ms` are durations.
 """
 
-from outlast.protocol.agents import (
-    AgentDescription,
-    AgentPage,
-    HandoffDescription,
-    HookDescription,
-    ToolDescription,
-)
+from outlast.protocol.agents import AgentDescription, AgentPage, HookDescription, ToolDescription
 from outlast.protocol.approvals import (
     WRITTEN_ID,
     Approval,
@@ -66,6 +60,8 @@ from outlast.protocol.requests import (
     StartRun,
     Steered,
     SteerRun,
+    Webhook,
+    WebhookEventType,
 )
 from outlast.protocol.runs import (
     ENDED,
@@ -92,6 +88,7 @@ from outlast.protocol.threads import (
     ThreadPage,
 )
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
+from outlast.protocol.webhooks import Deliveries, Delivery, WebhookData, WebhookEvent
 from outlast.protocol.wire import (
     AMONG_PROCESSES,
     OrNewer,
@@ -135,9 +132,10 @@ __all__ = [
     "Decider",
     "Decision",
     "DefinedTool",
+    "Deliveries",
+    "Delivery",
     "Engine",
     "FilePart",
-    "HandoffDescription",
     "Health",
     "History",
     "HookDescription",
@@ -192,6 +190,10 @@ __all__ = [
     "Usage",
     "WaitKind",
     "Waiting",
+    "Webhook",
+    "WebhookData",
+    "WebhookEvent",
+    "WebhookEventType",
     "Wire",
     "check_json",
     "from_client",

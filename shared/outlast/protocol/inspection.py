@@ -24,15 +24,12 @@ class DefinedTool(Public):
 
 
 class RunDefinition(Public):
-    """What a run keeps of its agent to its end, however the agent is changed meanwhile.
-
-    Of a run that was handed over: of the agent that speaks now, since it does.
-    """
+    """What a run keeps of its agent to its end, however the agent is changed meanwhile."""
 
     run_id: str
     """The run."""
     agent: str
-    """Whose definition it is."""
+    """Its agent."""
     digest: str
     """The agent's digest at that moment, as in `GET /agents`."""
     pinned_at: Time
@@ -60,8 +57,6 @@ class Prompt(Public):
     """The run."""
     turn: int
     """The turn, counted from 1."""
-    agent: str | None = None
-    """Whose turn it was; null where an older worker answers."""
     model: str
     """The model that was asked."""
     instructions: str

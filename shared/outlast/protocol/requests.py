@@ -1,6 +1,6 @@
 """What clients send, and what they hear of it beside the run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,15 +16,17 @@ from pydantic_core import to_json
 from outlast.protocol.limits import Limits
 from outlast.protocol.messages import Input
 from outlast.protocol.overrides import Overrides
-from outlast.protocol.wire import Public, ThreadId
+from outlast.protocol.wire import OrNewer, Public, ThreadId
 
 History = Literal["append", "replace"]
 NO_RUN = "none"
 OnBusy = Literal["enqueue", "reject", "interrupt", "steer"]
+WebhookEventType = Literal["run.waiting", "run.ended"]
 
 MAX_METADATA_BYTES = 16 * 1024
 MAX_ORIGIN_BYTES = 32 * 1024
 MAX_DELAY_S = 365 * 24 * 3600
+MAX_WEBHOOKS = 4
 
 
 def _check_size(metadata: dict[str, str]) -> dict[str, str]:
@@ -43,6 +45,21 @@ class Origin(Public):
     """The protocol's name."""
     request: dict[str, JsonValue] = Field(default_factory=dict)
     """What its client sent, as far as it is to be shown again."""
+
+
+class Webhook(Public):
+    """Somebody who is told of a run, by signed requests as Standard Webhooks describes them."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    """Where events are posted: `https:`, at a host of the setting `WEBHOOK_HOSTS`. It is kept with
+    the run and shown with it, so put no secret into it."""
+    events: Annotated[
+        list[Annotated[WebhookEventType, OrNewer]], Field(min_length=1, max_length=8)
+    ] = Field(default_factory=lambda: list(get_args(WebhookEventType)))
+    """Of what: that the run waits for somebody outside (`run.waiting`), that it has ended
+    (`run.ended`); by default both."""
+    secret: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    """Which secret signs: a name in the setting `WEBHOOK_SECRETS`, never the secret itself."""
 
 
 class StartRun(Overrides):
@@ -100,6 +117,9 @@ class StartRun(Overrides):
     """Start the run this late."""
     origin: Origin | None = None
     """Kept with the run, and shown with it: 32 KiB at most. Nothing else is done with it."""
+    webhooks: Annotated[list[Webhook], Field(min_length=1, max_length=MAX_WEBHOOKS)] | None = None
+    """Who is told, by signed requests, that the run waits for somebody or has ended. Of a start
+    whose input another run takes (`steered`), nobody is."""
 
     @field_validator("origin")
     @classmethod
@@ -107,6 +127,17 @@ class StartRun(Overrides):
         if origin and len(to_json(origin)) > MAX_ORIGIN_BYTES:
             raise ValueError(f"takes up to {MAX_ORIGIN_BYTES} bytes as JSON")
         return origin
+
+    @field_validator("webhooks")
+    @classmethod
+    def _has_known_events(cls, webhooks: list[Webhook] | None) -> list[Webhook] | None:
+        known = get_args(WebhookEventType)
+        for event in (event for webhook in webhooks or () for event in webhook.events):
+            if event not in known:
+                raise ValueError(
+                    f"there is no event {event!r:.40}; name some of {', '.join(known)}"
+                )
+        return webhooks
 
     # A field's check sees the fields above it, and only those that are valid.
     @field_validator("on_busy")

@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 from outlast.protocol.approvals import Approval
 from outlast.protocol.client_calls import ClientCall
 from outlast.protocol.messages import Message
-from outlast.protocol.requests import Origin
+from outlast.protocol.requests import Origin, Webhook
 from outlast.protocol.waiting import Waiting, WaitKind
 from outlast.protocol.wire import OrNewer, Public, Time
 
@@ -56,7 +56,6 @@ ToolErrorType = Literal[
     "too_large",
     "stopped",
     "child",
-    "handoff",
     "in_doubt",
     "internal",
 ]
@@ -144,7 +143,7 @@ class Run(Public):
     run_id: str
     """Names the run: `<agent>.<26 characters>`, which nobody can guess."""
     agent: str
-    """The agent that was asked, and carries it out."""
+    """The agent that carries it out."""
     parent: ParentCall | None = None
     """The call of another run that it answers, if an agent called it as a tool."""
     thread_id: str | None = None
@@ -163,8 +162,6 @@ class Run(Public):
     """How often it has waited for somebody outside so far, and one more."""
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
-    handed_over_to: str | None = None
-    """The agent that has taken it over, and speaks now; null while `agent` does."""
     output: JsonValue = None
     """The agent's answer: a text, or what an `output_schema` asks for; null before the end, where
     there is none, and in lists where it is long."""
@@ -190,6 +187,8 @@ class Run(Public):
     """As given at the start."""
     origin: Origin | None = None
     """As given at the start; null where `messages` are."""
+    webhooks: list[Webhook] | None = None
+    """Who is told of it, as given at the start; null if nobody is."""
     created_at: Time | None = None
     """When it was asked for; null where nobody can say now."""
     started_at: Time | None = None

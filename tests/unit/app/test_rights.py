@@ -25,6 +25,7 @@ EXAMPLES = {
     "thread_id": "t",
     "turn": "1",
     "name": "paid",
+    "delivery_id": f"msg_{'a' * 26}",
 }
 
 

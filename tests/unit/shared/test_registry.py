@@ -111,7 +111,6 @@ def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
     names = [
         "support",
-        "desk",
         "assistant",
         "concierge",
         "bookkeeper",
@@ -120,6 +119,8 @@ def test_the_projects_own_agents() -> None:
         "triage",
         "warehouse",
         "translator",
+        "planner",
+        "scout",
         "shipping",
     ]
     assert load_registry("example_agents", MODEL).names() == names

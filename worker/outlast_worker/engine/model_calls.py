@@ -70,10 +70,6 @@ class ModelCalls:
             await self._go_on(candidates, call, outcome, limits)
         raise AssertionError("unreachable")
 
-    def hand_over(self) -> None:
-        """Ask another agent's models from now on, its first one first."""
-        self._answered_by = None
-
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
         """Add an answer to the conversation and return the tool calls it asks for."""
         tools = {tool.name: tool for tool in pin.tools}
@@ -96,7 +92,7 @@ class ModelCalls:
             "assistant",
             answer.text,
             tool_calls=shown or None,
-            agent=pin.agent or self._order.agent,
+            agent=self._order.agent,
             reasoning=answer.reasoning,
             opaque=answer.opaque,
         )
@@ -121,8 +117,7 @@ class ModelCalls:
         self._call_in_flight = None
         if not text:
             return
-        agent = call.pin.agent or self._order.agent
-        message = self._state.add_message("assistant", text, agent=agent)
+        message = self._state.add_message("assistant", text, agent=self._order.agent)
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
         self._complete(call.turn, message, usage, model=call.model, finish_reason="cancelled")

@@ -38,7 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once", "client", "agent", "durable", "handoff"]
+ToolKind = Literal["function", "once", "client", "agent", "durable"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 
@@ -48,7 +48,6 @@ class PinnedChild(Record):
     agent: str
     own_thread: bool
     gets_context: bool
-    is_sticky: bool | None = None
 
 
 class PinnedTool(Record):
@@ -71,8 +70,6 @@ class PinnedTool(Record):
     child: PinnedChild | None = None
     signals: list[str] | None = None
     """What may be sent to a call of a durable tool."""
-    hands_over_to: str | None = None
-    """The agent that takes the run over by a call."""
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
@@ -102,17 +99,10 @@ class OutputCheck(Record):
 
 
 class Pin(Record):
-    """The agent's definition for the whole of one run, or for as long as that agent has it.
-
-    Attributes:
-        agent: Who took the run over; null for the agent that was asked.
-        first_turn: The agent's first one, if it took the run over.
-    """
+    """The agent's definition for the whole of one run."""
 
     kind: Literal["pin"] = "pin"
     at: Time
-    agent: str | None = None
-    first_turn: int | None = None
     digest: str
     instructions: str
     model: str
@@ -136,10 +126,9 @@ class Pin(Record):
 
     def settings_in(self, turn: int) -> ModelSettings:
         """Return how a model is asked in a turn."""
-        own_turn = turn - (self.first_turn or 1) + 1
-        if own_turn == 1:
+        if turn == 1:
             return self.model_settings.override({"tool_choice": self.tool_choice})
-        return self.model_settings.in_turn(own_turn)
+        return self.model_settings.in_turn(turn)
 
     hooks: list[PinnedHook] | None = None
 
@@ -171,22 +160,6 @@ class PinFailure(Record):
 
 
 PinOutcome = Annotated[Pin | PinFailure, Field(discriminator="kind")]
-
-
-class HandoffRefused(Record):
-    """What was said of a handoff does not fit, or nobody is there to take the run over.
-
-    `told` says it to the model where clients see less.
-    """
-
-    kind: Literal["refused"] = "refused"
-    at: Time
-    fault: str
-    error_type: ToolErrorType
-    told: str | None = None
-
-
-HandoffOutcome = Annotated[Pin | PinFailure | HandoffRefused, Field(discriminator="kind")]
 
 
 class Opaque(Record):

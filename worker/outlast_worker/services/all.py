@@ -8,6 +8,8 @@ from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.run import build_agent
 from outlast_worker.services.thread import build_thread
 from outlast_worker.services.thread_watch import build_thread_watch
+from outlast_worker.services.webhook_watch import build_webhook_watch
+from outlast_worker.services.webhooks import build_webhooks
 
 
 def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject | Service]:
@@ -16,4 +18,6 @@ def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject 
     agents = [build_agent(agent, dependencies) for agent in dependencies.registry]
     durable = [build_durable_tools(agent, dependencies) for agent in dependencies.registry]
     agents += [workflow for workflow in durable if workflow]
-    return [*agents, build_thread(recipients), build_thread_watch(recipients)]
+    threads = [build_thread(recipients), build_thread_watch(recipients)]
+    webhooks = [build_webhooks(dependencies), build_webhook_watch(dependencies)]
+    return [*agents, *threads, *webhooks]

@@ -25,11 +25,13 @@ from outlast.contract import (
 )
 from outlast.names import (
     RunRef,
+    WebhookRef,
     durable_tools_service,
     key_of,
     service_of,
     thread_service,
     thread_watch_service,
+    webhook_watch_service,
 )
 from outlast.protocol import Run
 from outlast_worker.engine.records import StoredMessage, ToolRecord
@@ -50,6 +52,7 @@ from outlast_worker.services.thread_state import (
     ThreadRun,
     Watch,
 )
+from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
 O = TypeVar("O")  # noqa: E741
@@ -63,28 +66,15 @@ class Target:
     key: str | None = None
 
 
-def run_target(prefix: str, run: RunOrder | ThreadRun) -> Target:
+def run_target(prefix: str, run: RunOrder | ThreadRun | DurableOrder) -> Target:
     """Return a run's workflow."""
     return Target(service_of(run.agent, prefix), key_of(run.tenant, run.run_id))
 
 
-def caller_target(prefix: str, call: DurableOrder) -> Target:
-    """Return the workflow of the run that makes a durable call, perhaps handed over by then."""
-    run = RunRef(call.tenant, call.run_id)
-    return Target(run.service(prefix), run.key)
-
-
-def durable_target(prefix: str, run: RunRef, call_id: str, agent: str | None = None) -> Target:
-    """Return the workflow of one of a run's durable calls.
-
-    Args:
-        prefix: Of the services.
-        run: The run.
-        call_id: The call.
-        agent: Whose tool it is, if not the run's own agent's.
-    """
+def durable_target(prefix: str, run: RunRef, call_id: str) -> Target:
+    """Return the workflow of one of a run's durable calls."""
     key = durable_key(run.tenant, run.run_id, call_id)
-    return Target(durable_tools_service(agent or run.agent, prefix), key)
+    return Target(durable_tools_service(run.agent, prefix), key)
 
 
 def thread_target(prefix: str, key: str) -> Target:
@@ -95,6 +85,16 @@ def thread_target(prefix: str, key: str) -> Target:
 def thread_watch_target(prefix: str) -> Target:
     """Return the service that watches over threads."""
     return Target(thread_watch_service(prefix))
+
+
+def webhook_watch_target(prefix: str, run: RunRef) -> Target:
+    """Return what passes on to a run's webhooks what happens to it."""
+    return Target(webhook_watch_service(prefix), run.key)
+
+
+def webhook_target(prefix: str, webhook: WebhookRef) -> Target:
+    """Return what tells a webhook of events."""
+    return Target(webhook.service(prefix), webhook.key)
 
 
 class Call(Generic[I, O]):
@@ -167,9 +167,15 @@ CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[Stored
 CONVERSATION_MARK = Call[None, ConversationMark | None](
     "conversation_mark", None, ConversationMark | None
 )
-SPEAKER = Call[str, str | None]("speaker", str, str | None)
 RELEASE = Call[Release, None]("release", Release, None)
 HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
 EXPIRE = Call[ExpiryCheck, None]("expire", ExpiryCheck, None)
 DELIVER = Call[Delivery, None]("deliver", Delivery, None)
 WATCH = Call[Watch, None]("watch", Watch, None)
+
+# of webhooks
+TELL_WEBHOOKS = Call[RunNews, None]("tell", RunNews, None)
+BEGIN_WATCH = Call[RunWatch, None]("begin", RunWatch, None)
+WATCH_RUN = Call[RunWatch, None]("watch_run", RunWatch, None)
+TELL_WEBHOOK = Call[Told, None]("tell", Told, None)
+FORGET_WEBHOOK = Call[None, None]("forget", None, None)

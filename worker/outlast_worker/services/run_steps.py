@@ -53,6 +53,7 @@ from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
 from outlast_worker.services.thread_state import NOTHING_SAID, HoldUp, Join, Release, extend
+from outlast_worker.services.webhook_calls import news_of
 from outlast_worker.stopwatch import tell_time
 
 T = TypeVar("T")
@@ -103,6 +104,7 @@ class RestateSteps:
         self._key = key_of(order.tenant, order.run_id)
         self._thread_key = key_of(order.tenant, order.thread_id or "")
         self._mark: ConversationMark | None = None
+        self._saved: Run | None = None
         self._execution = Execution(
             order=order,
             agent=agent,
@@ -141,10 +143,6 @@ class RestateSteps:
             state.CONVERSATION.set(self._ctx, extend(NOTHING_SAID, said))
         return said
 
-    async def find_speaker(self) -> str | None:
-        """Return to whom the thread's runs of this agent were handed over last."""
-        return await self._wait(calls.SPEAKER.call(self._ctx, self._thread, self._order.agent))
-
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.
 
@@ -171,10 +169,9 @@ class RestateSteps:
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
         serde: JsonSerde[T] = serde_of(operation.record)
-        execution = self._execution  # of the agent that speaks now
 
         async def execute() -> T:
-            record = await execution.execute(operation)
+            record = await self._execution.execute(operation)
             serde.serialize(record)  # one that can't be written is a fault like any other
             return record
 
@@ -228,14 +225,13 @@ class RestateSteps:
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
         """Call the handler of an agent's durable tools: a cancellation reaches it."""
-        order, agent = self._order, self._execution.agent.name
-        other = None if agent == order.agent else agent
-        opened = OpenDurable(name=call.name, signals=list(signals), agent=other)
+        order = self._order
+        opened = OpenDurable(name=call.name, signals=list(signals))
         state.open_durable(call.call_id).set(self._ctx, opened)
         durable = DurableOrder(
             run_id=order.run_id,
             tenant=order.tenant,
-            agent=agent,
+            agent=order.agent,
             thread_id=order.thread_id,
             turn=call.turn,
             call_id=call.call_id,
@@ -247,7 +243,7 @@ class RestateSteps:
             created_at=order.created_at,
         )
         prefix = self._dependencies.settings.service_prefix
-        target = calls.durable_target(prefix, order.ref, call.call_id, other)
+        target = calls.durable_target(prefix, order.ref, call.call_id)
         return _Called(calls.CALL_TOOL.begin(self._ctx, target, durable), order.created_at)
 
     async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
@@ -335,20 +331,18 @@ class RestateSteps:
         """Commit an event."""
         state.event(event.seq).set(self._ctx, event)
         self._dependencies.live.announce(self._key, event)
+        if self._order.webhooks and self._saved:
+            self._tell_webhooks(event, self._saved)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks, without what has keys of its own."""
+        self._saved = run
         elsewhere: dict[str, Any] = {"metadata": {}, "approvals": [], "calls": []}
         state.RUN.set(self._ctx, run.model_copy(update=elsewhere))
 
     def keep_definition(self, pin: Pin) -> None:
-        """Keep the definition that counts now, and execute what follows as its agent."""
-        self._execution = self._execution.played_by(pin.agent)
+        """Keep the agent's definition, for who may look behind the run."""
         state.DEFINITION.set(self._ctx, pin)
-
-    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
-        """Keep a definition that has counted, for who may look behind the run."""
-        state.former_definition(last_turn).set(self._ctx, pin)
 
     def keep_told(self, call_id: str, text: str) -> None:
         """Keep what the model is told of a call, where clients see less."""
@@ -373,6 +367,12 @@ class RestateSteps:
         """Keep how a client's call ended."""
         state.call_answer(answer.call_id).set(self._ctx, answer)
         state.open_call(answer.call_id).clear(self._ctx)
+
+    def _tell_webhooks(self, event: AnyEvent, run: Run) -> None:
+        if news := news_of(self._order, event, run):
+            prefix = self._dependencies.settings.service_prefix
+            target = calls.webhook_watch_target(prefix, self._order.ref)
+            calls.TELL_WEBHOOKS.send(self._ctx, target, news)
 
     @property
     def _thread(self) -> calls.Target:

@@ -8,11 +8,21 @@ from restate import ObjectContext, ObjectSharedContext
 from outlast import contract
 from outlast.contract import ConversationMark, RunOrder
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, CallAnswer, ClientCall, Message, Resolution, Run, Time
+from outlast.protocol import (
+    Approval,
+    CallAnswer,
+    ClientCall,
+    Delivery,
+    Message,
+    Resolution,
+    Run,
+    Time,
+)
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Addition, Head, SteeredRequest, ThreadRun
+from outlast_worker.services.webhook_calls import Told
 
 T = TypeVar("T")
 _Context = ObjectContext | ObjectSharedContext
@@ -43,7 +53,6 @@ RUN = State[Run](contract.RUN_KEY, Run)
 METADATA = State[dict[str, str]](contract.METADATA_KEY, dict[str, str])
 ORDER = State[RunOrder]("order", RunOrder)
 DEFINITION = State[Pin]("definition", Pin)
-"""The definition that counts now."""
 CONVERSATION = State[ConversationMark]("conversation", ConversationMark)
 """What was said on the thread before, if anything."""
 SEGMENT = State[int]("segment", int)
@@ -59,11 +68,6 @@ OPEN_DURABLE_PREFIX = "open_durable:"
 def event(seq: int) -> State[AnyEvent]:
     """Return the key of a committed event."""
     return State(f"{EVENT_PREFIX}{seq}", AnyEvent)
-
-
-def former_definition(last_turn: int) -> State[Pin]:
-    """Return the key of the definition that counted until a run was handed over in a turn."""
-    return State(f"definition:{last_turn}", Pin)
 
 
 def open_durable(call_id: str) -> State[OpenDurable]:
@@ -133,3 +137,19 @@ def number(run_id: str) -> State[int]:
 def page(index: int) -> State[list[StoredMessage]]:
     """Return the key of a page of the conversation."""
     return State(f"page:{index}", list[StoredMessage])
+
+
+# of a webhook
+GONE = State[Time]("gone", Time)
+"""When its receiver said that it wants no more."""
+DELIVERY_PREFIX = "delivery:"
+
+
+def delivery(event_id: str) -> State[Delivery]:
+    """Return the key of how far it has been told of an event."""
+    return State(f"{DELIVERY_PREFIX}{event_id}", Delivery)
+
+
+def told_event(event_id: str) -> State[Told]:
+    """Return the key of what it is told."""
+    return State(f"event:{event_id}", Told)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from pydantic import JsonValue, SecretStr
@@ -47,7 +46,7 @@ class Team:
     """Runs an agent, and whatever it calls.
 
     Args:
-        agents: Who is run, and others that are handed over to by name.
+        agent: Who is run.
         model: What its model does.
         children: What the models of called agents do, by the agents' names.
         outside: What others do, in any of the runs.
@@ -56,13 +55,13 @@ class Team:
 
     def __init__(
         self,
-        agents: Sequence[Agent],
+        agent: Agent,
         model: Script,
         children: Mapping[str, Script],
         outside: Outside,
         resources: object,
     ) -> None:
-        self._agent = agents[0]
+        self._agent = agent
         self._model = ScriptedApi(model)
         self._models = {
             name: ScriptedApi(script, f'children={{"{name}": […]}}')
@@ -72,8 +71,7 @@ class Team:
         self._resources = resources
         # The defaults, whatever the environment and a `.env` say.
         self._settings = WorkerSettings.model_construct()
-        known = chain.from_iterable(map(_all_of, agents))
-        self._registry = Registry(dict.fromkeys(known), _MODEL)
+        self._registry = Registry(dict.fromkeys(_all_of(agent)), _MODEL)
         self._servers = McpTools(McpSessions())
         self._tools = ToolRunner(self._settings.tool_threads, self._servers, sleep=_skip)
         self._effects = Effects()
@@ -108,8 +106,7 @@ class Team:
     ) -> RunResult:
         api = ScriptedApi(model.answer)
         live, called = LiveRecorder(order.run_id), list[RunResult]()
-        speakers = self._registry.speakers_of(agent)
-        models = chain.from_iterable(map(self._registry.models_of, speakers))
+        models = self._registry.models_of(agent)
         providers = {provider_of(model): Provider(keys=[_KEY]) for model in models}
         execution = Execution(
             order=order,
@@ -130,7 +127,7 @@ class Team:
             called.append(result)
             return result.run
 
-        people = self._people.of(speakers)
+        people = self._people.of(agent)
         steps = MemorySteps(
             execution, people, self._clients, steering, history, call_agent, self._signals
         )
@@ -177,9 +174,6 @@ def _all_of(agent: Agent) -> Iterator[Agent]:
     yield agent
     for tool in agent.agent_tools:
         yield from _all_of(tool.agent)
-    for handoff in agent.transfers:
-        if isinstance(handoff.agent, Agent):
-            yield from _all_of(handoff.agent)
 
 
 async def _skip(_delay_s: float) -> None:

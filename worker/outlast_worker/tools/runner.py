@@ -395,7 +395,7 @@ def _unreadable(fault: str) -> Failure:
 
 def unknown_tool(agent: Agent, call: PlannedCall) -> Failure:
     """Say which tools there are."""
-    names = ", ".join(agent.callable_names) or "none"
+    names = ", ".join(tool.name for tool in agent.tools) or "none"
     return Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
 
 

@@ -1,0 +1,90 @@
+"""What runs tell of themselves to their webhooks, and what of them goes along."""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from outlast.contract import RunOrder
+from outlast.events import AnyEvent, RunWaiting, TerminalEvent
+from outlast.names import WebhookRef
+from outlast.protocol import (
+    Run,
+    Time,
+    Webhook,
+    WebhookData,
+    WebhookEvent,
+    WebhookEventType,
+    Wire,
+)
+
+_LONG_OUTPUT_BYTES = 16 * 1024
+_PREVIEW_CHARS = 200
+
+
+class RunNews(Wire):
+    """What has happened to a run, for its webhooks: `name` tells it from all else that does."""
+
+    webhooks: list[Webhook]
+    name: str
+    type: WebhookEventType
+    at: Time
+    data: WebhookData
+
+    def for_webhook(self, place: WebhookRef) -> WebhookEvent:
+        """Return what one of them is told."""
+        event_id = place.event_id(self.name)
+        return WebhookEvent(id=event_id, type=self.type, timestamp=self.at, data=self.data)
+
+
+class RunWatch(Wire):
+    """A run whose webhooks are to hear of its end even if it can't tell them itself."""
+
+    invocation_id: str
+    webhooks: list[Webhook]
+
+
+class Told(Wire):
+    """An event that a webhook is to be told of."""
+
+    webhook: Webhook
+    event: WebhookEvent
+
+
+def news_of(order: RunOrder, event: AnyEvent, run: Run) -> RunNews | None:
+    """Return what a run's webhooks are to hear of an event that it commits, if anything."""
+    webhooks = order.webhooks or []
+    match event:
+        case RunWaiting(segment=segment, approvals=approvals, calls=calls):
+            news = RunNews(
+                webhooks=webhooks,
+                name=f"waiting {segment}",
+                type="run.waiting",
+                at=event.at or order.created_at,
+                data=WebhookData(run=summary_of(run), approvals=approvals, calls=calls),
+            )
+        case _ if isinstance(event, TerminalEvent):
+            news = news_of_end(webhooks, event.run, event.at or order.created_at)
+        case _:
+            return None
+    return news if any(news.type in webhook.events for webhook in webhooks) else None
+
+
+def news_of_end(webhooks: list[Webhook], run: Run, at: Time) -> RunNews:
+    """Return what a run's webhooks are to hear of its end."""
+    data = WebhookData(run=summary_of(run))
+    return RunNews(webhooks=webhooks, name="ended", type="run.ended", at=at, data=data)
+
+
+def summary_of(run: Run) -> Run:
+    """Return what of a run goes along: as much as a receiver takes, and no more."""
+    short: dict[str, Any] = {
+        "messages": None,
+        "approvals": [],
+        "calls": [],
+        "origin": None,
+        "webhooks": None,
+    }
+    if len(to_json(run.output)) > _LONG_OUTPUT_BYTES:
+        said = run.output if isinstance(run.output, str) else to_json(run.output).decode()
+        short |= {"output": None, "output_preview": said[:_PREVIEW_CHARS]}
+    return run.model_copy(update=short)
