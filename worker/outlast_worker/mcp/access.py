@@ -83,11 +83,17 @@ def reason_of(error: BaseException, access: Access | None = None) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of any type
     text = " ".join(str(error).split())  # pyright: ignore[reportUnknownArgumentType]  # the same
-    for secret in sorted(_secrets_in(access or {}), key=len, reverse=True):
-        text = text.replace(secret, "***")
+    text = masked(text, access or {})
     text = repair_surrogates(text)[:_MAX_REASON_CHARS]
     kind = type(error).__name__  # pyright: ignore[reportUnknownArgumentType]  # the same
     return f"{kind}: {text}" if text else kind
+
+
+def masked(text: str, access: Access) -> str:
+    """Return a text without what is not to be told."""
+    for secret in sorted(_secrets_in(access), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _secrets_in(access: Access) -> set[str]:

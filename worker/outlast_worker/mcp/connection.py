@@ -1,6 +1,7 @@
-"""One connection with an MCP server: the only module that imports the official library.
+"""One connection with an MCP server, by the official library.
 
-That takes a second, so this one is loaded when the first agent needs it (`sessions.py`).
+That takes a second to import, so this module is loaded when the first agent needs it
+(`sessions.py`), with its transports (`http.py`, `stdio.py`).
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from httpx2 import AsyncClient, Timeout
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError
 from mcp.client.session import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import (
@@ -47,10 +48,15 @@ from outlast_worker.mcp.asking import (
     ServerCall,
     TooManyQuestions,
 )
+from outlast_worker.mcp.http import UNCOMPRESSED, bounded_by
+from outlast_worker.mcp.meter import MAX_MESSAGE_BYTES, Meter
 from outlast_worker.mcp.questions import UnusableQuestion, question_of
+from outlast_worker.mcp.said import Said
+from outlast_worker.mcp.stdio import speak
 from outlast_worker.text import repair_surrogates
 
 _MAX_TOOLS = 500
+_MAX_LISTED_BYTES = 2 * 1024 * 1024
 _MAX_STATE_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 30.0
 # Between two questions whether a server has got further that needs no answers to go on.
@@ -96,9 +102,11 @@ class Connection:
         """Return the server's tools, of all pages, up to 500: more than a model can choose from."""
         listed: list[ListedTool] = []
         cursor: str | None = None
-        while len(listed) < _MAX_TOOLS:
+        size = 0
+        while len(listed) < _MAX_TOOLS and size < _MAX_LISTED_BYTES:
             page = await self.client.list_tools(cursor=cursor)
             listed += page.tools
+            size += len(page.model_dump_json())
             cursor = page.next_cursor
             if not cursor or not page.tools:
                 break
@@ -220,9 +228,9 @@ async def connect(server: McpServer, access: Access) -> AsyncGenerator[Connectio
 
     A command is started with `access` and a few harmless variables of the worker's, and ended.
     """
+    meter = Meter()
     if server.command:
-        command, *arguments = server.command
-        started = StdioServerParameters(command=command, args=arguments, env=dict(access))
+        started = speak(server.command, access, meter, Said(server.name, access).hear)
         connection = Connection(server, partial(Client, started))
         async with connection.client:
             yield connection
@@ -230,8 +238,12 @@ async def connect(server: McpServer, access: Access) -> AsyncGenerator[Connectio
     # A call may be silent for as long as it may take, and while people think.
     silent_s = server.timeout.total_seconds() + (HELD_FOR_S if server.elicitation else 0)
     timeout = Timeout(_CONNECT_TIMEOUT_S, read=silent_s + _CONNECT_TIMEOUT_S)
-    async with AsyncClient(headers=dict(access), timeout=timeout) as http:
-        transport = streamable_http_client(str(server.url), http_client=http)
+    hooks: dict[str, list[Any]] = {"response": [bounded_by(meter)]}
+    headers = {**UNCOMPRESSED, **access}
+    async with AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as http:
+        transport = streamable_http_client(
+            str(server.url), http_client=http, max_sse_event_size=MAX_MESSAGE_BYTES
+        )
         connection = Connection(server, partial(Client, transport))
         async with connection.client:
             yield connection
