@@ -56,6 +56,7 @@ AGENTS = Columns[AgentDescription](
         "TOOLS": lambda agent: ", ".join(
             [*map(_tool, agent.tools), *(f"those of {server} (MCP)" for server in agent.mcp)]
         ),
+        "SKILLS": lambda agent: ", ".join(skill.name for skill in agent.skills),
         "DESCRIPTION": lambda agent: agent.description or "",
     },
 )

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from outlast.agent_tool import MAX_DEPTH, AgentTool, ChildThread, make_agent_tool
+from outlast.built_in import READ_SKILL, SEARCH_TOOLS
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.hooks import AnyHook, check_hooks
@@ -26,6 +27,7 @@ from outlast.model_support import unsupported
 from outlast.names import is_agent_name
 from outlast.output import FINAL_RESULT, Output
 from outlast.protocol import Limits, ModelSettings, OnLimit, Override
+from outlast.skills import Skill, load_skills
 from outlast.spelling import nearest
 from outlast.tool import AnyTool, Condition, Tool
 
@@ -45,6 +47,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "output_retries": ((int,), "a number, such as 2"),
     "mcp": ((list, tuple), 'a list, such as mcp=[McpServer("time", command=["mcp-server-time"])]'),
+    "skills": ((list, tuple), 'a list, such as skills=[Path("skills")]'),
+    "search_tools": ((bool,), "True or False"),
     "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
 }
 
@@ -71,6 +75,10 @@ class Agent:
         keep_reasoning: Keep what the model thought in messages, for clients to read.
         model_settings: How the model is asked, such as `ModelSettings(temperature=0)`.
         mcp: MCP servers, whose tools it can call, too.
+        skills: Folders with a `SKILL.md` (https://agentskills.io), or folders of such folders,
+            relative to the agent's file. The model is told of them, and reads those it needs.
+        search_tools: Whether the model is told of tools only when it has searched for such ones:
+            of all that are not `deferred=False`.
         overrides: What a run may have otherwise: `options` (how the model is called; all that is
             allowed by default), `instructions` (more of them), `tool_choice`, `output_schema`.
         output_type: What the answer has to be: any type that pydantic reads. `Run.output` is then
@@ -95,12 +103,16 @@ class Agent:
     keep_reasoning: bool = False
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     mcp: Sequence[McpServer] = ()
+    skills: Sequence[Path] = ()
+    search_tools: bool = False
     overrides: Collection[Override] = frozenset({"options"})
     hooks: Sequence[AnyHook] = ()
     output_type: Any = None
     output_retries: int = 2
     output: Output | None = field(init=False, repr=False, compare=False, default=None)
     """What `output_type` asks for."""
+    known_skills: Sequence[Skill] = field(init=False, repr=False, compare=False, default=())
+    """What is in the folders of `skills`."""
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
@@ -110,7 +122,9 @@ class Agent:
                 f"agent {self.name!r}: a name starts with a lower-case letter and goes on with "
                 "lower-case letters, digits, - and _, at most 63 characters in all"
             )
-        self._take_instructions()
+        # The one that calls `Agent(…)`: this function, `__init__`.
+        declaring = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
+        self._take_instructions(declaring)
         if self.model is not None:
             check_model(self.model, f"agent {self.name}: model")
         object.__setattr__(self, "fallbacks", tuple(self.fallbacks))
@@ -119,6 +133,8 @@ class Agent:
         self._check_tools()
         object.__setattr__(self, "mcp", tuple(self.mcp))
         self._check_servers()
+        self._take_skills(declaring)
+        self._check_built_in()
         self._check_model_settings()
         object.__setattr__(self, "overrides", frozenset(self.overrides))
         self._check_overrides()
@@ -141,12 +157,10 @@ class Agent:
                     f"agent {self.name!r}: {name} is {value!r}; it must be {wanted}"
                 )
 
-    def _take_instructions(self) -> None:
+    def _take_instructions(self, declaring: str | None) -> None:
         given: Any = self.instructions
         try:
             if isinstance(given, Path):
-                # The one that calls `Agent(…)`: this function, `__post_init__`, `__init__`.
-                declaring = sys._getframe(3).f_globals.get("__file__")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
                 given = read_instructions(given, declaring)
                 object.__setattr__(self, "instructions", given)
             check_instructions(given)
@@ -198,13 +212,43 @@ class Agent:
                 )
             names.add(server.name)
 
+    def _take_skills(self, declaring: str | None) -> None:
+        for folder in self.skills:
+            if not isinstance(folder, Path):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+                raise DefinitionError(
+                    f"agent {self.name}: {folder!r} in skills is no Path; write Path({folder!r})"
+                )
+        beside = Path(declaring).parent.absolute() if declaring else Path.cwd()
+        object.__setattr__(self, "skills", tuple(beside / folder for folder in self.skills))
+        try:
+            object.__setattr__(self, "known_skills", load_skills(self.skills))
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error
+        taken = {tool.name: "a tool" for tool in self.tools}
+        taken |= {server.name: "an MCP server" for server in self.mcp}
+        for skill in self.known_skills:
+            if skill.name in taken:
+                raise DefinitionError(
+                    f"agent {self.name}: a skill and {taken[skill.name]} are called "
+                    f"{skill.name!r}, which the model would mix up; rename one"
+                )
+
+    def _check_built_in(self) -> None:
+        own = {tool.name for tool in self.tools}
+        for name in self.built_in:
+            if name in own:
+                raise DefinitionError(
+                    f"agent {self.name}: the worker brings a tool {name!r} along for it; rename "
+                    "its own with @tool(name=…)"
+                )
+
     def _check_model_settings(self) -> None:
         for name, why in unsupported(self.model or "", self.model_settings).items():
             raise DefinitionError(
                 f"agent {self.name}: {self.model} takes no {name}: {why}; leave it out"
             )
         choice = self.model_settings.tool_choice
-        tools = [tool.name for tool in self.tools]
+        tools = [*(tool.name for tool in self.tools), *self.built_in]
         if choice not in (None, "auto", "none", "required", *tools):
             raise DefinitionError(
                 f"agent {self.name}: tool_choice is {choice!r}; write auto, none, required, or "
@@ -250,6 +294,23 @@ class Agent:
         return tuple(dict.fromkeys([*own, *chain.from_iterable(handed_down)]))
 
     @property
+    def built_in(self) -> Sequence[str]:
+        """The names of the tools that the worker brings along for it."""
+        may_defer = (
+            self.search_tools
+            or any(tool.deferred for tool in self.tools)
+            or any(server.deferred for server in self.mcp)
+        )
+        return [
+            *([READ_SKILL] if self.known_skills else ()),
+            *([SEARCH_TOOLS] if may_defer else ()),
+        ]
+
+    def defers(self, tool: AnyTool | ClientTool | AgentTool) -> bool:
+        """Tell whether the model has to search for a tool before it is told of it."""
+        return self.search_tools if tool.deferred is None else tool.deferred
+
+    @property
     def functions(self) -> Sequence[AnyTool]:
         """The tools that the worker runs."""
         return [tool for tool in self.tools if isinstance(tool, Tool)]
@@ -269,6 +330,7 @@ class Agent:
         context: bool = True,
         needs_approval: bool | Condition = False,
         approval_timeout: timedelta | None = None,
+        deferred: bool | None = None,
     ) -> AgentTool:
         """Make a tool of it, for other agents: each call is a run of its own.
 
@@ -285,6 +347,7 @@ class Agent:
                 it names (`input`, where it is a text), and a `ToolContext` if it asks for one.
             approval_timeout: After this long without a decision it is not asked; 365 days at most,
                 for ever if None.
+            deferred: As of `@tool`.
 
         Raises:
             DefinitionError: The declaration can't work; the message says how to mend it.
@@ -298,6 +361,7 @@ class Agent:
             context=context,
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
+            deferred=deferred,
         )
 
 

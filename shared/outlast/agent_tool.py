@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from outlast.errors import DefinitionError
 from outlast.schema_titles import without_titles
 from outlast.tool import DEFAULT_TIMEOUT, Condition, asks_first
-from outlast.tool_checks import check_approval, check_name
+from outlast.tool_checks import check_approval, check_deferred, check_name
 from outlast.tool_context import ToolContext
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class AgentTool:
     parameters: Mapping[str, Any] = field(repr=False)
     condition_timeout: timedelta = DEFAULT_TIMEOUT
     """How long `needs_approval` may take."""
+    deferred: bool | None = None
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Turn a call's arguments, as `read_arguments` gave them, into the input model's fields.
@@ -89,6 +90,7 @@ def make_agent_tool(
     context: bool,
     needs_approval: bool | Condition,
     approval_timeout: timedelta | None,
+    deferred: bool | None,
 ) -> AgentTool:
     """Make the tool that calls an agent.
 
@@ -98,6 +100,7 @@ def make_agent_tool(
     called = name or agent.name
     check_name(called)
     where = f"agent {agent.name}, as a tool"
+    check_deferred(where, deferred)
     told = description or agent.description
     if not isinstance(told, str) or not told.strip():
         raise DefinitionError(
@@ -126,6 +129,7 @@ def make_agent_tool(
         needs_approval=needs_approval,
         approval_timeout=approval_timeout,
         parameters=_schema_of(model, where),
+        deferred=deferred,
     )
 
 

@@ -14,7 +14,7 @@ from outlast.errors import DefinitionError
 from outlast.json_schema import UnusableSchema, check_schema
 from outlast.protocol import DEFAULT_CLIENT_TIMEOUT_S
 from outlast.schema_titles import without_titles
-from outlast.tool_checks import check_name, check_timeout
+from outlast.tool_checks import check_deferred, check_name, check_timeout
 
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -27,6 +27,7 @@ class ClientTool:
     description: str
     parameters: Mapping[str, JsonValue]
     timeout: timedelta
+    deferred: bool | None = None
 
 
 def client_tool(
@@ -34,6 +35,8 @@ def client_tool(
     description: str,
     parameters: type[BaseModel] | Mapping[str, Any] | None = None,
     timeout: timedelta = timedelta(seconds=DEFAULT_CLIENT_TIMEOUT_S),
+    *,
+    deferred: bool | None = None,
 ) -> ClientTool:
     """Declare a tool that a client runs.
 
@@ -43,12 +46,14 @@ def client_tool(
         parameters: A pydantic model, or the JSON Schema of an object; without them it takes none.
             Calls that don't fit go back to the model, and no client sees them.
         timeout: How long a call waits for its result; 365 days at most.
+        deferred: As of `@tool`.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
     """
     check_name(name)
     check_timeout(name, timeout)
+    check_deferred(f"client tool {name}", deferred)
     if not isinstance(description, str) or not description.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
         raise DefinitionError(f"client tool {name}: it needs a description, for the model")
     schema = _schema_of(name, parameters)
@@ -56,7 +61,7 @@ def client_tool(
         check_parameters(schema)
     except UnusableSchema as error:
         raise DefinitionError(f"client tool {name}: parameters: {error}") from error
-    return ClientTool(name, description, schema, timeout)
+    return ClientTool(name, description, schema, timeout, deferred)
 
 
 def check_parameters(schema: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "tools": ((list, tuple, NoneType), 'a list of patterns, such as ["read_*"]'),
     "needs_approval": ((bool, list, tuple), 'True, or a list of patterns, such as ["delete_*"]'),
     "effects": ((Mapping,), 'a dict of patterns, such as {"search_*": "read"}'),
+    "deferred": ((bool, list, tuple, NoneType), 'True, or a list of patterns, such as ["list_*"]'),
     "prefix": ((str,), "a text"),
     "timeout": ((timedelta,), "a timedelta"),
     "approval_timeout": ((timedelta, NoneType), "a timedelta"),
@@ -58,6 +59,8 @@ class McpServer:
         effects: What a crash in the middle of a call means, by patterns of tools, as of `@tool`.
             Without one the server's own hints count: `read` if it only reads, `idempotent` if it
             says so, else `once`.
+        deferred: Whether the model is told of its tools only when it has searched for such ones,
+            or patterns of those of which it is; as the agent's `search_tools` says if not given.
         timeout: Of one call, which is then cancelled at the server.
         required: Whether a run fails when the server can't be reached. If not, it goes without.
         elicitation: Whether the server may ask people for something in the middle of a call, for
@@ -80,6 +83,7 @@ class McpServer:
     needs_approval: bool | Sequence[str] = False
     approval_timeout: timedelta | None = None
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
+    deferred: bool | Sequence[str] | None = None
     timeout: timedelta = DEFAULT_TIMEOUT
     required: bool = True
     elicitation: bool = False
@@ -140,6 +144,12 @@ class McpServer:
             return self.needs_approval
         return _matches(tool, self.needs_approval)
 
+    def defers(self, tool: str) -> bool | None:
+        """Tell whether a tool of the server has to be searched for; None if nobody says."""
+        if self.deferred is None or isinstance(self.deferred, bool):
+            return self.deferred
+        return _matches(tool, self.deferred)
+
     def effect_of(self, tool: str) -> Effect | None:
         """Return the effect that the author says a tool of the server has, if they do."""
         return next(
@@ -161,6 +171,9 @@ class McpServer:
             else list(self.needs_approval),
             "approval_timeout_s": self.approval_timeout and self.approval_timeout.total_seconds(),
             "effects": dict(self.effects),
+            "deferred": self.deferred
+            if self.deferred is None or isinstance(self.deferred, bool)
+            else list(self.deferred),
             "timeout_s": self.timeout.total_seconds(),
             "required": self.required,
             "elicitation": self.elicitation,

@@ -35,7 +35,7 @@ def _refusal(agent: Agent, name: Override) -> str:
 
 
 def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
-    taken = {tool.name for tool in agent.tools}
+    taken = {*(tool.name for tool in agent.tools), *agent.built_in}
     if agent.output or asked.output_schema is not None:
         taken.add(FINAL_RESULT)
     faults: list[Fault] = []
@@ -66,6 +66,7 @@ def _impossible_choice(agent: Agent, asked: Overrides) -> list[Fault]:
     if agent.mcp:  # what its servers have is known when the run begins
         return []
     names = {tool.name for tool in [*agent.tools, *(asked.client_tools or ())]}
+    names |= set(agent.built_in)
     return faults_of_choice(agent, asked, names)
 
 

@@ -13,8 +13,14 @@ from outlast.errors import DefinitionError
 from outlast.instructions import shown_instructions
 from outlast.lifespan import Lifespan, check_lifespan
 from outlast.logging import get_logger
-from outlast.protocol import AgentDescription, HookDescription, ToolDescription
+from outlast.protocol import (
+    AgentDescription,
+    HookDescription,
+    SkillDescription,
+    ToolDescription,
+)
 from outlast.providers import PROVIDERS, nearest_provider, provider_of
+from outlast.skills import Skill
 from outlast.tool import AnyTool
 
 _logger = get_logger()
@@ -83,6 +89,8 @@ class Registry:
             tools=[_describe_tool(tool) for tool in agent.tools],
             hooks=[HookDescription(point=hook.point, name=hook.name) for hook in agent.hooks],
             mcp=[server.name for server in agent.mcp],
+            skills=[_describe_skill(skill) for skill in agent.known_skills],
+            search_tools=agent.search_tools,
             digest=self.agent_digest(agent),
         )
 
@@ -106,6 +114,8 @@ class Registry:
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
                 "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
                 "mcp": [server.describe() for server in agent.mcp],
+                "skills": [[s.name, s.description, s.digest] for s in agent.known_skills],
+                "search_tools": agent.search_tools,
             }
         )
 
@@ -186,6 +196,7 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
             child_thread=tool.thread,
             child_context=tool.context,
             **_approval_of(tool),
+            deferred=tool.deferred,
         )
     if isinstance(tool, ClientTool):
         return ToolDescription(
@@ -197,6 +208,7 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
             timeout_s=tool.timeout.total_seconds(),
             retries=0,
             needs_approval=False,
+            deferred=tool.deferred,
         )
     return ToolDescription(
         name=tool.name,
@@ -209,6 +221,18 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
         **_approval_of(tool),
         durable=tool.durable or None,
         signals=sorted(tool.signals) or None,
+        deferred=tool.deferred,
+    )
+
+
+def _describe_skill(skill: Skill) -> SkillDescription:
+    return SkillDescription(
+        name=skill.name,
+        description=skill.description,
+        license=skill.license,
+        compatibility=skill.compatibility,
+        metadata=dict(skill.metadata),
+        digest=skill.digest,
     )
 
 

@@ -21,6 +21,7 @@ from outlast.schema_titles import without_titles
 from outlast.tool_checks import (
     check_approval,
     check_context,
+    check_deferred,
     check_docstring,
     check_durable,
     check_function,
@@ -70,6 +71,7 @@ class Tool(Generic[P, R]):
     durable: bool = False
     signals: frozenset[str] = frozenset()
     step_timeout: timedelta = DEFAULT_TIMEOUT
+    deferred: bool | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, as if it were not decorated."""
@@ -148,6 +150,7 @@ def tool(
     durable: bool = False,
     signals: Collection[str] = (),
     step_timeout: timedelta = DEFAULT_TIMEOUT,
+    deferred: bool | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -165,6 +168,7 @@ def tool(
     durable: bool = False,
     signals: Collection[str] = (),
     step_timeout: timedelta = DEFAULT_TIMEOUT,
+    deferred: bool | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of a function with type hints and a Google-style docstring.
 
@@ -191,6 +195,8 @@ def tool(
             `DurableContext`, whose steps, sleeps and waits for signals outlive the worker.
         signals: The names of what may be sent to a durable call while it goes on.
         step_timeout: Of one attempt at a step of a durable tool; a day at most.
+        deferred: Whether the model is told of it only when it has searched for such a tool; as
+            its agent's `search_tools` says if not given.
 
     Raises:
         DefinitionError: The declaration can't work; the message says how to mend it.
@@ -211,6 +217,7 @@ def tool(
             durable=durable,
             signals=signals,
             step_timeout=step_timeout,
+            deferred=deferred,
         )
 
     return decorate if fn is None else decorate(fn)
@@ -229,9 +236,11 @@ def _build(
     durable: bool,
     signals: Collection[str],
     step_timeout: timedelta,
+    deferred: bool | None,
 ) -> Tool[P, R]:
     _check_options(name, effect, timeout, retries)
     check_kind(name, fn)
+    check_deferred(f"tool {name}", deferred)
     check_durable(name, fn, effect, signals, step_timeout, durable=durable)
     hints = _type_hints(fn, name)
     doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
@@ -264,6 +273,7 @@ def _build(
         durable=durable,
         signals=frozenset(signals),
         step_timeout=step_timeout,
+        deferred=deferred,
     )
 
 

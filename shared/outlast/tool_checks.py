@@ -101,6 +101,16 @@ def check_timeout(tool: str, timeout: Any) -> None:
         )
 
 
+def check_deferred(tool: str, deferred: Any) -> None:
+    """Refuse what says neither that a tool is deferred nor that it is not.
+
+    Raises:
+        DefinitionError: With the fix.
+    """
+    if deferred is not None and not isinstance(deferred, bool):
+        raise DefinitionError(f"{tool}: deferred is {deferred!r}; it must be True or False")
+
+
 def check_durable(  # each is an option of the author's
     tool: str, fn: Any, effect: str, signals: Any, step_timeout: Any, *, durable: bool
 ) -> None:

@@ -21,6 +21,7 @@ from fakes.courier import agent as courier
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.partner import agent as partner
+from fakes.scholar import make_scholar
 from fakes.team import make_team
 from fakes.till import agent as till
 from fakes.till import lifespan
@@ -290,6 +291,7 @@ agents: list[Agent] = [
     clerk,
     stranded,
     asker,
+    make_scholar([note, pay]),
     *make_team(tester, note, hold),
 ]
 __all__ = ["agents", "lifespan"]

@@ -29,6 +29,7 @@ from outlast_worker.engine.operations import (
     PinAgent,
     PlannedCall,
     PrepareChild,
+    RunBuiltIn,
     RunOnce,
     RunTool,
     VerifyEffect,
@@ -181,7 +182,7 @@ class FakeSteps:
                 return FakePending(f"hook {hook.name} {len(self.hooked)}")
             case CheckOutput():
                 return FakePending(operation.step)
-            case RunTool(call):
+            case RunTool(call) | RunBuiltIn(call):
                 self.planned.append(call)
                 return FakePending(f"tool {call.call_id}")
             case CheckArguments(call, _):

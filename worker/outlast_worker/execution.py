@@ -12,6 +12,7 @@ from outlast.contract import ConversationMark, RunOrder
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool_context import ProgressReport, ToolContext
+from outlast_worker.engine.offered import offered_tools
 from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
@@ -24,6 +25,7 @@ from outlast_worker.engine.operations import (
     PinAgent,
     PlannedCall,
     PrepareChild,
+    RunBuiltIn,
     RunOnce,
     RunTool,
     VerifyEffect,
@@ -31,6 +33,7 @@ from outlast_worker.engine.operations import (
 from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
+    EffectVerdict,
     Forgotten,
     ModelOutcome,
     Pin,
@@ -44,6 +47,7 @@ from outlast_worker.output import check_output
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.agent_input import read_child_input
+from outlast_worker.tools.built_in import run_built_in
 from outlast_worker.tools.client_arguments import check_arguments
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
@@ -88,12 +92,10 @@ class Execution:
                 return read_child_input(self.agent, self.registry, call)
             case RunTool(call):
                 return await self.tools.execute(self.agent, call, self.tool_context(call))
-            case ClaimEffect(call):
-                return self.effects.claim(self.order.run_id, _hash_of(call))
-            case RunOnce(call, claim, timeout_s):
-                return await self._run_once(call, claim, timeout_s)
-            case VerifyEffect(call):
-                return await self.tools.verify(self.agent, call, self.tool_context(call))
+            case RunBuiltIn():
+                return run_built_in(self.agent, operation)
+            case ClaimEffect() | RunOnce() | VerifyEffect():
+                return await self._execute_once(operation)
             case CallHook():
                 hooks = HookCaller(
                     self.agent, self.tools, run_context(self.order, self.agent, self.resources)
@@ -110,6 +112,8 @@ class Execution:
             if before is None:
                 return Forgotten()
             call = replace(call, messages=[*before, *call.messages], unread=None)
+        tools = offered_tools(call.pin.tools, call.messages, call.settings.tool_choice)
+        call = replace(call, pin=call.pin.model_copy(update={"tools": tools}))
         return await self.model.complete(call, partial(self.preview, call.turn))
 
     async def _pin(self) -> PinOutcome:
@@ -124,6 +128,17 @@ class Execution:
             if not await self.model.knows_price(model):
                 return without_price(pin, model)
         return pin
+
+    async def _execute_once(
+        self, operation: ClaimEffect | RunOnce | VerifyEffect
+    ) -> EffectClaim | EffectOutcome | EffectVerdict:
+        match operation:
+            case ClaimEffect(call):
+                return self.effects.claim(self.order.run_id, _hash_of(call))
+            case RunOnce(call, claim, timeout_s):
+                return await self._run_once(call, claim, timeout_s)
+            case VerifyEffect(call):
+                return await self.tools.verify(self.agent, call, self.tool_context(call))
 
     async def _run_once(
         self, call: PlannedCall, claim: EffectClaim, timeout_s: float

@@ -29,6 +29,8 @@ from outlast_worker.engine.records import (
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.mcp.tools import Listing
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.tools.built_in import pin_built_in
+from outlast_worker.tools.skills import tell_skills
 
 _logger = get_logger()
 _ALWAYS_ENDS = Limits(max_turns=DEFAULT_MAX_TURNS)
@@ -61,7 +63,9 @@ async def pin_agent(
     return Pin(
         at=at,
         digest=registry.agent_digest(agent),
-        instructions="\n\n".join(filter(None, [instructions, asked.instructions])),
+        instructions="\n\n".join(
+            filter(None, [instructions, tell_skills(agent.known_skills), asked.instructions])
+        ),
         model=registry.model_of(agent),
         model_settings=agent.model_settings.override(options.model_dump()),
         tools=tools,
@@ -88,14 +92,19 @@ def _refused(faults: Sequence[Fault], at: Time) -> PinFailure:
 
 def _tools(agent: Agent, asked: Overrides, listings: Sequence[Listing]) -> list[PinnedTool]:
     client_tools = asked.client_tools or ()
-    taken = {tool.name for tool in (*agent.tools, *client_tools)}
+    taken = {*(tool.name for tool in (*agent.tools, *client_tools)), *agent.built_in}
     if agent.output or asked.output_schema is not None:
         taken.add(FINAL_RESULT)
-    return [
-        *(_pin_tool(tool) for tool in agent.tools),
+    tools = [
+        *(_deferring(_pin_tool(tool), is_deferred=agent.defers(tool)) for tool in agent.tools),
         *(_pin_client_tool(tool, tool.timeout_s) for tool in client_tools),
-        *_of_servers(listings, taken),
+        *_of_servers(agent, listings, taken),
     ]
+    return [*tools, *pin_built_in(agent, tools)]
+
+
+def _deferring(tool: PinnedTool, *, is_deferred: bool) -> PinnedTool:
+    return tool.model_copy(update={"deferred": True}) if is_deferred else tool
 
 
 def _output(agent: Agent, asked: Overrides) -> PinnedOutput | None:
@@ -155,7 +164,7 @@ def _pin_client_tool(tool: ClientTool | ClientToolSpec, timeout_s: float) -> Pin
     )
 
 
-def _of_servers(listings: Sequence[Listing], taken: set[str]) -> list[PinnedTool]:
+def _of_servers(agent: Agent, listings: Sequence[Listing], taken: set[str]) -> list[PinnedTool]:
     """Return the servers' tools, but those whose names are taken: by a server before, too."""
     pinned: list[PinnedTool] = []
     for listing in listings:
@@ -167,7 +176,9 @@ def _of_servers(listings: Sequence[Listing], taken: set[str]) -> list[PinnedTool
                 _logger.warning("mcp_tool_left_out", server=server, tool=tool.name, taken=True)
                 continue
             taken.add(tool.name)
-            pinned.append(tool)
+            own = listing.server.defers(tool.server_tool or tool.name)
+            is_deferred = agent.search_tools if own is None else own
+            pinned.append(_deferring(tool, is_deferred=is_deferred))
     return pinned
 
 

@@ -47,6 +47,14 @@ def fitting_tool(turn: Turn, names: Sequence[str]) -> str | None:
     return best
 
 
+def fitting_skill(turn: Turn, tool: str) -> str | None:
+    """Return the skill to read for the question, by words that its name shares with it."""
+    about = turn.tools[tool]["parameters"]["properties"]["name"]
+    asked = _words(turn.question)
+    fitting = [name for name in about["enum"] if asked & _words(name)]
+    return fitting[0] if fitting else None
+
+
 def arguments_for(turn: Turn, tool: str) -> dict[str, Any]:
     """Make arguments that fit the tool's schema: what it requires, and nothing else."""
     schema: Json = turn.tools[tool].get("parameters") or {}

@@ -1,7 +1,8 @@
 """What the demo model says: rules instead of a model. Pure: messages in, one answer out.
 
 Tools that a script knows are called as it says. Of others one that fits the question is called
-once, with guessed values. Then, or without tools, it says what came of it.
+once, with guessed values. Before that, a skill is read whose name fits, and where no tool does,
+tools are searched for. Then, or without tools, it says what came of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from typing import Any
 
 from outlast_local.demo_model import conversation
 from outlast_local.demo_model.conversation import Turn
-from outlast_local.demo_model.guessing import arguments_for, fitting_tool, value_for
+from outlast_local.demo_model.guessing import (
+    arguments_for,
+    fitting_skill,
+    fitting_tool,
+    value_for,
+)
 from outlast_local.demo_model.openai_wire import Answer, count_usage
 from outlast_local.demo_model.script import Script
 
@@ -21,6 +27,8 @@ NOTICE = (
     "(I am a stand-in with fixed rules: no real model was called. "
     "For a real one, set OPENAI_API_KEY and MODEL in .env.)"
 )
+_READS, _SEARCHES = "read_skill", "search_tools"
+"""What the worker brings along."""
 _GIST_WORDS = 20
 _SHOWN_CHARS = 400
 
@@ -40,14 +48,21 @@ def _text(turn: Turn, script: Script) -> str:
 
 
 def _guessed(turn: Turn, script: Script) -> list[tuple[str, Mapping[str, Any]]]:
-    if turn.made or script.report(turn):
+    made = {call.tool for call in turn.made}
+    if made - {_READS, _SEARCHES} or script.report(turn):
         return []
-    name = fitting_tool(turn, [name for name in turn.tools if not script.knows(name)])
-    return [(name, arguments_for(turn, name))] if name else []
+    if _READS in turn.tools.keys() - made and (skill := fitting_skill(turn, _READS)):
+        return [(_READS, {"name": skill})]
+    others = (name for name in turn.tools if name not in (_READS, _SEARCHES))
+    name = fitting_tool(turn, [name for name in others if not script.knows(name)])
+    if name:
+        return [(name, arguments_for(turn, name))]
+    return [(_SEARCHES, {"query": turn.question})] if _SEARCHES in turn.tools.keys() - made else []
 
 
 def _report(turn: Turn) -> str:
-    return " ".join(f"{call.tool} answered: {_shortened(call.result)}" for call in turn.made)
+    used = [call for call in turn.made if call.tool != _SEARCHES] or turn.made
+    return " ".join(f"{call.tool} answered: {_shortened(call.result)}" for call in used)
 
 
 def _small_talk(turn: Turn) -> str:

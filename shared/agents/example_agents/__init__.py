@@ -5,6 +5,8 @@ from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
 from example_agents.guide import agent as guide
+from example_agents.handbook import agent as handbook
+from example_agents.office import agent as office
 from example_agents.planner import agent as planner
 from example_agents.planner import scout
 from example_agents.shipping import agent as shipping
@@ -27,4 +29,6 @@ agents: list[Agent] = [
     planner,
     scout,
     shipping,
+    handbook,
+    office,
 ]

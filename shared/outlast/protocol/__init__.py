@@ -4,7 +4,13 @@ What is said under a field is its description in the OpenAPI document. Times are
 `_ms` are durations.
 """
 
-from outlast.protocol.agents import AgentDescription, AgentPage, HookDescription, ToolDescription
+from outlast.protocol.agents import (
+    AgentDescription,
+    AgentPage,
+    HookDescription,
+    SkillDescription,
+    ToolDescription,
+)
 from outlast.protocol.approvals import (
     WRITTEN_ID,
     Approval,
@@ -175,6 +181,7 @@ __all__ = [
     "RunStatus",
     "SignalTaken",
     "SignalValue",
+    "SkillDescription",
     "StartRun",
     "SteerRun",
     "Steered",

@@ -49,6 +49,27 @@ class ToolDescription(Public):
     `timeout_s` is of the whole call, and `retries` of each of its steps."""
     signals: list[str] | None = None
     """What may be sent to such a call: `POST /runs/{run_id}/signals/{name}`."""
+    deferred: bool | None = None
+    """Whether the model is told of it only when it has searched for such a tool; null if that is
+    as the agent's `search_tools` says."""
+
+
+class SkillDescription(Public):
+    """A skill: instructions for a particular task, which the model reads when it needs them."""
+
+    name: str
+    """What it is called, in instructions and in calls of `read_skill`."""
+    description: str | None = None
+    """What the model is told of it before it reads it; null for keys without the right
+    `inspect`."""
+    license: str | None = None
+    """Under which licence it stands, if it says so."""
+    compatibility: str | None = None
+    """What it needs, if it says so."""
+    metadata: dict[str, str] = Field(default_factory=dict[str, str])
+    """What else it says of itself."""
+    digest: str
+    """A hash of all that the model can read of it."""
 
 
 class HookDescription(Public):
@@ -95,6 +116,11 @@ class AgentDescription(Public):
     """What looks at its runs, and may change or refuse what is asked, answered or called."""
     mcp: list[str] = Field(default_factory=list[str])
     """The MCP servers whose tools it can call, too."""
+    skills: list[SkillDescription] = Field(default_factory=list[SkillDescription])
+    """What it can read when it needs that, by calling `read_skill`."""
+    search_tools: bool = False
+    """Whether its model is told of tools only when it has searched for such ones, by calling
+    `search_tools`; of one tool its own `deferred` counts."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
 
@@ -102,8 +128,9 @@ class AgentDescription(Public):
         """Return what somebody needs to know to call the agent, without what its model is told."""
         told = {"description": None, "parameters": None}
         tools = [tool.model_copy(update=told) for tool in self.tools]
+        skills = [skill.model_copy(update={"description": None}) for skill in self.skills]
         hidden = {"instructions": None, "model_settings": None}
-        return self.model_copy(update={**hidden, "tools": tools})
+        return self.model_copy(update={**hidden, "tools": tools, "skills": skills})
 
 
 class AgentPage(Public):

@@ -21,6 +21,8 @@ class DefinedTool(Public):
     """JSON Schema of its arguments."""
     may_need_approval: bool = False
     """Whether a person may have to approve its calls."""
+    deferred: bool | None = None
+    """Whether the model is told of it only when it has found it by `search_tools`."""
 
 
 class RunDefinition(Public):
@@ -62,7 +64,7 @@ class Prompt(Public):
     instructions: str
     """The system prompt."""
     tools: list[DefinedTool]
-    """What it could call."""
+    """What it could call, as far as it was told: of what has to be searched for, what was found."""
     messages: list[Message]
     """The conversation, as the model read it: of a tool that failed, for example, the text of the
     exception, which clients are not shown."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from example_agents.office import agent as office
 from example_agents.warehouse import agent
 from outlast import Agent, McpServer
 from outlast.protocol import Decision
@@ -59,3 +60,17 @@ async def test_a_server_that_stays_away() -> None:
     assert run.error
     assert run.error.type == "tool-server-unavailable"
     assert "stock can't be reached" in run.error.message
+
+
+async def test_the_back_office() -> None:
+    """Of 200 tools the model is told of those that it has searched for."""
+    model = [
+        call("search_tools", query="newest invoice"),
+        call("invoice_newest"),
+        text("It was filed in 2023."),
+    ]
+    run = await run_in_memory(office, "Show the newest invoice.", model=model)
+    first, second, _ = (request.tools for request in run.requests)
+    assert first == ["search_tools"]
+    assert second[:2] == ["search_tools", "invoice_newest"]
+    assert run.tool_calls[1].result == "invoice 3: filed in 2023 by the back office"

@@ -40,6 +40,7 @@ TOOL = {
     "child_thread": None,
     "child_context": None,
     "durable": None,
+    "deferred": None,
     "signals": None,
     "needs_approval": False,
 }

@@ -222,3 +222,33 @@ async def test_sigterm_ends_it() -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def offered(tool: str, /, **properties: Any) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": properties, "required": [*properties]}
+    return {"type": "function", "function": {"name": tool, "parameters": parameters}}
+
+
+async def test_a_skill(client: TestClient) -> None:
+    """It reads the skill whose name fits, once, and says what that says."""
+    talk = Conversation(client)
+    talk.tools = [offered("read_skill", name={"enum": ["gift-cards", "damaged-deliveries"]})]
+    asked = await talk.say("What about a damaged lamp?")
+    assert calls(asked) == [("read_skill", {"name": "damaged-deliveries"})]
+    assert "Ask for a photo." in (await talk.give("Ask for a photo."))["content"]
+    assert "read_skill" not in (await talk.say("And a broken one?"))["content"]
+
+
+async def test_a_search(client: TestClient) -> None:
+    """It searches where no tool fits, and calls one that was found."""
+    talk = Conversation(client)
+    search = offered("search_tools", query={"type": "string"})
+    talk.tools = [search]
+    asked = await talk.say("Show the newest invoice.")
+    assert calls(asked) == [("search_tools", {"query": "Show the newest invoice."})]
+    talk.tools = [search, offered("invoice_count"), offered("invoice_newest")]
+    assert calls(await talk.give("Found.")) == [("invoice_newest", {})]
+    assert "invoice_newest answered: invoice 3." in (await talk.give("invoice 3."))["content"]
+    talk.tools = [search]
+    await talk.say("Show the weather.")
+    assert "search_tools answered: Nothing." in (await talk.give("Nothing."))["content"]

@@ -29,6 +29,7 @@ URL = {"url": "https://crm.test/mcp"}
         ("crm", {**URL, "timeout": 5}, "must be a timedelta"),
         ("crm", {**URL, "timeout": timedelta(0)}, "more than nothing"),
         ("crm", {**URL, "needs_approval": "pay"}, "must be True, or a list"),
+        ("crm", {**URL, "deferred": "pay"}, "must be True, or a list"),
     ],
 )
 def test_mistakes(name: str, options: dict[str, Any], told: str) -> None:
@@ -57,11 +58,14 @@ def test_patterns() -> None:
         tools=["read_*", "pay"],
         needs_approval=["pay"],
         effects={"read_*": "read", "*": "idempotent"},
+        deferred=["read_*"],
     )
+    assert [server.defers(tool) for tool in ("pay", "read_it")] == [False, True]
     assert [server.offers(tool) for tool in ("read_it", "pay", "drop")] == [True, True, False]
     assert [server.asks_before(tool) for tool in ("pay", "read_it")] == [True, False]
     assert [server.effect_of(tool) for tool in ("read_it", "pay")] == ["read", "idempotent"]
-    assert McpServer("crm", command=["serve"]).effect_of("pay") is None
+    plain = McpServer("crm", command=["serve"])
+    assert (plain.effect_of("pay"), plain.defers("pay")) == (None, None)
 
 
 def test_secrets() -> None:

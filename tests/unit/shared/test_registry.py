@@ -122,6 +122,8 @@ def test_the_projects_own_agents() -> None:
         "planner",
         "scout",
         "shipping",
+        "handbook",
+        "office",
     ]
     assert load_registry("example_agents", MODEL).names() == names
 
@@ -192,6 +194,8 @@ def test_equal_definitions() -> None:
         {"tools": [make_tool(timeout=timedelta(seconds=5))]},
         {"tools": [make_tool(retries=1)]},
         {"tools": [make_tool(effect="read")]},
+        {"tools": [make_tool(deferred=True)]},
+        {"search_tools": True},
     ],
     ids=named,
 )

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.orders import order
+from fakes.skill_folders import write_skill
 from outlast import Agent, Limits, McpServer, ModelSettings, RunContext, tool
 from outlast.protocol import Overrides
 from outlast.registry import Registry
@@ -180,3 +182,45 @@ def test_a_server_that_is_away(*, required: bool) -> None:
     assert isinstance(outcome, PinFailure)
     assert (outcome.error.type, outcome.error.message) == ("tool-server-unavailable", "It is away.")
     assert outcome.retry_for_s == 7
+
+
+def _names(pin: PinOutcome, *, deferred: bool) -> list[str]:
+    assert isinstance(pin, Pin)
+    return [tool.name for tool in pin.tools if bool(tool.deferred) == deferred]
+
+
+@pytest.mark.parametrize(
+    ("agents", "servers", "deferred"),
+    [
+        (False, None, []),
+        (False, True, ["find", "book"]),
+        (False, ["b*"], ["book"]),
+        (True, None, ["refund", "find", "book"]),
+        (True, False, ["refund"]),
+        (True, ["b*"], ["refund", "book"]),
+    ],
+)
+def test_deferred_tools(*, agents: bool, servers: Any, deferred: list[str]) -> None:
+    """What a tool or its server says counts, else what the agent says."""
+    crm = McpServer("crm", url="https://test/mcp", deferred=servers)
+    agent = Agent(name="desk", instructions="Help.", tools=[refund], mcp=[crm], search_tools=agents)
+    pin = pinned(agent, listings=[_listing(crm, "find", "book", "search_tools")])
+    assert _names(pin, deferred=True) == deferred
+    shown = [name for name in ("refund", "find", "book") if name not in deferred]
+    # A server's tool gives way to the one that the worker brings along.
+    others = ["search_tools"] if deferred or servers is None else []
+    assert _names(pin, deferred=False) == [*shown, *others]
+
+
+def test_skills(tmp_path: Path) -> None:
+    """A run keeps what its model is told of skills, and their digests: not what they say."""
+    write_skill(tmp_path / "claims", "Ask for a photo.", description="How to claim.")
+    agent = Agent(name="desk", instructions="Help.", skills=[tmp_path])
+    pin = pinned(agent)
+    assert isinstance(pin, Pin)
+    assert pin.instructions.startswith("Help.\n\nThese are skills")
+    assert pin.instructions.endswith("\n- claims: How to claim.")
+    [tool] = pin.tools
+    assert (tool.name, tool.kind) == ("read_skill", "built_in")
+    assert tool.skills == {"claims": agent.known_skills[0].digest}
+    assert "photo" not in pin.model_dump_json()

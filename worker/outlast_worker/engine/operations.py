@@ -276,6 +276,34 @@ class RunTool(Operation[ToolRecord]):
 
 
 @dataclass(frozen=True)
+class RunBuiltIn(Operation[ToolRecord]):
+    """Run a call of a tool that the worker brings along; it only reads.
+
+    Attributes:
+        tool: The tool, as it was pinned.
+        tools: All of the run's.
+    """
+
+    call: PlannedCall
+    tool: PinnedTool
+    tools: Sequence[PinnedTool]
+    record: ClassVar[Any] = ToolRecord
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return tool_step(self.call.name)
+
+    def cancelled(self, at: Time) -> ToolRecord:
+        """Return a result that nobody reads any more."""
+        return ToolRecord.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> ToolRecord:
+        """Return a result that says so."""
+        return ToolRecord.crashed(error, at)
+
+
+@dataclass(frozen=True)
 class ClaimEffect(Operation[EffectClaim]):
     """Claim a `once` call for this process."""
 

@@ -38,7 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once", "client", "agent", "durable"]
+ToolKind = Literal["function", "once", "client", "agent", "durable", "built_in"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 
@@ -70,6 +70,10 @@ class PinnedTool(Record):
     child: PinnedChild | None = None
     signals: list[str] | None = None
     """What may be sent to a call of a durable tool."""
+    deferred: bool | None = None
+    """Whether the model is told of it only when it has found it by a search."""
+    skills: dict[str, str] | None = None
+    """Of the tool that reads skills: their digests, by name."""
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]

@@ -11,6 +11,7 @@ from functools import partial
 from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.agent import AgentCalls
+from outlast_worker.engine.calls.built_in import BuiltInCalls
 from outlast_worker.engine.calls.client import ClientCalls
 from outlast_worker.engine.calls.durable import DurableCalls
 from outlast_worker.engine.calls.function import FunctionCalls
@@ -53,6 +54,7 @@ class ToolCalls:
             "client": ClientCalls(self._turn),
             "agent": AgentCalls(self._turn),
             "durable": DurableCalls(self._turn),
+            "built_in": BuiltInCalls(self._turn, pin.tools),
         }
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:

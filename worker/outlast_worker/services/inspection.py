@@ -8,7 +8,8 @@ from outlast.contract import ConversationMark, PromptQuestion, RunOrder
 from outlast.events import ModelFallback, ReadEvent
 from outlast.names import key_of
 from outlast.protocol import DefinedTool, Message, Prompt, RunDefinition
-from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.engine.offered import offered_tools
+from outlast_worker.engine.records import Pin, PinnedTool, StoredMessage
 from outlast_worker.engine.salvage import messages_before_turn
 from outlast_worker.models.chat_format import as_read
 from outlast_worker.services import calls, state
@@ -49,12 +50,14 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
         if mark.messages:
             history = await _read_history(ctx, prefix, order, mark)
         read = _as_read(history or [])
+        chosen = pin.settings_in(question.turn).tool_choice
+        offered = offered_tools(pin.tools, [*(history or ()), *own], chosen)
         return Prompt(
             run_id=order.run_id,
             turn=question.turn,
             model=_model_in(question.turn, pin, events),
             instructions=pin.instructions,
-            tools=_tools(pin),
+            tools=_tools(offered),
             messages=[*read, *_as_read([await _with_told(ctx, message) for message in own])],
             history_count=len(read),
             is_whole=history is not None,
@@ -71,7 +74,7 @@ def _definition(order: RunOrder, pin: Pin) -> RunDefinition:
         fallbacks=pin.fallbacks,
         model_settings=pin.model_settings,
         instructions=pin.instructions,
-        tools=_tools(pin),
+        tools=_tools(pin.tools),
         limits=pin.limits,
         output_schema=pin.output and pin.output.shape,
     )
@@ -83,10 +86,8 @@ def _model_in(turn: int, pin: Pin, events: Sequence[ReadEvent]) -> str:
     return [pin.model, *asked][-1]
 
 
-def _tools(pin: Pin) -> list[DefinedTool]:
-    return [
-        DefinedTool(**tool.model_dump(include=set(DefinedTool.model_fields))) for tool in pin.tools
-    ]
+def _tools(tools: Sequence[PinnedTool]) -> list[DefinedTool]:
+    return [DefinedTool(**tool.model_dump(include=set(DefinedTool.model_fields))) for tool in tools]
 
 
 def _as_read(messages: Sequence[StoredMessage]) -> list[Message]:

@@ -394,8 +394,9 @@ def _unreadable(fault: str) -> Failure:
 
 
 def unknown_tool(agent: Agent, call: PlannedCall) -> Failure:
-    """Say which tools there are."""
-    names = ", ".join(tool.name for tool in agent.tools) or "none"
+    """Say which tools there are, as far as the model is told of them."""
+    shown = [tool.name for tool in agent.tools if not agent.defers(tool)]
+    names = ", ".join([*shown, *agent.built_in]) or "none"
     return Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
 
 

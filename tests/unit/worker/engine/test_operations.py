@@ -19,6 +19,7 @@ from outlast_worker.engine.operations import (
     PinAgent,
     PlannedCall,
     PrepareChild,
+    RunBuiltIn,
     RunOnce,
     RunTool,
     VerifyEffect,
@@ -35,6 +36,7 @@ from outlast_worker.engine.records import (
     PinFailure,
     PinnedHook,
     PinnedOutput,
+    PinnedTool,
     ToolRecord,
 )
 from outlast_worker.tools.durable import Step, TryStep
@@ -42,6 +44,7 @@ from outlast_worker.tools.durable import Step, TryStep
 MODEL_CALL = model_call(turn=3, attempt=2)
 CALL = PlannedCall(turn=3, call_id="3.1", name="pay", arguments={}, known=True)
 HOOKED = HookedCall(turn=3, call_id="3.1", name="pay", arguments={})
+BUILT_IN = PinnedTool(name="pay", description="…", parameters={}, kind="built_in")
 LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments={}, known=False)
 
 NAMES: list[tuple[Operation[Any], str]] = [
@@ -56,6 +59,7 @@ NAMES: list[tuple[Operation[Any], str]] = [
     (VerifyEffect(CALL), "verify pay"),
     (CheckOutput(3, "{}", PinnedOutput(shape={}, is_wrapped=False, retries=2)), "output 3"),
     (PrepareChild(CALL), "agent pay"),
+    (RunBuiltIn(CALL, BUILT_IN, [BUILT_IN]), "tool pay"),
     (CheckApproval(LONG), "check " + "x" * 74),
     (RunTool(LONG), "tool " + "x" * 75),
     (TryStep(Step(cast("Any", None), "weigh", len, (), {})), "step weigh"),

@@ -1,0 +1,70 @@
+"""Which of a run's tools its model is told of: all but the deferred ones that it has not found.
+
+What was found stands in the conversation: so it is found for as long as the conversation goes on,
+by every run on it, and nothing else has to be kept. A deferred tool that the model calls without
+having found it is run, and counts as found: deferring spares tokens, it forbids nothing.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ValidationError
+
+from outlast.built_in import SEARCH_TOOLS
+from outlast.protocol import Content, Message
+from outlast_worker.engine.records import PinnedTool
+
+
+class FoundTool(BaseModel):
+    """A tool that a search has found, as the model is told of it."""
+
+    name: str
+    description: str
+
+
+class FoundTools(BaseModel):
+    """The result of a search, which the model reads as JSON."""
+
+    tools: list[FoundTool]
+    note: str
+
+
+def offered_tools(
+    tools: Sequence[PinnedTool], said: Sequence[Message], chosen: str | None
+) -> list[PinnedTool]:
+    """Return the tools that the model is told of, in an order that stays: new ones come last.
+
+    Args:
+        tools: All of the run's.
+        said: The conversation, with what was said before the run.
+        chosen: The tool that the model is to call, if it has no choice.
+    """
+    deferred = {tool.name: tool for tool in tools if tool.deferred}
+    shown = [tool for tool in tools if not tool.deferred]
+    if not deferred:
+        return shown
+    names = dict.fromkeys([*_found_in(said), *([chosen] if chosen else ())])
+    return [*shown, *(deferred[name] for name in names if name in deferred)]
+
+
+def _found_in(said: Sequence[Message]) -> list[str]:
+    """Return what searches have found, and what was called."""
+    found: list[str] = []
+    searches: set[str] = set()
+    for message in said:
+        if message.role == "assistant":
+            # Ids of calls are told apart within a turn only.
+            calls = message.tool_calls or ()
+            searches = {call.call_id for call in calls if call.name == SEARCH_TOOLS}
+            found += [call.name for call in calls]
+        elif message.role == "tool" and message.call_id in searches and not message.is_error:
+            found += _named_in(message.content)
+    return found
+
+
+def _named_in(content: Content) -> list[str]:
+    """Return the tools in a search's result; none where a hook or a client wrote something else."""
+    try:
+        result = FoundTools.model_validate_json(content if isinstance(content, str) else "")
+    except ValidationError:
+        return []
+    return [tool.name for tool in result.tools]
