@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from outlast_app.closing import Closing
 from outlast_app.runs.feed import ShownEvent
 from outlast_app.runs.follow import Following
+from outlast_app.runs.follow_joined import JoinedFollowing
 
 MEDIA_TYPE = "text/event-stream"
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -37,7 +38,7 @@ class EventStream(StreamingResponse):
 
     def __init__(
         self,
-        following: Following,
+        following: Following | JoinedFollowing,
         closing: Closing,
         headers: Mapping[str, str] | None = None,
         status_code: int = 200,  # FastAPI looks for the default here
@@ -81,7 +82,8 @@ async def sse(events: Events, closing: Closing) -> AsyncIterator[bytes]:
 
 def _frame(event: ShownEvent) -> bytes:
     data = on_one_line(event.data)
-    number = b"" if event.seq is None else b"id: %d\n" % event.seq
+    position = event.position or ("" if event.seq is None else str(event.seq))
+    number = b"id: %s\n" % position.encode() if position else b""
     return b"event: %s\ndata: %s\n%s\n" % (event.type.encode(), data, number)
 
 

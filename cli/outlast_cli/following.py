@@ -26,7 +26,7 @@ def view_of(client: Client, stream: RunStream, *, as_json: bool, settles: bool) 
     def look_at_it() -> Standing | None:
         return look(client.hurried, stream.run_id) if stream.run_id else None
 
-    return JsonLines() if as_json else Screen(look_at_it, asks=settles)
+    return JsonLines() if as_json else Screen(look_at_it, stream, asks=settles)
 
 
 def follow(client: Client, stream: RunStream, view: View, *, settles: bool) -> Run:
@@ -41,22 +41,22 @@ def follow(client: Client, stream: RunStream, view: View, *, settles: bool) -> R
         for received in stream:
             view.take(received)
             event = received.event
-            if isinstance(event, TerminalEvent):
+            if isinstance(event, TerminalEvent) and stream.is_end(received):
                 return event.run
-            if isinstance(event, RunQueued):
+            if isinstance(event, RunQueued) and stream.is_own(event):
                 with view.paused():
                     say_what_is_ahead(client, event.run_id)
             if settles and isinstance(event, ToolCallRequested):
-                stream.seen = event.seq
+                stream.take(received)
                 with view.paused():
                     settle_call(client, event, may_ask=may_ask)
             if settles and isinstance(event, RunWaiting):
-                stream.seen = event.seq
+                stream.take(received)
                 with view.paused():
                     settle_below(client, event, may_ask=may_ask)
             if settles and isinstance(event, ApprovalRequested):
                 # Else whoever goes on after a Ctrl-C at the question sees the call twice.
-                stream.seen = event.seq
+                stream.take(received)
                 with view.paused():
                     settle(client, event, may_ask=may_ask)
     ended = client.get(Run, "runs", stream.run_id or "")

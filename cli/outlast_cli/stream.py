@@ -6,7 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -38,11 +38,15 @@ class Start:
 
 @dataclass(frozen=True)
 class Received:
-    """An event as it came; parsed, unless only a newer client knows its type."""
+    """An event as it came; parsed, unless only a newer client knows its type.
+
+    `position` is what the server is told to go on after it.
+    """
 
     data: str
     event: AnyEvent | AnyLiveEvent | None
     seq: int | None
+    position: str | None = None
 
 
 class RunStream:
@@ -51,20 +55,25 @@ class RunStream:
     Iterating again after an interruption goes on after the last event that was taken.
     """
 
-    def __init__(self, client: Client, source: Start | str, after: int = 0) -> None:
+    def __init__(
+        self, client: Client, source: Start | str, after: str = "0", *, children: bool = False
+    ) -> None:
         """Prepare, and connect to nobody.
 
         Args:
             client: Where to connect.
             source: The run to start, or the id of one.
-            after: The number of the last event that is known already.
+            after: The position of the last event that is known already; without children its
+                number.
+            children: Whether to have the events of runs that it calls, too.
         """
+        self.children = children
         self.source = source
         self.run_id = source if isinstance(source, str) else None
         self.seen = after
         self.announce: Callable[[str], None] | None = None
         """Called once, with the run's id, as soon as the server has told it."""
-        self._announced = after > 0
+        self._announced = after != "0"
         self._client = client
         self._ended = False
 
@@ -101,13 +110,33 @@ class RunStream:
             for sent in EventSource(response).iter_sse():
                 # A comment, or a field without an event, has no data.
                 received = parse_event(sent.data) if sent.data else None
-                if received and (received.seq is None or received.seq > self.seen):
+                if received and received.seq is not None:
+                    position = sent.id if self.children else str(received.seq)
+                    received = replace(received, position=position)
+                if received and self._is_new(received):
                     patience.progressed()
                     yield received
-                    self.seen = received.seq or self.seen
-                    self._ended = isinstance(received.event, TerminalEvent)
+                    self.take(received)
+                    self._ended = self.is_end(received)
                 if self._ended:
                     return
+
+    def take(self, received: Received) -> None:
+        """Note that an event was taken: whoever goes on does so after it."""
+        self.seen = received.position or self.seen
+
+    def is_end(self, received: Received) -> bool:
+        """Tell whether an event is the last one of the run itself."""
+        event = received.event
+        return isinstance(event, TerminalEvent) and self.is_own(event)
+
+    def is_own(self, event: AnyEvent | AnyLiveEvent) -> bool:
+        """Tell whether an event is the run's itself, and not one's that it calls."""
+        return not self.children or event.run_id == self.run_id
+
+    def _is_new(self, received: Received) -> bool:
+        # Positions of joined events have no order that is known here: the server keeps it.
+        return self.children or received.seq is None or received.seq > int(self.seen)
 
     def _connect(self) -> AbstractContextManager[httpx.Response]:
         stream = self._client.http.stream
@@ -115,8 +144,10 @@ class RunStream:
             headers = {"Accept": _MEDIA_TYPE, "Idempotency-Key": self.source.key}
             path = as_path("agents", self.source.agent, "runs")
             return stream("POST", path, content=as_content(self.source.body), headers=headers)
-        headers = {"Accept": _MEDIA_TYPE, "Last-Event-ID": str(self.seen)}
-        return stream("GET", as_path("runs", self.run_id or "", "events"), headers=headers)
+        headers = {"Accept": _MEDIA_TYPE, "Last-Event-ID": self.seen}
+        path = as_path("runs", self.run_id or "", "events")
+        params = {"children": "true"} if self.children else {}
+        return stream("GET", path, headers=headers, params=params)
 
     def _check(self, response: httpx.Response) -> None:
         if not response.is_success:

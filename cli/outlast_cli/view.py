@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Self
 
 from rich.console import Group, RenderableType
@@ -16,13 +17,14 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from outlast.events import MessageReset
+from outlast.events import MessageReset, TerminalEvent
 from outlast.protocol import Run
 from outlast_cli.activity import Activity, advance
+from outlast_cli.family import Family
 from outlast_cli.fold import Texts, fold
 from outlast_cli.lookout import Lookout
 from outlast_cli.output import console, printable, whole, write, write_json
-from outlast_cli.stream import Received
+from outlast_cli.stream import Received, RunStream
 from outlast_cli.transcript import line_of, summary
 from outlast_cli.waiting import Standing, advise, explain
 
@@ -56,14 +58,20 @@ class JsonLines:
 class Screen:
     """The run for a person."""
 
-    def __init__(self, look: Callable[[], Standing | None], *, asks: bool) -> None:
+    def __init__(
+        self, look: Callable[[], Standing | None], stream: RunStream, *, asks: bool
+    ) -> None:
         """Prepare, and show nothing.
 
         Args:
             look: Asks the server how the run stands, for when nothing is heard of it.
+            stream: Where the events come from.
             asks: Whether the person is asked for decisions, and so needs no advice on them.
         """
-        self._texts = Texts()
+        self._stream = stream
+        self._texts: dict[str, Texts] = {}
+        """By run."""
+        self._family = Family()
         self._activity = Activity()
         self._lookout = Lookout(look, self._advise)
         self._asks = asks
@@ -110,10 +118,16 @@ class Screen:
             self._lookout.heard()
         if event is None:
             return
-        self._texts = fold(self._texts, event)
-        self._activity = advance(self._activity, event, time.monotonic())
+        run_id = event.run_id
+        if self._stream.children:
+            self._family = replace(self._family, top=self._stream.run_id).after(event)
+        self._texts[run_id] = fold(self._texts.get(run_id, Texts()), event)
+        if self._stream.is_own(event):
+            self._activity = advance(self._activity, event, time.monotonic())
+        if isinstance(event, TerminalEvent):
+            del self._texts[run_id]  # what broke off is left out
         if (line := line_of(event)) is not None:
-            self._stay(line)
+            self._stay(self._family.label(run_id, line))
 
     def conclude(self, run: Run) -> None:
         """Show an end that was no event."""
@@ -137,8 +151,11 @@ class Screen:
         status = Text(printable(why), "dim").wrap(console, console.width - _SPINNER_WIDTH)
         status = status[:_STATUS_LINES]
         self._spinner.text = Text("\n").join(status)
-        text = Text(printable(self._texts.unfinished))
-        lines = text.wrap(console, console.width) if text else Lines()
+        lines = Lines()
+        for run_id, texts in self._texts.items():
+            if texts.unfinished:
+                text = self._family.label(run_id, Text(printable(texts.unfinished)))
+                lines.extend(text.wrap(console, console.width))
         shown = lines[-max(console.height - len(status) - 1, 1) :]
         return Group(*shown, self._spinner)
 

@@ -27,13 +27,15 @@ class Document:
 class Stream:
     """Server-sent events. `ending` is `whole`, `cut` (no last chunk) or `held` (open for long).
 
-    `silence_s` is how long nothing comes after them.
+    `silence_s` is how long nothing comes after them. `position` is put before the numbers of those
+    that are committed.
     """
 
     events: Sequence[Mapping[str, Any]]
     run_id: str = ""
     ending: str = "whole"
     silence_s: float = 0
+    position: str = ""
     names_run: bool = True
 
 
@@ -164,7 +166,7 @@ class ScriptedApp:
         handler.end_headers()
         _chunk(handler, "retry: 1000\n\n: ping\n\n")
         for event in answer.events:
-            number = f"id: {event['seq']}\n" if "seq" in event else ""
+            number = f"id: {answer.position}{event['seq']}\n" if "seq" in event else ""
             data = json.dumps(event, ensure_ascii=False)
             _chunk(handler, f"event: {event['type']}\n{number}data: {data}\n\n")
         time.sleep(answer.silence_s)

@@ -238,6 +238,8 @@ def test_tenants_do_not_see_each_other(
     assert thread_id in names
     assert f"{thread_id}-acme" not in names
     assert acme.http.post(f"/runs/{theirs}/resume").json()["type"] == "unknown-run"
+    joined = acme.http.get(f"/runs/{theirs}/events", params={"children": "true"})
+    assert (joined.status_code, joined.json()["type"]) == (404, "unknown-run")
 
 
 def test_threads(tenants: dict[str, Api], model: ScriptedModel, key: str, thread_id: str) -> None:

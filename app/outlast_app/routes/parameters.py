@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator, BeforeValidator
@@ -26,12 +26,15 @@ from outlast.trace import Trace
 from outlast_app.auth import Tenant
 from outlast_app.bodies import read_body
 from outlast_app.run_filter import RunFilter
+from outlast_app.runs.join_position import NoPosition, Position
 
 _MAX_WANTED = 8
 _MAX_WANTED_CHARS = 1000
 _SHOWN_CHARS = 60
 _FIRST_YEAR, _LAST_YEAR = 1970, 2261
 _DIGITS = re.compile(r"-?[0-9]{1,15}")
+_SEQ = re.compile(r"[0-9]{1,15}")
+_MAX_POSITION_CHARS = 16 * 1024
 
 
 def _check_digits(text: str) -> str:
@@ -140,7 +143,19 @@ WithMessages = Annotated[
     bool, Query(description="`false` leaves the messages out: for whoever asks again and again.")
 ]
 After = Annotated[
-    Number | None, Query(ge=0, description="Begin after the event with this `seq`; 0 for all.")
+    str | None,
+    Query(
+        max_length=_MAX_POSITION_CHARS,
+        description="Begin after the event with this `id`, which is its `seq` but with "
+        "`children=true`; 0 for all.",
+    ),
+]
+WithChildren = Annotated[
+    bool,
+    Query(
+        description="Whether to stream the events of the runs that it has called, too, and of "
+        "those that they have called: each has its `run_id`."
+    ),
 ]
 AfterMessage = Annotated[
     str,
@@ -151,14 +166,54 @@ WithRuns = Annotated[
     Query(description="Whether to forget the thread's runs, too, those that have ended by then."),
 ]
 LastEventId = Annotated[
-    Number | None,
-    Header(ge=0, description="The same as `after`, sent by clients that reconnect; it counts."),
+    str | None,
+    Header(
+        max_length=_MAX_POSITION_CHARS,
+        description="The same as `after`, sent by clients that reconnect; it counts.",
+    ),
 ]
 
 
 def log_run(request: Request, run_id: str) -> None:
     """Have the request's line in the log say which run it is about."""
     request.state.run_id = run_id
+
+
+class Seen(NamedTuple):
+    """The `id` of the last event that a client has seen, as it sends it, and where."""
+
+    event_id: str
+    field: str
+
+    @property
+    def seq(self) -> int:
+        """The number of that event.
+
+        Raises:
+            InvalidRequest: It is none.
+        """
+        if not _SEQ.fullmatch(self.event_id):
+            raise InvalidRequest.at((self.field, "write the `id` of an event: a whole number"))
+        return int(self.event_id)
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in a stream with the events of called runs.
+
+        Raises:
+            InvalidRequest: It is none.
+        """
+        try:
+            return Position.read(self.event_id)
+        except NoPosition:
+            what = "with children=true, pass the `id` of the last event as it came, or 0"
+            raise InvalidRequest.at((self.field, what)) from None
+
+
+async def _seen(after: After = None, last_event_id: LastEventId = None) -> Seen:
+    if last_event_id is not None:
+        return Seen(last_event_id, "header.last-event-id")
+    return Seen("0" if after is None else after, "query.after")
 
 
 async def _run(
@@ -249,6 +304,7 @@ async def _trace(request: Request) -> Trace | None:
     return Trace.read(request.headers.get("traceparent", ""), state)
 
 
+SeenEvent = Annotated[Seen, Depends(_seen)]
 RunPath = Annotated[RunRef, Depends(_run)]
 ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]

@@ -41,21 +41,22 @@ from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
     Accept,
     AcceptEvents,
-    After,
     AgentName,
     CursorText,
     Filter,
     IdempotencyKey,
-    LastEventId,
     Limit,
     Prefer,
     RequestTrace,
     RunPath,
+    SeenEvent,
     StartBody,
+    WithChildren,
     WithEngine,
     WithMessages,
     log_run,
 )
+from outlast_app.runs.follow_joined import JoinedFollowing
 from outlast_app.runs.orders import find_agent, make_order
 from outlast_app.runs.views import without_content
 from outlast_app.sse import MEDIA_TYPE, EventStream
@@ -214,18 +215,26 @@ async def get_result(ref: RunPath, deps: Deps, prefer: Prefer = None) -> Respons
 async def get_events(
     ref: RunPath,
     deps: Deps,
-    after: After = None,
-    last_event_id: LastEventId = None,
+    seen: SeenEvent,
     accept: AcceptEvents = None,
+    *,
+    children: WithChildren = False,
 ) -> Response:
     """Stream the run's committed events as server-sent events, from any of them on.
 
-    Or, as lines of JSON, those that are there now.
+    Or, as lines of JSON, those that are there now. With `children=true` the stream has the events
+    of the runs below it, too; then the `id` of an event is no number.
     """
-    seen = last_event_id if last_event_id is not None else after or 0
-    if wants(ndjson.MEDIA_TYPE, accept):
-        return ndjson.EventLines(await deps.events.so_far(ref, seen))
-    following = await deps.events.open(ref, seen)
+    as_lines = wants(ndjson.MEDIA_TYPE, accept)
+    if children and as_lines:
+        what = "events of called runs are streamed only; read each run's own for lines of JSON"
+        raise InvalidRequest.at(("query.children", what))
+    if as_lines:
+        return ndjson.EventLines(await deps.events.so_far(ref, seen.seq))
+    if children:
+        following = await JoinedFollowing.open(deps.events, ref, seen.position)
+    else:
+        following = await deps.events.open(ref, seen.seq)
     return EventStream(following, deps.closing) if following else Response(status_code=204)
 
 

@@ -23,11 +23,15 @@ _KEPT_PIECES = 200
 
 @dataclass(frozen=True, slots=True)
 class ShownEvent:
-    """An event as clients get it; `data` is its JSON. Committed ones have a `seq`."""
+    """An event as clients get it; `data` is its JSON. Committed ones have a `seq`.
+
+    `position` is what a client sends to go on after it, where that is not the `seq`.
+    """
 
     type: str
     data: bytes
     seq: int | None = None
+    position: str | None = None
 
     @classmethod
     def of(cls, event: ReadEvent) -> Self:

@@ -24,13 +24,18 @@ class RunEvents:
         self._export = EventExport(ingress, runs, self._sources.reads)
         self._shared: dict[RunRef, _Shared] = {}
 
-    def follow(self, ref: RunRef, after: int = 0) -> "Following":
-        """Follow a run that is known to be there, from the event after a number on.
+    def follow(self, ref: RunRef, after: int = 0, *, found: bool = True) -> "Following":
+        """Follow a run, from the event after a number on.
 
         This works before, during and after the run, at any app process. The caller enters what is
         returned, and leaves it when it needs no more events.
+
+        Args:
+            ref: The run.
+            after: The number.
+            found: Whether it is known to be there; else `Following.ready` tells whether it is.
         """
-        return self._join(ref, after, found=True)
+        return self._join(ref, after, found=found)
 
     async def open(self, ref: RunRef, after: int) -> "Following | None":
         """Do so if there is such a run; None if it has ended and nothing comes after that number.
@@ -125,8 +130,17 @@ class Following:
         """Whether the run has ended and all its events were read."""
         return self._feed.ended and self._cursor.seq >= self._feed.seq
 
+    def is_over_after(self, seq: int) -> bool:
+        """Tell whether the run has ended, and this was its last event."""
+        return self._feed.ended and seq >= self._feed.seq
+
     async def ready(self) -> None:
-        """Wait until it is known whether there is such a run."""
+        """Wait until it is known whether there is such a run.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            OperatorProblem: Nobody can tell now.
+        """
         await self._shared.reader.ready()
 
     async def next(self) -> list[ShownEvent]:

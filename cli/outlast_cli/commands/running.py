@@ -69,12 +69,24 @@ def run(
 def watch(
     ctx: typer.Context,
     run_id: options.RunId,
-    after: options.After = 0,
+    after: Annotated[
+        str,
+        typer.Option(
+            metavar="EVENT",
+            help="Leave out events up to this one: its number, or with --children its id.",
+        ),
+    ] = "0",
+    children: Annotated[
+        bool, typer.Option("--children", help="Also those of runs that it calls, and that they do.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Follow a run's events, before, during and after it."""
+    if not (children or after.isdecimal()):
+        raise typer.BadParameter("write the number of an event", param_hint="--after")
     client = options.client_of(ctx)
-    _watch(client, RunStream(client, run_id, after), as_json=as_json, settles=False)
+    stream = RunStream(client, run_id, after, children=children)
+    _watch(client, stream, as_json=as_json, settles=False)
 
 
 def _watch(client: Client, stream: RunStream, *, as_json: bool, settles: bool) -> None:
@@ -89,10 +101,11 @@ def _watch(client: Client, stream: RunStream, *, as_json: bool, settles: bool) -
 
 
 def _detached(stream: RunStream) -> str:
+    joined = " --children" if stream.children else ""
     if stream.run_id:
         return (
             "\nNot watching any more; the run goes on.\n"
-            f"  outlast watch {stream.run_id} --after {stream.seen}\n"
+            f"  outlast watch {stream.run_id}{joined} --after {stream.seen}\n"
             f"  outlast cancel {stream.run_id}"
         )
     key = stream.source.key if isinstance(stream.source, Start) else ""

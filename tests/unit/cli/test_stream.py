@@ -94,6 +94,26 @@ def test_nothing_left(app: ScriptedApp, outlast: Outlast) -> None:
     assert outlast("watch", RUN_ID, "--json").out == ""
 
 
+def test_children(app: ScriptedApp, outlast: Outlast) -> None:
+    """Runs below are shown with whose lines they are; a broken stream goes on at its position."""
+    child = {"run_id": "scout.aaaaaaaaaaaaaaaaaaaaaaaaaa"}
+    told = wire.event(
+        1, "child.started", call_id="1.0", child_run_id=child["run_id"], agent="scout"
+    )
+    first = [told, {**wire.message(1, "Much."), **child}]
+    rest = [{**wire.ended(2), **child}, wire.message(2, "Go!"), wire.ended(3)]
+    streams = [Stream(first, position="a.", ending="cut"), Stream(rest, position="b.")]
+    app.on(EVENTS, *streams)
+    shown = outlast("watch", RUN_ID, "--children").out.splitlines()
+    assert shown[2:5] == ["  scout 1.0 · Much.", shown[3], "Go!"]
+    assert shown[3].startswith("  scout 1.0 · completed")
+    assert [sent.headers["last-event-id"] for sent in app.sent(EVENTS)] == ["0", "a.1"]
+    assert {sent.line for sent in app.sent(EVENTS)} == {f"{EVENTS}?children=true"}
+    assert outlast("watch", RUN_ID, "--children", "--after", "a.1", "--json").code == 0
+    assert app.sent(EVENTS)[-1].headers["last-event-id"] == "a.1"
+    assert outlast("watch", RUN_ID, "--after", "a.1").code == 2
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled", "incomplete"])
 def test_other_ends(app: ScriptedApp, outlast: Outlast, status: str) -> None:
     """A run that does not complete ends the command with 1, and says why."""

@@ -202,6 +202,7 @@ def test_interrupted_display(monkeypatch: pytest.MonkeyPatch) -> None:
         started.append(live)
 
     monkeypatch.setattr(Live, "start", start_interrupted)
-    with pytest.raises(KeyboardInterrupt), Screen(lambda: None, asks=False):
+    nothing_comes: Any = None
+    with pytest.raises(KeyboardInterrupt), Screen(lambda: None, nothing_comes, asks=False):
         pass
     assert [live.is_started for live in started] == [False]

@@ -1,5 +1,7 @@
 """What paths, queries and headers must be."""
 
+from typing import Any
+
 import pytest
 from fastapi import Request
 
@@ -97,6 +99,24 @@ async def test_invalid_last_event_id(client: Client, value: str) -> None:
     headers = [(b"Last-Event-ID", value.encode("latin-1"))]
     response = await client.get(f"/runs/{RUN_ID}/events", headers=headers)
     assert "last-event-id" in problem(response, 422, "invalid-request")["detail"]
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "5", "", "#", "MQ!", "A" * 20_000])
+async def test_invalid_position(client: Client, value: str) -> None:
+    """A stream with called runs goes on after an `id` of its own, from header or query."""
+    path = f"/runs/{RUN_ID}/events"
+    for asked in ({"headers": {"Last-Event-ID": value}}, {"params": {"after": value}}):
+        given: Any = {**asked, "params": {"children": "true", **asked.get("params", {})}}
+        field = "query.after" if "after" in given["params"] else "header.last-event-id"
+        document = problem(await client.get(path, **given), 422, "invalid-request")
+        assert [fault["field"] for fault in document["errors"]] == [field]
+
+
+async def test_called_runs_are_streamed_only(client: Client) -> None:
+    """Lines of JSON are of one run: who asks for those of others, too, is told so."""
+    lines = {"Accept": "application/x-ndjson"}
+    answer = await client.get(f"/runs/{RUN_ID}/events?children=true", headers=lines)
+    assert "query.children" in problem(answer, 422, "invalid-request")["detail"]
 
 
 @pytest.mark.parametrize(
