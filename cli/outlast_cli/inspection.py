@@ -18,6 +18,7 @@ _HISTORY_IS_GONE = "(What was said on the thread before is not there any more.)"
 def definition(shown: RunDefinition) -> RenderableType:
     """Lay a definition out."""
     facts = {
+        "agent": shown.agent,
         "digest": shown.digest,
         "model": shown.model,
         "settings": _settings(shown.model_settings),
@@ -30,7 +31,7 @@ def prompt(shown: Prompt) -> RenderableType:
     """Lay out what a model was sent."""
     return Group(
         whole(shown.run_id),
-        *_facts({"turn": shown.turn, "model": shown.model}),
+        *_facts({"turn": shown.turn, "agent": shown.agent, "model": shown.model}),
         *_told(shown.instructions, shown.tools),
         *([] if shown.is_whole else [Text(_HISTORY_IS_GONE, "yellow")]),
         *lines_of(shown.messages),

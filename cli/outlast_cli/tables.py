@@ -54,7 +54,11 @@ AGENTS = Columns[AgentDescription](
     facts={
         "MODEL": lambda agent: agent.model,
         "TOOLS": lambda agent: ", ".join(
-            [*map(_tool, agent.tools), *(f"those of {server} (MCP)" for server in agent.mcp)]
+            [
+                *map(_tool, agent.tools),
+                *(f"those of {server} (MCP)" for server in agent.mcp),
+                *(f"handoff to {handoff.agent}" for handoff in agent.handoffs),
+            ]
         ),
         "SKILLS": lambda agent: ", ".join(skill.name for skill in agent.skills),
         "DESCRIPTION": lambda agent: agent.description or "",
@@ -190,6 +194,7 @@ def one_thread(thread: Thread) -> RenderableType:
 def single(run: Run) -> RenderableType:
     """Lay one run out."""
     facts = {
+        "now with": run.handed_over_to,
         "created": _time(run.created_at),
         "ended": _time(run.ended_at),
         "waiting": run.waiting and run.waiting.text,

@@ -13,6 +13,7 @@ from outlast.events import (
     ApprovalResolved,
     ChildStarted,
     Event,
+    HandedOver,
     MessageCompleted,
     ModelFallback,
     OutputRejected,
@@ -63,6 +64,8 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             return Text(printable(asked), "yellow")
         case ChildStarted(call_id=call, agent=agent):
             return whole(f"↓ {call} {agent} is run {event.child_run_id}", "dim")
+        case HandedOver(call_id=call, from_=before, to=to):
+            return Text(printable(f"⇒ {call} {before} hands over to {to}"), "magenta")
         case ToolCallCompleted(call_id=call, name=name):
             took = f"{event.duration_ms / 1000:.1f} s"
             color = "red" if event.is_error else "dim"

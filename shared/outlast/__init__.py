@@ -6,6 +6,7 @@ from outlast.client_tool import ClientTool, client_tool
 from outlast.durable_context import DurableContext
 from outlast.effects import Done, NotDone, Unknown
 from outlast.errors import DefinitionError, InDoubt, StepError, ToolError
+from outlast.handoff import Handoff
 from outlast.hooks import (
     AskAgain,
     AskPerson,
@@ -40,6 +41,7 @@ __all__ = [
     "Done",
     "DurableContext",
     "FilePart",
+    "Handoff",
     "HookedCall",
     "ImagePart",
     "InDoubt",

@@ -15,6 +15,7 @@ from outlast.agent_tool import MAX_DEPTH, AgentTool, ChildThread, make_agent_too
 from outlast.built_in import READ_SKILL, SEARCH_TOOLS
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
+from outlast.handoff import Handoff
 from outlast.hooks import AnyHook, check_hooks
 from outlast.instructions import (
     Instructions,
@@ -38,6 +39,8 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "description": ((str, NoneType), "a text"),
     "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
     "tools": ((list, tuple), "a list, such as tools=[refund]"),
+    "handoffs": ((list, tuple), "a list, such as handoffs=[billing]"),
+    "sticky_handoff": ((bool,), "True or False"),
     "hooks": ((list, tuple), "a list, such as hooks=[mask_cards]"),
     "on_limit": ((str,), '"stop" or "approve"'),
     "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
@@ -66,6 +69,10 @@ class Agent:
         model: A litellm model string such as `openai/gpt-5.4-mini`; the setting `MODEL` if None.
         tools: Functions decorated with `@tool`, what `client_tool` returns, and other agents
             (`researcher.as_tool()`).
+        handoffs: Agents that may take its runs over, such as `[billing, tech]`: those themselves,
+            their names, or `Handoff(billing, description="…")`.
+        sticky_handoff: Whether a thread remembers who took over: its next run of this agent then
+            begins with that one.
         limits: Where its runs stop; a run may set lower ones.
         on_limit: What happens there: `stop` ends the run as incomplete; `approve` asks a person
             first, who may raise the limit.
@@ -96,6 +103,8 @@ class Agent:
     description: str | None = None
     model: str | None = None
     tools: Sequence[AnyTool | ClientTool | AgentTool] = ()
+    handoffs: "Sequence[Agent | str | Handoff]" = ()
+    sticky_handoff: bool = False
     limits: Limits = field(default_factory=lambda: Limits(max_turns=DEFAULT_MAX_TURNS))
     on_limit: OnLimit = "stop"
     fallbacks: Sequence[str] = ()
@@ -131,6 +140,7 @@ class Agent:
         self._check_fallbacks()
         object.__setattr__(self, "tools", tuple(self.tools))
         self._check_tools()
+        self._take_handoffs()
         object.__setattr__(self, "mcp", tuple(self.mcp))
         self._check_servers()
         self._take_skills(declaring)
@@ -191,6 +201,28 @@ class Agent:
                 "runs may not be that deep"
             )
 
+    def _take_handoffs(self) -> None:
+        try:
+            taken = [each if isinstance(each, Handoff) else Handoff(each) for each in self.handoffs]
+            for handoff in taken:
+                if isinstance(handoff.agent, Agent):
+                    handoff.told(handoff.agent)
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error
+        object.__setattr__(self, "handoffs", tuple(taken))
+        seen = {tool.name for tool in self.tools}
+        for handoff in taken:
+            if handoff.target == self.name:
+                raise DefinitionError(
+                    f"agent {self.name}: it can't hand over to itself; leave that out of handoffs"
+                )
+            if handoff.name in seen:
+                raise DefinitionError(
+                    f"agent {self.name}: two of its tools and handoffs are called "
+                    f"{handoff.name!r}; rename one with Handoff(…, name=…), or @tool(name=…)"
+                )
+            seen.add(handoff.name)
+
     def _check_fallbacks(self) -> None:
         seen = {self.model}
         for model in self.fallbacks:
@@ -234,12 +266,12 @@ class Agent:
                 )
 
     def _check_built_in(self) -> None:
-        own = {tool.name for tool in self.tools}
+        own = {each.name for each in (*self.tools, *self.transfers)}
         for name in self.built_in:
             if name in own:
                 raise DefinitionError(
                     f"agent {self.name}: the worker brings a tool {name!r} along for it; rename "
-                    "its own with @tool(name=…)"
+                    "its own with @tool(name=…), or Handoff(…, name=…)"
                 )
 
     def _check_model_settings(self) -> None:
@@ -248,7 +280,7 @@ class Agent:
                 f"agent {self.name}: {self.model} takes no {name}: {why}; leave it out"
             )
         choice = self.model_settings.tool_choice
-        tools = [*(tool.name for tool in self.tools), *self.built_in]
+        tools = self.callable_names
         if choice not in (None, "auto", "none", "required", *tools):
             raise DefinitionError(
                 f"agent {self.name}: tool_choice is {choice!r}; write auto, none, required, or "
@@ -270,7 +302,7 @@ class Agent:
                 f"agent {self.name}: output_type is {self.output_type!r}; it must be a type that "
                 f"pydantic can read, such as a BaseModel: {error}"
             ) from error
-        if any(tool.name == FINAL_RESULT for tool in self.tools):
+        if FINAL_RESULT in self.callable_names:
             raise DefinitionError(
                 f"agent {self.name}: with output_type no tool may be called {FINAL_RESULT!r}; "
                 "rename it with @tool(name=…)"
@@ -288,7 +320,10 @@ class Agent:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The names that a run's context must have: its own, and those of agents that it calls."""
+        """The names that a run's context must have: its own, and those of agents that it calls.
+
+        For agents that it hands over to, see `Registry.context_of`.
+        """
         own = needed_names(self.instructions) if isinstance(self.instructions, str) else ()
         handed_down = (tool.agent.placeholders for tool in self.agent_tools if tool.context)
         return tuple(dict.fromkeys([*own, *chain.from_iterable(handed_down)]))
@@ -319,6 +354,16 @@ class Agent:
     def agent_tools(self) -> Sequence[AgentTool]:
         """The tools that are agents."""
         return [tool for tool in self.tools if isinstance(tool, AgentTool)]
+
+    @property
+    def transfers(self) -> Sequence[Handoff]:
+        """Its handoffs."""
+        return [handoff for handoff in self.handoffs if isinstance(handoff, Handoff)]
+
+    @property
+    def callable_names(self) -> Sequence[str]:
+        """What its model can call: tools, handoffs and what is built in, but nothing of servers."""
+        return [*(each.name for each in (*self.tools, *self.transfers)), *self.built_in]
 
     def as_tool(
         self,
@@ -366,7 +411,7 @@ class Agent:
 
 
 def may_ask_people(agent: Agent) -> bool:
-    """Tell whether runs of an agent, or of one that it calls, may wait for somebody outside."""
+    """Tell whether an agent, or one that it calls, may wait for somebody outside."""
     return (
         agent.on_limit == "approve"
         or bool(agent.mcp)  # whose tools may happen `once`: only the servers know

@@ -116,8 +116,7 @@ def make_agent_tool(
             "keeps it from it; leave that out, or give them defaults: {{name|default}}"
         )
     model = AskedInWords if asked is None else asked
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-        raise DefinitionError(f"{where}: input is {asked!r}; it must be a pydantic model")
+    parameters = schema_of_input(model, where)
     check_approval(called, model.model_fields, needs_approval, approval_timeout, "idempotent")
     return AgentTool(
         agent=agent,
@@ -128,12 +127,19 @@ def make_agent_tool(
         context=context,
         needs_approval=needs_approval,
         approval_timeout=approval_timeout,
-        parameters=_schema_of(model, where),
+        parameters=parameters,
         deferred=deferred,
     )
 
 
-def _schema_of(model: type[BaseModel], where: str) -> Mapping[str, Any]:
+def schema_of_input(model: type[BaseModel], where: str) -> Mapping[str, Any]:
+    """Return what the calling model is told of an input model.
+
+    Raises:
+        DefinitionError: It is none, or can't be described.
+    """
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
+        raise DefinitionError(f"{where}: input is {model!r}; it must be a pydantic model")
     try:
         schema = without_titles(model.model_json_schema())
     except PydanticUserError as error:

@@ -106,7 +106,9 @@ class RunOrder(Wire):
     a run that was granted its thread goes on with, if that is known. `trace` is
     that of the request, if it had one. `parent` is the call that the run answers, and `above`
     all runs above it, the first one first; null if it is nobody's child. `may_open` is how many
-    runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`.
+    runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`. `sticky`:
+    whether the run begins with the agent to which the thread's runs of its agent were handed over
+    last.
     """
 
     run_id: str
@@ -135,6 +137,7 @@ class RunOrder(Wire):
     above: list[str] | None = None
     may_open: int | None = None
     webhooks: list[Webhook] | None = None
+    sticky: bool | None = None
 
     @property
     def ref(self) -> RunRef:

@@ -51,6 +51,8 @@ class RunStarted(Event):
     """The run begins: it holds its thread, and keeps its agent's definition of this moment."""
 
     type: Literal["run.started"] = "run.started"
+    agent: str | None = None
+    """The agent that speaks first, if the thread remembers another one than the run's."""
 
 
 class TurnStarted(Event):
@@ -143,6 +145,22 @@ class ChildStarted(Event):
     """The run that answers it."""
     agent: str
     """The agent that carries it out."""
+
+
+class HandedOver(Event):
+    """Another agent has taken the run over: from the next turn on it speaks, by its definition."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    type: Literal["handoff"] = "handoff"
+    turn: int
+    """The turn in which it was asked to."""
+    call_id: str
+    """The call by which it was."""
+    from_: str = Field(alias="from")
+    """The agent that spoke until then."""
+    to: str
+    """The agent that speaks from then on."""
 
 
 class ToolCallCompleted(Event):
@@ -301,6 +319,7 @@ AnyEvent = Annotated[
     | ToolCallStarted
     | ToolCallRequested
     | ChildStarted
+    | HandedOver
     | ToolCallCompleted
     | ApprovalRequested
     | ApprovalResolved

@@ -26,6 +26,19 @@ def faults_of(agent: Agent, asked: Overrides) -> list[Fault]:
     ]
 
 
+def as_far_as_allowed(agent: Agent, asked: Overrides) -> Overrides:
+    """Return what an agent takes of what was asked of another one, whose run it takes over."""
+    left = asked.model_copy(
+        update={name: None for name in asked.asked if name not in agent.overrides}
+    )
+    if left.client_tools:
+        taken = taken_names(agent, left)
+        free = [tool for tool in left.client_tools if tool.name not in taken]
+        left = left.model_copy(update={"client_tools": free or None})
+    impossible = {name: None for name, _ in faults_of(agent, left)}
+    return left.model_copy(update=impossible)
+
+
 def _refusal(agent: Agent, name: Override) -> str:
     allowed = ", ".join(f'"{each}"' for each in sorted({*agent.overrides, name}))
     return (
@@ -35,9 +48,7 @@ def _refusal(agent: Agent, name: Override) -> str:
 
 
 def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
-    taken = {*(tool.name for tool in agent.tools), *agent.built_in}
-    if agent.output or asked.output_schema is not None:
-        taken.add(FINAL_RESULT)
+    taken = taken_names(agent, asked)
     faults: list[Fault] = []
     for tool in asked.client_tools or ():
         if tool.name in taken:
@@ -50,10 +61,16 @@ def _unusable_tools(agent: Agent, asked: Overrides) -> list[Fault]:
     return faults
 
 
+def taken_names(agent: Agent, asked: Overrides) -> set[str]:
+    """Return how no tool of a client's, or of a server's, may be called in a run."""
+    asks_for_value = agent.output is not None or asked.output_schema is not None
+    return {*agent.callable_names, *([FINAL_RESULT] if asks_for_value else [])}
+
+
 def _unusable_schema(agent: Agent, asked: Overrides) -> list[Fault]:
     if asked.output_schema is None:
         return []
-    if any(tool.name == FINAL_RESULT for tool in agent.tools):
+    if FINAL_RESULT in agent.callable_names:
         return [("output_schema", f"the agent {agent.name} has a tool called {FINAL_RESULT!r}")]
     try:
         check_schema(asked.output_schema)
@@ -65,8 +82,7 @@ def _unusable_schema(agent: Agent, asked: Overrides) -> list[Fault]:
 def _impossible_choice(agent: Agent, asked: Overrides) -> list[Fault]:
     if agent.mcp:  # what its servers have is known when the run begins
         return []
-    names = {tool.name for tool in [*agent.tools, *(asked.client_tools or ())]}
-    names |= set(agent.built_in)
+    names = {*agent.callable_names, *(tool.name for tool in asked.client_tools or ())}
     return faults_of_choice(agent, asked, names)
 
 

@@ -64,24 +64,26 @@ class Scenario:
     """What is played.
 
     Attributes:
-        script: What the model says, before it says `done`.
+        script: What the model says, turn by turn, before it says `done`.
         reach: Gets the run to where it waits.
         act: What somebody outside does then; repeated until it is answered.
         check: What must hold of the run that has ended.
         child_script: What the model of an agent says that the run asks `_question(key)`.
         disturbs: Whether getting it to where it waits disturbs other runs.
         told: What its webhook answers, if it has one.
+        start: What else its start says.
     """
 
     name: str
     agent: str
-    script: Callable[[str], Reply]
+    script: Callable[[str], Reply | list[Reply]]
     reach: Callable[[Scene], None]
     act: Callable[[Scene], httpx.Response]
     check: Callable[[Scene, dict[str, Any]], None]
     child_script: Callable[[str], list[Reply]] | None = None
     disturbs: bool = False
     told: Sequence[Says] | None = None
+    start: Callable[[str], dict[str, Any]] = lambda _: {}
 
 
 def _wait_for_approval(scene: Scene) -> None:
@@ -304,6 +306,32 @@ def _told_in_order(scene: Scene, run: dict[str, Any]) -> None:
     _sent_once(scene, run)
 
 
+def _wait_for_taker(scene: Scene) -> None:
+    scene.stack.wait_for_effects(1, tool="instructions", run=scene.run_id)
+
+
+def _approve_for_taker(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.run_id, "2.0", "approve")
+
+
+def _handed_over_once(scene: Scene, run: dict[str, Any]) -> None:
+    """One agent has taken over, whose tool was called; the thread remembers which."""
+    assert [m["agent"] for m in run["messages"] if m["agent"]] == ["front", "office", "office"]
+    events = scene.api.events(scene.run_id)
+    assert [each["to"] for each in events if each["type"] == "handoff"] == ["office"]
+    again = f"{scene.key[::-1]} again"
+    scene.model.script(again, [text("still here")])
+    if run["thread_id"]:
+        following = scene.api.run("front", again, thread_id=run["thread_id"])
+        assert following["handed_over_to"] == "office"
+
+
+def _paid_by_taker(scene: Scene, run: dict[str, Any]) -> None:
+    assert scene.stack.effects(tool="pay", key=f"{scene.run_id}:2.0")  # with one key, if repeated
+    assert scene.results(run)[1] == "paid 5"
+    _handed_over_once(scene, run)
+
+
 SCENARIOS = [
     Scenario(
         "a webhook that is down",
@@ -313,6 +341,24 @@ SCENARIOS = [
         _approve,
         _told_in_order,
         told=[Says(503), Says(cut=True)],
+    ),
+    Scenario(
+        "a handoff that is being made",
+        "front",
+        lambda key: [call("transfer_to_office"), call("hold", gate=key)],
+        _wait_for_taker,
+        _open_gate,
+        _handed_over_once,
+        start=lambda key: {"metadata": {"gate": key}},
+    ),
+    Scenario(
+        "approval after a handoff",
+        "front",
+        lambda _: [call("transfer_to_office"), call("pay", cents=5)],
+        _wait_for_approval,
+        _approve_for_taker,
+        _paid_by_taker,
+        start=lambda key: {"thread_id": key.replace(" ", "-")},
     ),
     Scenario(
         "hooks that ask a person",
@@ -475,10 +521,11 @@ def _play(
 
     def begin(scenario: Scenario) -> Scene:
         own = f"{key} {scenario.name}"
-        model.script(own, [scenario.script(own), text("done")])
+        said = scenario.script(own)
+        model.script(own, [*(said if isinstance(said, list) else [said]), text("done")])
         if scenario.child_script:
             model.script(_question(own), scenario.child_script(own))
-        body: dict[str, Any] = {}
+        body = scenario.start(own)
         if scenario.told:
             receiver.script(own, *scenario.told)
             body["webhooks"] = [receiver.webhook(own)]

@@ -18,6 +18,7 @@ from fakes.bank import agent as bank
 from fakes.clerk import agent as clerk
 from fakes.clerk import asker, stranded
 from fakes.courier import agent as courier
+from fakes.desks import make_desks
 from fakes.guarded import agent as guarded
 from fakes.guide import agent as guide
 from fakes.partner import agent as partner
@@ -293,5 +294,6 @@ agents: list[Agent] = [
     asker,
     make_scholar([note, pay]),
     *make_team(tester, note, hold),
+    *make_desks(courier, note, hold, pay),
 ]
 __all__ = ["agents", "lifespan"]

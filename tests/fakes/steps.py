@@ -24,6 +24,7 @@ from outlast_worker.engine.operations import (
     CheckArguments,
     CheckOutput,
     ClaimEffect,
+    HandOver,
     ModelCall,
     Operation,
     PinAgent,
@@ -41,6 +42,7 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HandoffOutcome,
     HookRecord,
     ModelOutcome,
     OutputCheck,
@@ -53,6 +55,17 @@ from outlast_worker.engine.steps import ChildEnd, Pending
 
 NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
 
+_KINDS: Mapping[type[Operation[Any]], str] = {
+    RunTool: "tool",
+    RunBuiltIn: "tool",
+    RunOnce: "once",
+    CheckApproval: "check",
+    CheckArguments: "fit",
+    ClaimEffect: "claim",
+    VerifyEffect: "verify",
+    PrepareChild: "agent",
+    HandOver: "handoff",
+}
 _AT_ONCE = (
     "model ",
     "check ",
@@ -63,6 +76,7 @@ _AT_ONCE = (
     "verify ",
     "hook ",
     "output ",
+    "handoff ",
 )
 
 
@@ -98,6 +112,8 @@ class FakeSteps:
         asked: What is read of calls of agents, by call id; by default that it can be asked.
         child_reports: What called agents' runs tell of their waits, by call id and index (`1.0.0`).
         children: How called agents' runs end, by call id, in this order.
+        speaker: Whom the thread remembers.
+        handoffs: What handoffs come to, by call id.
     """
 
     model: Sequence[ModelOutcome] = ()
@@ -131,6 +147,8 @@ class FakeSteps:
     asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
     child_reports: Mapping[str, WaitReport] = field(default_factory=dict[str, WaitReport])
     children: Mapping[str, ChildEnd] = field(default_factory=dict[str, ChildEnd])
+    speaker: str | None = None
+    handoffs: Mapping[str, HandoffOutcome] = field(default_factory=dict[str, HandoffOutcome])
     pinned: PinOutcome = field(default_factory=pin)
     cancel_asked_at: Time | None = None
     partial: str = ""
@@ -164,6 +182,10 @@ class FakeSteps:
         self._enter("read_conversation")
         return list(self.history)
 
+    async def find_speaker(self) -> str | None:
+        self._enter("find_speaker")
+        return self.speaker
+
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         self.released.append((list(items), at))
         self._enter("release_thread")
@@ -175,29 +197,20 @@ class FakeSteps:
             case AskModel(call):
                 self.calls.append(call)
                 return FakePending(f"model {call.turn}.{call.attempt}")
-            case CheckApproval(call):
-                return FakePending(f"check {call.call_id}")
             case CallHook(hook):
                 self.hooked.append(operation)
                 return FakePending(f"hook {hook.name} {len(self.hooked)}")
             case CheckOutput():
                 return FakePending(operation.step)
-            case RunTool(call) | RunBuiltIn(call):
+            case RunTool(call) | RunBuiltIn(call) | RunOnce(call):
                 self.planned.append(call)
-                return FakePending(f"tool {call.call_id}")
-            case CheckArguments(call, _):
-                return FakePending(f"fit {call.call_id}")
-            case ClaimEffect(call):
-                return FakePending(f"claim {call.call_id}")
-            case RunOnce(call):
-                self.planned.append(call)
-                return FakePending(f"once {call.call_id}")
-            case VerifyEffect(call):
-                return FakePending(f"verify {call.call_id}")
-            case PrepareChild(call):
-                return FakePending(f"agent {call.call_id}")
+            case CheckApproval(call) | CheckArguments(call) | ClaimEffect(call):
+                pass
+            case VerifyEffect(call) | PrepareChild(call) | HandOver(call):
+                pass
             case _:
                 raise AssertionError(f"the script knows no {type(operation).__name__}")
+        return FakePending(f"{_KINDS[type(operation)]} {call.call_id}")
 
     def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         return FakePending(f"decision {approval_id}")
@@ -293,6 +306,7 @@ class FakeSteps:
             "output": self.outputs,
             "verify": self.verdicts,
             "decision": self.decisions,
+            "handoff": self.handoffs,
             "child": self.children,
             "child_report": self.child_reports,
         }
@@ -345,6 +359,9 @@ class FakeSteps:
 
     def keep_definition(self, pin: Pin) -> None:
         self._enter(f"keep_definition {pin.digest}")
+
+    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
+        self._enter(f"keep_former_definition {pin.digest} {last_turn}")
 
     def keep_told(self, call_id: str, text: str) -> None:
         self._enter(f"keep_told {call_id} {text}")

@@ -26,6 +26,7 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HandoffOutcome,
     HookRecord,
     KeptResolution,
     ModelOutcome,
@@ -61,6 +62,7 @@ _RECORDS: dict[str, Any] = {
     "EffectOutcome": EffectOutcome,
     "EffectVerdict": EffectVerdict,
     "HookRecord": HookRecord,
+    "HandoffOutcome": HandoffOutcome,
     "Approval": Approval,
     "Resolution": KeptResolution,
     "SteeringMessage": SteeringMessage,
@@ -135,6 +137,18 @@ def test_commands_in_doubt(api: Api, stack: TestStack, model: ScriptedModel, key
     gate.open()
     api.result(run_id)
     assert commands == _recorded("commands_in_doubt", commands), __doc__
+
+
+def test_commands_of_a_handoff(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """A run that is handed over, on a thread that remembers, does so under the recorded names."""
+    gate = Gate()
+    model.script(key, [call("transfer_to_office"), text("ok", gate=gate)])
+    run_id = api.start("front", key, thread_id=key.replace(" ", "-"))
+    model.wait_for(key, turn=2)
+    commands = _commands(stack, run_id)
+    gate.open()
+    api.result(run_id)
+    assert commands == _recorded("commands_of_a_handoff", commands), __doc__
 
 
 def _commands(stack: TestStack, run_id: str) -> list[str]:

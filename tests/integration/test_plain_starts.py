@@ -50,7 +50,7 @@ class CountedStarts:
         agent = self.registry.get("tester")
         assert agent
         request = StartRun(input=said, thread_id=thread_id)
-        order = make_order(agent, request, "default", None, stream=False)
+        order = make_order(self.registry, agent, request, "default", None, stream=False)
         return await self.starter.start(order, _WAIT_S)
 
 

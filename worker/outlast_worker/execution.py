@@ -9,6 +9,7 @@ from typing import Any
 
 from outlast.agent import Agent
 from outlast.contract import ConversationMark, RunOrder
+from outlast.errors import OutlastError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool_context import ProgressReport, ToolContext
@@ -20,6 +21,7 @@ from outlast_worker.engine.operations import (
     CheckArguments,
     CheckOutput,
     ClaimEffect,
+    HandOver,
     ModelCall,
     Operation,
     PinAgent,
@@ -35,6 +37,7 @@ from outlast_worker.engine.records import (
     EffectOutcome,
     EffectVerdict,
     Forgotten,
+    HandoffOutcome,
     ModelOutcome,
     Pin,
     PinOutcome,
@@ -46,13 +49,23 @@ from outlast_worker.models.hearing import Preview
 from outlast_worker.output import check_output
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
-from outlast_worker.tools.agent_input import read_child_input
+from outlast_worker.tools.agent_input import check_handoff, read_child_input
 from outlast_worker.tools.built_in import run_built_in
 from outlast_worker.tools.client_arguments import check_arguments
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
 
 Remember = Callable[[ConversationMark], Sequence[StoredMessage] | None]
+
+
+class AgentMissing(OutlastError):
+    """A run was handed over to an agent that this worker does not have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The run was handed over to the agent {name}, which this worker does not have. It "
+            "goes on as soon as a worker has it again."
+        )
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,8 @@ class Execution:
     async def execute(self, operation: Operation[Any]) -> Any:
         """Do it, and return what is to be journaled."""
         match operation:
-            case PinAgent():
-                return await self._pin()
+            case PinAgent() | HandOver():
+                return await self._fix_definition(operation)
             case AskModel(call):
                 return await self._ask_model(call)
             case CheckApproval(call):
@@ -116,11 +129,40 @@ class Execution:
         call = replace(call, pin=call.pin.model_copy(update={"tools": tools}))
         return await self.model.complete(call, partial(self.preview, call.turn))
 
-    async def _pin(self) -> PinOutcome:
+    def played_by(self, name: str | None) -> "Execution":
+        """Return the execution of what follows when an agent has taken the run over.
+
+        Args:
+            name: The agent; None for the one that was asked.
+
+        Raises:
+            AgentMissing: This worker does not have it.
+        """
+        name = name or self.order.agent
+        if name == self.agent.name:
+            return self
+        agent = self.registry.get(name)
+        if agent is None:
+            raise AgentMissing(name)
+        return replace(self, agent=agent)
+
+    async def _fix_definition(self, operation: PinAgent | HandOver) -> HandoffOutcome:
+        """Fix the definition of who speaks from now on."""
+        if isinstance(operation, HandOver):
+            call, to = operation.call, operation.to
+            if refused := check_handoff(self.agent, self.registry, call, to):
+                return refused
+            return await self.played_by(to).pin(first_turn=call.turn + 1)
+        may_speak = {agent.name for agent in self.registry.speakers_of(self.agent)}
+        speaker = operation.speaker if operation.speaker in may_speak else None
+        return await self.played_by(speaker).pin()
+
+    async def pin(self, first_turn: int | None = None) -> PinOutcome:
+        """Fix the definition of this agent; `first_turn` is its own, if it takes a run over."""
         context = run_context(self.order, self.agent, self.resources)
         listings = await self.tools.list_of_servers(self.agent, context)
         pin = await pin_agent(
-            self.registry, self.agent, self.order, self.settings, context, listings
+            self.registry, self.agent, self.order, self.settings, context, listings, first_turn
         )
         if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
             return pin

@@ -9,9 +9,16 @@ from outlast.agent import DEFAULT_MAX_TURNS, Agent
 from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool
 from outlast.contract import RunOrder
+from outlast.handoff import Handoff
 from outlast.logging import get_logger
-from outlast.output import FINAL_RESULT, Output
-from outlast.overrides import Fault, faults_of, faults_of_choice
+from outlast.output import Output
+from outlast.overrides import (
+    Fault,
+    as_far_as_allowed,
+    faults_of,
+    faults_of_choice,
+    taken_names,
+)
 from outlast.protocol import ClientToolSpec, Limits, ModelCallOptions, Overrides, RunError, Time
 from outlast.registry import Registry
 from outlast.run_context import RunContext
@@ -43,18 +50,31 @@ async def pin_agent(
     settings: WorkerSettings,
     context: RunContext,
     listings: Sequence[Listing] = (),
+    first_turn: int | None = None,
 ) -> PinOutcome:
-    """Render the agent's definition for this run, with what its servers have now."""
+    """Render an agent's definition for this run, with what its servers have now.
+
+    Args:
+        registry: Knows the agents.
+        agent: Who speaks from now on: the one that was asked, or one that takes the run over.
+        order: What was asked for.
+        settings: The worker's.
+        context: What the agent's functions may know of the run.
+        listings: What its servers have.
+        first_turn: The agent's first one, if it takes over a run that goes on.
+    """
     at = datetime.now(UTC)
-    asked = order.overrides or Overrides()
+    asked = _asked(agent, order, first_turn)
     if faults := faults_of(agent, asked):  # the app knows another definition
         return _refused(faults, at)
     if missing := [each.fault for each in listings if each.fault and each.server.required]:
         error = RunError(type="tool-server-unavailable", message=missing[0], retryable=True)
         return PinFailure(at=at, error=error, retry_for_s=settings.model_retry_for_s)
-    output, tools = _output(agent, asked), _tools(agent, asked, listings)
+    output, tools = _output(agent, asked), _tools(registry, agent, asked, listings)
     if faults := faults_of_choice(agent, asked, {tool.name for tool in tools}):
-        return _refused(faults, at)
+        if agent.name == order.agent:
+            return _refused(faults, at)
+        asked = asked.model_copy(update={"tool_choice": None})
     options = asked.options or ModelCallOptions()
     try:
         instructions = await make_instructions(agent, context)
@@ -62,6 +82,8 @@ async def pin_agent(
         return PinFailure(at=at, error=failed.error)
     return Pin(
         at=at,
+        agent=None if agent.name == order.agent else agent.name,
+        first_turn=first_turn,
         digest=registry.agent_digest(agent),
         instructions="\n\n".join(
             filter(None, [instructions, tell_skills(agent.known_skills), asked.instructions])
@@ -82,6 +104,14 @@ async def pin_agent(
     )
 
 
+def _asked(agent: Agent, order: RunOrder, first_turn: int | None) -> Overrides:
+    """Return what is to be otherwise than the agent says; of one that takes over what it allows."""
+    asked = order.overrides or Overrides()
+    if first_turn:  # the choice is for the run's first answer alone
+        asked = asked.model_copy(update={"tool_choice": None})
+    return asked if agent.name == order.agent else as_far_as_allowed(agent, asked)
+
+
 def _refused(faults: Sequence[Fault], at: Time) -> PinFailure:
     told = "; ".join(f"{name}: {why}" for name, why in faults)
     message = f"The run can't be otherwise than its agent: {told}."
@@ -90,13 +120,14 @@ def _refused(faults: Sequence[Fault], at: Time) -> PinFailure:
     )
 
 
-def _tools(agent: Agent, asked: Overrides, listings: Sequence[Listing]) -> list[PinnedTool]:
+def _tools(
+    registry: Registry, agent: Agent, asked: Overrides, listings: Sequence[Listing]
+) -> list[PinnedTool]:
     client_tools = asked.client_tools or ()
-    taken = {*(tool.name for tool in (*agent.tools, *client_tools)), *agent.built_in}
-    if agent.output or asked.output_schema is not None:
-        taken.add(FINAL_RESULT)
+    taken = taken_names(agent, asked) | {tool.name for tool in client_tools}
     tools = [
         *(_deferring(_pin_tool(tool), is_deferred=agent.defers(tool)) for tool in agent.tools),
+        *(_pin_handoff(registry, handoff) for handoff in agent.transfers),
         *(_pin_client_tool(tool, tool.timeout_s) for tool in client_tools),
         *_of_servers(agent, listings, taken),
     ]
@@ -140,7 +171,10 @@ def _pin_agent_tool(tool: AgentTool) -> PinnedTool:
         parameters=dict(tool.parameters),
         kind="agent",
         child=PinnedChild(
-            agent=tool.agent.name, own_thread=tool.thread == "own", gets_context=tool.context
+            agent=tool.agent.name,
+            own_thread=tool.thread == "own",
+            gets_context=tool.context,
+            is_sticky=tool.agent.sticky_handoff or None,
         ),
         **_approval_of(tool),
     )
@@ -152,6 +186,16 @@ def _approval_of(tool: AnyTool | AgentTool) -> dict[str, Any]:
         "may_need_approval": bool(tool.needs_approval),
         "approval_timeout_s": timeout.total_seconds() if timeout else None,
     }
+
+
+def _pin_handoff(registry: Registry, handoff: Handoff) -> PinnedTool:
+    return PinnedTool(
+        name=handoff.name,
+        description=registry.told_of(handoff),
+        parameters=dict(handoff.parameters),
+        kind="handoff",
+        hands_over_to=handoff.target,
+    )
 
 
 def _pin_client_tool(tool: ClientTool | ClientToolSpec, timeout_s: float) -> PinnedTool:

@@ -134,6 +134,7 @@ async def start_run(
     order = await beside_loop(
         request,
         make_order,
+        deps.registry,
         definition,
         body,
         tenant,

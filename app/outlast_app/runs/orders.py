@@ -43,6 +43,7 @@ def find_agent(registry: Registry, name: str) -> Agent:
 
 
 def make_order(
+    registry: Registry,
     agent: Agent,
     request: StartRun,
     tenant: str,
@@ -58,7 +59,7 @@ def make_order(
             nothing, or the agent does not allow what is to be otherwise.
         BodyTooLarge: It may have to be added to a run that goes on.
     """
-    missing = [name for name in agent.placeholders if name not in request.context]
+    missing = [name for name in registry.context_of(agent) if name not in request.context]
     if missing:
         raise InvalidRequest(
             f"The instructions of {agent.name} need {', '.join(missing)} in context.",
@@ -99,6 +100,7 @@ def make_order(
         origin=request.origin,
         webhooks=request.webhooks,
         trace=trace,
+        sticky=bool(request.thread_id and agent.sticky_handoff) or None,
     )
 
 

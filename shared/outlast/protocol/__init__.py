@@ -7,6 +7,7 @@ What is said under a field is its description in the OpenAPI document. Times are
 from outlast.protocol.agents import (
     AgentDescription,
     AgentPage,
+    HandoffDescription,
     HookDescription,
     SkillDescription,
     ToolDescription,
@@ -142,6 +143,7 @@ __all__ = [
     "Delivery",
     "Engine",
     "FilePart",
+    "HandoffDescription",
     "Health",
     "History",
     "HookDescription",

@@ -72,6 +72,19 @@ class SkillDescription(Public):
     """A hash of all that the model can read of it."""
 
 
+class HandoffDescription(Public):
+    """Another agent that may take an agent's runs over."""
+
+    agent: str
+    """Who takes over."""
+    name: str
+    """What the model calls to have it take over."""
+    description: str | None = None
+    """What the model is told of it; null for keys without the right `inspect`."""
+    parameters: dict[str, JsonValue] | None = None
+    """JSON Schema of what it has to say of it; null for keys without the right `inspect`."""
+
+
 class HookDescription(Public):
     """A function of the author's that is called at a fixed point of a run."""
 
@@ -112,6 +125,10 @@ class AgentDescription(Public):
     """JSON Schema of its answers; null if they are texts."""
     tools: list[ToolDescription]
     """What it can call."""
+    handoffs: list[HandoffDescription] = Field(default_factory=list[HandoffDescription])
+    """Which agents may take its runs over."""
+    sticky_handoff: bool = False
+    """Whether a thread remembers who took over: its next run of this agent begins with that one."""
     hooks: list[HookDescription] = Field(default_factory=list[HookDescription])
     """What looks at its runs, and may change or refuse what is asked, answered or called."""
     mcp: list[str] = Field(default_factory=list[str])
@@ -128,9 +145,11 @@ class AgentDescription(Public):
         """Return what somebody needs to know to call the agent, without what its model is told."""
         told = {"description": None, "parameters": None}
         tools = [tool.model_copy(update=told) for tool in self.tools]
+        handoffs = [handoff.model_copy(update=told) for handoff in self.handoffs]
         skills = [skill.model_copy(update={"description": None}) for skill in self.skills]
         hidden = {"instructions": None, "model_settings": None}
-        return self.model_copy(update={**hidden, "tools": tools, "skills": skills})
+        shown = {"tools": tools, "handoffs": handoffs, "skills": skills}
+        return self.model_copy(update={**hidden, **shown})
 
 
 class AgentPage(Public):

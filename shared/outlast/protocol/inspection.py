@@ -26,12 +26,15 @@ class DefinedTool(Public):
 
 
 class RunDefinition(Public):
-    """What a run keeps of its agent to its end, however the agent is changed meanwhile."""
+    """What a run keeps of its agent to its end, however the agent is changed meanwhile.
+
+    Of a run that was handed over: of the agent that speaks now, since it does.
+    """
 
     run_id: str
     """The run."""
     agent: str
-    """Its agent."""
+    """Whose definition it is."""
     digest: str
     """The agent's digest at that moment, as in `GET /agents`."""
     pinned_at: Time
@@ -59,6 +62,8 @@ class Prompt(Public):
     """The run."""
     turn: int
     """The turn, counted from 1."""
+    agent: str | None = None
+    """Whose turn it was; null where an older worker answers."""
     model: str
     """The model that was asked."""
     instructions: str

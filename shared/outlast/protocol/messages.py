@@ -194,6 +194,8 @@ class Message(Public):
     """Of a tool's message: who decided on the call, if somebody had to."""
     agent: str | None = None
     """Of the model's message: the agent that speaks."""
+    handed_over_to: str | None = None
+    """Of a tool's message: the agent that took the run over by this call; null for other calls."""
     reasoning: str | None = None
     """Of the model's message: what it thought before, as far as its provider tells; null unless
     the agent keeps that."""

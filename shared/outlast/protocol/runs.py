@@ -56,6 +56,7 @@ ToolErrorType = Literal[
     "too_large",
     "stopped",
     "child",
+    "handoff",
     "in_doubt",
     "internal",
 ]
@@ -143,7 +144,7 @@ class Run(Public):
     run_id: str
     """Names the run: `<agent>.<26 characters>`, which nobody can guess."""
     agent: str
-    """The agent that carries it out."""
+    """The agent that was asked, and carries it out."""
     parent: ParentCall | None = None
     """The call of another run that it answers, if an agent called it as a tool."""
     thread_id: str | None = None
@@ -162,6 +163,8 @@ class Run(Public):
     """How often it has waited for somebody outside so far, and one more."""
     turn: int = 0
     """The turn it is at, counted from 1: one model call and the tool calls it asks for."""
+    handed_over_to: str | None = None
+    """The agent that has taken it over, and speaks now; null while `agent` does."""
     output: JsonValue = None
     """The agent's answer: a text, or what an `output_schema` asks for; null before the end, where
     there is none, and in lists where it is long."""

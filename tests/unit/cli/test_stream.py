@@ -135,7 +135,7 @@ def test_broken_off_text(app: ScriptedApp, outlast: Outlast) -> None:
 
 def test_a_newer_server(app: ScriptedApp, outlast: Outlast) -> None:
     """Events, fields and words that are not known yet are passed on, or left out for a person."""
-    events = [{**STARTED, "more": 1}, wire.event(2, "handoff", to="b"), live := wire.live("x.y")]
+    events = [{**STARTED, "more": 1}, wire.event(2, "weather", to="b"), live := wire.live("x.y")]
     answered = wire.event(3, "approval.resolved", call_id="1.0", action="answered", at=wire.NOON)
     ended_run = wire.ended(4, incomplete_reason="max_joy", more=1)
     app.on(START, Stream([*events, answered, ended_run], RUN_ID))

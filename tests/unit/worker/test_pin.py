@@ -33,13 +33,15 @@ def pinned(
     agent: Agent,
     context: dict[str, Any] | None = None,
     listings: Sequence[Listing] = (),
+    others: Sequence[Agent] = (),
+    first_turn: int | None = None,
     **asked: Any,
 ) -> PinOutcome:
-    registry = Registry([agent], default_model="openai/default")
+    registry = Registry([agent, *others], default_model="openai/default")
     settings = WorkerSettings(model_retry_for_s=7)
     given = RunContext.for_test(context=context)
     ordered = order(context=context or {}, **asked)
-    return asyncio.run(pin_agent(registry, agent, ordered, settings, given, listings))
+    return asyncio.run(pin_agent(registry, agent, ordered, settings, given, listings, first_turn))
 
 
 def test_pin() -> None:
@@ -224,3 +226,44 @@ def test_skills(tmp_path: Path) -> None:
     assert (tool.name, tool.kind) == ("read_skill", "built_in")
     assert tool.skills == {"claims": agent.known_skills[0].digest}
     assert "photo" not in pin.model_dump_json()
+
+
+# Who takes over.
+
+
+def test_handoffs() -> None:
+    """The model is told of them as of tools, and the run knows to whom they lead."""
+    tech = Agent(name="tech", description="Mends.", instructions="Mend.")
+    pin = pinned(Agent(name="support", instructions="Help.", handoffs=[tech]), others=[tech])
+    assert isinstance(pin, Pin)
+    [handoff] = pin.tools
+    assert (handoff.name, handoff.kind, handoff.hands_over_to) == (
+        *("transfer_to_tech", "handoff", "tech"),
+    )
+    assert (pin.agent, pin.first_turn) == (None, None)
+
+
+def test_who_takes_over_is_asked_as_far_as_it_allows() -> None:
+    """What it does not allow is left out, where the agent that was asked would fail the run."""
+    asked = asking(instructions="Rhyme.", options={"temperature": 0}, tool_choice="refund")
+    closed = pinned(Agent(name="tech", instructions="Mend."), first_turn=3, **asked)
+    assert isinstance(closed, Pin)
+    assert (closed.agent, closed.first_turn) == ("tech", 3)
+    assert closed.instructions == "Mend."
+    assert closed.model_settings == ModelSettings(temperature=0)
+    assert closed.tool_choice is None
+    willing = pinned(Agent(name="tech", instructions="Mend.", **OPEN), first_turn=3, **asked)
+    assert isinstance(willing, Pin)
+    assert willing.instructions == "Mend.\n\nRhyme."
+    assert willing.tool_choice is None  # it was for the run's first answer
+    begins = pinned(Agent(name="tech", instructions="Mend.", **OPEN), **asked)
+    assert isinstance(begins, Pin)
+    assert (begins.agent, begins.tool_choice) == ("tech", "refund")
+
+
+def test_the_runs_limits_hold_for_who_takes_over() -> None:
+    """Of each limit its own and the run's, the lower one."""
+    tech = Agent(name="tech", instructions="Mend.", limits=Limits(max_turns=9, max_tokens=50))
+    pin = pinned(tech, first_turn=2, limits=Limits(max_turns=4))
+    assert isinstance(pin, Pin)
+    assert pin.limits == Limits(max_turns=4, max_tokens=50)

@@ -14,14 +14,15 @@ from pydantic import JsonValue
 
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import AnyEvent, RunQueued, RunStarted, SteerReceived, TurnStarted
-from outlast.protocol import Engine, IncompleteReason, Run, RunError
+from outlast.protocol import IncompleteReason, Run, RunError
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent, PlannedCall
 from outlast_worker.engine.output import Outputs
-from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure, PinOutcome
+from outlast_worker.engine.pinning import Pinning
+from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
@@ -38,8 +39,6 @@ _TOO_LONG = RunError(
     message=f"The run has reached its limit of {MAX_RUN_BYTES} bytes.",
     retryable=False,
 )
-_LONGEST_PIN_DELAY_S = 60.0
-_PIN_DOUBLINGS = 5
 _LEFT_OUT = f"(This message is left out: the run has reached its limit of {MAX_RUN_BYTES} bytes.)"
 
 
@@ -53,6 +52,8 @@ class AgentLoop:
         self._inbox = Inbox(steps)
         self._outputs = Outputs(steps, self._state, self._inbox)
         self._output: JsonValue = None
+        self._pinning = Pinning(steps, self._state, self._inbox)
+        self._speaker: str | None = None
         self._models = ModelCalls(steps, self._state, self._inbox, order)
         self._hooks = Hooks(steps, self._state, self._inbox)
 
@@ -93,43 +94,24 @@ class AgentLoop:
             if self._order.admission == "queued":
                 self._state.emit(RunQueued)
             await self._state.take_up_thread()
+            if self._order.sticky and self._order.history != "replace":
+                self._speaker = await self._steps.find_speaker()
         for message in self._order.input:
             self._state.add_said(message, message.id)
 
     async def _pin(self) -> Pin:
-        outcome = await self._pinned()
+        outcome = await self._pinning.pin(PinAgent(self._speaker))
+        taken_over_by = outcome.agent if isinstance(outcome, Pin) else None
         if isinstance(outcome, Pin):
             self._steps.keep_definition(outcome)
         nothing = {"waiting_for": None, "waiting": None, "engine": None}
-        self._state.set_status("running", started_at=self._state.now, **nothing)
-        self._state.emit(RunStarted)
+        begun = {"started_at": self._state.now, "handed_over_to": taken_over_by}
+        self._state.set_status("running", **begun, **nothing)
+        self._state.emit(RunStarted, agent=taken_over_by)
         if isinstance(outcome, PinFailure):
             raise RunFailed(outcome.error)
         self._hooks.pin(outcome)
         return outcome
-
-    async def _pinned(self) -> PinOutcome:
-        """Pin the definition; where a tool server is away, again, for as long as that may help."""
-        waited_s = 0.0
-        for attempt in count(1):
-            pinning = self._steps.begin(PinAgent())
-            await self._inbox.wait(pinning)
-            outcome = await self._steps.result_of(pinning)
-            self._state.advance_clock(outcome.at)
-            delay_s = _LONGEST_PIN_DELAY_S if attempt > _PIN_DOUBLINGS else 2.0**attempt
-            if isinstance(outcome, Pin) or waited_s + delay_s > (outcome.retry_for_s or 0):
-                return outcome
-            delay = timedelta(seconds=delay_s)
-            self._state.wait_for_tool_server(
-                Engine(
-                    attempts=attempt,
-                    last_failure=f"{outcome.error.type}: {outcome.error.message}",
-                    next_retry_at=self._state.now + delay,
-                )
-            )
-            await self._inbox.wait(self._steps.start_timer(delay))
-            waited_s += delay_s
-        raise AssertionError("unreachable")
 
     async def _take_turns(self, pin: Pin) -> None:
         limits = RunLimits(self._steps, self._state, self._inbox, pin)
@@ -144,7 +126,7 @@ class AgentLoop:
             answer, again = await self._ask(pin, turn, limits)
             if calls := self._models.add_answer(pin, turn, answer):
                 self._state.save()
-                await self._run_calls(pin, calls, limits)
+                pin = await self._run_calls(pin, calls, limits)
             elif again is not None:
                 self._say_to_model(again)
             elif answer.finish_reason != PAUSED and await self._is_final(pin, turn, answer):
@@ -162,7 +144,8 @@ class AgentLoop:
         said = self._state.add_message("user", text)
         self._state.emit(SteerReceived, message=said.public())
 
-    async def _run_calls(self, pin: Pin, calls: Sequence[PlannedCall], limits: RunLimits) -> None:
+    async def _run_calls(self, pin: Pin, calls: Sequence[PlannedCall], limits: RunLimits) -> Pin:
+        """Run a turn's calls; return the definition that counts from then on."""
         tools = ToolCalls(self._steps, self._state, self._inbox, pin, self._hooks)
         try:
             allowed = await limits.allow(calls)
@@ -170,8 +153,23 @@ class AgentLoop:
             await tools.run([replace(call, fault=NOT_RUN, fault_type="stopped") for call in calls])
             raise
         await tools.run(allowed.calls)
+        if tools.handover:
+            pin = self._hand_over(pin, *tools.handover, limits)
         if allowed.stops_for:
             raise RunStopped(allowed.stops_for)
+        return pin
+
+    def _hand_over(self, pin: Pin, call: PlannedCall, new: Pin, limits: RunLimits) -> Pin:
+        """Go on with another agent, and with nothing of the one before."""
+        self._steps.keep_former_definition(pin, call.turn)
+        self._steps.keep_definition(new)
+        self._hooks.pin(new)
+        self._models.hand_over()
+        self._outputs = Outputs(self._steps, self._state, self._inbox)
+        limits.take_over(new)
+        before, to = (each.agent or self._order.agent for each in (pin, new))
+        self._state.hand_over(call, before, to)
+        return new
 
     def _add_steering(self, heard: Sequence[SteeringMessage]) -> bool:
         """Add what was said to the run meanwhile; False if some of it had to be left out."""

@@ -70,6 +70,10 @@ class ModelCalls:
             await self._go_on(candidates, call, outcome, limits)
         raise AssertionError("unreachable")
 
+    def hand_over(self) -> None:
+        """Ask another agent's models from now on, its first one first."""
+        self._answered_by = None
+
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
         """Add an answer to the conversation and return the tool calls it asks for."""
         tools = {tool.name: tool for tool in pin.tools}
@@ -92,7 +96,7 @@ class ModelCalls:
             "assistant",
             answer.text,
             tool_calls=shown or None,
-            agent=self._order.agent,
+            agent=pin.agent or self._order.agent,
             reasoning=answer.reasoning,
             opaque=answer.opaque,
         )
@@ -117,7 +121,8 @@ class ModelCalls:
         self._call_in_flight = None
         if not text:
             return
-        message = self._state.add_message("assistant", text, agent=self._order.agent)
+        agent = call.pin.agent or self._order.agent
+        message = self._state.add_message("assistant", text, agent=agent)
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
         self._complete(call.turn, message, usage, model=call.model, finish_reason="cancelled")

@@ -38,6 +38,11 @@ def child_step(tool: str) -> str:
     return f"agent {tool}"[:_MAX_CHARS]
 
 
+def handoff_step(tool: str) -> str:
+    """Name the step that fixes the definition of the agent that takes a run over."""
+    return f"handoff {tool}"[:_MAX_CHARS]
+
+
 def durable_step(name: str) -> str:
     """Name a step of a durable tool, by what its author calls it."""
     return f"step {name}"[:_MAX_CHARS]

@@ -19,6 +19,7 @@ from outlast_worker.engine.names import (
     check_step,
     child_step,
     claim_step,
+    handoff_step,
     hook_step,
     model_step,
     output_step,
@@ -31,6 +32,7 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    HandoffOutcome,
     HookRecord,
     ModelFault,
     ModelOutcome,
@@ -149,8 +151,12 @@ class Operation(ABC, Generic[T]):
 
 @dataclass(frozen=True)
 class PinAgent(Operation[PinOutcome]):
-    """Fix the agent's definition for this run."""
+    """Fix the agent's definition for this run.
 
+    `speaker` is the agent that the thread remembers; null for the one that was asked.
+    """
+
+    speaker: str | None = None
     record: ClassVar[Any] = PinOutcome
 
     @property
@@ -164,6 +170,28 @@ class PinAgent(Operation[PinOutcome]):
 
     def crashed(self, error: Exception, at: Time) -> PinOutcome:
         """Return what fails the run."""
+        return PinFailure.crashed(error, at)
+
+
+@dataclass(frozen=True)
+class HandOver(Operation[HandoffOutcome]):
+    """Fix the definition of the agent that takes the run over by a call."""
+
+    call: PlannedCall
+    to: str
+    record: ClassVar[Any] = HandoffOutcome
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return handoff_step(self.call.name)
+
+    def cancelled(self, at: Time) -> HandoffOutcome:
+        """Return a pin that was never made."""
+        return PinFailure.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> HandoffOutcome:
+        """Return what leaves the run with the agent that has it."""
         return PinFailure.crashed(error, at)
 
 

@@ -38,7 +38,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-ToolKind = Literal["function", "once", "client", "agent", "durable", "built_in"]
+ToolKind = Literal["function", "once", "client", "agent", "durable", "built_in", "handoff"]
 """How calls of a tool are carried out: a kind is a file in `engine/calls/`."""
 
 
@@ -48,6 +48,7 @@ class PinnedChild(Record):
     agent: str
     own_thread: bool
     gets_context: bool
+    is_sticky: bool | None = None
 
 
 class PinnedTool(Record):
@@ -74,6 +75,8 @@ class PinnedTool(Record):
     """Whether the model is told of it only when it has found it by a search."""
     skills: dict[str, str] | None = None
     """Of the tool that reads skills: their digests, by name."""
+    hands_over_to: str | None = None
+    """The agent that takes the run over by a call."""
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
@@ -103,10 +106,17 @@ class OutputCheck(Record):
 
 
 class Pin(Record):
-    """The agent's definition for the whole of one run."""
+    """The agent's definition for the whole of one run, or for as long as that agent has it.
+
+    Attributes:
+        agent: Who took the run over; null for the agent that was asked.
+        first_turn: The agent's first one, if it took the run over.
+    """
 
     kind: Literal["pin"] = "pin"
     at: Time
+    agent: str | None = None
+    first_turn: int | None = None
     digest: str
     instructions: str
     model: str
@@ -130,9 +140,10 @@ class Pin(Record):
 
     def settings_in(self, turn: int) -> ModelSettings:
         """Return how a model is asked in a turn."""
-        if turn == 1:
+        own_turn = turn - (self.first_turn or 1) + 1
+        if own_turn == 1:
             return self.model_settings.override({"tool_choice": self.tool_choice})
-        return self.model_settings.in_turn(turn)
+        return self.model_settings.in_turn(own_turn)
 
     hooks: list[PinnedHook] | None = None
 
@@ -164,6 +175,22 @@ class PinFailure(Record):
 
 
 PinOutcome = Annotated[Pin | PinFailure, Field(discriminator="kind")]
+
+
+class HandoffRefused(Record):
+    """What was said of a handoff does not fit, or nobody is there to take the run over.
+
+    `told` says it to the model where clients see less.
+    """
+
+    kind: Literal["refused"] = "refused"
+    at: Time
+    fault: str
+    error_type: ToolErrorType
+    told: str | None = None
+
+
+HandoffOutcome = Annotated[Pin | PinFailure | HandoffRefused, Field(discriminator="kind")]
 
 
 class Opaque(Record):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
 
-from outlast.protocol import Approval, IncompleteReason, RunError
+from outlast.protocol import Approval, IncompleteReason, Limits, RunError
 from outlast_worker.engine.approvals import ask_between_turns
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import PlannedCall
@@ -43,8 +43,14 @@ class RunLimits:
         self._state = state
         self._inbox = inbox
         self._limits = pin.limits
+        self._raised = Limits()
         self._asks = pin.on_limit == "approve"
         self._asked = 0
+
+    def take_over(self, pin: Pin) -> None:
+        """Go on with another agent's limits; what was used, and what people have raised, counts."""
+        self._limits = pin.limits.raised_to(self._raised)
+        self._asks = pin.on_limit == "approve"
 
     async def pass_turn(self, turn: int) -> None:
         """Let the next turn begin, unless the run has used all that it may.
@@ -113,6 +119,7 @@ class RunLimits:
         decided = await ask_between_turns(self._steps, self._state, self._inbox, approval, None)
         if decided.action != "raise" or decided.limits is None:
             return False
+        self._raised = self._raised.model_copy(update=decided.limits.given)
         self._limits = self._limits.raised_to(decided.limits)
         return True
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from outlast.contract import ConversationMark, RunOrder, WaitReport
-from outlast.events import AnyEvent, RunWaiting, terminal_event
+from outlast.events import AnyEvent, HandedOver, RunWaiting, terminal_event
 from outlast.protocol import (
     SETTLING,
     Approval,
@@ -29,6 +29,7 @@ from outlast.protocol import (
     preview_of,
 )
 from outlast_worker.engine.limits import RunSize
+from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import StoredMessage, rest_of
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 
@@ -193,6 +194,16 @@ class RunState:
         self.set_status("running", waiting_for=None, waiting=None)
         self._report([], [])
         self._hold_up_thread(waits=False)
+
+    def hand_over(self, call: PlannedCall, before: str, to: str) -> None:
+        """Show that another agent speaks from now on."""
+        self.note_speaker(to)
+        self.save()
+        self.emit(HandedOver, turn=call.turn, call_id=call.call_id, from_=before, to=to)
+
+    def note_speaker(self, name: str) -> None:
+        """Note who speaks, to be seen with the next save."""
+        self.change(handed_over_to=None if name == self.order.agent else name)
 
     def add_approval(self, approval: Approval) -> None:
         """Show an approval that waits."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import (
     ApprovalResolved,
+    HandedOver,
     MessageCompleted,
     OutputRejected,
     ReadEvent,
@@ -69,6 +70,7 @@ def _conversation(
     """
     unfinished: set[int] = set()
     results = {event.call_id: event for event in events if isinstance(event, ToolCallCompleted)}
+    taken = {event.call_id: event.to for event in events if isinstance(event, HandedOver)}
     said: list[Message] = [
         Message(
             id=message.id or f"{order.run_id}:{index}",
@@ -104,6 +106,7 @@ def _conversation(
                     call_id=call.call_id,
                     is_error=result.is_error if result else True,
                     approval=resolutions.get(call.call_id),
+                    handed_over_to=taken.get(call.call_id),
                     run_id=order.run_id,
                     created_at=event.message.created_at,
                 )

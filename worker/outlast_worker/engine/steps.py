@@ -67,6 +67,10 @@ class Steps(Protocol):
         """Return what was said on the thread, which the run holds, before it."""
         ...
 
+    async def find_speaker(self) -> str | None:
+        """Return to whom the thread, which the run holds, had runs of this agent handed over."""
+        ...
+
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, with what the run adds to the conversation.
 
@@ -175,7 +179,11 @@ class Steps(Protocol):
         ...
 
     def keep_definition(self, pin: Pin) -> None:
-        """Keep the agent's definition of this run."""
+        """Keep the definition that counts from now on: what begins next is that agent's."""
+        ...
+
+    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
+        """Keep the definition of an agent that has handed the run over."""
         ...
 
     def keep_told(self, call_id: str, text: str) -> None:

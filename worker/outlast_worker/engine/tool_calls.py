@@ -15,12 +15,14 @@ from outlast_worker.engine.calls.built_in import BuiltInCalls
 from outlast_worker.engine.calls.client import ClientCalls
 from outlast_worker.engine.calls.durable import DurableCalls
 from outlast_worker.engine.calls.function import FunctionCalls
+from outlast_worker.engine.calls.handoff import HandoffCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval, PlannedCall
+from outlast_worker.engine.pinning import Pinning
 from outlast_worker.engine.records import (
     ApprovalCheck,
     Pin,
@@ -48,6 +50,7 @@ class ToolCalls:
         self._waits = Waits(steps, state, inbox)
         self._hooks = CallHooks(hooks, state, self._waits.add)
         self._turn = Turn(steps, state, self._waits, self._hooks)
+        self._handoffs = HandoffCalls(self._turn, Pinning(steps, state, inbox))
         self._kinds: dict[ToolKind, CallKind] = {
             "function": FunctionCalls(self._turn),
             "once": OnceCalls(self._turn),
@@ -55,7 +58,14 @@ class ToolCalls:
             "agent": AgentCalls(self._turn),
             "durable": DurableCalls(self._turn),
             "built_in": BuiltInCalls(self._turn, pin.tools),
+            "handoff": self._handoffs,
         }
+
+    @property
+    def handover(self) -> tuple[PlannedCall, Pin] | None:
+        """By which call another agent has taken over, and its definition, if one has."""
+        call, pin = self._handoffs.call, self._handoffs.pin
+        return (call, pin) if call and pin else None
 
     async def run(self, calls: Sequence[PlannedCall]) -> None:
         """Run a turn's calls to their ends."""
@@ -64,6 +74,8 @@ class ToolCalls:
         for call in calls:
             self._take_up(call)
         try:
+            await self._waits.finish()
+            await self._handoffs.hand_over(calls)
             await self._waits.finish()
         except (Cancelled, RunFailed) as cut:
             await self._turn.questions.withdraw()
@@ -155,6 +167,7 @@ class ToolCalls:
             is_error=record.is_error if record else True,
             approval=self._turn.approvals.resolution_of(call.call_id),
             told=record.told if record else None,
+            handed_over_to=self._handoffs.taker_by(call) if record else None,
         )
 
 

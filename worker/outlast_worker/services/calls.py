@@ -66,15 +66,28 @@ class Target:
     key: str | None = None
 
 
-def run_target(prefix: str, run: RunOrder | ThreadRun | DurableOrder) -> Target:
+def run_target(prefix: str, run: RunOrder | ThreadRun) -> Target:
     """Return a run's workflow."""
     return Target(service_of(run.agent, prefix), key_of(run.tenant, run.run_id))
 
 
-def durable_target(prefix: str, run: RunRef, call_id: str) -> Target:
-    """Return the workflow of one of a run's durable calls."""
+def caller_target(prefix: str, call: DurableOrder) -> Target:
+    """Return the workflow of the run that makes a durable call, perhaps handed over by then."""
+    run = RunRef(call.tenant, call.run_id)
+    return Target(run.service(prefix), run.key)
+
+
+def durable_target(prefix: str, run: RunRef, call_id: str, agent: str | None = None) -> Target:
+    """Return the workflow of one of a run's durable calls.
+
+    Args:
+        prefix: Of the services.
+        run: The run.
+        call_id: The call.
+        agent: Whose tool it is, if not the run's own agent's.
+    """
     key = durable_key(run.tenant, run.run_id, call_id)
-    return Target(durable_tools_service(run.agent, prefix), key)
+    return Target(durable_tools_service(agent or run.agent, prefix), key)
 
 
 def thread_target(prefix: str, key: str) -> Target:
@@ -167,6 +180,7 @@ CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[Stored
 CONVERSATION_MARK = Call[None, ConversationMark | None](
     "conversation_mark", None, ConversationMark | None
 )
+SPEAKER = Call[str, str | None]("speaker", str, str | None)
 RELEASE = Call[Release, None]("release", Release, None)
 HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
 EXPIRE = Call[ExpiryCheck, None]("expire", ExpiryCheck, None)

@@ -14,7 +14,7 @@ from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import DecideAnswer, DecideOrder, FieldFault, RunOrder
 from outlast.hooks import HookedCall
 from outlast.logging import get_logger
-from outlast.protocol import ACTIONS, Approval, Decider, Decision, Resolution, Time
+from outlast.protocol import ACTIONS, Approval, Decider, Decision, Resolution, Run, Time
 from outlast_worker.engine.records import KeptResolution
 from outlast_worker.hooks import HookCaller
 from outlast_worker.services import promises, state
@@ -24,7 +24,8 @@ from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import call_safely, kind_of
 from outlast_worker.tools.given_content import faults_of_content
 
-HooksOf = Callable[[RunOrder], HookCaller]
+SpeakerOf = Callable[[Run], Agent]
+HooksOf = Callable[[RunOrder, Agent], HookCaller]
 _logger = get_logger()
 _CHECK_ARGUMENTS = "check arguments"
 _CHECK_CONTENT = "check content"
@@ -32,15 +33,15 @@ _DECIDED = ("action", "arguments", "output", "limits", "content")
 
 
 async def take_decision(
-    ctx: WorkflowSharedContext, agent: Agent, order: DecideOrder, hooks_of: HooksOf
+    ctx: WorkflowSharedContext, speaker_of: SpeakerOf, order: DecideOrder, hooks_of: HooksOf
 ) -> DecideAnswer:
     """Decide on what waits; nothing is decided on that is not shown to wait.
 
     Args:
         ctx: Of the run.
-        agent: The run's.
+        speaker_of: Returns the agent that has the run now.
         order: What is decided.
-        hooks_of: Returns what calls a run's hooks, which look at arguments of a person's, too.
+        hooks_of: Returns what calls its hooks, which look at arguments of a person's, too.
     """
     asked_run = state.RUN.get(ctx)
     asked_approval = state.approval(order.decides).get(ctx)
@@ -59,7 +60,7 @@ async def take_decision(
         return DecideAnswer(outcome="ended")
     if approval.expires_at and order.at >= approval.expires_at:
         return await _decide_too_late(ctx, order, approval.expires_at)
-    if faults := await _check_values(ctx, agent, approval, order, hooks_of):
+    if faults := await _check_values(ctx, speaker_of(run), approval, order, hooks_of):
         return DecideAnswer(outcome="invalid", faults=faults)
     decision = order.decision
     resolution = KeptResolution(
@@ -100,7 +101,7 @@ async def _check_values(
         faults = _check(agent, approval, order)
         if faults or run_order is None:
             return faults
-        told = await hooks_of(run_order).faults_of(_as_decided(approval, order))
+        told = await hooks_of(run_order, agent).faults_of(_as_decided(approval, order))
         return [_fault(why) for why in told]
 
     options = RunOptions[list[FieldFault]](serde=serde_of(list[FieldFault]))

@@ -13,6 +13,7 @@ class DurableOrder(Record):
     run_id: str
     tenant: str
     agent: str
+    """Whose tool it is: not the run's own agent if that was handed over."""
     thread_id: str | None = None
     turn: int
     call_id: str
@@ -51,3 +52,5 @@ class OpenDurable(Record):
 
     name: str
     signals: list[str]
+    agent: str | None = None
+    """Whose tool it is; null for the run's own agent's."""

@@ -139,7 +139,7 @@ class RestateJournal:
         report = DurableReport(at=at, waits=waits, signal=signal, until=until)
         numbered = NumberedReport(call_id=self._order.call_id, index=self._reports, report=report)
         prefix = self._dependencies.settings.service_prefix
-        calls.REPORT.send(self._ctx, calls.run_target(prefix, self._order), numbered)
+        calls.REPORT.send(self._ctx, calls.caller_target(prefix, self._order), numbered)
         self._reports += 1
         self._waits = waits is not None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from restate import TerminalError, Workflow, WorkflowSharedContext
 
 from outlast.contract import ConversationMark, PromptQuestion, RunOrder
-from outlast.events import ModelFallback, ReadEvent
+from outlast.events import HandedOver, ModelFallback, ReadEvent
 from outlast.names import key_of
 from outlast.protocol import DefinedTool, Message, Prompt, RunDefinition
 from outlast_worker.engine.offered import offered_tools
@@ -37,11 +37,11 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
     @json_handler(workflow.handler, invocation_retry_policy=READ_POLICY)
     async def prompt(ctx: WorkflowSharedContext, question: PromptQuestion) -> Prompt | None:
         """Return what the model was sent in a turn; None if there is no such turn."""
-        order, pin = await state.ORDER.get(ctx), await state.DEFINITION.get(ctx)
-        run = await state.RUN.get(ctx)
+        order, run = await state.ORDER.get(ctx), await state.RUN.get(ctx)
+        events = await read_events(ctx)
+        pin = await _pin_in(ctx, question.turn, events)
         if order is None or pin is None or run is None:
             return None
-        events = await read_events(ctx)
         own = messages_before_turn(order, run, events, question.turn)
         if own is None:
             return None
@@ -55,6 +55,7 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
         return Prompt(
             run_id=order.run_id,
             turn=question.turn,
+            agent=pin.agent or order.agent,
             model=_model_in(question.turn, pin, events),
             instructions=pin.instructions,
             tools=_tools(offered),
@@ -67,7 +68,7 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
 def _definition(order: RunOrder, pin: Pin) -> RunDefinition:
     return RunDefinition(
         run_id=order.run_id,
-        agent=order.agent,
+        agent=pin.agent or order.agent,
         digest=pin.digest,
         pinned_at=pin.at,
         model=pin.model,
@@ -80,9 +81,17 @@ def _definition(order: RunOrder, pin: Pin) -> RunDefinition:
     )
 
 
+async def _pin_in(ctx: WorkflowSharedContext, turn: int, events: Sequence[ReadEvent]) -> Pin | None:
+    """Return the definition that counted in a turn."""
+    ends = [e.turn for e in events if isinstance(e, HandedOver) and e.turn >= turn]
+    kept = state.former_definition(min(ends)) if ends else state.DEFINITION
+    return await kept.get(ctx)
+
+
 def _model_in(turn: int, pin: Pin, events: Sequence[ReadEvent]) -> str:
     """Return the model that a turn was asked of last; a run stays with one that answers."""
-    asked = (e.model for e in events if isinstance(e, ModelFallback) and e.turn <= turn)
+    turns = range(pin.first_turn or 1, turn + 1)
+    asked = (e.model for e in events if isinstance(e, ModelFallback) and e.turn in turns)
     return [pin.model, *asked][-1]
 
 

@@ -1,6 +1,8 @@
 """An agent's workflow: each run is one invocation of it, keyed by tenant and run id."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -148,9 +150,12 @@ def _add_news(workflow: Workflow) -> None:
 def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) -> None:
     """Add the handlers by which others reach a run that goes on."""
 
-    def hooks_of(order: RunOrder) -> HookCaller:
-        context = run_context(order, agent, dependencies.resources)
-        return HookCaller(agent, dependencies.tools, context)
+    def speaker_of(run: Run) -> Agent:
+        return dependencies.registry.get(run.handed_over_to or agent.name) or agent
+
+    def hooks_of(order: RunOrder, speaker: Agent) -> HookCaller:
+        context = run_context(order, speaker, dependencies.resources)
+        return HookCaller(speaker, dependencies.tools, context)
 
     async def abort(run_id: str) -> None:
         dependencies.inflight.abort(run_id)
@@ -166,7 +171,7 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
     @json_handler(workflow.handler)
     async def decide(ctx: WorkflowSharedContext, order: DecideOrder) -> DecideAnswer:
         """Take a person's decision on a tool call."""
-        return await take_decision(ctx, agent, order, hooks_of)
+        return await take_decision(ctx, speaker_of, order, hooks_of)
 
     @json_handler(workflow.handler)
     async def take_result(ctx: WorkflowSharedContext, order: ResultOrder) -> ResultAnswer:
@@ -261,14 +266,19 @@ def _inactivity_timeout(agent: Agent, dependencies: Dependencies) -> timedelta:
 
 
 def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
-    """Return a time that no step of this agent exceeds: Restate would repeat it for ever."""
-    tools_s = [total_timeout_s(tool) for tool in agent.functions if not tool.durable]
-    asked_s = [tool.step_timeout.total_seconds() for tool in agent.functions if tool.durable]
-    servers_s = [longest_s(server) for server in agent.mcp]
+    """Return a time that no step of this agent's runs exceeds: Restate would repeat it for ever."""
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
-    hooks_s = [hook.timeout.total_seconds() for hook in agent.hooks]
     model_s = dependencies.settings.model_timeout_s
-    return timedelta(seconds=max([model_s, made_s, *tools_s, *asked_s, *servers_s, *hooks_s]))
+    speakers = dependencies.registry.speakers_of(agent)
+    return timedelta(seconds=max([model_s, made_s, *chain.from_iterable(map(_steps_s, speakers))]))
+
+
+def _steps_s(agent: Agent) -> Iterator[float]:
+    """Yield how long the steps that an agent declares can take."""
+    for tool in agent.functions:
+        yield tool.step_timeout.total_seconds() if tool.durable else total_timeout_s(tool)
+    yield from map(longest_s, agent.mcp)
+    yield from (hook.timeout.total_seconds() for hook in agent.hooks)
 
 
 def _log_context(ctx: WorkflowContext, order: RunOrder) -> dict[str, str]:

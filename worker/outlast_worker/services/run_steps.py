@@ -143,6 +143,10 @@ class RestateSteps:
             state.CONVERSATION.set(self._ctx, extend(NOTHING_SAID, said))
         return said
 
+    async def find_speaker(self) -> str | None:
+        """Return to whom the thread's runs of this agent were handed over last."""
+        return await self._wait(calls.SPEAKER.call(self._ctx, self._thread, self._order.agent))
+
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.
 
@@ -169,9 +173,10 @@ class RestateSteps:
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
         serde: JsonSerde[T] = serde_of(operation.record)
+        execution = self._execution  # of the agent that speaks now
 
         async def execute() -> T:
-            record = await self._execution.execute(operation)
+            record = await execution.execute(operation)
             serde.serialize(record)  # one that can't be written is a fault like any other
             return record
 
@@ -225,13 +230,14 @@ class RestateSteps:
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
         """Call the handler of an agent's durable tools: a cancellation reaches it."""
-        order = self._order
-        opened = OpenDurable(name=call.name, signals=list(signals))
+        order, agent = self._order, self._execution.agent.name
+        other = None if agent == order.agent else agent
+        opened = OpenDurable(name=call.name, signals=list(signals), agent=other)
         state.open_durable(call.call_id).set(self._ctx, opened)
         durable = DurableOrder(
             run_id=order.run_id,
             tenant=order.tenant,
-            agent=order.agent,
+            agent=agent,
             thread_id=order.thread_id,
             turn=call.turn,
             call_id=call.call_id,
@@ -243,7 +249,7 @@ class RestateSteps:
             created_at=order.created_at,
         )
         prefix = self._dependencies.settings.service_prefix
-        target = calls.durable_target(prefix, order.ref, call.call_id)
+        target = calls.durable_target(prefix, order.ref, call.call_id, other)
         return _Called(calls.CALL_TOOL.begin(self._ctx, target, durable), order.created_at)
 
     async def cancel_durable(self, called: Pending[ToolRecord]) -> None:
@@ -341,8 +347,13 @@ class RestateSteps:
         state.RUN.set(self._ctx, run.model_copy(update=elsewhere))
 
     def keep_definition(self, pin: Pin) -> None:
-        """Keep the agent's definition, for who may look behind the run."""
+        """Keep the definition that counts now, and execute what follows as its agent."""
+        self._execution = self._execution.played_by(pin.agent)
         state.DEFINITION.set(self._ctx, pin)
+
+    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
+        """Keep a definition that has counted, for who may look behind the run."""
+        state.former_definition(last_turn).set(self._ctx, pin)
 
     def keep_told(self, call_id: str, text: str) -> None:
         """Keep what the model is told of a call, where clients see less."""

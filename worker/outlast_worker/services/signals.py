@@ -15,11 +15,11 @@ async def take_signal(ctx: WorkflowSharedContext, prefix: str, order: SignalOrde
         return SignalAnswer(outcome="unknown")
     if run.ended:
         return SignalAnswer(outcome="ended")
-    takers = [
-        call_id
+    takers = {
+        call_id: call
         for call_id, call in (await _open_calls(ctx)).items()
         if order.name in call.signals and order.call_id in (None, call_id)
-    ]
+    }
     if not takers:
         return SignalAnswer(outcome="unknown")
     if len(takers) > 1:
@@ -28,8 +28,10 @@ async def take_signal(ctx: WorkflowSharedContext, prefix: str, order: SignalOrde
     if ref is None:  # made by hand
         return SignalAnswer(outcome="unknown")
     given = GivenSignal(name=order.name, value=order.value)
-    counts = await calls.GIVE_SIGNAL.call(ctx, calls.durable_target(prefix, ref, takers[0]), given)
-    return SignalAnswer(outcome="taken" if counts else "different", call_ids=takers)
+    [(call_id, taker)] = takers.items()
+    target = calls.durable_target(prefix, ref, call_id, taker.agent)
+    counts = await calls.GIVE_SIGNAL.call(ctx, target, given)
+    return SignalAnswer(outcome="taken" if counts else "different", call_ids=[call_id])
 
 
 async def _open_calls(ctx: WorkflowSharedContext) -> dict[str, OpenDurable]:

@@ -53,6 +53,7 @@ RUN = State[Run](contract.RUN_KEY, Run)
 METADATA = State[dict[str, str]](contract.METADATA_KEY, dict[str, str])
 ORDER = State[RunOrder]("order", RunOrder)
 DEFINITION = State[Pin]("definition", Pin)
+"""The definition that counts now."""
 CONVERSATION = State[ConversationMark]("conversation", ConversationMark)
 """What was said on the thread before, if anything."""
 SEGMENT = State[int]("segment", int)
@@ -68,6 +69,11 @@ OPEN_DURABLE_PREFIX = "open_durable:"
 def event(seq: int) -> State[AnyEvent]:
     """Return the key of a committed event."""
     return State(f"{EVENT_PREFIX}{seq}", AnyEvent)
+
+
+def former_definition(last_turn: int) -> State[Pin]:
+    """Return the key of the definition that counted until a run was handed over in a turn."""
+    return State(f"definition:{last_turn}", Pin)
 
 
 def open_durable(call_id: str) -> State[OpenDurable]:

@@ -15,6 +15,7 @@ from outlast.contract import (
     ThreadStatus,
 )
 from outlast_worker.engine.records import StoredMessage
+from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import READ_POLICY
 from outlast_worker.services.serde import json_handler
@@ -49,6 +50,12 @@ def add_questions(thread: VirtualObject) -> None:
         """Return which conversation it is, for the run that holds the thread."""
         head = await state.HEAD.get(ctx)
         return head and head.mark
+
+    @json_handler(thread.handler, calls.SPEAKER.name, kind="shared")
+    async def speaker(ctx: ObjectSharedContext, agent: str) -> str | None:
+        """Return who took over runs of an agent last, for the run that holds the thread."""
+        head = await state.HEAD.get(ctx)
+        return (head.speakers or {}).get(agent) if head else None
 
     @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
     async def history(ctx: ObjectSharedContext, question: HistoryQuestion) -> HistoryAnswer:
@@ -152,9 +159,13 @@ async def _keep_until(
             continue
         if dropped and dropped[0].role == "tool":
             return "open_calls"
+        speakers = head.speakers
+        if speakers_in(dropped):
+            before = await read_pages(ctx, head, range(index))
+            speakers = speakers_in([*before, *kept])
         state.page(index).set(ctx, kept)
         for later in range(index + 1, len(head.page_counts)):
             state.page(later).clear(ctx)
-        state.HEAD.set(ctx, keep_first(head, index, kept, dropped, order.at))
+        state.HEAD.set(ctx, keep_first(head, index, kept, dropped, speakers, order.at))
         return "taken_back"
     return "unknown_message"

@@ -1,6 +1,6 @@
 """What a thread holds, and how it changes: pure, so that it can be read and tested alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from pydantic import Field
 from outlast.contract import MAX_IN_LINE, ConversationMark
 from outlast.protocol import Time
 from outlast_worker.engine.records import Record, StoredMessage
+from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.services.serde import serde_of
 
 PAGE_BYTES = 64 * 1024
@@ -122,6 +123,8 @@ class Head(Record):
     total_bytes: int = 0
     digest: str | None = None
     """Of all messages; null where it was not kept (`thread_history.know_digest`)."""
+    speakers: dict[str, str] | None = None
+    """Who took over in the conversation last, by the agent that was asked; null if nobody did."""
     last_run: str | None = None
     """The run that was taken last; null if there was none, or an older worker has not kept it."""
     expires_after_s: float | None = None
@@ -190,6 +193,7 @@ class Head(Record):
             "last_page_bytes": 0,
             "total_bytes": 0,
             "digest": None,
+            "speakers": None,
         }
         return self.model_copy(update=nothing)
 
@@ -241,6 +245,7 @@ def append(
         "last_page_bytes": size,
         "total_bytes": total,
         "digest": head.mark and extend(head.mark, items).digest,
+        "speakers": {**(head.speakers or {}), **speakers_in(items)} or None,
     }
     return head.model_copy(update=update), written
 
@@ -250,14 +255,18 @@ def keep_first(
     index: int,
     kept: Sequence[StoredMessage],
     dropped: Sequence[StoredMessage],
+    speakers: Mapping[str, str] | None,
     at: Time,
 ) -> Head:
     """Return the head without later pages, and with so much of this one.
 
     Args:
+        head: Of the whole conversation.
         index: Of the page that becomes the last.
         kept: What stays of it.
         dropped: All that does not, of later pages too.
+        speakers: Who took over last in what stays.
+        at: When that was said.
     """
     return head.model_copy(
         update={
@@ -265,6 +274,7 @@ def keep_first(
             "last_page_bytes": sum(len(write(message)) for message in kept),
             "total_bytes": head.total_bytes - sum(len(write(message)) for message in dropped),
             "digest": None,
+            "speakers": dict(speakers or {}) or None,
             "updated_at": at,
         }
     )

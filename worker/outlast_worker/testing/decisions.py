@@ -1,6 +1,6 @@
 """What people decide on a run's approvals, as a test says it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic_core import to_json
@@ -19,14 +19,16 @@ GivenDecision = Decision | Literal["approve", "reject", "expire", "stop", "decli
 class Decisions:
     """Finds what was decided on a call, by its id or by its tool's name."""
 
-    def __init__(self, agent: Agent, given: Mapping[str, GivenDecision]) -> None:
-        self._tools = {tool.name: tool for tool in (*agent.functions, *agent.agent_tools)}
+    def __init__(self, given: Mapping[str, GivenDecision], agents: Iterable[Agent] = ()) -> None:
+        self._tools = {
+            tool.name: tool for agent in agents for tool in (*agent.functions, *agent.agent_tools)
+        }
         self._given = given
         self._unused = dict(given)
 
-    def of(self, agent: Agent) -> "Decisions":
-        """Return the same for a run of another agent; what that uses is used."""
-        shared = Decisions(agent, self._given)
+    def of(self, agents: Iterable[Agent]) -> "Decisions":
+        """Return the same for a run in which these agents speak; what that uses is used."""
+        shared = Decisions(self._given, agents)
         shared._unused = self._unused
         return shared
 

@@ -25,6 +25,7 @@ from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
 from outlast_worker.engine.records import DurableReport, Pin, Record, StoredMessage, ToolRecord
+from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.client_results import ClientResults
@@ -128,6 +129,10 @@ class MemorySteps:
     async def read_conversation(self) -> list[StoredMessage]:
         """Return the conversation so far."""
         return self._history
+
+    async def find_speaker(self) -> str | None:
+        """Return who took over in the conversation so far."""
+        return speakers_in(self._history).get(self._execution.order.agent)
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Have nobody to hand the thread to."""
@@ -264,6 +269,10 @@ class MemorySteps:
         self.run = run
 
     def keep_definition(self, pin: Pin) -> None:
+        """Execute what follows as the agent whose definition it is."""
+        self._execution = self._execution.played_by(pin.agent)
+
+    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
         """Have nobody who looks behind the run."""
 
     def keep_told(self, call_id: str, text: str) -> None:

@@ -38,6 +38,7 @@ async def run_in_memory(
     *,
     model: Script,
     children: Mapping[str, Script] | None = None,
+    others: Sequence[Agent] = (),
     context: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
     history: Sequence[Message] = (),
@@ -66,9 +67,11 @@ async def run_in_memory(
         agent: Any agent.
         input: What the user says.
         model: What the model does, call by call: `[call("refund", order_id="A-1"), text("Done.")]`.
-            Or a function that is given a `ModelRequest`.
+            Or a function that is given a `ModelRequest`. Whoever the run is handed over to goes on
+            with it.
         children: What the models of agents do that it calls, by the agents' names:
             `{"researcher": [text("Paris.")]}`. Several calls of one go on with its script.
+        others: Agents that are handed over to by their names alone.
         context: Names for the instructions' `{{…}}`, and for tools.
         metadata: Kept with the run.
         history: The conversation before, such as `thread` of an earlier result.
@@ -119,9 +122,9 @@ async def run_in_memory(
     said = {turn: [m] if isinstance(m, str) else m for turn, m in (steering or {}).items()}
     async with _open(lifespan, resources) as opened:
         outside = Outside(
-            Decisions(agent, decisions or {}), ClientResults(client_results or {}), signals or {}
+            Decisions(decisions or {}), ClientResults(client_results or {}), signals or {}
         )
-        team = Team(agent, model, children or {}, outside, opened)
+        team = Team([agent, *others], model, children or {}, outside, opened)
         try:
             return await team.run(order, said, stored)
         finally:
@@ -155,4 +158,5 @@ def _order(agent: Agent, request: StartRun, tenant: str, *, stream: bool) -> Run
         body_hash="",
         repeatable=False,
         overrides=Overrides(**{name: getattr(request, name) for name in request.asked}),
+        sticky=agent.sticky_handoff or None,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from pydantic import JsonValue, SecretStr
@@ -46,7 +47,7 @@ class Team:
     """Runs an agent, and whatever it calls.
 
     Args:
-        agent: Who is run.
+        agents: Who is run, and others that are handed over to by name.
         model: What its model does.
         children: What the models of called agents do, by the agents' names.
         outside: What others do, in any of the runs.
@@ -55,13 +56,13 @@ class Team:
 
     def __init__(
         self,
-        agent: Agent,
+        agents: Sequence[Agent],
         model: Script,
         children: Mapping[str, Script],
         outside: Outside,
         resources: object,
     ) -> None:
-        self._agent = agent
+        self._agent = agents[0]
         self._model = ScriptedApi(model)
         self._models = {
             name: ScriptedApi(script, f'children={{"{name}": […]}}')
@@ -71,7 +72,8 @@ class Team:
         self._resources = resources
         # The defaults, whatever the environment and a `.env` say.
         self._settings = WorkerSettings.model_construct()
-        self._registry = Registry(dict.fromkeys(_all_of(agent)), _MODEL)
+        known = chain.from_iterable(map(_all_of, agents))
+        self._registry = Registry(dict.fromkeys(known), _MODEL)
         self._servers = McpTools(McpSessions())
         self._tools = ToolRunner(self._settings.tool_threads, self._servers, sleep=_skip)
         self._effects = Effects()
@@ -106,7 +108,8 @@ class Team:
     ) -> RunResult:
         api = ScriptedApi(model.answer)
         live, called = LiveRecorder(order.run_id), list[RunResult]()
-        models = self._registry.models_of(agent)
+        speakers = self._registry.speakers_of(agent)
+        models = chain.from_iterable(map(self._registry.models_of, speakers))
         providers = {provider_of(model): Provider(keys=[_KEY]) for model in models}
         execution = Execution(
             order=order,
@@ -127,7 +130,7 @@ class Team:
             called.append(result)
             return result.run
 
-        people = self._people.of(agent)
+        people = self._people.of(speakers)
         steps = MemorySteps(
             execution, people, self._clients, steering, history, call_agent, self._signals
         )
@@ -174,6 +177,9 @@ def _all_of(agent: Agent) -> Iterator[Agent]:
     yield agent
     for tool in agent.agent_tools:
         yield from _all_of(tool.agent)
+    for handoff in agent.transfers:
+        if isinstance(handoff.agent, Agent):
+            yield from _all_of(handoff.agent)
 
 
 async def _skip(_delay_s: float) -> None:

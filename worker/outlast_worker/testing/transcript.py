@@ -9,6 +9,7 @@ from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
     ChildStarted,
+    HandedOver,
     MessageCompleted,
     ModelFallback,
     OutputRejected,
@@ -44,24 +45,32 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
             yield f"call {event.call_id} for a client: {_shown(event.name, event.arguments)}"
         case ChildStarted():
             yield f"child {event.call_id}: {event.agent}"
+        case HandedOver(call_id=call_id, from_=before, to=to):
+            yield f"handoff {call_id}: {before} → {to}"
         case ToolCallCompleted():
             kind = "error" if event.is_error else "result"
             yield f"{kind} {event.call_id}: {_cut(told.get(event.call_id, event.output))}"
-        case ApprovalRequested():
-            asked = _shown(event.name, event.arguments)
-            reason = "waits" if event.reason == "approval" else f"waits, {event.reason}"
-            yield f"{_asked(event)} {reason}: {asked}"
-        case ApprovalResolved():
-            yield f"{_asked(event)}: {event.action}"
-        case RunWaiting():
-            waits = ", ".join(item.id for item in [*event.approvals, *event.calls])
-            yield f"the run waits for {event.waiting_for}: {waits}"
+        case ApprovalRequested() | ApprovalResolved() | RunWaiting():
+            yield _line_of_wait(event)
         case OutputRejected():
             yield f"turn {event.turn} rejected: {_cut('; '.join(event.faults))}"
         case SteerReceived():
             yield f"user: {_quoted(event.message.content)}"
         case _:
             pass
+
+
+def _line_of_wait(event: ApprovalRequested | ApprovalResolved | RunWaiting) -> str:
+    match event:
+        case ApprovalRequested():
+            asked = _shown(event.name, event.arguments)
+            reason = "waits" if event.reason == "approval" else f"waits, {event.reason}"
+            return f"{_asked(event)} {reason}: {asked}"
+        case ApprovalResolved():
+            return f"{_asked(event)}: {event.action}"
+        case RunWaiting():
+            waits = ", ".join(item.id for item in [*event.approvals, *event.calls])
+            return f"the run waits for {event.waiting_for}: {waits}"
 
 
 def _asked(event: ApprovalRequested | ApprovalResolved) -> str:

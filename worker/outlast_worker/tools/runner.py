@@ -395,8 +395,8 @@ def _unreadable(fault: str) -> Failure:
 
 def unknown_tool(agent: Agent, call: PlannedCall) -> Failure:
     """Say which tools there are, as far as the model is told of them."""
-    shown = [tool.name for tool in agent.tools if not agent.defers(tool)]
-    names = ", ".join([*shown, *agent.built_in]) or "none"
+    deferred = {tool.name for tool in agent.tools if agent.defers(tool)}
+    names = ", ".join(name for name in agent.callable_names if name not in deferred) or "none"
     return Failure("unknown_tool", f"There is no tool {call.name!r}. The tools are: {names}.")
 
 

@@ -10,6 +10,7 @@ from outlast import Agent
 from outlast.contract import RunOrder
 from outlast.errors import InvalidRequest
 from outlast.protocol import AddMessages, StartRun, from_client
+from outlast.registry import Registry
 from outlast_app.runs.orders import hash_of, make_order
 
 CLOSED = Agent(name="support", instructions="Help.")
@@ -18,7 +19,7 @@ OPEN = Agent(name="support", instructions="Help.", overrides={"instructions", "o
 
 def ordered(agent: Agent, **body: Any) -> RunOrder:
     request = from_client(StartRun, {"input": "Hi.", **body})
-    return make_order(agent, request, "acme", None, stream=False)
+    return make_order(Registry([agent], "openai/x"), agent, request, "acme", None, stream=False)
 
 
 def test_overrides() -> None:

@@ -15,6 +15,7 @@ from outlast_worker.engine.operations import (
     CheckArguments,
     CheckOutput,
     ClaimEffect,
+    HandOver,
     Operation,
     PinAgent,
     PlannedCall,
@@ -49,6 +50,7 @@ LONG = PlannedCall(turn=1, call_id="1.0", name="x" * 200, arguments={}, known=Fa
 
 NAMES: list[tuple[Operation[Any], str]] = [
     (PinAgent(), "pin"),
+    (HandOver(CALL, "billing"), "handoff pay"),
     (AskModel(MODEL_CALL), "model 3"),
     (CheckApproval(CALL), "check pay"),
     (RunTool(CALL), "tool pay"),

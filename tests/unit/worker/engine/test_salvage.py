@@ -10,6 +10,7 @@ from fakes.steps import FakeSteps
 from outlast.events import AnyEvent, MessageCompleted, RunStarted, ToolCallCompleted
 from outlast.protocol import InputMessage, Message, Run, ToolCall, Usage
 from outlast_worker.engine.loop import AgentLoop
+from outlast_worker.engine.records import PinnedTool
 from outlast_worker.engine.salvage import messages_so_far, salvage_messages
 
 ORDER = on_thread(
@@ -160,3 +161,21 @@ async def test_so_far() -> None:
     order = on_thread(input=FOREIGN, metadata={})
     said = messages_so_far(order, RUN, [asked("1.0")])
     assert [m.role for m in said] == ["user", "assistant", "tool", "user", "assistant"]
+
+
+async def test_handoffs() -> None:
+    """What is rebuilt says by which call another agent took over, and who said what."""
+    pinned = pin("note")
+    handoff = PinnedTool(
+        name="transfer", description="…", parameters={}, kind="handoff", hands_over_to="billing"
+    )
+    steps = FakeSteps(
+        model=[answer("", ("transfer", "{}")), answer("I am billing.")],
+        pinned=pinned.model_copy(update={"tools": [handoff]}),
+        handoffs={"1.0": pinned.model_copy(update={"agent": "billing", "first_turn": 2})},
+    )
+    run = await AgentLoop(steps, ORDER).run()
+    rebuilt = messages_so_far(ORDER, steps.saved[-1], steps.events)
+    said = [(message.agent, message.handed_over_to) for message in rebuilt]
+    assert said == [(None, None), ("support", None), (None, "billing"), ("billing", None)]
+    assert said == [(message.agent, message.handed_over_to) for message in run.messages or []]

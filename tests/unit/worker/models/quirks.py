@@ -133,7 +133,7 @@ async def _run(client: _Watched) -> Run:
         preview=live.preview,
         reporter=live.reporter,
     )
-    steps = MemorySteps(execution, Decisions(AGENT, {}), ClientResults({}), {}, [], _call_nobody)
+    steps = MemorySteps(execution, Decisions({}), ClientResults({}), {}, [], _call_nobody)
     try:
         return await AgentLoop(steps, ordered).run()
     finally:

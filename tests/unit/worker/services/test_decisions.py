@@ -17,7 +17,7 @@ from outlast_worker.services.whole_run import waits_for_people
 APPROVAL = Approval(call_id="1.0", name="refund", arguments={}, requested_at=NOON)
 
 
-def no_hooks(order: RunOrder) -> HookCaller:
+def no_hooks(order: RunOrder, _: Agent) -> HookCaller:
     raise AssertionError(f"nobody changes arguments of {order.run_id}")
 
 
@@ -62,7 +62,7 @@ async def test_a_run_that_an_older_worker_executes() -> None:
     assert await waits_for_people(ctx, run)
     for call_id, outcome in (("2.0", "unknown"), ("1.0", "decided"), ("1.0", "decided")):
         order = DecideOrder(call_id=call_id, decision=decision, at=NOON, key="desk")
-        assert (await take_decision(ctx, agent, order, no_hooks)).outcome == outcome
+        assert (await take_decision(ctx, lambda _: agent, order, no_hooks)).outcome == outcome
     assert json.loads(ctx.resolved["decision:1.0"])["by"] == "ana"
     assert not await waits_for_people(ctx, run)
 
@@ -94,7 +94,8 @@ async def test_what_may_be_decided(reason: Any, decision: Any, said: str | None)
     run = Run(run_id="support.a", agent="support", status="waiting", approvals=[approval])
     ctx: Any = RunOfOlderWorker(run)
     order = DecideOrder(call_id="1.0", decision=Decision(**decision), at=NOON)
-    answer = await take_decision(ctx, Agent(name="support", instructions="Help."), order, no_hooks)
+    agent = Agent(name="support", instructions="Help.")
+    answer = await take_decision(ctx, lambda _: agent, order, no_hooks)
     assert answer.outcome == ("invalid" if said else "decided")
     told = [fault.message.partition("decide ")[2] for fault in answer.faults]
     assert told == ([said] if said else [])
@@ -112,7 +113,7 @@ async def test_the_same_decision_is_compared_whole() -> None:
     for output, outcome in (("a", "decided"), ("b", "conflict")):
         decision = Decision(action="complete", output=output)
         order = DecideOrder(call_id="1.0", decision=decision, at=NOON)
-        assert (await take_decision(ctx, agent, order, no_hooks)).outcome == outcome
+        assert (await take_decision(ctx, lambda _: agent, order, no_hooks)).outcome == outcome
 
 
 class OddEnd(BaseException):

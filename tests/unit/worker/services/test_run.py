@@ -1,13 +1,14 @@
 """An agent's workflow: what it does before the loop, and whose steps it plays."""
 
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from fakes.orders import order
 from fakes.records import answer
 from fakes.steps import FakeSteps
-from outlast import Agent
+from outlast import Agent, tool
 from outlast.protocol import Run
 from outlast.registry import Registry
 from outlast_worker.deps import StepsFactory
@@ -65,3 +66,21 @@ async def test_a_run_is_accepted_first() -> None:
         ("set", "order"),
         ("set", "metadata"),
     ]
+
+
+def test_steps_of_who_takes_over() -> None:
+    """A run is given the time that the longest step takes of anybody who may speak in it."""
+
+    @tool(timeout=timedelta(hours=2))
+    async def search() -> str:
+        """Search."""
+        return ""
+
+    slow = Agent(name="slow", description="Searches.", instructions="Search.", tools=[search])
+    desk = Agent(name="desk", instructions="Ask.", handoffs=[slow])
+    other = Agent(name="other", instructions="Ask.")
+    dependencies = make_dependencies(WorkerSettings(), Registry([desk, slow, other], "openai/x"))
+    longest, usual = (
+        build_agent(agent, dependencies).abort_timeout or timedelta(0) for agent in (desk, other)
+    )
+    assert longest > timedelta(hours=2) > usual

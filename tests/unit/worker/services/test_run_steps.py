@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.orders import order
-from fakes.records import NOON, model_call
+from fakes.records import NOON, model_call, pin
 from outlast import Agent
+from outlast.registry import Registry
 from outlast_worker.conversations import Conversations
 from outlast_worker.engine.operations import (
     AskModel,
@@ -17,6 +18,7 @@ from outlast_worker.engine.operations import (
     RunTool,
 )
 from outlast_worker.engine.records import ApprovalCheck, ModelFault, ToolRecord
+from outlast_worker.execution import AgentMissing
 from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub
 from outlast_worker.services.run_steps import RestateSteps
@@ -26,9 +28,15 @@ ORDER = order(run_id="support.a", input=[])
 
 
 class Context:
-    """Keeps the closure of the last step."""
+    """Keeps the closure of the last step, and state."""
 
     closure: Any = None
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def set(self, key: str, _value: Any, **_: Any) -> None:
+        self.kept.append(key)
 
     def run_typed(self, _name: str, closure: Any, _options: Any) -> None:
         self.closure = closure
@@ -52,8 +60,9 @@ class Unwritable:
 
 def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
     effects = Effects()
+    agent = Agent(name="support", instructions="Help.")
     dependencies = SimpleNamespace(
-        registry=None,
+        registry=Registry([agent], "openai/x"),
         settings=None,
         model=broken,
         tools=broken,
@@ -64,7 +73,6 @@ def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
         resources=None,
     )
     context = Context()
-    agent = Agent(name="support", instructions="Help.")
     return context, RestateSteps(cast("Any", context), ORDER, agent, cast("Any", dependencies))
 
 
@@ -103,3 +111,12 @@ async def test_a_record_that_can_not_be_written() -> None:
     record = await context.closure()
     assert record.is_error
     assert "It may have run" in record.output
+
+
+def test_an_agent_that_this_worker_does_not_have() -> None:
+    """The attempt fails, and says for what: Restate repeats it until a worker has the agent."""
+    context, steps = steps_with(Failing())
+    steps.keep_definition(pin())
+    with pytest.raises(AgentMissing, match="the agent billing, which this worker does not have"):
+        steps.keep_definition(pin().model_copy(update={"agent": "billing"}))
+    assert context.kept == ["definition"]

@@ -5,8 +5,9 @@ from typing import Any, cast
 import pytest
 
 from fakes.records import NOON
+from outlast.contract import TakeBackOrder
 from outlast_worker.engine.records import StoredMessage
-from outlast_worker.services.thread_history import know_digest, read_all
+from outlast_worker.services.thread_history import _keep_until, know_digest, read_all
 from outlast_worker.services.thread_state import (
     MAX_BYTES,
     NOTHING_SAID,
@@ -28,6 +29,15 @@ class Pages:
     def __init__(self, pages: dict[int, list[StoredMessage]]) -> None:
         self._pages = pages
         self.reads = 0
+
+    def set(self, key: str, value: Any, **_: Any) -> None:
+        if key == "head":
+            self.head: Head = value
+        else:
+            self._pages[int(key.removeprefix("page:"))] = value
+
+    def clear(self, key: str) -> None:
+        del self._pages[int(key.removeprefix("page:"))]
 
     async def get(self, key: str, **_: Any) -> list[StoredMessage] | None:
         self.reads += 1
@@ -63,3 +73,21 @@ async def test_a_digest_is_not_made_in_vain(change: dict[str, Any]) -> None:
     head = head.model_copy(update=change)
     assert await know_digest(context, head) == head
     assert not pages.reads
+
+
+@pytest.mark.parametrize(
+    ("after", "speaker"), [("0", None), ("1", "tech"), ("4", "tech"), ("5", "billing")]
+)
+async def test_who_took_over_what_is_taken_back(after: str, speaker: str | None) -> None:
+    """A handoff that is taken back is not remembered: the one before it is again."""
+    handed = {1: "tech", 5: "billing"}
+    said = [
+        each.model_copy(update={"run_id": "desk.a", "handed_over_to": handed.get(index)})
+        for index, each in enumerate(SAID)
+    ]
+    head, pages, context = kept(said)
+    assert head.speakers == {"desk": "billing"}
+    assert len(head.page_counts) > 1
+    outcome = await _keep_until(context, head, TakeBackOrder(after=after, at=NOON))
+    assert outcome == "taken_back"
+    assert pages.head.speakers == (speaker and {"desk": speaker})

@@ -170,9 +170,30 @@ def test_taking_back() -> None:
     short, _ = append(EMPTY, [], said[:6])
     index = len(short.page_counts) - 1
     kept = pages[index][: short.page_counts[index]]
-    cut = keep_first(long, index, kept, said[6:], EMPTY.updated_at)
+    cut = keep_first(long, index, kept, said[6:], None, EMPTY.updated_at)
     assert cut == short.model_copy(update={"digest": None})
     assert cut.mark is None
+
+
+# Who took over.
+
+
+def handoff(number: int, to: str, run_id: str = "desk.a") -> StoredMessage:
+    """Make the result of a call by which a run was handed over."""
+    update = {"role": "tool", "run_id": run_id, "handed_over_to": to}
+    return message(number).model_copy(update=update)
+
+
+def test_who_took_over() -> None:
+    """The last one counts, for each agent that was asked; other messages change nothing."""
+    head, _ = append(EMPTY, [], [message(1)])
+    assert head.speakers is None
+    head, _ = append(head, [], [handoff(2, "billing"), handoff(3, "tech"), handoff(4, "x", "y.a")])
+    head, _ = append(head, [], [message(5)])
+    assert head.speakers == {"desk": "tech", "y": "x"}
+    head, _ = append(head, [], [handoff(6, "desk", "desk.b")])
+    assert head.speakers == {"desk": "desk", "y": "x"}
+    assert head.without_messages().speakers is None
 
 
 # Marks.

@@ -177,6 +177,7 @@ def make_child_order(
         parent=ParentCall(run_id=order.run_id, call_id=call.call_id),
         above=[*(order.above or ()), order.run_id],
         may_open=may_open,
+        sticky=pinned.is_sticky if thread_id else None,
     )
 
 
