@@ -1,4 +1,7 @@
-"""The demo: an agent's run that outlives two SIGKILLs of its worker, watched as it happens.
+"""The demo: a team's run that outlives two SIGKILLs of its worker, watched as it happens.
+
+The desk asks the warehouse, whose tools are an MCP server's, and hands the case over to the
+support, whose refund a person has to approve.
 
 make demo
 """
@@ -23,11 +26,13 @@ from outlast_local.provider import chosen_model
 from outlast_local.signals import INTERRUPTED, interruptible
 from outlast_local.stack import Ports, Stack
 
-REQUEST = "My desk lamp arrived broken. Please refund order A-1001."
+REQUEST = (
+    "My chair arrived broken: please refund order A-1002. And is the Desk lamp, brass in stock?"
+)
 ROOT = Path(__file__).resolve().parents[1]
 _DEADLINE_S = 120
-_BANK_DELAY_S = "3"
-_MODEL_DELAY_S = "1.5"
+_BANK_DELAY_S = "2"
+_MODEL_DELAY_S = "0.6"
 
 
 class Timeline:
@@ -48,7 +53,8 @@ class Watcher:
 
     def __init__(self, client: httpx.Client, run_id: str, timeline: Timeline) -> None:
         self._client = client
-        self._run_id = run_id
+        self.run_id = run_id
+        self._agent = run_id.partition(".")[0]
         self._timeline = timeline
         self._changed = threading.Condition()
         self._broken: Exception | None = None
@@ -78,7 +84,7 @@ class Watcher:
                 self._changed.notify_all()
 
     def _read(self) -> None:
-        with self._client.stream("GET", f"/runs/{self._run_id}/events", timeout=None) as answer:
+        with self._client.stream("GET", f"/runs/{self.run_id}/events", timeout=None) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     self._take(json.loads(line.removeprefix("data: ")))
@@ -86,7 +92,7 @@ class Watcher:
     def _take(self, event: dict[str, Any]) -> None:
         if "seq" not in event:  # a preview of the text
             return
-        self._timeline.say(f"event {event['seq']:>2}  {_describe(event)}")
+        self._timeline.say(f"{self._agent:>9} {event['seq']:>2}  {_describe(event)}")
         with self._changed:
             self.events.append(event)
             self._changed.notify_all()
@@ -136,28 +142,37 @@ def _run(folder: Path, model: str | None) -> int:
 
 
 def _show(stack: Stack, client: httpx.Client) -> int:
-    print(f'\nPOST /agents/support/runs  {{"input": "{REQUEST}"}}\n', flush=True)
+    print(f'\nPOST /agents/desk/runs  {{"input": "{REQUEST}"}}\n', flush=True)
     timeline = Timeline()
     started = client.post(
-        "/agents/support/runs", json={"input": REQUEST}, headers={"Prefer": "respond-async"}
+        "/agents/desk/runs", json={"input": REQUEST}, headers={"Prefer": "respond-async"}
     )
     started.raise_for_status()
-    run_id: str = started.json()["run_id"]
-    watcher = Watcher(client, run_id, timeline)
+    desk = Watcher(client, started.json()["run_id"], timeline)
 
-    watcher.wait_for(lambda event: event["type"] == "turn.started")
-    _wait_for_step(stack, "model 1")
-    _crash(stack, timeline, "in the middle of the first model call")
+    # A real model may choose other ways: what it never comes to is left out.
+    event = desk.wait_for(lambda event: _is(event, "child.started") or _ends(event))
+    if not _ends(event):
+        child = Watcher(client, event["child_run_id"], timeline)
+        _wait_for_step(stack, "model 1", child.run_id)
+        _crash(stack, timeline, "in the middle of the warehouse's first model call")
 
-    watcher.wait_for(lambda event: _starts_refund(event) or _ends(event))
-    if not _ends(watcher.events[-1]):
-        _wait_for_execution(stack, watcher)
+    event = desk.wait_for(lambda event: _asks_for_refund(event) or _ends(event))
+    if not _ends(event):
+        _approve(client, desk.run_id, event, timeline)
+        _wait(lambda: bool(_rows(stack, "executions")) or _ends(desk.events[-1]), "the refund")
         _crash(stack, timeline, "in the middle of the refund: paid, but not yet recorded")
 
-    watcher.wait_for(_ends)
-    result = client.get(f"/runs/{run_id}/result").raise_for_status().json()
+    desk.wait_for(_ends)
+    result = client.get(f"/runs/{desk.run_id}/result").raise_for_status().json()
     _report(stack, result)
     return 0 if result["status"] == "completed" else 1
+
+
+def _approve(client: httpx.Client, run_id: str, asked: dict[str, Any], timeline: Timeline) -> None:
+    path = f"/runs/{run_id}/approvals/{asked['approval_id'] or asked['call_id']}"
+    timeline.say('——————— a person decides: POST /runs/…/approvals/…  {"action": "approve"}')
+    client.post(path, json={"action": "approve", "by": "the demo"}).raise_for_status()
 
 
 def _crash(stack: Stack, timeline: Timeline, when: str) -> None:
@@ -167,13 +182,9 @@ def _crash(stack: Stack, timeline: Timeline, when: str) -> None:
     timeline.say("——————— the worker is back")
 
 
-def _wait_for_step(stack: Stack, step: str) -> None:
-    """Wait until the worker has begun a step: its log says so."""
-    _wait(lambda: any(name == step for name in _executed_steps(stack)), f"the step {step!r}")
-
-
-def _wait_for_execution(stack: Stack, watcher: Watcher) -> None:
-    _wait(lambda: bool(_rows(stack, "executions")) or _ends(watcher.events[-1]), "the refund")
+def _wait_for_step(stack: Stack, step: str, run_id: str) -> None:
+    """Wait until the worker has begun a run's step: its log says so."""
+    _wait(lambda: (run_id, step) in _executed_steps(stack), f"the step {step!r}")
 
 
 def _wait(ready: Callable[[], bool], what: str) -> None:
@@ -184,10 +195,12 @@ def _wait(ready: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
-def _executed_steps(stack: Stack) -> Iterator[str]:
+def _executed_steps(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Yield the runs and the names of all steps that were begun."""
     for line in stack.worker.log_lines():
         if '"step_executed"' in line:
-            yield json.loads(line)["step"]
+            logged = json.loads(line)
+            yield logged["run_id"], logged["step"]
 
 
 def _rows(stack: Stack, table: str) -> list[tuple[Any, ...]]:
@@ -200,9 +213,9 @@ def _rows(stack: Stack, table: str) -> list[tuple[Any, ...]]:
 
 def _report(stack: Stack, result: dict[str, Any]) -> None:
     print("\nHow often each step was executed:")
-    for step, count in Counter(_executed_steps(stack)).items():
+    for (run_id, step), count in Counter(_executed_steps(stack)).items():
         cut = "   killed once, and repeated" if count > 1 else ""
-        print(f"  {count} ×  {step}{cut}")
+        print(f"  {count} ×  {run_id.partition('.')[0]:<9}  {step}{cut}")
     print("\nWhat the shop's database holds:")
     for key, at in _rows(stack, "executions"):
         print(f"  executed  {at}  key {key}")
@@ -229,12 +242,22 @@ def _describe(event: dict[str, Any]) -> str:
             return f"{kind}  {event['name']} {arguments}"
         case "tool_call.completed":
             return f"{kind}  {event['name']}  {'error' if event['is_error'] else 'ok'}"
+        case "child.started":
+            return f"{kind}  {event['agent']} is {event['child_run_id']}"
+        case "handoff":
+            return f"{kind}  {event['from']} → {event['to']}"
+        case "approval.requested":
+            return f"{kind}  {event['name']} {json.dumps(event['arguments'], ensure_ascii=False)}"
         case _:
             return kind
 
 
-def _starts_refund(event: dict[str, Any]) -> bool:
-    return event["type"] == "tool_call.started" and event["name"] == "refund"
+def _is(event: dict[str, Any], kind: str) -> bool:
+    return event["type"] == kind
+
+
+def _asks_for_refund(event: dict[str, Any]) -> bool:
+    return _is(event, "approval.requested") and event["name"] == "refund"
 
 
 def _ends(event: dict[str, Any]) -> bool:

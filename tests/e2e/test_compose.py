@@ -121,7 +121,7 @@ def test_up_again_changes_nothing(stack: Compose):
 def test_down_and_up_keeps_what_was_there(stack: Compose):
     run_id = stack.api.start("support", "What about order A-1002?")
     before = stack.api.result(run_id)
-    waiting = stack.api.start("support", "Please refund order A-1002.")
+    waiting = stack.api.start("support", "Please refund order A-1003.")
     wait_until(lambda: _refunds(stack, waiting) == (1, 1), "the refund")
 
     began = time.monotonic()

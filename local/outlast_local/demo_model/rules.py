@@ -44,7 +44,8 @@ def answer(request: Mapping[str, Any], script: Script) -> Answer:
 def _text(turn: Turn, script: Script) -> str:
     if turn.shape is not None:
         return json.dumps(value_for(turn.question, turn.shape))
-    return f"{script.report(turn) or _report(turn) or _small_talk(turn)} {NOTICE}"
+    said = script.report(turn) or _report(turn) or _small_talk(turn)
+    return f"{said.replace(f' {NOTICE}', '')} {NOTICE}"  # also said by agents that were asked
 
 
 def _guessed(turn: Turn, script: Script) -> list[tuple[str, Mapping[str, Any]]]:

@@ -10,7 +10,8 @@ order's number), decides on one call:
     set    = { reason = "Asked for" }          # other arguments: a text, or a number of cents
                                                #   { cents = "total_cents - refunded_cents" },
                                                #   unless the message names an amount
-    say    = "I refunded {cents:euros}."       # of a result with these fields, else:
+    say    = "I refunded {cents:euros}."       # of a result with these fields (`{text}` is all
+                                               #   of it, as it is), else:
     error  = "I could not: {error}"
     nothing = "There is nothing left."         # instead of a call with a number of zero or less
 """
@@ -69,10 +70,9 @@ class Rule(BaseModel):
         return list(dict.fromkeys(re.findall(self.each[self.parameter], turn.question)))
 
     def applies(self, turn: Turn) -> bool:
-        """Tell whether the message asks for it and the tool is there."""
-        return (
-            self.tool in turn.tools and re.search(self.when, turn.question, re.DOTALL) is not None
-        )
+        """Tell whether the message asks for it and the tool is there, or was."""
+        known = {*turn.tools, *(call.tool for call in turn.made)}
+        return self.tool in known and re.search(self.when, turn.question, re.DOTALL) is not None
 
     def made(self, turn: Turn, thing: str) -> MadeCall | None:
         """Return the call for a thing, if there was one."""
@@ -81,10 +81,9 @@ class Rule(BaseModel):
 
     def result(self, call: MadeCall, known: Json) -> Json | None:
         """Return what is known after a call, or None if its result is an error."""
-        value = call.value
-        known = {**known, **call.arguments, **(value or {})}
+        known = {**known, **call.arguments, "text": call.result, **(call.value or {})}
         wanted = {name for name, _ in _FIELD.findall(self.say)}
-        return known if value is not None and wanted <= known.keys() else None
+        return known if wanted <= known.keys() else None
 
 
 class Script:
@@ -98,11 +97,9 @@ class Script:
         return any(rule.tool == tool for rule in self.rules)
 
     def calls(self, turn: Turn) -> list[tuple[str, Json]]:
-        """Return the calls that come next."""
-        for rule in self.rules:
-            if rule.applies(turn) and (found := list(self._calls(rule, turn))):
-                return found
-        return []
+        """Return the calls that come next, of all rules that apply."""
+        rules = [rule for rule in self.rules if rule.tool in turn.tools and rule.applies(turn)]
+        return [call for rule in rules for call in self._calls(rule, turn)]
 
     def report(self, turn: Turn) -> str:
         """Say what came of all calls; nothing, if there were none."""
@@ -136,7 +133,7 @@ class Script:
         """Return what the last rule says that got as far as this thing."""
         for rule in reversed(self.rules):
             known = self._known(rule, turn, thing)
-            if known is None or not rule.applies(turn):
+            if known is None or not rule.applies(turn) or thing not in rule.things(turn):
                 continue
             call = rule.made(turn, thing)
             if call is None:

@@ -4,11 +4,10 @@ from example_agents.assistant import agent as assistant
 from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.cashier import agent as cashier
 from example_agents.concierge import agent as concierge
+from example_agents.desk import agent as desk
 from example_agents.guide import agent as guide
 from example_agents.handbook import agent as handbook
 from example_agents.office import agent as office
-from example_agents.planner import agent as planner
-from example_agents.planner import scout
 from example_agents.shipping import agent as shipping
 from example_agents.support import agent as support
 from example_agents.translator import agent as translator
@@ -18,6 +17,7 @@ from outlast import Agent
 
 agents: list[Agent] = [
     support,
+    desk,
     assistant,
     concierge,
     bookkeeper,
@@ -26,8 +26,6 @@ agents: list[Agent] = [
     triage,
     warehouse,
     translator,
-    planner,
-    scout,
     shipping,
     handbook,
     office,

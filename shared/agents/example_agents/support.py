@@ -3,6 +3,7 @@
 Orders and refunds live in an SQLite file (`SUPPORT_DB`), which is made and filled at first use.
 A refund is keyed by `context.idempotency_key`: however often the call is executed again after
 a crash, the money moves once. The table `executions` has a row for each execution, to see it.
+Refunds over 200 € wait for a person.
 """
 
 import asyncio
@@ -64,7 +65,12 @@ def find_order(order_id: str) -> Order:
         return _order(database, order_id)
 
 
-@tool
+def is_large(cents: int) -> bool:
+    """Tell whether a person must approve a refund."""
+    return cents > 20_000
+
+
+@tool(needs_approval=is_large)
 async def refund(order_id: str, cents: int, reason: str, context: ToolContext) -> Refund:
     """Pay an order back, in whole or in part. Look the order up first.
 

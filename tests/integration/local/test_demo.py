@@ -18,9 +18,20 @@ def test_demo(start: Start) -> None:
     said = demo.said()
     assert demo.process.returncode == 0, said
     assert said.count("SIGKILL of the worker") == 2
-    for line in ("2 ×  model 1", "1 ×  tool find_order", "2 ×  tool refund", "is completed:"):
-        assert line in said
-    assert said.count("paid      R-5001: A-1001, 49.90 €") == 1
+    for line in (
+        "child.started  warehouse",
+        "tool_call.started  find_stock",
+        "handoff  desk → support",
+        "approval.requested  refund",
+        "2 ×  warehouse  model 1",
+        "1 ×  warehouse  tool find_stock",
+        "1 ×  desk       handoff transfer_to_support",
+        "2 ×  desk       tool refund",
+        "is completed:",
+        "The warehouse says: Desk lamp, brass: 12 in stock.",
+    ):
+        assert line in said, said
+    assert said.count("paid      R-5001: A-1002, 249.00 €") == 1
     assert "Traceback" not in said
     assert demo.left() == []
 

@@ -40,6 +40,10 @@ class Conversation:
     def __init__(self, client: TestClient, *tools: str) -> None:
         self.client = client
         self.messages: list[dict[str, Any]] = [{"role": "system", "content": "Help."}]
+        self.take(*tools)
+
+    def take(self, *tools: str) -> None:
+        """Go on with these tools, as whoever takes over does."""
         self.tools = [{"type": "function", "function": {"name": name}} for name in tools]
 
     async def say(self, text: Any) -> dict[str, Any]:
@@ -153,6 +157,29 @@ async def test_new_message_starts_anew(client: TestClient) -> None:
     await talk.say("What about A-1001?")
     await talk.give(LAMP)
     assert calls(await talk.say("And A-1001 now?")) == [("find_order", {"order_id": "A-1001"})]
+
+
+async def test_a_team(client: TestClient) -> None:
+    """The desk asks and hands over at once; who takes over goes on, and reports what was found."""
+    talk = Conversation(client, "warehouse", "transfer_to_support")
+    asked = calls(await talk.say("Please refund A-1001. Is the Desk lamp, brass in stock?"))
+    assert asked == [
+        ("warehouse", {"input": "Is the Desk lamp, brass in stock"}),
+        ("transfer_to_support", {"order_id": "A-1001"}),
+    ]
+    warehouse = Conversation(client, "find_stock", "order_more")
+    assert calls(await warehouse.say(asked[0][1]["input"])) == [
+        ("find_stock", {"item": "Desk lamp, brass"})
+    ]
+    found = (await warehouse.give("12"))["content"]
+    assert found.startswith("Desk lamp, brass: 12 in stock.")
+    talk.take("find_order", "refund")
+    assert calls(await talk.give(found, "support has taken over."))[0][0] == "find_order"
+    [(name, _)] = calls(await talk.give(LAMP))
+    assert name == "refund"
+    answer = await talk.give({"refund_id": "R-1", "order_id": "A-1001", "cents": 3990})
+    assert answer["content"].startswith("The warehouse says: Desk lamp, brass: 12 in stock. I ref")
+    assert answer["content"].count("I am a stand-in") == 1
 
 
 @pytest.mark.parametrize("tools", [(), ("refund",), ("search",)])

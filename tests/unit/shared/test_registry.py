@@ -111,6 +111,7 @@ def test_the_projects_own_agents() -> None:
     """The agents that come with the project are declared rightly."""
     names = [
         "support",
+        "desk",
         "assistant",
         "concierge",
         "bookkeeper",
@@ -119,8 +120,6 @@ def test_the_projects_own_agents() -> None:
         "triage",
         "warehouse",
         "translator",
-        "planner",
-        "scout",
         "shipping",
         "handbook",
         "office",
