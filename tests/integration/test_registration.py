@@ -20,6 +20,8 @@ from outlast_local.stack import Ports
 from outlast_worker.engine.records import JOURNAL_VERSION
 
 _NEWER = JOURNAL_VERSION + 1
+_IN_VAIN = ("--timeout", "3")
+"""For a command that waits for what does not come."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def _register(
     stack: TestStack, settings: Mapping[str, str] | None = None, *options: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "outlast_worker", "register", "--timeout", "5", *options],
+        [sys.executable, "-m", "outlast_worker", "register", *options],
         env={**stack.environment, **(settings or {})},
         cwd=stack.directory,
         capture_output=True,
@@ -100,7 +102,7 @@ def test_changed_code_replaces_the_deployment(
     try:
         # The worker that answers serves other agents than a command without the new setting.
         wait_until(lambda: _is_up(_health(fresh)), "the worker")
-        stale = _register(fresh)
+        stale = _register(fresh, None, *_IN_VAIN)
         assert stale.returncode == 1
         assert "serves other agents" in stale.stderr
         assert _register(fresh, changed).returncode == 0
@@ -123,10 +125,10 @@ def _health(stack: TestStack) -> str:
 def test_worker_out_of_reach(fresh: TestStack) -> None:
     """It waits for the worker, and then says where it looked."""
     free = Ports.free().worker
-    done = _register(fresh, {"WORKER_URL": f"http://127.0.0.1:{free}"})
+    done = _register(fresh, {"WORKER_URL": f"http://127.0.0.1:{free}"}, *_IN_VAIN)
     assert done.returncode == 1
     assert f"does not answer at http://127.0.0.1:{free}" in done.stderr
-    done = _register(fresh, {"RESTATE_ADMIN_URL": f"http://127.0.0.1:{free}"})
+    done = _register(fresh, {"RESTATE_ADMIN_URL": f"http://127.0.0.1:{free}"}, *_IN_VAIN)
     assert done.returncode == 1
     assert "Restate's admin API does not answer" in done.stderr
 
@@ -142,7 +144,7 @@ def test_agent_with_runs_is_not_taken_away(api: Api, fresh: TestStack, key: str)
     assert api.cancel(run_id).status_code == 202
     assert api.result(run_id)["status"] == "cancelled"
     # Now only what the worker really serves is wrong.
-    assert "serves other agents" in _register(fresh, without).stderr
+    assert "serves other agents" in _register(fresh, without, *_IN_VAIN).stderr
     assert _register(fresh).returncode == 0
 
 

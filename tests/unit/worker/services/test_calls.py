@@ -36,7 +36,7 @@ def signatures() -> dict[str, list[tuple[Any, Any]]]:
     found = defaultdict[str, list[tuple[Any, Any]]](list)
     for service in services:
         for name, handler in service.handlers.items():
-            signature = inspect.signature(handler.fn)
+            signature = inspect.signature(inspect.unwrap(handler.fn))
             taken = [parameter.annotation for parameter in signature.parameters.values()][1:]
             found[name].append((taken[0] if taken else None, signature.return_annotation))
     return found

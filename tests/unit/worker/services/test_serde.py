@@ -1,9 +1,13 @@
 """What is journaled or kept comes back as it was."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from restate import Service
+from restate.discovery import compute_discovery_json
+from restate.endpoint import Endpoint
 
 from outlast.contract import ThreadStatus
 from outlast.protocol import Message, Run, RunError, ToolCall, Usage
@@ -14,7 +18,7 @@ from outlast_worker.engine.records import (
     Opaque,
     StoredMessage,
 )
-from outlast_worker.services.serde import JsonSerde
+from outlast_worker.services.serde import JsonSerde, json_handler
 from outlast_worker.services.thread_state import Release
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,3 +71,23 @@ def test_round_trip(annotation: Any, value: Any) -> None:
 def test_nothing_is_none() -> None:
     """Where nothing was sent or kept there is None."""
     assert JsonSerde[str](str).deserialize(b"") is None
+
+
+def test_what_restate_is_told_of_handlers() -> None:
+    """Whether they take and give something, and no schemas, which are megabytes of many agents."""
+
+    async def read(_ctx: Any, release: Release) -> Run:
+        raise NotImplementedError
+
+    async def end(_ctx: Any) -> None:
+        raise NotImplementedError
+
+    service = Service("desk")
+    for function in (read, end):
+        json_handler(service.handler)(function)
+    told = json.loads(compute_discovery_json(Endpoint().bind(service), 4, "bidi"))
+    handlers = {each["name"]: each for each in told["services"][0]["handlers"]}
+    schemas = [handlers["read"][part]["jsonSchema"] for part in ("input", "output")]
+    assert schemas == [True, True]
+    assert handlers["end"]["input"] == {}
+    assert "contentType" not in handlers["end"]["output"]
