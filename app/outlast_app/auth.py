@@ -16,7 +16,7 @@ from outlast_app.prefer import wants
 from outlast_app.rights import RIGHT_OF, Right, right_of
 from outlast_app.sse import MEDIA_TYPE
 
-_STARTS = "POST /agents/{agent}/runs"
+_STARTS = frozenset({"POST /agents/{agent}/runs", "POST /runs/{run_id}/fork"})
 _STREAMS = "GET /runs/{run_id}/events"
 
 # Only describes the scheme in the OpenAPI document: the keyring decides.
@@ -66,9 +66,9 @@ class KeyedRoute(APIRoute):
         operation = f"{scope['method']} {self.path}"
         quotas = Dependencies.of(request).quotas
         with ExitStack() as held:
-            if operation == _STREAMS or (operation == _STARTS and _asks_for_stream(request)):
+            if operation == _STREAMS or (operation in _STARTS and _asks_for_stream(request)):
                 held.enter_context(quotas.stream(caller))
-            if operation == _STARTS:
+            if operation in _STARTS:
                 quotas.count_start(caller)
             # Until the answer is sent, or the client gone: for a stream, its end.
             await super().handle(scope, receive, send)

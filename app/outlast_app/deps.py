@@ -12,6 +12,7 @@ from outlast_app.quotas import Quotas
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
+from outlast_app.runs.forks import Forks
 from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
@@ -33,6 +34,7 @@ class Dependencies:
     quotas: Quotas
     closing: Closing
     starter: RunStarter
+    forks: Forks
     reader: RunReader
     events: RunEvents
     inspection: RunInspection

@@ -44,6 +44,7 @@ from outlast_app.routes import (
 from outlast_app.runs.actions import RunActions, ThreadActions
 from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
+from outlast_app.runs.forks import Forks
 from outlast_app.runs.inspection import RunInspection
 from outlast_app.runs.listings import Listings
 from outlast_app.runs.reader import RunReader
@@ -189,6 +190,7 @@ async def _lifespan(
                 settings.max_queued_per_thread,
                 settings.webhook_policy(),
             ),
+            forks=Forks(registry, ingress, reader),
             reader=reader,
             events=events,
             inspection=RunInspection(ingress, reader),

@@ -26,6 +26,7 @@ from outlast.protocol import (
     ChangeThread,
     CreateThread,
     Decision,
+    ForkRun,
     ProblemDocument,
     Run,
     SignalValue,
@@ -50,6 +51,7 @@ _RETRY_AFTER = {
 
 _BODIES = (
     StartRun,
+    ForkRun,
     SteerRun,
     Decision,
     CallResult,

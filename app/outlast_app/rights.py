@@ -22,6 +22,7 @@ RIGHT_OF: Mapping[str, Right] = {
     "GET /runs/{run_id}/order": "inspect",
     "GET /runs/{run_id}/definition": "inspect",
     "GET /runs/{run_id}/turns/{turn}/prompt": "inspect",
+    "POST /runs/{run_id}/fork": "invoke",
     "POST /runs/{run_id}/cancel": "invoke",
     "POST /runs/{run_id}/resume": "invoke",
     "POST /runs/{run_id}/messages": "invoke",
@@ -43,7 +44,8 @@ RIGHT_OF: Mapping[str, Right] = {
 }
 """By method and path.
 
-A start that another run may take (`on_busy: steer`) needs `read`, too, and without that a run is
+A fork needs `read`, too, since the model could be asked for what was said; and so does a start
+that another run may take (`on_busy: steer`), and without that a run is
 cancelled and resumed, and a thread changed, unseen. With `inspect` agents are shown with their
 definitions.
 """

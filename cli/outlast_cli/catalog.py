@@ -37,6 +37,7 @@ PROJECT: Final[Mapping[str, str]] = {
 RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("running:run", "Start a run and follow it."),
     "chat": ("chatting:chat", "Talk with an agent, one run for each line."),
+    "fork": ("running:fork", "Start a run that goes on from the middle of one that has ended."),
     "watch": ("running:watch", "Follow a run's events, before, during and after it."),
     "events": ("reading:events", "List what a run has done so far, and end."),
     "list": ("reading:list_agents", "List the agents, with their models and tools."),

@@ -15,6 +15,7 @@ from outlast.protocol import (
     ClientCall,
     Content,
     Decision,
+    ForkedFrom,
     History,
     InputMessage,
     Limits,
@@ -138,6 +139,7 @@ class RunOrder(Wire):
     may_open: int | None = None
     webhooks: list[Webhook] | None = None
     sticky: bool | None = None
+    forked_from: ForkedFrom | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -396,6 +398,26 @@ class SignalAnswer(Wire):
 
     outcome: Literal["taken", "different", "ambiguous", "unknown", "ended"]
     call_ids: list[str] = Field(default_factory=list[str])
+
+
+class ForkQuestion(Wire):
+    after_turn: int
+
+
+class ForkPoint(Wire):
+    """Whether a run can be gone on from after a turn.
+
+    `unknown_turn`: it has not had that one, or not to its end. `open_calls`: nobody knows what some
+    calls of that turn came to. `lost`: what was said on its thread before it is not there any more.
+    `last_turn`: the last one after which it can be, if there is one. `is_answered`: the last word
+    is the model's, so that nobody asks it for more. `has_definition`: whether it has kept one.
+    """
+
+    outcome: Literal["there", "unknown_turn", "open_calls", "lost"]
+    last_turn: int | None = None
+    call_ids: list[str] = Field(default_factory=list[str])
+    is_answered: bool = False
+    has_definition: bool = False
 
 
 class RedeliverOrder(Wire):

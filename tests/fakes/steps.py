@@ -42,6 +42,7 @@ from outlast_worker.engine.records import (
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
+    ForkSource,
     HandoffOutcome,
     HookRecord,
     ModelOutcome,
@@ -105,6 +106,7 @@ class FakeSteps:
         raising: What a step raises instead, the first time, by its name in `log`.
         history: The conversation on the thread so far.
         mark: Which conversation that is, if the worker may remember it.
+        forked: What a fork goes on from.
         effects: What `once` calls come to, by call id, one for each claim.
         verdicts: What `verify` finds out, by call id.
         results: What clients send, by call id; without one, the call expires.
@@ -138,6 +140,7 @@ class FakeSteps:
     raising: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
     history: Sequence[StoredMessage] = ()
     mark: ConversationMark | None = None
+    forked: ForkSource = field(default_factory=ForkSource)
     effects: Mapping[str, Sequence[EffectOutcome]] = field(
         default_factory=dict[str, Sequence[EffectOutcome]]
     )
@@ -162,6 +165,8 @@ class FakeSteps:
     hooked: list[CallHook] = field(default_factory=list[CallHook])
     planned: list[PlannedCall] = field(default_factory=list[PlannedCall])
     reported: list[WaitReport] = field(default_factory=list[WaitReport])
+    adopted: Pin | None = None
+    """The definition that a fork takes over."""
     child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
@@ -186,13 +191,18 @@ class FakeSteps:
         self._enter("find_speaker")
         return self.speaker
 
+    async def read_fork(self) -> ForkSource:
+        self._enter("read_fork")
+        return self.forked
+
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         self.released.append((list(items), at))
         self._enter("release_thread")
 
     def begin(self, operation: Operation[Any]) -> Pending[Any]:
         match operation:
-            case PinAgent():
+            case PinAgent(kept):
+                self.adopted = kept
                 return FakePending("pin")
             case AskModel(call):
                 self.calls.append(call)

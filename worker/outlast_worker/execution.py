@@ -164,6 +164,9 @@ class Execution:
         pin = await pin_agent(
             self.registry, self.agent, self.order, self.settings, context, listings, first_turn
         )
+
+    async def _checked(self, pin: PinOutcome) -> PinOutcome:
+        """Refuse a definition whose cost is limited and would not be known."""
         if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
             return pin
         for model in pin.models:

@@ -91,7 +91,7 @@ async def pin_agent(
         model=registry.model_of(agent),
         model_settings=agent.model_settings.override(options.model_dump()),
         tools=tools,
-        limits=_ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits),
+        limits=limits_of(agent, order),
         on_limit=agent.on_limit,
         model_retry_for_s=settings.model_retry_for_s,
         fallbacks=list(agent.fallbacks),
@@ -102,6 +102,11 @@ async def pin_agent(
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
         output=output,
     )
+
+
+def limits_of(agent: Agent, order: RunOrder) -> Limits:
+    """Return where a run stops: of the agent's limits and the order's the lower ones count."""
+    return _ALWAYS_ENDS.model_copy(update=agent.limits.given).lowered_to(order.limits)
 
 
 def _asked(agent: Agent, order: RunOrder, first_turn: int | None) -> Overrides:
@@ -156,7 +161,7 @@ def _pin_tool(tool: AnyTool | ClientTool | AgentTool) -> PinnedTool:
         name=tool.name,
         description=tool.description,
         parameters=dict(tool.parameters),
-        kind=_kind_of(tool),
+        kind=kind_of(tool),
         signals=sorted(tool.signals) or None,
         **_approval_of(tool),
         timeout_s=tool.timeout.total_seconds() if is_once else None,
@@ -238,7 +243,8 @@ def without_price(pin: Pin, model: str) -> PinFailure:
     return PinFailure(at=pin.at, error=error)
 
 
-def _kind_of(tool: AnyTool) -> ToolKind:
+def kind_of(tool: AnyTool) -> ToolKind:
+    """Return how calls of a function are carried out."""
     if tool.durable:
         return "durable"
     return "once" if tool.effect == "once" else "function"

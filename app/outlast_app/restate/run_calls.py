@@ -7,6 +7,8 @@ from outlast.contract import (
     DecideOrder,
     EventPage,
     EventsQuestion,
+    ForkPoint,
+    ForkQuestion,
     PromptQuestion,
     ResultAnswer,
     ResultOrder,
@@ -28,6 +30,7 @@ _PAGE = TypeAdapter(EventPage)
 _ORDER = TypeAdapter[RunOrder | None](RunOrder | None)
 _DEFINITION = TypeAdapter[RunDefinition | None](RunDefinition | None)
 _PROMPT = TypeAdapter[Prompt | None](Prompt | None)
+_FORK_POINT = TypeAdapter(ForkPoint)
 _DECIDED = TypeAdapter(DecideAnswer)
 _RESULT = TypeAdapter(ResultAnswer)
 _STEERED = TypeAdapter(SteerAnswer)
@@ -60,6 +63,11 @@ class RunCalls(WorkerCalls):
         """Return what the model was sent in a turn, if the run had one of this number."""
         question = PromptQuestion(turn=turn)
         return await self._call(ref, "prompt", _PROMPT, question, _LARGE_READ_TIMEOUT_S)
+
+    async def fork_point(self, ref: RunRef, after_turn: int) -> ForkPoint:
+        """Tell whether a run that has ended can be gone on from after a turn."""
+        question = ForkQuestion(after_turn=after_turn)
+        return await self._call(ref, "fork_point", _FORK_POINT, question, _LARGE_READ_TIMEOUT_S)
 
     async def decide(self, ref: RunRef, order: DecideOrder, key: str) -> DecideAnswer | None:
         """Hand over a person's decision on a tool call; None while no worker has taken it."""

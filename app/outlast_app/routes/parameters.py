@@ -16,6 +16,7 @@ from outlast.protocol import (
     ChangeThread,
     CreateThread,
     Decision,
+    ForkRun,
     RunStatus,
     SignalValue,
     StartRun,
@@ -315,6 +316,10 @@ async def _start(request: Request) -> StartRun:
     return await read_body(request, StartRun)
 
 
+async def _fork(request: Request) -> ForkRun:
+    return await read_body(request, ForkRun)
+
+
 async def _new_thread(request: Request) -> CreateThread:
     return await read_body(request, CreateThread)
 
@@ -344,6 +349,7 @@ async def _result(request: Request) -> CallResult:
 
 
 StartBody = Annotated[StartRun, Depends(_start)]
+ForkBody = Annotated[ForkRun, Depends(_fork)]
 NewThreadBody = Annotated[CreateThread, Depends(_new_thread)]
 ThreadChangeBody = Annotated[ChangeThread, Depends(_thread_change)]
 AddedMessagesBody = Annotated[AddMessages, Depends(_added_messages)]

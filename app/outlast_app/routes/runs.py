@@ -1,15 +1,18 @@
 """Start, read, list, watch, cancel and resume runs."""
 
 from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 from fastapi import APIRouter, Request, Response
 
+from outlast.contract import RunOrder
 from outlast.errors import (
     AdminUnavailable,
     BodyTooLarge,
     IdempotencyConflict,
     InvalidRequest,
     KeyLimit,
+    Problem,
     RunEnded,
     RunNotEnded,
     RunNotPaused,
@@ -20,7 +23,7 @@ from outlast.errors import (
     UnknownRun,
 )
 from outlast.names import RunRef
-from outlast.protocol import Run, RunPage, StartRun
+from outlast.protocol import ForkRun, Run, RunPage, StartRun
 from outlast_app import ndjson
 from outlast_app.auth import KeyedRoute, KnownCaller, Tenant, check_right
 from outlast_app.bodies import beside_loop
@@ -44,6 +47,7 @@ from outlast_app.routes.parameters import (
     AgentName,
     CursorText,
     Filter,
+    ForkBody,
     IdempotencyKey,
     Limit,
     Prefer,
@@ -66,6 +70,18 @@ router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 _RUN_PROBLEMS = problems(UnknownRun, InvalidRequest, *BEHIND)
 _APPLIED = "What of `Prefer` was applied."
 _RUN_PATH = "Where the run is read."
+_START_PROBLEMS: tuple[type[Problem], ...] = (
+    UnknownAgent,
+    ThreadBusy,
+    ThreadFull,
+    ThreadMoved,
+    RunEnded,
+    BodyTooLarge,
+    InvalidRequest,
+    IdempotencyConflict,
+    KeyLimit,
+    *BEHIND,
+)
 _STARTED: Responses = {
     200: {
         "description": "The run, which has ended, or its events.",
@@ -77,18 +93,7 @@ _STARTED: Responses = {
         ),
     },
     **accepted(Location=_RUN_PATH, Preference_Applied=_APPLIED),
-    **problems(
-        UnknownAgent,
-        ThreadBusy,
-        ThreadFull,
-        ThreadMoved,
-        RunEnded,
-        BodyTooLarge,
-        InvalidRequest,
-        IdempotencyConflict,
-        KeyLimit,
-        *BEHIND,
-    ),
+    **problems(*_START_PROBLEMS),
 }
 _RESULT: Responses = {
     200: {
@@ -128,9 +133,7 @@ async def start_run(
         check_right(caller, "read")
     tenant = caller.tenant
     definition = find_agent(deps.registry, agent)
-    preference = parse_prefer(prefer, deps.settings.wait_timeout_s)
-    streamed = wants(MEDIA_TYPE, accept)
-    wait_s = 0 if streamed or body.after_s >= preference.wait_s else preference.wait_s
+    asked = _Asked.of(deps, prefer, accept, body.after_s)
     order = await beside_loop(
         request,
         make_order,
@@ -139,20 +142,37 @@ async def start_run(
         body,
         tenant,
         idempotency_key,
-        stream=streamed or not wait_s,
+        stream=asked.is_live,
         trace=trace,
     )
-    log_run(request, order.run_id)
-    run = await deps.starter.start(order, wait_s)
-    log_run(request, run.run_id)  # another one, if that took the input
-    headers = {"Location": f"/runs/{run.run_id}"}
-    if streamed:
-        headers["Content-Location"] = f"/runs/{run.run_id}/events"
-        following = deps.events.follow(RunRef(tenant, run.run_id))
-        return EventStream(following, deps.closing, headers)
-    if preference.applied:
-        headers["Preference-Applied"] = preference.applied
-    return _answer(run, headers)
+    return await _start(request, deps, order, asked)
+
+
+@router.post(
+    "/runs/{run_id}/fork",
+    response_model=Run,
+    responses={**_STARTED, **problems(*_START_PROBLEMS, UnknownRun, RunNotEnded)},
+    openapi_extra=takes(ForkRun),
+)
+async def fork_run(
+    ref: RunPath,
+    body: ForkBody,
+    request: Request,
+    deps: Deps,
+    caller: KnownCaller,
+    trace: RequestTrace,
+    prefer: Prefer = None,
+    idempotency_key: IdempotencyKey = None,
+    accept: Accept = None,
+) -> Response:
+    """Start a run that goes on from what this one, which has ended, had said and done by a turn.
+
+    What was recorded is reused: nothing before that runs again.
+    """
+    check_right(caller, "read")  # the model could be asked for what was said
+    asked = _Asked.of(deps, prefer, accept)
+    order = await deps.forks.order(ref, body, idempotency_key, stream=asked.is_live, trace=trace)
+    return await _start(request, deps, order, asked)
 
 
 @router.get(
@@ -269,6 +289,44 @@ async def resume_run(ref: RunPath, deps: Deps, caller: KnownCaller) -> Response:
     """Let a paused run try again."""
     run = _shown(await deps.runs.resume(ref), caller)
     return _answer(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
+
+
+class _Asked(NamedTuple):
+    """How a run's start is to be answered."""
+
+    streamed: bool
+    wait_s: float
+    applied: str | None
+
+    @classmethod
+    def of(
+        cls, deps: Deps, prefer: list[str] | None, accept: list[str] | None, after_s: float = 0
+    ) -> Self:
+        """Read it from the headers; one that begins later than that is not waited for."""
+        preference = parse_prefer(prefer, deps.settings.wait_timeout_s)
+        streamed = wants(MEDIA_TYPE, accept)
+        wait_s = 0 if streamed or after_s >= preference.wait_s else preference.wait_s
+        return cls(streamed, wait_s, preference.applied)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody may watch the run from its start on."""
+        return self.streamed or not self.wait_s
+
+
+async def _start(request: Request, deps: Deps, order: RunOrder, asked: _Asked) -> Response:
+    """Start a run, and answer with it or its events."""
+    log_run(request, order.run_id)
+    run = await deps.starter.start(order, asked.wait_s)
+    log_run(request, run.run_id)  # another one, if that took the input
+    headers = {"Location": f"/runs/{run.run_id}"}
+    if asked.streamed:
+        headers["Content-Location"] = f"/runs/{run.run_id}/events"
+        following = deps.events.follow(RunRef(order.tenant, run.run_id))
+        return EventStream(following, deps.closing, headers)
+    if asked.applied:
+        headers["Preference-Applied"] = asked.applied
+    return _answer(run, headers)
 
 
 def _shown(run: Run, caller: Caller) -> Run:

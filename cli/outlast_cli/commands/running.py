@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import typer
 
-from outlast.protocol import OnBusy, Run
+from outlast.protocol import Definition, ForkRun, OnBusy, Run
 from outlast_cli import options
 from outlast_cli.client import Client, is_header_value
 from outlast_cli.errors import Detached
@@ -64,6 +64,46 @@ def run(
         show(started, started.run_id, as_json=as_json)
     else:
         _watch(client, RunStream(client, start), as_json=as_json, settles=True)
+
+
+def fork(
+    ctx: typer.Context,
+    run_id: options.RunId,
+    after_turn: Annotated[
+        int, typer.Argument(metavar="TURN", min=0, help="The last turn that is kept; 0 for none.")
+    ],
+    text: Annotated[
+        str | None, typer.Argument(metavar="[INPUT]", help="What is said then; - reads it.")
+    ] = None,
+    thread: Annotated[str | None, typer.Option(help="The conversation that it begins.")] = None,
+    definition: Annotated[
+        Definition, typer.Option(help="The agent as the run has kept it, or as it is now.")
+    ] = "pinned",
+    metadata: options.Metadata = None,
+    limit: options.Limits = None,
+    is_async: Annotated[bool, typer.Option("--async", help="Print the run's id and end.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Start a run that goes on from the middle of one that has ended.
+
+    Nothing before that runs again. Ctrl-C ends the watching, never the run.
+    """
+    client = options.client_of(ctx)
+    asked = {
+        "after_turn": after_turn,
+        "input": None if text is None else options.read_input(text),
+        "thread_id": thread,
+        "definition": definition,
+        "metadata": options.parse_pairs(metadata) or None,
+        "limits": options.parse_values(limit),
+    }
+    body = options.body_of(ForkRun, asked)
+    headers = {"Prefer": "respond-async"}
+    started = client.post(Run, "runs", run_id, "fork", body=body, headers=headers)
+    if is_async:
+        show(started, started.run_id, as_json=as_json)
+    else:
+        _watch(client, RunStream(client, started.run_id), as_json=as_json, settles=True)
 
 
 def watch(

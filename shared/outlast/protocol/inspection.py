@@ -6,7 +6,7 @@ from outlast.protocol.limits import Limits
 from outlast.protocol.messages import InputMessage, Message
 from outlast.protocol.model_settings import ModelSettings
 from outlast.protocol.overrides import Overrides
-from outlast.protocol.requests import OnBusy, Origin
+from outlast.protocol.requests import ForkedFrom, OnBusy, Origin, Webhook
 from outlast.protocol.wire import Public, ThreadId, Time
 
 
@@ -105,6 +105,10 @@ class Order(Public):
     """How late it was to start."""
     overrides: Overrides | None = None
     """What it has otherwise than its agent says; null for nothing."""
+    forked_from: ForkedFrom | None = None
+    """The run whose history it goes on from, if it is a fork."""
+    webhooks: list[Webhook] | None = None
+    """Who is told of it; null if nobody is."""
     origin: Origin | None = None
     """Through which protocol it came, if not by the native one."""
     created_at: Time

@@ -169,7 +169,7 @@ _READ_CHARS = 10 * _PREVIEW_CHARS
 
 def preview_of(said: Sequence[InputMessage]) -> str | None:
     """Return how the text of an input's last message begins, on one line; None without text."""
-    content = said[-1].content
+    content = said[-1].content if said else ""
     parts = [TextPart(text=content)] if isinstance(content, str) else content
     text = " ".join(part.text[:_READ_CHARS] for part in parts if isinstance(part, TextPart))
     return " ".join(text[:_READ_CHARS].split())[:_PREVIEW_CHARS] or None

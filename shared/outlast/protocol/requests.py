@@ -62,6 +62,14 @@ class Webhook(Public):
     """Which secret signs: a name in the setting `WEBHOOK_SECRETS`, never the secret itself."""
 
 
+def _check_events(webhooks: list[Webhook] | None) -> list[Webhook] | None:
+    known = get_args(WebhookEventType)
+    for event in (event for webhook in webhooks or () for event in webhook.events):
+        if event not in known:
+            raise ValueError(f"there is no event {event[:40]!r}; there are {', '.join(known)}")
+    return webhooks
+
+
 class StartRun(Overrides):
     """What starts a run."""
 
@@ -128,16 +136,7 @@ class StartRun(Overrides):
             raise ValueError(f"takes up to {MAX_ORIGIN_BYTES} bytes as JSON")
         return origin
 
-    @field_validator("webhooks")
-    @classmethod
-    def _has_known_events(cls, webhooks: list[Webhook] | None) -> list[Webhook] | None:
-        known = get_args(WebhookEventType)
-        for event in (event for webhook in webhooks or () for event in webhook.events):
-            if event not in known:
-                raise ValueError(
-                    f"there is no event {event!r:.40}; name some of {', '.join(known)}"
-                )
-        return webhooks
+    _has_known_events = field_validator("webhooks")(_check_events)
 
     # A field's check sees the fields above it, and only those that are valid.
     @field_validator("on_busy")
@@ -165,6 +164,58 @@ class StartRun(Overrides):
         if after_s and others.data.get("after_run"):
             raise ValueError("after_run is decided at once: leave out after_s")
         return after_s
+
+
+Definition = Literal["pinned", "current"]
+
+
+class ForkedFrom(Public):
+    """Where a run goes on from: what another one had said and done by then is its history."""
+
+    run_id: str
+    """The other run, which stays as it is."""
+    after_turn: int
+    """After which of its turns; 0 for its input alone."""
+    definition: Annotated[Definition, OrNewer] = "pinned"
+    """Which definition of the agent counts: the one that the other run has kept (`pinned`), or the
+    agent's as it is now (`current`)."""
+
+
+class ForkRun(Public):
+    """What starts a run from what another one has said and done."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"after_turn": 2},
+                {"after_turn": 3, "input": "And in French?", "thread_id": "customer-7-b"},
+            ]
+        }
+    )
+
+    after_turn: int = Field(ge=0, le=1_000_000, strict=True)
+    """After which of the run's turns to go on: all that was said until the next one began is kept,
+    with the results of its tool calls. 0 keeps its input alone."""
+    input: Input | None = None
+    """What is said then: a text, or messages of which the last one is a user's. Not needed where a
+    model's answer comes next, as after a turn of tool calls."""
+    thread_id: ThreadId | None = None
+    """The conversation that this begins, on which no run has been; it gets all that is kept.
+    Without it nothing is remembered."""
+    definition: Definition = "pinned"
+    """Which definition of the agent counts: the one that the run has kept (`pinned`), or the
+    agent's as it is now (`current`)."""
+    stream: bool | None = Field(default=None, strict=True)
+    """As in a start."""
+    metadata: Metadata | None = None
+    """Kept with the new run; the other run's if it is left out."""
+    limits: Limits = Limits()
+    """Where the new run stops: of each limit, this one's and its agent's, the lower one counts.
+    What the other run has used does not."""
+    webhooks: Annotated[list[Webhook], Field(min_length=1, max_length=MAX_WEBHOOKS)] | None = None
+    """Who is told of the new run; nobody if it is left out."""
+
+    _has_known_events = field_validator("webhooks")(_check_events)
 
 
 class SteerRun(Public):

@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 from outlast.protocol.approvals import Approval
 from outlast.protocol.client_calls import ClientCall
 from outlast.protocol.messages import Message
-from outlast.protocol.requests import Origin, Webhook
+from outlast.protocol.requests import ForkedFrom, Origin, Webhook
 from outlast.protocol.waiting import Waiting, WaitKind
 from outlast.protocol.wire import OrNewer, Public, Time
 
@@ -147,6 +147,8 @@ class Run(Public):
     """The agent that was asked, and carries it out."""
     parent: ParentCall | None = None
     """The call of another run that it answers, if an agent called it as a tool."""
+    forked_from: ForkedFrom | None = None
+    """The run whose history it goes on from, if it is a fork."""
     thread_id: str | None = None
     """The conversation that it is on, if any."""
     status: Annotated[RunStatus, OrNewer]

@@ -56,6 +56,8 @@ class AgentLoop:
         self._speaker: str | None = None
         self._models = ModelCalls(steps, self._state, self._inbox, order)
         self._hooks = Hooks(steps, self._state, self._inbox)
+        self._kept: Pin | None = None
+        """The definition that the run takes over, of one that it is a fork of."""
 
     async def run(self) -> Run:
         """Run the agent to its end. A run that fails or is cancelled returns too."""
@@ -96,11 +98,17 @@ class AgentLoop:
             await self._state.take_up_thread()
             if self._order.sticky and self._order.history != "replace":
                 self._speaker = await self._steps.find_speaker()
+        if fork := self._order.forked_from:
+            kept = await self._state.take_up_fork()
+            if fork.definition == "pinned":
+                self._kept = kept
+            elif kept:
+                self._speaker = kept.agent
         for message in self._order.input:
             self._state.add_said(message, message.id)
 
     async def _pin(self) -> Pin:
-        outcome = await self._pinning.pin(PinAgent(self._speaker))
+        outcome = await self._pinning.pin(PinAgent(self._speaker, self._kept))
         taken_over_by = outcome.agent if isinstance(outcome, Pin) else None
         if isinstance(outcome, Pin):
             self._steps.keep_definition(outcome)

@@ -153,10 +153,12 @@ class Operation(ABC, Generic[T]):
 class PinAgent(Operation[PinOutcome]):
     """Fix the agent's definition for this run.
 
-    `speaker` is the agent that the thread remembers; null for the one that was asked.
+    `speaker` is the agent that the thread remembers; null for the one that was asked. `kept` is the
+    definition that another run has kept, if this one takes that over.
     """
 
     speaker: str | None = None
+    kept: Pin | None = None
     record: ClassVar[Any] = PinOutcome
 
     @property

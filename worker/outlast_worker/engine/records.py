@@ -476,6 +476,16 @@ class StoredMessage(Message):
         return Message(**{name: getattr(self, name) for name in Message.model_fields})
 
 
+class ForkSource(Record):
+    """What a fork goes on from; no history if that is not there any more.
+
+    `pin` is the definition that the other run has kept, if it has one.
+    """
+
+    history: list[StoredMessage] | None = None
+    pin: Pin | None = None
+
+
 def _fault_of_ours(what: str, error: Exception) -> RunError:
     message = f"{what}: {type(error).__name__}. Its log says more."
     return RunError(type="internal", message=message, retryable=False)

@@ -30,7 +30,7 @@ from outlast.protocol import (
 )
 from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.operations import PlannedCall
-from outlast_worker.engine.records import StoredMessage, rest_of
+from outlast_worker.engine.records import Pin, StoredMessage, rest_of
 from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
 
 
@@ -72,6 +72,11 @@ class RunStopped(Exception):
         self.reason: IncompleteReason = reason
 
 
+_SOURCE_GONE = RunError(
+    type="definition-missing",
+    message="The run that this one was to go on from is not kept any more.",
+    retryable=False,
+)
 # Who follows a run to its end gets these with it: mostly the answer, and the end itself.
 _LAST_EVENTS = 8
 _LAST_EVENTS_BYTES = 16 * 1024
@@ -104,6 +109,7 @@ class RunState:
             run_id=order.run_id,
             agent=order.agent,
             parent=order.parent,
+            forked_from=order.forked_from,
             thread_id=order.thread_id,
             status="queued",
             input_preview=preview_of(order.input),
@@ -117,6 +123,18 @@ class RunState:
         self.unread = await self._steps.acquire_thread()
         if self.unread is None:
             await self.read_conversation()
+
+    async def take_up_fork(self) -> Pin | None:
+        """Go on from what another run had said; return the definition that it has kept.
+
+        Raises:
+            RunFailed: It is not there any more.
+        """
+        source = await self._steps.read_fork()
+        if source.history is None:
+            raise RunFailed(_SOURCE_GONE)
+        self.history, self.unread = source.history, None
+        return source.pin
 
     async def read_conversation(self) -> None:
         """Read what was said on the thread before."""
@@ -295,6 +313,8 @@ class RunState:
             message.model_copy(update={"told": texts.get(message.id, message.told)})
             for message in self.messages
         ]
+        for message_id, text in texts.items():
+            self._steps.keep_told(f"message:{message_id}", text)
 
     async def end(self) -> Run:
         """Hand over the thread, then commit the end: who sees that finds the conversation whole.
@@ -305,7 +325,8 @@ class RunState:
         if self.order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
-                await self._steps.release_thread(self.messages, self.now)
+                kept = self.history if self.order.forked_from else []
+                await self._steps.release_thread([*kept, *self.messages], self.now)
         self._seq += 1
         self._commit(terminal_event(self.run, self._seq))
         self.save()

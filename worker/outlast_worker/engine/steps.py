@@ -15,7 +15,7 @@ from outlast.contract import (
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.operations import Operation, PlannedCall
-from outlast_worker.engine.records import DurableReport, Pin, StoredMessage, ToolRecord
+from outlast_worker.engine.records import DurableReport, ForkSource, Pin, StoredMessage, ToolRecord
 
 T = TypeVar("T")
 
@@ -69,6 +69,10 @@ class Steps(Protocol):
 
     async def find_speaker(self) -> str | None:
         """Return to whom the thread, which the run holds, had runs of this agent handed over."""
+        ...
+
+    async def read_fork(self) -> ForkSource:
+        """Return what the run goes on from, which is another one's fork."""
         ...
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:

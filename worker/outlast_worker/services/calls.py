@@ -13,6 +13,7 @@ from restate import Context, RestateDurableCallFuture, SendHandle
 from outlast.contract import (
     CancelOrder,
     ConversationMark,
+    ForkQuestion,
     ReturnedRun,
     RunOrder,
     SameAnswer,
@@ -34,7 +35,7 @@ from outlast.names import (
     webhook_watch_service,
 )
 from outlast.protocol import Run
-from outlast_worker.engine.records import StoredMessage, ToolRecord
+from outlast_worker.engine.records import ForkSource, StoredMessage, ToolRecord
 from outlast_worker.services.durable_calls import (
     DurableOrder,
     GivenSignal,
@@ -168,6 +169,7 @@ SAME = Call[SameQuestion, SameAnswer]("same", SameQuestion, SameAnswer)
 CHILD_WAITS = Call[WaitReport, None]("child_waits", WaitReport, None)
 STATUS = Call[StatusQuestion, Run | None]("status", StatusQuestion, Run | None)
 REPORT = Call[NumberedReport, None]("report", NumberedReport, None)
+FORK_SOURCE = Call[ForkQuestion, ForkSource]("fork_source", ForkQuestion, ForkSource)
 SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
 
 # of a durable call's workflow

@@ -46,6 +46,7 @@ from outlast_worker.services import calls, client_results, promises, state
 from outlast_worker.services.decisions import take_decision
 from outlast_worker.services.durable_calls import NumberedReport
 from outlast_worker.services.event_log import read_events, read_page
+from outlast_worker.services.forking import add_forking
 from outlast_worker.services.inspection import add_inspection
 from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
@@ -119,6 +120,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
     _add_durable_calls(workflow, dependencies)
     _add_questions(workflow)
     add_inspection(workflow, settings.service_prefix)
+    add_forking(workflow, settings.service_prefix)
     return workflow
 
 
@@ -190,7 +192,9 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         run = await state.RUN.get(ctx)
         if order is None or run is None:
             return []
-        return salvage_messages(order, run, await read_events(ctx), await close_inbox(ctx))
+        before = await state.FORKED_HISTORY.get(ctx) or []
+        own = salvage_messages(order, run, await read_events(ctx), await close_inbox(ctx))
+        return [*before, *own]
 
 
 def _add_durable_calls(workflow: Workflow, dependencies: Dependencies) -> None:

@@ -24,6 +24,7 @@ from outlast.contract import (
     CancelOrder,
     ClientResult,
     ConversationMark,
+    ForkQuestion,
     RunOrder,
     StatusQuestion,
     SteeringMessage,
@@ -39,6 +40,7 @@ from outlast_worker.engine.operations import Operation, PlannedCall, RunOnce
 from outlast_worker.engine.records import (
     DurableReport,
     EffectClaim,
+    ForkSource,
     KeptResolution,
     Pin,
     StoredMessage,
@@ -146,6 +148,20 @@ class RestateSteps:
     async def find_speaker(self) -> str | None:
         """Return to whom the thread's runs of this agent were handed over last."""
         return await self._wait(calls.SPEAKER.call(self._ctx, self._thread, self._order.agent))
+
+    async def read_fork(self) -> ForkSource:
+        """Return what the run goes on from, and keep it: the other one may be forgotten."""
+        forked = self._order.forked_from
+        if forked is None:
+            return ForkSource()
+        source = RunRef(self._order.tenant, forked.run_id)
+        prefix = self._dependencies.settings.service_prefix
+        target = calls.Target(source.service(prefix), source.key)
+        question = ForkQuestion(after_turn=forked.after_turn)
+        found = await self._wait(calls.FORK_SOURCE.call(self._ctx, target, question))
+        if found.history is not None:
+            state.FORKED_HISTORY.set(self._ctx, found.history)
+        return found
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.

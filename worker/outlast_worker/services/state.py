@@ -56,6 +56,8 @@ DEFINITION = State[Pin]("definition", Pin)
 """The definition that counts now."""
 CONVERSATION = State[ConversationMark]("conversation", ConversationMark)
 """What was said on the thread before, if anything."""
+FORKED_HISTORY = State[list[StoredMessage]]("forked_history", list[StoredMessage])
+"""Of a fork: what it goes on with."""
 SEGMENT = State[int]("segment", int)
 """How often the run has waited for people, and one more; not there before the first time."""
 MESSAGES_TAKEN = State[int]("messages_taken", int)

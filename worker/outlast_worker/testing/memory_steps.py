@@ -24,7 +24,14 @@ from outlast.contract import (
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
-from outlast_worker.engine.records import DurableReport, Pin, Record, StoredMessage, ToolRecord
+from outlast_worker.engine.records import (
+    DurableReport,
+    ForkSource,
+    Pin,
+    Record,
+    StoredMessage,
+    ToolRecord,
+)
 from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
@@ -133,6 +140,10 @@ class MemorySteps:
     async def find_speaker(self) -> str | None:
         """Return who took over in the conversation so far."""
         return speakers_in(self._history).get(self._execution.order.agent)
+
+    async def read_fork(self) -> ForkSource:
+        """Find nothing: runs in memory are nobody's forks."""
+        return ForkSource()
 
     async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
         """Have nobody to hand the thread to."""

@@ -1,0 +1,72 @@
+"""Takes over a definition that another run has kept, where this worker can still carry it out."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from outlast.agent import Agent
+from outlast.contract import RunOrder
+from outlast.protocol import RunError
+from outlast.registry import Registry
+from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.pin import kind_of, limits_of
+
+
+def adopt_pin(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> PinOutcome:
+    """Return a kept definition for another run, which stops where its order and the agent say.
+
+    Its code is the worker's of today, as for a run that goes on over a deploy. So it fails where
+    something is gone that it names.
+    """
+    at = datetime.now(UTC)
+    if missing := list(_missing(registry, agent, order, pin)):
+        error = RunError(
+            type="definition-missing",
+            message=f"The agent {agent.name} does not have any more what that definition needs: "
+            f"{', '.join(missing)}. Fork the run with definition: current.",
+            retryable=False,
+        )
+        return PinFailure(at=at, error=error)
+    begins_anew = order.forked_from is None or order.forked_from.after_turn == 0
+    return pin.model_copy(
+        update={
+            "at": at,
+            "limits": limits_of(agent, order),
+            "on_limit": agent.on_limit,
+            "tool_choice": pin.tool_choice if begins_anew else None,
+        }
+    )
+
+
+def _missing(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> Iterator[str]:
+    functions = {tool.name: kind_of(tool) for tool in agent.functions}
+    called = {tool.name: tool.agent.name for tool in agent.agent_tools}
+    servers = {server.name for server in agent.mcp}
+    hooks = {(hook.point, hook.name) for hook in agent.hooks}
+    for tool in pin.tools:
+        if not _is_there(tool, functions, called, servers, registry):
+            yield f"the tool {tool.name}"
+    for hook in pin.hooks or ():
+        if (hook.point, hook.name) not in hooks:
+            yield f"the hook {hook.name}"
+    of_order = order.overrides and order.overrides.output_schema
+    if pin.output and of_order is None and agent.output is None:
+        yield "its output_type"
+
+
+def _is_there(
+    tool: PinnedTool,
+    functions: dict[str, str],
+    called: dict[str, str],
+    servers: set[str],
+    registry: Registry,
+) -> bool:
+    if tool.server is not None:
+        return tool.server in servers
+    match tool.kind:
+        case "client" | "built_in":  # a skill that is gone is told to the model that reads it
+            return True
+        case "agent":
+            child = tool.child.agent if tool.child else ""
+            return called.get(tool.name) == child and registry.get(child) is not None
+        case kind:
+            return functions.get(tool.name) == kind
