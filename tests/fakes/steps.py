@@ -201,7 +201,7 @@ class FakeSteps:
 
     def begin(self, operation: Operation[Any]) -> Pending[Any]:
         match operation:
-            case PinAgent(kept):
+            case PinAgent(kept=kept):
                 self.adopted = kept
                 return FakePending("pin")
             case AskModel(call):

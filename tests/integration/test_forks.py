@@ -193,6 +193,20 @@ def test_the_definition(api: Api, model: ScriptedModel, key: str) -> None:
     assert model.requests(key)[-1].body["temperature"] == 0.5
 
 
+def test_who_speaks(api: Api, model: ScriptedModel, key: str) -> None:
+    """After a handoff it is the agent that had taken over, before it the one that was asked."""
+    model.script(key, [call("transfer_to_office"), text("Done.")])
+    source = api.run("front", key)
+    for definition in ("pinned", "current"):
+        run = forked(api, source["run_id"], 1, definition=definition)
+        assert (run["agent"], run["handed_over_to"], run["output"]) == ("front", "office", "Done.")
+        asked = model.requests(key, turn=2)[-1].messages
+        assert asked[0]["content"] == "You are the office."
+    again = forked(api, source["run_id"], 0)
+    assert (again["turn"], again["output"]) == (2, "Done.")
+    assert model.requests(key, turn=1)[-1].messages[0]["content"] == "You are the front."
+
+
 def test_killed_on_a_thread(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
     """The conversation of a fork that is killed has what it went on from."""
     source = noted_twice(api, model, key)

@@ -7,21 +7,30 @@ from outlast.agent import Agent
 from outlast.contract import RunOrder
 from outlast.protocol import RunError
 from outlast.registry import Registry
-from outlast_worker.engine.records import Pin, PinFailure, PinnedTool, PinOutcome
+from outlast_worker.engine.records import (
+    Pin,
+    PinFailure,
+    PinnedTool,
+    PinOutcome,
+    ToolKind,
+)
 from outlast_worker.pin import kind_of, limits_of
 
 
-def adopt_pin(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> PinOutcome:
+def adopt_pin(registry: Registry, order: RunOrder, pin: Pin) -> PinOutcome:
     """Return a kept definition for another run, which stops where its order and the agent say.
 
     Its code is the worker's of today, as for a run that goes on over a deploy. So it fails where
     something is gone that it names.
     """
     at = datetime.now(UTC)
-    if missing := list(_missing(registry, agent, order, pin)):
+    name = pin.agent or order.agent
+    agent = registry.get(name)
+    missing = ["the agent itself"] if agent is None else list(_missing(registry, agent, order, pin))
+    if agent is None or missing:
         error = RunError(
             type="definition-missing",
-            message=f"The agent {agent.name} does not have any more what that definition needs: "
+            message=f"The agent {name} does not have any more what that definition needs: "
             f"{', '.join(missing)}. Fork the run with definition: current.",
             retryable=False,
         )
@@ -30,6 +39,7 @@ def adopt_pin(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> Pi
     return pin.model_copy(
         update={
             "at": at,
+            "first_turn": None,
             "limits": limits_of(agent, order),
             "on_limit": agent.on_limit,
             "tool_choice": pin.tool_choice if begins_anew else None,
@@ -38,13 +48,11 @@ def adopt_pin(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> Pi
 
 
 def _missing(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> Iterator[str]:
-    functions = {tool.name: kind_of(tool) for tool in agent.functions}
-    called = {tool.name: tool.agent.name for tool in agent.agent_tools}
-    servers = {server.name for server in agent.mcp}
-    hooks = {(hook.point, hook.name) for hook in agent.hooks}
+    there = _There(registry, agent)
     for tool in pin.tools:
-        if not _is_there(tool, functions, called, servers, registry):
+        if not there.has(tool):
             yield f"the tool {tool.name}"
+    hooks = {(hook.point, hook.name) for hook in agent.hooks}
     for hook in pin.hooks or ():
         if (hook.point, hook.name) not in hooks:
             yield f"the hook {hook.name}"
@@ -53,20 +61,27 @@ def _missing(registry: Registry, agent: Agent, order: RunOrder, pin: Pin) -> Ite
         yield "its output_type"
 
 
-def _is_there(
-    tool: PinnedTool,
-    functions: dict[str, str],
-    called: dict[str, str],
-    servers: set[str],
-    registry: Registry,
-) -> bool:
-    if tool.server is not None:
-        return tool.server in servers
-    match tool.kind:
-        case "client" | "built_in":  # a skill that is gone is told to the model that reads it
-            return True
-        case "agent":
-            child = tool.child.agent if tool.child else ""
-            return called.get(tool.name) == child and registry.get(child) is not None
-        case kind:
-            return functions.get(tool.name) == kind
+class _There:
+    """What an agent has now."""
+
+    def __init__(self, registry: Registry, agent: Agent) -> None:
+        self._registry = registry
+        self._kinds: dict[str, ToolKind] = {tool.name: kind_of(tool) for tool in agent.functions}
+        self._called = {tool.name: tool.agent.name for tool in agent.agent_tools}
+        self._handoffs = {handoff.name for handoff in agent.transfers}
+        self._servers = {server.name for server in agent.mcp}
+
+    def has(self, tool: PinnedTool) -> bool:
+        """Tell whether calls of a kept tool can be carried out as it was kept."""
+        if tool.server is not None:
+            return tool.server in self._servers
+        match tool.kind:
+            case "client" | "built_in":  # a skill that is gone is told to the model that reads it
+                return True
+            case "handoff":
+                return tool.name in self._handoffs
+            case "agent":
+                child = tool.child.agent if tool.child else ""
+                return self._called.get(tool.name) == child and child in self._registry.names()
+            case kind:
+                return self._kinds.get(tool.name) == kind

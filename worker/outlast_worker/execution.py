@@ -13,6 +13,7 @@ from outlast.errors import OutlastError
 from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool_context import ProgressReport, ToolContext
+from outlast_worker.adopting import adopt_pin
 from outlast_worker.engine.offered import offered_tools
 from outlast_worker.engine.operations import (
     AskModel,
@@ -153,6 +154,8 @@ class Execution:
             if refused := check_handoff(self.agent, self.registry, call, to):
                 return refused
             return await self.played_by(to).pin(first_turn=call.turn + 1)
+        if operation.kept:
+            return await self._checked(adopt_pin(self.registry, self.order, operation.kept))
         may_speak = {agent.name for agent in self.registry.speakers_of(self.agent)}
         speaker = operation.speaker if operation.speaker in may_speak else None
         return await self.played_by(speaker).pin()
@@ -164,6 +167,7 @@ class Execution:
         pin = await pin_agent(
             self.registry, self.agent, self.order, self.settings, context, listings, first_turn
         )
+        return await self._checked(pin)
 
     async def _checked(self, pin: PinOutcome) -> PinOutcome:
         """Refuse a definition whose cost is limited and would not be known."""

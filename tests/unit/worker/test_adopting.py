@@ -64,7 +64,7 @@ def kept(**changes: Any) -> Pin:
 def adopted(now: Agent, pinned: Pin, after_turn: int = 1, **asked: Any) -> Pin | PinFailure:
     registry = Registry([now, SCOUT], default_model="openai/x")
     forked_from = ForkedFrom(run_id=f"support.{'b' * 26}", after_turn=after_turn)
-    return adopt_pin(registry, now, order(forked_from=forked_from, **asked), pinned)
+    return adopt_pin(registry, order(forked_from=forked_from, **asked), pinned)
 
 
 def test_taken_over() -> None:
