@@ -353,8 +353,10 @@ class RestateSteps:
         """Commit an event."""
         state.event(event.seq).set(self._ctx, event)
         self._dependencies.live.announce(self._key, event)
-        if self._order.webhooks and self._saved:
-            self._tell_webhooks(event, self._saved)
+        if news := news_of(self._order, event, self._saved):
+            prefix = self._dependencies.settings.service_prefix
+            target = calls.webhook_watch_target(prefix, self._order.ref)
+            calls.TELL_WEBHOOKS.send(self._ctx, target, news)
 
     def save(self, run: Run) -> None:
         """Keep the run as it is now, for whoever asks, without what has keys of its own."""
@@ -394,12 +396,6 @@ class RestateSteps:
         """Keep how a client's call ended."""
         state.call_answer(answer.call_id).set(self._ctx, answer)
         state.open_call(answer.call_id).clear(self._ctx)
-
-    def _tell_webhooks(self, event: AnyEvent, run: Run) -> None:
-        if news := news_of(self._order, event, run):
-            prefix = self._dependencies.settings.service_prefix
-            target = calls.webhook_watch_target(prefix, self._order.ref)
-            calls.TELL_WEBHOOKS.send(self._ctx, target, news)
 
     @property
     def _thread(self) -> calls.Target:

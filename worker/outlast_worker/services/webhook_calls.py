@@ -50,23 +50,24 @@ class Told(Wire):
     event: WebhookEvent
 
 
-def news_of(order: RunOrder, event: AnyEvent, run: Run) -> RunNews | None:
-    """Return what a run's webhooks are to hear of an event that it commits, if anything."""
+def news_of(order: RunOrder, event: AnyEvent, run: Run | None) -> RunNews | None:
+    """Return what a run's webhooks are to hear of an event that it commits, if anything.
+
+    Args:
+        order: The run's.
+        event: The event.
+        run: The run as it was kept last, which it is before it waits.
+    """
     webhooks = order.webhooks or []
-    match event:
-        case RunWaiting(segment=segment, approvals=approvals, calls=calls):
-            news = RunNews(
-                webhooks=webhooks,
-                name=f"waiting {segment}",
-                type="run.waiting",
-                at=event.at or order.created_at,
-                data=WebhookData(run=summary_of(run), approvals=approvals, calls=calls),
-            )
-        case _ if isinstance(event, TerminalEvent):
-            news = news_of_end(webhooks, event.run, event.at or order.created_at)
-        case _:
-            return None
-    return news if any(news.type in webhook.events for webhook in webhooks) else None
+    wanted = {event_type for webhook in webhooks for event_type in webhook.events}
+    at = event.at or order.created_at
+    if isinstance(event, RunWaiting) and run and "run.waiting" in wanted:
+        data = WebhookData(run=summary_of(run), approvals=event.approvals, calls=event.calls)
+        name = f"waiting {event.segment}"
+        return RunNews(webhooks=webhooks, name=name, type="run.waiting", at=at, data=data)
+    if isinstance(event, TerminalEvent) and "run.ended" in wanted:
+        return news_of_end(webhooks, event.run, at)
+    return None
 
 
 def news_of_end(webhooks: list[Webhook], run: Run, at: Time) -> RunNews:

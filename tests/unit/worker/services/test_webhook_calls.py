@@ -39,6 +39,7 @@ def test_which_events() -> None:
     assert (told.type, told.at) == ("run.waiting", NOON)
     assert told.data.approvals == [Awaited(run_id=RUN.run_id, id="1.0")]
     assert news_of(both, ENDED, RUN)
+    assert news_of(both, ENDED, None)  # cancelled before it had begun
     assert news_of(both, RunStarted(run_id=RUN.run_id, seq=1, at=NOON), RUN) is None
     assert news_of(order(webhooks=[webhook("run.ended")]), waiting(1), RUN) is None
     assert news_of(order(webhooks=[webhook("run.waiting")]), ENDED, RUN) is None
