@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -56,7 +56,13 @@ def _root_path(path: str) -> str:
 _LOOPBACK: list[IPvAnyNetwork] = [IPv4Network("127.0.0.1"), IPv6Network("::1")]
 Networks = Annotated[list[IPvAnyNetwork], NoDecode, BeforeValidator(split_at_commas)]
 ProtocolName = Literal["openai"]
-Protocols = Annotated[list[ProtocolName], NoDecode, BeforeValidator(split_at_commas)]
+
+
+def _protocols(names: Any) -> Any:
+    return [] if names == "none" else split_at_commas(names)
+
+
+Protocols = Annotated[list[ProtocolName], NoDecode, BeforeValidator(_protocols)]
 
 
 class AppSettings(SharedSettings):
@@ -96,7 +102,7 @@ class AppSettings(SharedSettings):
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
     protocols: Protocols = Field(default=["openai"], examples=["openai"])
-    """Which other protocols the app speaks, beside its own."""
+    """Which other protocols the app speaks, beside its own; `none` for none."""
     protocol_wait_s: Seconds = 540
     """How long their plain calls wait: less than the 600 s of OpenAI's libraries."""
 

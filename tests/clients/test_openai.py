@@ -1,5 +1,8 @@
 """OpenAI's own library, unmodified: what its users do, over durable runs."""
 
+import json
+import subprocess
+
 import pytest
 
 from clients.conftest import PYTHON, SCRIPTS, Played
@@ -28,12 +31,69 @@ CHAT = {
 }
 
 
+RED = text('{"name": "red"}')
+RESPONSES = {
+    "plain": [text("Hello you.")],
+    "streamed": [text("One two three four.")],
+    "helper": [calls(call("look_up", word="rain"), text="Let me look."), text("A word.")],
+    "schema": [calls(call("look_up", word="red"), text="Let me look."), text("Red."), RED],
+    "tool_loop": [call("find_city", of="ann"), text("Berlin it is.")],
+    "one_by_one": [calls(call("find_city", of="ann"), call("find_city", of="bob")), text("Both.")],
+    "without_ids": [call("find_city", of="ann"), text("Berlin it is.")],
+    "references": [text("Once.")],
+    "approvals": [call("transfer", cents=5), text("Sent.")],
+    "chains": [text("Yes.")],
+    "conversation": [text("Yes.")],
+    "background": [call("wait_at", gate="never"), text("There.")],
+    "refused": [],
+}
+AGENTS = {
+    "agents_plain": [text("Hello you.")],
+    "agents_streamed": [text("Hello you.")],
+    "agents_tools": [call("find_city", of="ann"), text("Found.")],
+    "agents_chained": [call("find_city", of="ann"), text("Found.")],
+    "agents_schema": [RED],
+    "agents_own_tools": [call("look_up", word="rain"), text("A word.")],
+    "agents_approvals": [call("transfer", cents=5), text("Sent.")],
+}
+
+
 @pytest.fixture(scope="module")
 def chat(stack: TestStack, model: ScriptedModel) -> Played:
     return Played(stack, model, [PYTHON, SCRIPTS / "openai_chat.py"], CHAT)
+
+
+@pytest.fixture(scope="module")
+def responses(stack: TestStack, model: ScriptedModel) -> Played:
+    return Played(stack, model, [PYTHON, SCRIPTS / "openai_responses.py"], RESPONSES)
+
+
+@pytest.fixture(scope="module")
+def agents(stack: TestStack, model: ScriptedModel) -> Played:
+    return Played(stack, model, [PYTHON, SCRIPTS / "openai_agents.py"], AGENTS)
 
 
 @pytest.mark.parametrize("scenario", CHAT)
 def test_chat_completions(chat: Played, scenario: str) -> None:
     """What users of `chat.completions` do."""
     chat.check(scenario)
+
+
+@pytest.mark.parametrize("scenario", RESPONSES)
+def test_responses(responses: Played, scenario: str) -> None:
+    """What users of `responses` and `conversations` do."""
+    responses.check(scenario)
+
+
+@pytest.mark.parametrize("scenario", AGENTS)
+def test_agents(agents: Played, scenario: str) -> None:
+    """What users of openai-agents do, over both APIs."""
+    agents.check(scenario)
+
+
+def test_types() -> None:
+    """Each object and event that is recorded is what the library's types say, to each field."""
+    command = [str(PYTHON), str(SCRIPTS / "openai_types.py")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["checked"] > 400

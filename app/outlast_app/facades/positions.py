@@ -26,6 +26,24 @@ def check_of(text: str, bits: int = _CHECK_BITS) -> int:
     return crc32(text.encode(errors="replace")) & ((1 << bits) - 1)
 
 
+class RunningCheck:
+    """The check of a text that grows."""
+
+    def __init__(self) -> None:
+        self.chars = 0
+        self._crc = 0
+
+    def add(self, text: str) -> None:
+        """Go on with more of it."""
+        self.chars += len(text)
+        self._crc = crc32(text.encode(errors="replace"), self._crc)
+
+    @property
+    def check(self) -> int:
+        """What `check_of` returns for all of it."""
+        return self._crc & (_SLOTS - 1)
+
+
 @dataclass(frozen=True)
 class Mark:
     """How much of a turn's text a client has been shown, and a check of it."""
@@ -94,9 +112,9 @@ class Numbers:
         return _base(turn) + index
 
     @staticmethod
-    def live(turn: int, text: str) -> int:
-        """Return the number of the event that brings the turn's text to this one."""
-        return _base(turn) + len(text) * _SLOTS + check_of(text)
+    def live(turn: int, chars: int, check: int) -> int:
+        """Return the number of the event that brings the turn's text to this length."""
+        return _base(turn) + chars * _SLOTS + check
 
     @staticmethod
     def retracting(turn: int, chars: int, index: int) -> int:
@@ -115,6 +133,11 @@ class Numbers:
         if not turn or within >= _SETTLED:
             return None
         return Mark(turn, within // _SLOTS, within % _SLOTS)
+
+
+def turn_of(number: int) -> int:
+    """Return the turn that a number is of."""
+    return max(number, 0) >> _WITHIN_BITS
 
 
 def _base(turn: int) -> int:

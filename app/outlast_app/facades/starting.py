@@ -105,6 +105,7 @@ async def start(asked: Asked, wanted: Start) -> Run:
     body = wanted.body()
     asked.deps.quotas.count_start(asked.caller)
     order = make_order(
+        asked.deps.registry,
         wanted.agent,
         body,
         asked.tenant,

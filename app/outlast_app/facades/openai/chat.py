@@ -21,7 +21,7 @@ from outlast_app.facades.answering import Output, continue_run
 from outlast_app.facades.ids import read_name
 from outlast_app.facades.openai.chat_encoder import ChatEncoder, ChatName
 from outlast_app.facades.openai.chat_requests import ChatRequest
-from outlast_app.facades.openai.errors import Refused
+from outlast_app.facades.openai.errors import Refused, renaming
 from outlast_app.facades.openai.keys import OpenAiRoute
 from outlast_app.facades.reader import committed
 from outlast_app.facades.requests import Asked, Asking, name_run
@@ -31,7 +31,7 @@ from outlast_app.facades.streams import Patience, RunStream, read_whole
 
 router = APIRouter(tags=["chat completions"], route_class=OpenAiRoute)
 
-PROTOCOL = "openai"
+_NAMES = {"client_tools": "tools", "input": "messages", "output_schema": "response_format"}
 
 
 class _Begun(NamedTuple):
@@ -47,7 +47,8 @@ async def complete(request: Request, asked: Asking) -> Response:
     """Answer a conversation: by a new run, or by one that waits for the results at its end."""
     body = await read_open_body(request, ChatRequest)
     agent = asked.agent(body.model)
-    begun = await _begin(asked, agent, body)
+    with renaming(_NAMES):
+        begun = await _begin(asked, agent, body)
     headers = name_run(request, begun.ref)
     created_at = begun.run.created_at
     encoder = ChatEncoder(
@@ -84,7 +85,7 @@ async def _begin(asked: Asked, agent: Agent, body: ChatRequest) -> _Begun:
         Start(
             agent=agent,
             messages=history,
-            protocol=PROTOCOL,
+            protocol="openai",
             request={"api": "chat", "messages": len(history), "digest": _digest(history)},
             overrides=overrides,
             metadata=body.metadata or {},

@@ -6,13 +6,14 @@ second run. So nothing is 409 here, and what they must not repeat says so: they 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi.responses import Response
 from pydantic_core import to_json
 
-from outlast.errors import Problem
+from outlast.errors import InvalidRequest, Problem
 from outlast_app.facades.faults import Fault, fault_of
 
 _TYPES: Mapping[int, str] = {
@@ -25,12 +26,6 @@ _TYPES: Mapping[int, str] = {
 }
 _REPEATED_BY_CLIENTS = frozenset({408, 409, 429})
 _BODY = re.compile(r"^body\.(options\.)?")
-# What the native interface calls otherwise.
-_NAMES: Mapping[str, str] = {
-    "client_tools": "tools",
-    "output_schema": "response_format",
-    "input": "messages",
-}
 
 
 class Refused(Exception):
@@ -67,6 +62,23 @@ class Refused(Exception):
 def unsupported(param: str, why: str) -> Refused:
     """Return the refusal of a parameter, or of a value that it has."""
     return Refused("unsupported_parameter", f"{param}: {why}", param)
+
+
+@contextmanager
+def renaming(names: Mapping[str, str]) -> Generator[None]:
+    """Name the fields of a native start as the client does, in a problem with them.
+
+    Args:
+        names: Its names, by those of the native interface.
+    """
+    try:
+        yield
+    except InvalidRequest as problem:
+        for fault in problem.extra.get("errors", ()):
+            name, dot, rest = fault["field"].removeprefix("body.").partition(".")
+            if name in names:
+                fault["field"] = f"body.{names[name]}{dot}{rest}"
+        raise
 
 
 def show_problem(problem: Problem) -> Response:
@@ -125,5 +137,4 @@ def _headers(fault: Fault, run_id: object) -> dict[str, str]:
 def _param_of(field: str) -> str | None:
     if not _BODY.match(field):
         return None
-    name, dot, rest = _BODY.sub("", field).partition(".")
-    return _NAMES.get(name, name) + dot + rest
+    return _BODY.sub("", field)

@@ -1,0 +1,165 @@
+"""What a response's input means: answers to a run that waits, or something new that is said."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from outlast.errors import UnknownRun
+from outlast.events import MessageCompleted, ReadEvent
+from outlast.names import RunRef
+from outlast.protocol import InputMessage
+from outlast_app.facades.answering import Answer, Output, Verdict
+from outlast_app.facades.ids import Named, name_of_call, read_name
+from outlast_app.facades.items import text_of
+from outlast_app.facades.openai.content import written
+from outlast_app.facades.openai.errors import Refused
+from outlast_app.facades.openai.response_requests import InputItem, read_history
+from outlast_app.facades.reader import committed
+from outlast_app.facades.requests import Asked
+from outlast_app.facades.segments import RunLog
+
+_ANSWERS = ("function_call_output", "mcp_approval_response")
+_CALLS = ("fc", "mcp", "mcpr", "call")
+
+
+class Answers(NamedTuple):
+    """Answers to one run, by the calls and approvals that they are about."""
+
+    ref: RunRef
+    by_id: dict[str, Answer]
+
+
+async def resolve(asked: Asked, items: Sequence[InputItem]) -> list[tuple[int, InputItem]]:
+    """Return the input with what its references name in their place; each once.
+
+    Raises:
+        Refused: There is no such item.
+    """
+    found: list[tuple[int, InputItem]] = []
+    runs: dict[RunRef, _Said] = {}
+    seen: set[str] = set()
+    for place, item in enumerate(items):
+        if item.kind != "item_reference":
+            found.append((place, item))
+            continue
+        item_id = item.id or ""
+        if item_id in seen:
+            continue
+        seen.add(item_id)
+        named = read_name(asked.tenant, item_id, "msg", count=1)
+        named = named or read_name(asked.tenant, item_id, *_CALLS, count=2)
+        if named is None:
+            raise _no_item(item_id, place)
+        if named.ref not in runs:
+            runs[named.ref] = await _said_in(asked, named.ref, item_id, place)
+        found += [(place, each) for each in _items_of(named, item_id, runs[named.ref])]
+    return found
+
+
+async def _said_in(asked: Asked, ref: RunRef, item_id: str, place: int) -> "_Said":
+    try:
+        events = await committed(await asked.deps.events.so_far(ref, 0))
+    except UnknownRun:
+        raise _no_item(item_id, place) from None
+    return _Said.of(events)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a run has said: by turns, and the calls by their ids."""
+
+    texts: dict[int, str]
+    log: RunLog
+
+    @classmethod
+    def of(cls, events: Iterable[ReadEvent]) -> Self:
+        texts: dict[int, str] = {}
+        log = RunLog(takes_approvals=True)
+        for event in events:
+            log.take(event)
+            if isinstance(event, MessageCompleted):
+                texts[event.turn] = text_of(event.message.content)
+        return cls(texts, log)
+
+
+def _items_of(named: Named, item_id: str, said: _Said) -> list[InputItem]:
+    """Return what a run has said in a turn, or which call a client was to run."""
+    if len(named.numbers) == 1:
+        text = said.texts.get(named.numbers[0])
+        return [InputItem(type="message", role="assistant", content=text)] if text else []
+    call = said.log.calls.get(named.call_id)
+    if call is None or not item_id.startswith(("fc_", "call_")):
+        return []
+    return [
+        InputItem(
+            type="function_call",
+            call_id=name_of_call("call", named.ref.run_id, call.call_id),
+            name=call.name,
+            arguments=written(call.arguments),
+        )
+    ]
+
+
+def answers_in(
+    asked: Asked, items: Iterable[tuple[int, InputItem]], *, must: bool
+) -> tuple[Answers | None, list[tuple[int, InputItem]]]:
+    """Return the answers at the input's end, and the items that come after what was asked.
+
+    Args:
+        asked: The request.
+        items: The input, resolved.
+        must: Whether what looks like an answer must be one: a decision can't be history.
+
+    Raises:
+        Refused: They are about different runs, or about none.
+    """
+    tail: list[tuple[int, InputItem]] = []
+    for place, item in reversed(list(items)):
+        is_models = item.role == "assistant" or item.kind in ("function_call", "reasoning")
+        if is_models or item.kind in ("mcp_call", "mcp_approval_request"):
+            break
+        tail.insert(0, (place, item))
+    answers: dict[str, Answer] = {}
+    refs: set[RunRef] = set()
+    for place, item in tail:
+        if item.kind not in _ANSWERS:
+            continue
+        named = _named(asked, item)
+        if named is None:
+            if must or item.kind == "mcp_approval_response":
+                raise _no_item(item.approval_request_id or item.call_id or "", place)
+            return None, tail
+        refs.add(named.ref)
+        answers[named.call_id] = _answer(named, item, place)
+    if not answers:
+        return None, tail
+    if len(refs) > 1:
+        raise Refused("invalid_request_error", "input: answers to several runs", "input")
+    return Answers(refs.pop(), answers), tail
+
+
+def said_beside(tail: Iterable[tuple[int, InputItem]]) -> list[InputMessage]:
+    """Return what a user says beside answers."""
+    said = [(place, item) for place, item in tail if item.kind == "message" and item.role == "user"]
+    return read_history([item for _, item in said], [place for place, _ in said])
+
+
+def _named(asked: Asked, item: InputItem) -> Named | None:
+    if item.kind == "mcp_approval_response":
+        return read_name(asked.tenant, item.approval_request_id or "", "mcpr", count=2)
+    return read_name(asked.tenant, item.call_id or "", "call", count=2)
+
+
+def _answer(named: Named, item: InputItem, place: int) -> Answer:
+    param = f"input.{place}"
+    if item.kind == "function_call_output":
+        return Output(named.call_id, item.said(param))
+    if item.approve is None:
+        raise Refused("invalid_request_error", f"{param}.approve: true or false", param)
+    return Verdict(named.call_id, item.approve, item.reason)
+
+
+def _no_item(item_id: str, place: int) -> Refused:
+    return Refused(
+        "not_found", f"input.{place}: there is no item {item_id!r}", f"input.{place}", status=404
+    )
