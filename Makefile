@@ -18,7 +18,7 @@ help:
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-TEST = .venv/bin/pytest -m "not clients and not e2e and not load" --numprocesses logical --maxprocesses 4 \
+TEST = .venv/bin/pytest -m "not clients and not e2e and not load" --numprocesses auto --maxprocesses 5 \
   --dist loadscope --no-loadscope-reorder
 
 ##@ Start here

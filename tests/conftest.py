@@ -1,5 +1,6 @@
 """Fixtures that every kind of test shares, and how tests are spread over processes."""
 
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -53,6 +54,12 @@ class ByStack(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return _scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Have `auto` mean one process more than cores: tests wait for servers much of their time."""
+    return (os.cpu_count() or 1) + 1 if config.option.numprocesses == "auto" else None
 
 
 @pytest.hookimpl(optionalhook=True)

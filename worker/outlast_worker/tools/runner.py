@@ -75,7 +75,7 @@ class TimedOut(Exception):
     def __init__(
         self, tool: AnyTool | AgentTool, timeout_s: float, *, runs_on: bool, began: bool = True
     ) -> None:
-        seconds = f"{timeout_s:g}"
+        seconds = f"{round(max(timeout_s, 0), 2):g}"  # of a claim what was left, to the nanosecond
         self.runs_on = runs_on
         self.began = began
         self.text = f"The tool {tool.name} did not finish within {seconds} s"
