@@ -112,7 +112,7 @@ def _sent_once(scene: Scene, run: dict[str, Any]) -> None:
 
 def _word(key: str) -> str:
     """Return what of a key can be noted in one word."""
-    return key.rsplit(maxsplit=1)[-1]
+    return key.replace(" ", "-")
 
 
 def _answer_server(content: dict[str, str]) -> Callable[[Scene], httpx.Response]:

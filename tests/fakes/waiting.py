@@ -6,7 +6,7 @@ from typing import Any
 
 DEADLINE_S = 40
 _POLL_S = 0.02
-_RARELY_S = 0.2
+_RARELY_S = 0.4
 """How long at most between two looks: each costs the processes that are looked at."""
 
 
@@ -16,5 +16,5 @@ def wait_until(ready: Callable[[], Any], what: str, deadline_s: float = DEADLINE
     while not (value := ready()):
         waited_s = time.monotonic() - began
         assert waited_s < deadline_s, f"waited {deadline_s} s for {what}"
-        time.sleep(min(_POLL_S + waited_s / 20, _RARELY_S))
+        time.sleep(min(_POLL_S + waited_s / 10, _RARELY_S))
     return value
