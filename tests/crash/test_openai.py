@@ -86,26 +86,6 @@ def test_all_while_a_client_is_waited_for(
     assert len(model.requests(key)) == 2
 
 
-def test_approved_after_the_workers_death(
-    api: Api, stack: TestStack, model: ScriptedModel, key: str
-) -> None:
-    """What waits for a person is not lost, and the next worker runs it once."""
-    model.script(key, [call("transfer", cents=5), text("Sent.")])
-    made = api.http.post("/v1/responses", json=ask(key))
-    assert made.status_code == 200, made.text
-    first = made.json()
-    [asked] = first["output"]
-    stack.worker.kill()
-    said = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
-    answer = {**ask(key), "previous_response_id": first["id"], "input": [said]}
-    stack.start_worker()
-    second = api.http.post("/v1/responses", json=answer)
-    assert second.status_code == 200, second.text
-    assert texts_of(second.json()) == ["Sent."]
-    run_id = first["id"].removeprefix("resp_").removesuffix("_1")
-    assert len([e for e in stack.effects(tool="transfer") if run_id in e["key"]]) == 1
-
-
 def test_an_answer_that_is_taken_back_in_chat(
     api: Api, stack: TestStack, model: ScriptedModel, key: str
 ) -> None:
