@@ -14,7 +14,7 @@ from outlast_local.settings import LocalSettings
 from outlast_local.stack import Stack, is_up
 
 _TIMEOUT_S = 3
-_HIDDEN_SERVICES = ("Thread", "ThreadWatch", "WebhookWatch", "Webhooks", ".tools")
+_HIDDEN_SERVICES = ("Budget", "Thread", "ThreadWatch", "WebhookWatch", "Webhooks", ".tools")
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,17 @@ class ConversationMark(Wire):
     bytes: int
 
 
+class Allowance(Wire):
+    """What a limited run has left, for all runs that it calls in one turn together.
+
+    `account` names it; what is null is not limited.
+    """
+
+    account: str
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
 class RunOrder(Wire):
     """The input of a run's workflow.
 
@@ -109,7 +120,7 @@ class RunOrder(Wire):
     all runs above it, the first one first; null if it is nobody's child. `may_open` is how many
     runs may be open below it at once; by default `MAX_OPEN` of `outlast.agent_tool`. `sticky`:
     whether the run begins with the agent to which the thread's runs of its agent were handed over
-    last.
+    last. `allowances` are of those above it that are limited; its model calls are asked for there.
     """
 
     run_id: str
@@ -140,6 +151,7 @@ class RunOrder(Wire):
     webhooks: list[Webhook] | None = None
     sticky: bool | None = None
     forked_from: ForkedFrom | None = None
+    allowances: list[Allowance] | None = None
 
     @property
     def ref(self) -> RunRef:

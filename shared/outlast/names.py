@@ -172,6 +172,11 @@ def webhooks_service(prefix: str) -> str:
     return f"{prefix}Webhooks"
 
 
+def budget_service(prefix: str) -> str:
+    """Return the Restate service that holds what runs below limited ones may use."""
+    return f"{prefix}Budget"
+
+
 def key_of(tenant: str, name: str) -> str:
     """Return the Restate key of a run or a thread: another tenant's can't be addressed."""
     return f"{tenant}/{name}"

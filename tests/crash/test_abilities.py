@@ -387,6 +387,15 @@ SCENARIOS = [
         lambda _: [call("pay", cents=5), text("child done")],
     ),
     Scenario(
+        "approval of what a child is asked",
+        "lead",
+        lambda key: call("ask_gravely", input=_question(key)),
+        _wait_for_approval,
+        _approve,
+        _one_child,
+        lambda _: [text("child done")],
+    ),
+    Scenario(
         "a client's tool",
         "guide",
         lambda _: call("locate", of="ann"),

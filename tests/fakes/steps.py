@@ -8,6 +8,7 @@ order. This double is for what it has no words for: which steps there are and in
 is saved when, and a cancellation or a fault at any of them.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,6 +18,7 @@ from fakes.records import after, pin
 from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, WaitReport
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
+from outlast_worker.engine.budget_book import GRANTED, BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
@@ -68,6 +70,8 @@ _KINDS: Mapping[type[Operation[Any]], str] = {
     HandOver: "handoff",
 }
 _AT_ONCE = (
+    "reserve ",
+    "grant ",
     "model ",
     "check ",
     "fit ",
@@ -112,6 +116,8 @@ class FakeSteps:
         results: What clients send, by call id; without one, the call expires.
         late_results: Results that come just before the run gives up waiting for them.
         asked: What is read of calls of agents, by call id; by default that it can be asked.
+        budget: What comes of model calls that have to be asked for, by turn and attempt (`1.1`);
+            else they may be made. What comes of one that waits: `1.1 granted`.
         child_reports: What called agents' runs tell of their waits, by call id and index (`1.0.0`).
         children: How called agents' runs end, by call id, in this order.
         speaker: Whom the thread remembers.
@@ -148,6 +154,7 @@ class FakeSteps:
     results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
+    budget: Mapping[str, BudgetAnswer] = field(default_factory=dict[str, BudgetAnswer])
     child_reports: Mapping[str, WaitReport] = field(default_factory=dict[str, WaitReport])
     children: Mapping[str, ChildEnd] = field(default_factory=dict[str, ChildEnd])
     speaker: str | None = None
@@ -167,12 +174,21 @@ class FakeSteps:
     reported: list[WaitReport] = field(default_factory=list[WaitReport])
     adopted: Pin | None = None
     """The definition that a fork takes over."""
+    reservations: list[Reservation] = field(default_factory=list[Reservation])
+    settlements: list[Settlement] = field(default_factory=list[Settlement])
     child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
     )
 
     def __post_init__(self) -> None:
+        granted = {
+            name.removesuffix(" granted"): word
+            for name, word in self.budget.items()
+            if name.endswith(" granted")
+        }
+        self._reserved = defaultdict(lambda: GRANTED, self.budget)
+        self._granted = defaultdict(lambda: GRANTED, granted)
         self._inbox: list[SteeringMessage] = []
         self._unsaid = dict(self.said)
         self._unraised = dict(self.raising)
@@ -247,6 +263,23 @@ class FakeSteps:
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         self._enter(f"cancel_agent {cast('FakePending', child).name}")
 
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        self.reservations.append(reservation)
+        return FakePending(f"reserve {reservation.turn}.{reservation.attempt}")
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
+        return FakePending(f"grant {turn}.{attempt}")
+
+    def settle_budget(self, settlement: Settlement) -> None:
+        self.settlements.append(settlement)
+        self._enter(f"settle_budget {settlement.turn}.{settlement.attempt}")
+
+    def close_reservations(self, run_id: str) -> None:
+        self._enter(f"close_reservations {run_id}")
+
+    def close_allowance(self, account: str) -> None:
+        self._enter(f"close_allowance {account}")
+
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
         self._enter(f"call_durable {call.call_id} {' '.join(signals)}".strip())
         return FakePending(f"durable {call.call_id}")
@@ -319,6 +352,8 @@ class FakeSteps:
             "handoff": self.handoffs,
             "child": self.children,
             "child_report": self.child_reports,
+            "reserve": self._reserved,
+            "grant": self._granted,
         }
 
     def _hook_record(self, name: str, number: str) -> HookRecord:

@@ -45,7 +45,7 @@ def test_resumed_anywhere(api: Api, stack: TestStack, model: ScriptedModel, key:
     assert_joined(committed, run_ids, api)
     assert all("seq" not in event for event in follower.events if "id" not in event)
     path = f"/runs/{run_id}/events"
-    for cut in range(1, len(committed)):
+    for cut in range(1, len(committed), 4):  # anywhere else: tests/unit/app/runs/test_join.py
         with JoinedFollower(stack.app_url, run_id, committed[cut - 1]["id"]) as rest:
             rest.wait_for_end()
         assert_joined([*committed[:cut], *rest.committed], run_ids, api)

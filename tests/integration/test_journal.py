@@ -17,8 +17,17 @@ from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, calls, text
 from fakes.stack import TestStack
+from fakes.waiting import wait_until
 from outlast.contract import RunOrder, SteeringMessage
+from outlast.names import child_run_id
 from outlast.protocol import Approval
+from outlast_worker.engine.budget_book import (
+    Book,
+    BudgetAnswer,
+    BudgetNews,
+    Reservation,
+    Settlement,
+)
 from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
@@ -54,6 +63,11 @@ from outlast_worker.webhooks.records import Attempt
 _RECORDED = Path(__file__).parent.parent / "fixtures" / f"journal-v{JOURNAL_VERSION}.json"
 _RECORDS: dict[str, Any] = {
     "RunOrder": RunOrder,
+    "Reservation": Reservation,
+    "Settlement": Settlement,
+    "BudgetAnswer": BudgetAnswer,
+    "BudgetNews": BudgetNews,
+    "Book": Book,
     "PinOutcome": PinOutcome,
     "ModelOutcome": ModelOutcome,
     "ToolRecord": ToolRecord,
@@ -151,6 +165,25 @@ def test_commands_of_a_handoff(api: Api, stack: TestStack, model: ScriptedModel,
     gate.open()
     api.result(run_id)
     assert commands == _recorded("commands_of_a_handoff", commands), __doc__
+
+
+def test_commands_of_children(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """Runs that are called below a limit ask, are asked for and report under the recorded names."""
+    gate = Gate()
+    model.script(f"{key} boss", [call("ask", input=f"{key} child"), text("ok", gate=gate)])
+    model.script(f"{key} child", [call("pay", cents=1), text("paid")])
+    run_id = api.start("lead", f"{key} boss", limits={"max_tokens": 1_000_000})
+    child = child_run_id("tester", run_id, "1.0")
+    wait_until(lambda: api.http.get(f"/runs/{child}").status_code == 200, "the child")
+    api.wait_for_approval(child)
+    api.wait_for_status(run_id, "waiting")
+    of_child = _commands(stack, child)  # while it goes on
+    api.decide(child, "1.0", "approve")
+    model.wait_for(f"{key} boss", turn=2)
+    commands = {"of the caller": _commands(stack, run_id), "of the child": of_child}
+    gate.open()
+    api.wait_for_status(run_id, "completed")
+    assert commands == _recorded("commands_of_children", commands), __doc__
 
 
 def _commands(stack: TestStack, run_id: str) -> list[str]:

@@ -34,6 +34,7 @@ from outlast_worker.engine.operations import (
     VerifyEffect,
 )
 from outlast_worker.engine.records import (
+    CallPrice,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -170,13 +171,25 @@ class Execution:
         return await self._checked(pin)
 
     async def _checked(self, pin: PinOutcome) -> PinOutcome:
-        """Refuse a definition whose cost is limited and would not be known."""
-        if not isinstance(pin, Pin) or pin.limits.max_cost_usd is None:
+        """Add what is reserved by; refuse a definition whose cost is limited and not known."""
+        if not isinstance(pin, Pin):
             return pin
-        for model in pin.models:
+        allowed = [each.cost_usd for each in self.order.allowances or ()]
+        limits = [cost for cost in (pin.limits.max_cost_usd, *allowed) if cost is not None]
+        for model in pin.models if limits else ():
             if not await self.model.knows_price(model):
-                return without_price(pin, model)
-        return pin
+                return without_price(pin, model, min(limits))
+        is_reserved = any(cost is not None for cost in allowed)
+        return pin.model_copy(update={"prices": self._prices(pin)}) if is_reserved else pin
+
+    def _prices(self, pin: Pin) -> dict[str, CallPrice]:
+        """Return what the run's model calls cost at most, as far as that is known beforehand."""
+        found = {model: self.model.dearest_price(model) for model in pin.models}
+        return {
+            model: CallPrice(input=price[0], output=price[1])
+            for model, price in found.items()
+            if price
+        }
 
     async def _execute_once(
         self, operation: ClaimEffect | RunOnce | VerifyEffect

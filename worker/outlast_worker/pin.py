@@ -231,11 +231,11 @@ def _of_servers(agent: Agent, listings: Sequence[Listing], taken: set[str]) -> l
     return pinned
 
 
-def without_price(pin: Pin, model: str) -> PinFailure:
+def without_price(pin: Pin, model: str, max_cost_usd: float) -> PinFailure:
     """Return what a run ends with whose cost is limited and would not be known."""
     price = '{"input": 0.2, "output": 0.6}'
     message = (
-        f"The run may cost {pin.limits.max_cost_usd} US dollars, and nobody knows what "
+        f"The run may cost {max_cost_usd} US dollars, and nobody knows what "
         f"{model} costs. Set MODEL_PRICES={{{json.dumps(model)}: {price}}} for the worker, "
         "in US dollars for a million tokens, or limit max_tokens instead."
     )

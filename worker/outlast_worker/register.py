@@ -16,6 +16,7 @@ from outlast.contract import DIGEST
 from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.names import (
+    budget_service,
     service_of,
     thread_service,
     thread_watch_service,
@@ -101,6 +102,7 @@ class _Registration:
         self._allow_removed = allow_removed
         self._services = [
             *expected,
+            budget_service(settings.service_prefix),
             thread_service(settings.service_prefix),
             thread_watch_service(settings.service_prefix),
             webhooks_service(settings.service_prefix),

@@ -35,8 +35,9 @@ class Waiting(Public):
     kind: Annotated[WaitKind, OrNewer]
     """`approval`: a person decides · `client`: a client answers a call of its tools · `input`: a
     tool asks a person for something · `signal`, `child`: what it has called waits · `timer`: its
-    time has not come · `turn`: another run holds its thread · `model`: the provider is asked again
-    later · `worker`: no worker answers · `paused`: Restate gave up trying."""
+    time has not come · `turn`: another run holds its thread · `model`: the provider is asked
+    later, again or when there is room within a limit of a run above · `worker`: no worker answers
+    · `paused`: Restate gave up trying."""
     since: Time | None = None
     """Since when; null where nobody can say."""
     until: Time | None = None

@@ -160,7 +160,7 @@ class AgentLoop:
         except Cancelled:
             await tools.run([replace(call, fault=NOT_RUN, fault_type="stopped") for call in calls])
             raise
-        await tools.run(allowed.calls)
+        await tools.run(allowed.calls, limits.allowance(self._state.run.turn))
         if tools.handover:
             pin = self._hand_over(pin, *tools.handover, limits)
         if allowed.stops_for:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from outlast.contract import RunOrder
 from outlast.events import MessageCompleted, ModelFallback
 from outlast.protocol import Engine, RunError, ToolCall, Usage
+from outlast_worker.engine.budget import Budget
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
@@ -29,6 +30,7 @@ class ModelCalls:
         self._state = state
         self._inbox = inbox
         self._order = order
+        self._budget = Budget(steps, state, inbox)
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
         self._answered_by: str | None = None
@@ -40,7 +42,7 @@ class ModelCalls:
 
         Raises:
             RunFailed: No model can help, or no longer.
-            RunStopped: The run has no time left.
+            RunStopped: The run has no time left, or those above it have nothing left to use.
         """
         candidates = Candidates(pin, self._answered_by)
         for self._attempt in count(1):
@@ -57,8 +59,10 @@ class ModelCalls:
                 malformed=candidates.malformed,
                 cache_key=self._cache_key,
             )
+            await self._budget.reserve(call, self._attempt)
             self._call_in_flight = call
             outcome = await self._outcome_of(call)
+            self._budget.settle(call, self._attempt, outcome)
             self._state.advance_clock(outcome.ended_at)
             if isinstance(outcome, ModelRecord):
                 if not (_is_refusal(pin, outcome) and candidates.has_others):

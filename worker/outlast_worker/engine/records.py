@@ -105,6 +105,13 @@ class OutputCheck(Record):
     faults: list[str] | None = None
 
 
+class CallPrice(Record):
+    """What a model's tokens cost at most, in US dollars for a million of them."""
+
+    input: float
+    output: float
+
+
 class Pin(Record):
     """The agent's definition for the whole of one run, or for as long as that agent has it.
 
@@ -132,6 +139,8 @@ class Pin(Record):
     tool_choice: ToolChoice | None = None
     """Of the first turn alone: with `required` in each of them the run would never answer."""
     output: PinnedOutput | None = None
+    prices: dict[str, CallPrice] | None = None
+    """Of its models, in a run whose cost one above it limits."""
 
     @property
     def models(self) -> list[str]:

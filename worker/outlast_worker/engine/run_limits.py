@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
 
+from outlast.contract import Allowance
 from outlast.protocol import Approval, IncompleteReason, Limits, RunError
 from outlast_worker.engine.approvals import ask_between_turns
 from outlast_worker.engine.inbox import Inbox
@@ -83,6 +84,18 @@ class RunLimits:
             if not await self._is_raised("max_tool_calls"):
                 return AllowedCalls(_first(calls, left, most), "max_tool_calls")
         return AllowedCalls(calls)
+
+    def allowance(self, turn: int) -> Allowance | None:
+        """Return what runs may use that are called in a turn: what is left; None for anything."""
+        limits, used = self._limits, self._state.run.usage
+        if limits.max_tokens is None and limits.max_cost_usd is None:
+            return None
+        tokens, cost = used.input_tokens + used.output_tokens, used.cost_usd or 0
+        return Allowance(
+            account=f"{self._state.order.run_id}:{turn}",
+            tokens=None if limits.max_tokens is None else limits.max_tokens - tokens,
+            cost_usd=None if limits.max_cost_usd is None else limits.max_cost_usd - cost,
+        )
 
     def _reached(self, turn: int) -> IncompleteReason | None:
         used = self._state.run.usage

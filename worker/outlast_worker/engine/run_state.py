@@ -183,6 +183,13 @@ class RunState:
         self.change(engine=engine, waiting=waiting)
         self.save()
 
+    def wait_for_budget(self) -> None:
+        """Show that the model is asked when others below a limited run have said what they used."""
+        text = "Waits for others below the same run, which have reserved what is left of its limit."
+        waiting = Waiting(kind="model", since=self.now, text=text)
+        self.change(waiting=waiting)
+        self.save()
+
     def stand_still(self, waits: Sequence[OpenWait]) -> None:
         """Show that nothing goes on before somebody outside has done something."""
         if waits == self._stands_for:

@@ -14,6 +14,7 @@ from outlast.contract import (
 )
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
+from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.operations import Operation, PlannedCall
 from outlast_worker.engine.records import DurableReport, ForkSource, Pin, StoredMessage, ToolRecord
 
@@ -112,6 +113,26 @@ class Steps(Protocol):
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         """Cancel a called agent's run alone."""
+        ...
+
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        """Ask whether what limited runs above this one have left has room for a model call."""
+        ...
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
+        """Begin to wait for the word on a call that had to wait."""
+        ...
+
+    def settle_budget(self, settlement: Settlement) -> None:
+        """Say what such a call did use."""
+        ...
+
+    def close_reservations(self, run_id: str) -> None:
+        """Say that a called run can't say any more what it has used of what it had reserved."""
+        ...
+
+    def close_allowance(self, account: str) -> None:
+        """Say that nobody uses what this run has allowed any more."""
         ...
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 from outlast.arguments import UnreadableArguments, read_arguments
+from outlast.contract import Allowance
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.agent import AgentCalls
 from outlast_worker.engine.calls.built_in import BuiltInCalls
@@ -67,10 +68,15 @@ class ToolCalls:
         call, pin = self._handoffs.call, self._handoffs.pin
         return (call, pin) if call and pin else None
 
-    async def run(self, calls: Sequence[PlannedCall]) -> None:
-        """Run a turn's calls to their ends."""
+    async def run(self, calls: Sequence[PlannedCall], allowance: Allowance | None = None) -> None:
+        """Run a turn's calls to their ends.
+
+        Args:
+            calls: The calls.
+            allowance: What runs may use that are called; None for anything.
+        """
         for kind in self._kinds.values():
-            kind.prepare([call for call in calls if self._kind_of(call) is kind])
+            kind.prepare([call for call in calls if self._kind_of(call) is kind], allowance)
         for call in calls:
             self._take_up(call)
         try:
@@ -81,7 +87,11 @@ class ToolCalls:
             await self._turn.questions.withdraw()
             for kind in self._kinds.values():
                 await kind.stop(was_cancelled=isinstance(cut, Cancelled))
+                kind.conclude()
             raise
+        else:
+            for kind in self._kinds.values():
+                kind.conclude()
         finally:
             for call in calls:
                 self._add_result(call)

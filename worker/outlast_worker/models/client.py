@@ -47,6 +47,10 @@ class ModelClient(Protocol):
         """Tell whether it will be known what calls of a model cost."""
         ...
 
+    def dearest_price(self, model: str) -> tuple[float, float] | None:
+        """Return what a million tokens cost at most, in and out, if that is known beforehand."""
+        ...
+
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once and return its whole answer, or why there is none.
 
@@ -139,6 +143,10 @@ class FailoverClient:
         """Tell whether it will be known what calls of a model cost."""
         api = next(api for api in self._apis if api.serves(model, ()))
         return self._prices.know(model) or await api.tells_cost(model)
+
+    def dearest_price(self, model: str) -> tuple[float, float] | None:
+        """Return what a million tokens cost at most, in and out, if that is known beforehand."""
+        return self._prices.dearest(model)
 
     async def complete(self, call: ModelCall, preview: Callable[[], Preview]) -> ModelOutcome:
         """Call the model once, with each of the provider's keys if need be."""

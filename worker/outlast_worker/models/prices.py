@@ -37,6 +37,16 @@ class Prices:
         """Tell whether calls of a model have a price, even if its provider does not say it."""
         return self._given_for(model) is not None or _find(model) is not None
 
+    def dearest(self, model: str) -> tuple[float, float] | None:
+        """Return what a million tokens cost at most, that are sent and that are written."""
+        if given := self._given_for(model):
+            return given.input, given.output
+        listed = _find(model)
+        tiers = [listed, *listed.get("above", ())] if listed else []
+        if not tiers:
+            return None
+        return max(tier["input"] for tier in tiers), max(tier["output"] for tier in tiers)
+
     def price(self, model: str, usage: Usage) -> Usage:
         """Return what a call used with what it costs.
 

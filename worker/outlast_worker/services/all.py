@@ -3,6 +3,7 @@
 from restate import Service, VirtualObject, Workflow
 
 from outlast_worker.deps import Dependencies
+from outlast_worker.services.budget import build_budget
 from outlast_worker.services.durable_tools import build_durable_tools
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.run import build_agent
@@ -20,4 +21,5 @@ def build_services(dependencies: Dependencies) -> list[Workflow | VirtualObject 
     agents += [workflow for workflow in durable if workflow]
     threads = [build_thread(recipients), build_thread_watch(recipients)]
     webhooks = [build_webhooks(dependencies), build_webhook_watch(dependencies)]
-    return [*agents, *threads, *webhooks]
+    budget = build_budget(dependencies.settings.service_prefix)
+    return [*agents, budget, *threads, *webhooks]

@@ -27,6 +27,7 @@ from outlast.contract import (
 from outlast.names import (
     RunRef,
     WebhookRef,
+    budget_service,
     durable_tools_service,
     key_of,
     service_of,
@@ -35,6 +36,12 @@ from outlast.names import (
     webhook_watch_service,
 )
 from outlast.protocol import Run
+from outlast_worker.engine.budget_book import (
+    BudgetAnswer,
+    BudgetNews,
+    Reservation,
+    Settlement,
+)
 from outlast_worker.engine.records import ForkSource, StoredMessage, ToolRecord
 from outlast_worker.services.durable_calls import (
     DurableOrder,
@@ -111,6 +118,12 @@ def webhook_target(prefix: str, webhook: WebhookRef) -> Target:
     return Target(webhook.service(prefix), webhook.key)
 
 
+def budget_target(prefix: str, order: RunOrder) -> Target:
+    """Return the book of the tree of runs that this one is in."""
+    top = order.above[0] if order.above else order.run_id
+    return Target(budget_service(prefix), key_of(order.tenant, top))
+
+
 class Call(Generic[I, O]):
     """One handler as others call it. It takes None if it has no input."""
 
@@ -171,6 +184,15 @@ STATUS = Call[StatusQuestion, Run | None]("status", StatusQuestion, Run | None)
 REPORT = Call[NumberedReport, None]("report", NumberedReport, None)
 FORK_SOURCE = Call[ForkQuestion, ForkSource]("fork_source", ForkQuestion, ForkSource)
 SALVAGE = Call[None, list[StoredMessage]]("salvage", None, list[StoredMessage])
+
+GRANT = Call[BudgetNews, None]("grant", BudgetNews, None)
+
+# of the book of a tree of runs
+RESERVE = Call[Reservation, BudgetAnswer]("reserve", Reservation, BudgetAnswer)
+SETTLE = Call[Settlement, None]("settle", Settlement, None)
+CLOSE_RUN = Call[str, None]("close_run", str, None)
+CLOSE_ACCOUNT = Call[str, None]("close_account", str, None)
+CHECK_TREE = Call[None, None]("check_tree", None, None)
 
 # of a durable call's workflow
 CALL_TOOL = Call[DurableOrder, ToolRecord]("call_tool", DurableOrder, ToolRecord)

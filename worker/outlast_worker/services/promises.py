@@ -12,6 +12,7 @@ from restate import (
 
 from outlast.contract import ClientResult, SteeringMessage, WaitReport
 from outlast.protocol import Resolution, Time
+from outlast_worker.engine.budget_book import BudgetAnswer
 from outlast_worker.engine.records import DurableReport, KeptResolution, Record
 from outlast_worker.services.cancellation import is_own_cancellation
 from outlast_worker.services.durable_calls import GivenSignal
@@ -104,6 +105,11 @@ def settled(segment: int) -> Promise[bool]:
 def child_report(call_id: str, index: int) -> Promise[WaitReport]:
     """Return the promise of what a called run reports of its waits."""
     return Promise(f"child:{call_id}:{index}", WaitReport)
+
+
+def grant(turn: int, attempt: int) -> Promise[BudgetAnswer]:
+    """Return the promise of the word on a model call that has to wait for others below a limit."""
+    return Promise(f"grant:{turn}:{attempt}", BudgetAnswer)
 
 
 def inbox(index: int) -> Promise[SteeringMessage | None]:

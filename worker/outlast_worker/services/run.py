@@ -35,6 +35,7 @@ from outlast.logging import get_logger
 from outlast.names import key_of, service_of
 from outlast.protocol import Run
 from outlast_worker.deps import Dependencies
+from outlast_worker.engine.budget_book import BudgetNews
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import salvage_messages
@@ -147,6 +148,11 @@ def _add_news(workflow: Workflow) -> None:
     async def child_waits(ctx: WorkflowSharedContext, report: WaitReport) -> None:
         """Tell the run that one which it has called waits, or goes on."""
         await promises.child_report(report.call_id, report.index).resolve_once(ctx, report)
+
+    @json_handler(workflow.handler, calls.GRANT.name, ingress_private=True)
+    async def grant(ctx: WorkflowSharedContext, news: BudgetNews) -> None:
+        """Tell the run whether a model call that had to wait may be made."""
+        await promises.grant(news.turn, news.attempt).resolve_once(ctx, news.answer)
 
 
 def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) -> None:

@@ -3,7 +3,7 @@
 Names of steps come from constants and journaled data only, since a replay compares them.
 """
 
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,7 @@ from outlast.events import AnyEvent
 from outlast.names import RunRef, key_of
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
+from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, PlannedCall, RunOnce
 from outlast_worker.engine.records import (
@@ -83,6 +84,14 @@ class _Child(Pending[ChildEnd]):
     future: RestateDurableCallFuture[bytes]
     target: calls.Target
     run_id: str
+
+
+@dataclass(eq=False)
+class _Asked(Pending[T]):
+    """A handler that was called."""
+
+    future: RestateDurableCallFuture[bytes]
+    read: Callable[[bytes], T]
 
 
 @dataclass(eq=False)
@@ -244,6 +253,27 @@ class RestateSteps:
         order = CancelOrder(run_id=called.run_id, invocation_id=invocation_id, at=at)
         calls.CANCEL.send(self._ctx, called.target, order)
 
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        """Ask the tree's book for a model call."""
+        call = calls.RESERVE
+        return _Asked(call.begin(self._ctx, self._budget, reservation), call.read)
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
+        """Begin to wait for the book's word on a call."""
+        return _Begun(promises.grant(turn, attempt).value(self._ctx))
+
+    def settle_budget(self, settlement: Settlement) -> None:
+        """Tell the book, one-way, what a call did use."""
+        calls.SETTLE.send(self._ctx, self._budget, settlement)
+
+    def close_reservations(self, run_id: str) -> None:
+        """Tell the book, one-way, that a called run says no more."""
+        calls.CLOSE_RUN.send(self._ctx, self._budget, run_id)
+
+    def close_allowance(self, account: str) -> None:
+        """Tell the book, one-way, that the called runs have ended."""
+        calls.CLOSE_ACCOUNT.send(self._ctx, self._budget, account)
+
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
         """Call the handler of an agent's durable tools: a cancellation reaches it."""
         order, agent = self._order, self._execution.agent.name
@@ -288,7 +318,9 @@ class RestateSteps:
     async def wait_for_any(self, pending: Sequence[Pending[Any]]) -> list[Pending[Any]]:
         """Wait until some of these are done, and return those."""
         begun = {
-            item.future: item for item in pending if isinstance(item, _Begun | _Child | _Called)
+            item.future: item
+            for item in pending
+            if isinstance(item, _Begun | _Child | _Called | _Asked)
         }
         with self._while_waiting_for(pending):
             done, _ = await self._wait(restate.wait_completed(*begun))
@@ -300,6 +332,8 @@ class RestateSteps:
             return cast("T", await self._end_of(pending))
         if isinstance(pending, _Called):
             return cast("T", await self._record_of(pending))
+        if isinstance(pending, _Asked):
+            return pending.read(await self._wait(pending.future))
         begun = cast("_Begun[T]", pending)
         result = await self._wait(begun.future)
         if begun.claim:
@@ -398,6 +432,10 @@ class RestateSteps:
         state.open_call(answer.call_id).clear(self._ctx)
 
     @property
+    def _budget(self) -> calls.Target:
+        return calls.budget_target(self._dependencies.settings.service_prefix, self._order)
+
+    @property
     def _thread(self) -> calls.Target:
         prefix = self._dependencies.settings.service_prefix
         return calls.thread_target(prefix, self._thread_key)
@@ -444,7 +482,7 @@ class RestateSteps:
         """Suspend the run, unless a closure in this process would be lost by that."""
         if any(isinstance(item, _Begun) and item.in_process for item in pending):
             return nullcontext()
-        if any(isinstance(item, _Child | _Called) for item in pending):
+        if any(isinstance(item, _Child | _Called | _Asked) for item in pending):
             return suspending_soon(self._ctx)
         return suspending_after(self._ctx, self._dependencies.settings.suspend_after_s)
 

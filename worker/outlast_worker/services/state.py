@@ -18,6 +18,7 @@ from outlast.protocol import (
     Run,
     Time,
 )
+from outlast_worker.engine.budget_book import Book
 from outlast_worker.engine.records import Pin, StoredMessage
 from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
@@ -117,6 +118,11 @@ def open_call(call_id: str) -> State[Time]:
     """Return the key by which a call is found while it waits for a client."""
     return State(f"{contract.OPEN_CALL_PREFIX}{call_id}", Time)
 
+
+# of the book of a tree of runs
+BOOK = State[Book]("book", Book)
+CHECK_IS_DUE = State[bool]("check_is_due", bool)
+"""Whether the book is going to be looked at: its tree may be gone by then."""
 
 # of a thread
 HEAD = State[Head](contract.HEAD_KEY, Head)

@@ -57,6 +57,8 @@ def build_thread_watch(recipients: Recipients) -> Service:
                 ended: Run = await ctx.attach_invocation(holder.invocation_id, serde=serde_of(Run))
             items = [StoredMessage(**message.model_dump()) for message in ended.messages or []]
             await _give_time(ctx)
+            if ended.parent:  # which gets what it needs of it, and not what was said
+                items = await calls.SALVAGE.call(ctx, calls.run_target(prefix, holder), None)
         except TerminalError as error:
             if is_own_cancellation(error):
                 raise  # this watch was cancelled, not the holder: a cancelled run returns

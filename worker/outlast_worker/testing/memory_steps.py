@@ -23,6 +23,7 @@ from outlast.contract import (
 )
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
+from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
 from outlast_worker.engine.records import (
     DurableReport,
@@ -35,6 +36,7 @@ from outlast_worker.engine.records import (
 from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
+from outlast_worker.testing.budget import MemoryBudget
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
 from outlast_worker.testing.durable import call_in_memory
@@ -84,6 +86,7 @@ class MemorySteps:
         history: What was said on the thread before.
         run_child: Runs an agent that is called.
         signals: What is sent to durable tools, by name.
+        budget: Of the tree of runs that this one is in.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class MemorySteps:
         history: Sequence[StoredMessage],
         run_child: Callable[[RunOrder], Awaitable[Run]],
         signals: Mapping[str, JsonValue] | None = None,
+        budget: MemoryBudget | None = None,
     ) -> None:
         self._execution = execution
         self._decisions = decisions
@@ -104,6 +108,7 @@ class MemorySteps:
         self._history = list(history)
         self._run_child = run_child
         self._signals = signals or {}
+        self._budget = budget or MemoryBudget()
         self._heard: list[SteeringMessage] = []
         self._closed = False
         self._approvals: dict[str, Approval] = {}
@@ -197,6 +202,26 @@ class MemorySteps:
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:  # noqa: ARG002  # the task ends at once
         """Cut a called agent's run off."""
         cast("_Step", child).task.cancel()
+
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        """Ask for a model call; wait at once, if it has to."""
+        return self._begin_task(self._budget.reserve(reservation), "reserve")
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:  # noqa: ARG002  # `reserve` has waited
+        """Hear no word: the answer was final."""
+        return _Never()
+
+    def settle_budget(self, settlement: Settlement) -> None:
+        """Say what a model call did use."""
+        self._budget.settle(settlement)
+
+    def close_reservations(self, run_id: str) -> None:
+        """Say that a called run says no more."""
+        self._budget.close_run(run_id)
+
+    def close_allowance(self, account: str) -> None:
+        """Say that the called runs have ended."""
+        self._budget.close_account(account)
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:  # noqa: ARG002  # the test sends what it sends
         """Begin a durable tool's call beside the others."""

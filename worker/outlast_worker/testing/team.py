@@ -20,6 +20,7 @@ from outlast_worker.mcp.sessions import McpSessions
 from outlast_worker.mcp.tools import McpTools
 from outlast_worker.models.client import FailoverClient
 from outlast_worker.settings import Provider, ProviderKey, WorkerSettings
+from outlast_worker.testing.budget import MemoryBudget
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
 from outlast_worker.testing.live_recorder import LiveRecorder
@@ -77,6 +78,7 @@ class Team:
         self._servers = McpTools(McpSessions())
         self._tools = ToolRunner(self._settings.tool_threads, self._servers, sleep=_skip)
         self._effects = Effects()
+        self._budget = MemoryBudget()
         self._threads = defaultdict[str, list[StoredMessage]](list)
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
@@ -132,7 +134,14 @@ class Team:
 
         people = self._people.of(speakers)
         steps = MemorySteps(
-            execution, people, self._clients, steering, history, call_agent, self._signals
+            execution,
+            people,
+            self._clients,
+            steering,
+            history,
+            call_agent,
+            self._signals,
+            self._budget,
         )
         try:
             run = await AgentLoop(steps, order).run()

@@ -91,6 +91,9 @@ class _Watched:
     async def knows_price(self, model: str) -> bool:
         return await self.client.knows_price(model)
 
+    def dearest_price(self, model: str) -> tuple[float, float] | None:
+        return self.client.dearest_price(model)
+
     async def complete(self, call: ModelCall, preview: Any) -> ModelOutcome:
         outcome = await self.client.complete(call, preview)
         if isinstance(outcome, ModelFault) and outcome.retry_after_s is not None:

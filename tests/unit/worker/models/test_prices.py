@@ -41,6 +41,23 @@ def test_price_of_a_long_input() -> None:
     assert long > 1.9 * short
 
 
+@pytest.mark.parametrize("model", [MODEL, "openai/gpt-5.4"])
+@pytest.mark.parametrize("tokens", [1000, 272_001])
+def test_dearest_price(model: str, tokens: int) -> None:
+    """No call costs more than that, however long its input is."""
+    dearest = Prices().dearest(model)
+    cost = cost_usd(model, used(tokens, 0, tokens))
+    assert dearest
+    assert cost
+    assert cost <= (dearest[0] + dearest[1]) * tokens / 1_000_000 <= 3 * cost
+    assert Prices({model: OURS}).dearest(model) == (2, 10)
+
+
+def test_a_price_that_is_not_known_before() -> None:
+    """Whose provider alone says what a call costs is not guessed at."""
+    assert Prices().dearest("openai/no-such-model") is None
+
+
 @pytest.mark.parametrize("model", ["openai/no-such-model", "hosted_vllm/gpt-5-mini", "x"])
 def test_no_price(model: str) -> None:
     """Without a price the cost is unknown, which is not nothing."""

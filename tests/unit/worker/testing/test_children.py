@@ -3,7 +3,7 @@
 import pytest
 
 from outlast import Agent, tool
-from outlast.protocol import Decision
+from outlast.protocol import Decision, Limits, Usage
 from outlast.testing import ModelRequest, ScriptError, call, calls, run_in_memory, text
 
 
@@ -70,6 +70,23 @@ async def test_people_approve_what_a_child_is_asked() -> None:
             context={"reader": "Ana"},
             decisions={"librarian": Decision(action="approve", arguments={"title": "Snow"})},
         )
+
+
+async def test_limits_hold_over_children() -> None:
+    """Children use no more than their caller has left; one waits for what the other gives back."""
+    used = Usage(input_tokens=600, output_tokens=100, cost_usd=0.0)
+    result = await run_in_memory(
+        boss,
+        "Get me two books.",
+        model=[calls(ASKED, call("librarian", input="A book on snow"))],
+        children={"librarian": [text("It is there.", usage=used)]},
+        context={"reader": "Ana"},
+        limits=Limits(max_tokens=500),
+    )
+    assert (result.run.status, result.run.incomplete_reason) == ("incomplete", "max_tokens")
+    found, none = (each.result for each in result.tool_calls)
+    assert found == "It is there."
+    assert none == "The agent librarian stopped before its end: max_tokens."
 
 
 async def test_several_calls_go_on_with_the_script() -> None:

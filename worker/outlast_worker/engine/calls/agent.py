@@ -13,7 +13,7 @@ from functools import partial
 from pydantic_core import to_json
 
 from outlast.agent_tool import MAX_DEPTH, MAX_OPEN
-from outlast.contract import RunOrder, WaitReport
+from outlast.contract import Allowance, RunOrder, WaitReport
 from outlast.events import ChildStarted
 from outlast.names import child_run_id, child_thread_id
 from outlast.protocol import InputMessage, Limits, ParentCall, Run, Time
@@ -32,6 +32,7 @@ _TOO_MANY = (
     "This run may have {most} agents at work at once, those included that they call, so {name} was "
     "not called. Call fewer at once, or answer with what you know."
 )
+_SETTLED = frozenset({"completed", "incomplete"})
 # A cancellation ends children within moments, unless nobody is there to execute them.
 _PATIENCE = timedelta(seconds=10)
 
@@ -56,9 +57,13 @@ class AgentCalls(CallKind):
         self._open: dict[Pending[ChildEnd], _Child] = {}
         self._reports: dict[Pending[ChildEnd], Pending[WaitReport]] = {}
         self._may_open: Mapping[str, int] = {}
+        self._own_allowance: Allowance | None = None
+        self._was_allowed = False
+        """Whether a run was called to which that was handed down."""
 
-    def prepare(self, calls: Sequence[PlannedCall]) -> None:
-        """Share out among the turn's calls how many runs may be open at once."""
+    def prepare(self, calls: Sequence[PlannedCall], allowance: Allowance | None) -> None:
+        """Share out among the turn's calls how many runs may be open at once, and what to use."""
+        self._own_allowance = allowance if calls else None
         most = self._most_open
         self._may_open = share_out(most, [call.call_id for call in calls if not call.fault])
 
@@ -94,6 +99,18 @@ class AgentCalls(CallKind):
             if timer in done:
                 return
 
+    def conclude(self) -> None:
+        """Take back what the called runs were allowed, if it was anything."""
+        for child in self._open.values() if self._allowances else ():
+            self.turn.steps.close_reservations(child.run_id)  # nobody is there to end it
+        if self._own_allowance and self._was_allowed:
+            self.turn.steps.close_allowance(self._own_allowance.account)
+
+    @property
+    def _allowances(self) -> list[Allowance]:
+        own = [self._own_allowance] if self._own_allowance else []
+        return [*(self.turn.state.order.allowances or ()), *own]
+
     @property
     def _most_open(self) -> int:
         given = self.turn.state.order.may_open
@@ -106,8 +123,14 @@ class AgentCalls(CallKind):
             text, error_type = asked.fault or self.unfinished, asked.error_type or "internal"
             failed = ToolRecord.failed(text, error_type, asked.at, told=asked.told)
             return self.turn.complete(call, failed)
-        may_open = self._may_open[call.call_id]
-        order = make_child_order(state.order, call, pinned, asked.text, state.now, may_open)
+        made = make_child_order(state.order, call, pinned, asked.text, state.now)
+        order = made.model_copy(
+            update={
+                "may_open": self._may_open[call.call_id],
+                "allowances": self._allowances or None,
+            }
+        )
+        self._was_allowed = self._was_allowed or bool(self._own_allowance)
         pending = self.turn.steps.call_agent(order)
         self._open[pending] = _Child(call, pinned.agent, order.run_id, asked.at)
         # Whoever hears of the run may ask for it at once: so it is called before it is told.
@@ -137,6 +160,8 @@ class AgentCalls(CallKind):
     def _take(self, child: _Child, end: ChildEnd) -> ToolRecord:
         """Count what a child has used, and return what came of its call."""
         state = self.turn.state
+        if self._allowances and not _has_settled(end):
+            self.turn.steps.close_reservations(child.run_id)
         if end.run:
             state.change(usage=state.run.usage + end.run.usage)
         ended_at = (end.run and end.run.ended_at) or state.now
@@ -151,7 +176,7 @@ class AgentCalls(CallKind):
 
 
 def make_child_order(
-    order: RunOrder, call: PlannedCall, pinned: PinnedChild, text: str, at: Time, may_open: int
+    order: RunOrder, call: PlannedCall, pinned: PinnedChild, text: str, at: Time
 ) -> RunOrder:
     """Make the order of a run that a call of another one is."""
     thread_id = None
@@ -176,7 +201,6 @@ def make_child_order(
         trace=order.trace,
         parent=ParentCall(run_id=order.run_id, call_id=call.call_id),
         above=[*(order.above or ()), order.run_id],
-        may_open=may_open,
         sticky=pinned.is_sticky if thread_id else None,
     )
 
@@ -206,6 +230,11 @@ def _wait_for(child: _Child, report: WaitReport) -> OpenWait | None:
         approvals=tuple(report.approvals),
         calls=tuple(report.calls),
     )
+
+
+def _has_settled(end: ChildEnd) -> bool:
+    """Tell whether a run has said what its model calls used: one that was cut could not."""
+    return not end.was_killed and end.run is not None and end.run.status in _SETTLED
 
 
 def _result(agent: str, end: ChildEnd) -> tuple[str, bool]:

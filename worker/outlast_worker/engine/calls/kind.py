@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from outlast.contract import Allowance
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.operations import PlannedCall
 from outlast_worker.engine.records import UNFINISHED, PinnedTool
@@ -24,8 +25,16 @@ class CallKind(ABC):
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
 
-    def prepare(self, calls: Sequence[PlannedCall]) -> None:  # noqa: B027  # most need not
-        """Look at all of the turn's calls of this kind, before the first of them begins."""
+    def prepare(self, calls: Sequence[PlannedCall], allowance: Allowance | None) -> None:  # noqa: B027  # most need not
+        """Look at all of the turn's calls of this kind, before the first of them begins.
+
+        Args:
+            calls: They.
+            allowance: What runs may use that are called; None for anything.
+        """
+
+    def conclude(self) -> None:  # noqa: B027  # most need not
+        """End the turn, of which no call goes on any more."""
 
     async def stop(self, *, was_cancelled: bool) -> None:  # noqa: B027  # most have nothing to end
         """End what still goes on when the turn is cut, and wait for that.
