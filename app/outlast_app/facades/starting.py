@@ -159,12 +159,13 @@ async def _start_with(asked: Asked, wanted: Start, thread_id: str, said: Sequenc
         kept_s = asked.deps.settings.run_retention_s
         body = CreateThread(thread_id=thread_id, expires_after_s=kept_s)
         await asked.deps.thread_life.create(asked.tenant, body, None)
+    before = as_history(said)
     seeded = replace(
         wanted,
         thread_id=thread_id,
         after_run=NO_RUN,
-        messages=[*map(_as_input, said), *wanted.messages],
-        request={**wanted.request, SEEDED: len(said)},
+        messages=[*before, *wanted.messages],
+        request={**wanted.request, SEEDED: len(before)},
     )
     return await start(asked, seeded)
 
@@ -193,15 +194,20 @@ async def _said_up_to(asked: Asked, thread: ThreadRef, ref: RunRef) -> list[Mess
     return said[:last]
 
 
-def _as_input(message: Message) -> InputMessage:
-    return InputMessage(
-        id=message.id,
-        role=message.role,
-        content=message.content,
-        tool_calls=message.tool_calls,
-        call_id=message.call_id,
-        is_error=message.is_error,
-    )
+def as_history(said: Sequence[Message]) -> list[InputMessage]:
+    """Return what was said as another run takes it: without what no model's provider would take."""
+    return [
+        InputMessage(
+            id=message.id,
+            role=message.role,
+            content=message.content,
+            tool_calls=message.tool_calls,
+            call_id=message.call_id,
+            is_error=message.is_error,
+        )
+        for message in said
+        if not message.refused and (message.content or message.tool_calls or message.call_id)
+    ]
 
 
 def _own_thread(asked: Asked, wanted: Start) -> str:
