@@ -1,6 +1,7 @@
-"""OpenAI's own library, unmodified: what its users do, over durable runs."""
+"""OpenAI's own libraries, and others that speak its API, unmodified: over durable runs."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -57,6 +58,14 @@ AGENTS = {
     "agents_approvals": [call("transfer", cents=5), text("Sent.")],
 }
 
+SDK = {
+    "sdk_plain": [text("Hello you.")],
+    "sdk_streamed": [text("Hello you.")],
+    "sdk_tools": [call("find_city", of="ann"), text("Found.")],
+    "sdk_schema": [RED],
+    "sdk_own_tools": [call("look_up", word="rain"), text("A word.")],
+}
+
 
 @pytest.fixture(scope="module")
 def chat(stack: TestStack, model: ScriptedModel) -> Played:
@@ -71,6 +80,12 @@ def responses(stack: TestStack, model: ScriptedModel) -> Played:
 @pytest.fixture(scope="module")
 def agents(stack: TestStack, model: ScriptedModel) -> Played:
     return Played(stack, model, [PYTHON, SCRIPTS / "openai_agents.py"], AGENTS)
+
+
+@pytest.fixture(scope="module")
+def sdk(stack: TestStack, model: ScriptedModel) -> Played:
+    node = shutil.which("node") or pytest.fail("node is missing")
+    return Played(stack, model, [node, SCRIPTS / "ai_sdk_openai.mjs"], SDK)
 
 
 @pytest.mark.parametrize("scenario", CHAT)
@@ -89,6 +104,12 @@ def test_responses(responses: Played, scenario: str) -> None:
 def test_agents(agents: Played, scenario: str) -> None:
     """What users of openai-agents do, over both APIs."""
     agents.check(scenario)
+
+
+@pytest.mark.parametrize("scenario", SDK)
+def test_ai_sdk(sdk: Played, scenario: str) -> None:
+    """What users of the AI SDK's providers for OpenAI do, over both APIs."""
+    sdk.check(scenario)
 
 
 def test_types() -> None:
