@@ -37,6 +37,7 @@ from outlast_app.routes import (
     results,
     runs,
     signals,
+    starting,
     steering,
     threads,
     webhooks,
@@ -141,6 +142,7 @@ def create_app(
     app.add_middleware(Prefix, root_path=settings.root_path, proxies=settings.trusted_proxies)
     for module in (
         agents,
+        starting,
         runs,
         inspection,
         approvals,
