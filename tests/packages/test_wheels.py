@@ -29,6 +29,8 @@ INSTALLS = {
     "outlast-cli": {"outlast", "outlast_cli"},
     "outlast[local]": set(MEMBERS),
 }
+# A plug-in is for pytest, and a server is an extra: neither is here.
+WITHOUT_ALL = ["outlast_local.pytest_plugin", "outlast_worker.granian_server"]
 # Imports every module of a package, and prints which.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -100,8 +102,8 @@ def test_each_by_itself(environments: Environments, wanted: str) -> None:
     """Every module imports with what its own package brings along."""
     environment = environments.with_wheels(wanted)
     packages = INSTALLS[wanted]
-    # The kit says what to install; a plug-in is for pytest, which is not here.
-    skipped = {"outlast_local.pytest_plugin"}
+    # The kit says what to install.
+    skipped = set(WITHOUT_ALL)
     if "outlast_worker" not in packages:
         skipped.add("outlast.testing")
     if "outlast_local" not in packages:  # which brings the extras of the worker along
@@ -125,7 +127,7 @@ def test_other_pythons(
     if python is None:
         pytest.skip(f"NOT TRIED: this machine has no Python {version}")
     environment = environments.with_wheels("outlast[local]", python=python)
-    code = IMPORT_ALL.format(packages=sorted(MEMBERS), skipped=["outlast_local.pytest_plugin"])
+    code = IMPORT_ALL.format(packages=sorted(MEMBERS), skipped=WITHOUT_ALL)
     assert environment.run_code(code)
     assert environment.run("outlast", "--help")
 

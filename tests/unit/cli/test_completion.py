@@ -56,6 +56,7 @@ def test_commands(complete: Complete) -> None:
         "restart\tRestart one part of what `up` started.",
         "register\tMake a worker known to Restate.",
         "reject\tRefuse a tool call that waits for...",
+        "redeliver\tTell a run's webhooks again.",
         "resume\tLet a paused run try again.",
     ]
 

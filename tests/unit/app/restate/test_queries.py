@@ -116,7 +116,7 @@ def test_where_a_run_says_its_thread_and_status(thread_id: str | None) -> None:
     before, _, after = run.model_dump_json().partition(',"status":"')
     assert after.startswith('running"')
     assert before.endswith(',"thread_id":"mine"' if thread_id else ',"thread_id":null')
-    assert before.count('"') == (14 if thread_id else 12)
+    assert before.count('"') == (16 if thread_id else 14)
 
 
 def test_what_runs_have_called() -> None:
