@@ -42,8 +42,10 @@ async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
 
 async def until_it_listens(port: int) -> None:
     def listens() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return True
+        """Ask: granian closes the socket that was bound before it, and binds its own."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.sendall(http_1(port))
+            return bool(asking.recv(1))
         return False
 
     await asyncio.to_thread(wait_until, listens, "the server")
