@@ -72,8 +72,15 @@ def demand() -> Asking:
     return f"refused: {answer['error']['message']}"
 
 
+def dream() -> Asking:
+    """Ask a model, which nobody lends."""
+    words = {"role": "user", "content": {"type": "text", "text": "Dream."}}
+    answer = yield {"messages": [words], "maxTokens": 5, "method": "sampling/createMessage"}
+    return f"refused: {answer['error']['message']}"
+
+
 _HINTS = {"order": {}, "sign": {"readOnlyHint": True}}
-_TOOLS = {tool.__name__: tool for tool in (order, describe, sign, hurry, demand)}
+_TOOLS = {tool.__name__: tool for tool in (order, describe, sign, hurry, demand, dream)}
 
 
 def _form(message: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -96,9 +103,9 @@ def _send(message: dict[str, Any]) -> None:
 
 def _ask(params: dict[str, Any], call_id: int) -> dict[str, Any] | None:
     """Ask, and return what came back: nothing if too late, None if nobody wants the call."""
-    within_s = params.pop("within_s", None)
+    within_s, method = params.pop("within_s", None), params.pop("method", "elicitation/create")
     asked_id = f"asks-{call_id}"
-    _send({"id": asked_id, "method": "elicitation/create", "params": params})
+    _send({"id": asked_id, "method": method, "params": params})
     note("asked")
     for message in _lines(within_s):
         if message.get("id") == asked_id:

@@ -14,9 +14,13 @@ from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import (
     CallToolResult,
+    CreateMessageRequest,
+    CreateMessageRequestParams,
     EmbeddedResource,
     ImageContent,
+    InputRequiredResult,
     ResourceLink,
+    SamplingMessage,
     TextContent,
     TextResourceContents,
     ToolAnnotations,
@@ -146,6 +150,14 @@ def order(
 def reserve(item: str, supplier: Annotated[Supplier, Resolve(_ask_supplier)]) -> str:
     """Reserve at somebody, whom a person names."""
     return f"reserved {item} at {supplier.name}"
+
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def dream() -> str | InputRequiredResult:
+    """Ask a model, which nobody lends."""
+    words = SamplingMessage(role="user", content=TextContent(text="Dream."))
+    params = CreateMessageRequestParams(messages=[words], max_tokens=5)
+    return InputRequiredResult(input_requests={"dream": CreateMessageRequest(params=params)})
 
 
 if __name__ == "__main__":

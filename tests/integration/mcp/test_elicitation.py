@@ -202,3 +202,11 @@ async def test_who_may_not_ask(notes: Notes, workers: list[Worker]) -> None:
     workers.append(Worker(replace(asking_server(notes), elicitation=False)))
     with pytest.raises(ToolError, match="not ordered: None"):
         await workers[0].call("order", item="lamp")
+
+
+async def test_models_are_not_lent(notes: Notes, workers: list[Worker]) -> None:
+    """Whoever asks for one hears so, in either way of asking."""
+    workers += [Worker(asking_server(notes)), Worker(stdio_server(notes, elicitation=True))]
+    assert await workers[0].call("dream") == "refused: Sampling not supported"
+    with pytest.raises(ToolError, match=r"wants sampling/createMessage, which it can't have"):
+        await workers[1].call("dream")

@@ -108,6 +108,17 @@ async def test_nobody_answers() -> None:
     assert approval.resolution.action == "expired"
 
 
+async def test_a_server_that_asks_without_end() -> None:
+    """Nobody has to answer for that to end."""
+    pinned = pin("find")
+    tool = pinned.tools[0].model_copy(update={"approval_timeout_s": 60})
+    pinned = pinned.model_copy(update={"tools": [tool]})
+    steps = FakeSteps(model=MODEL, pinned=pinned, tools={"1.0": [asks(NAME)] * 60})
+    run = await play(steps)
+    assert "more than 50 times" in told(run)
+    assert len(run.approvals) == 50
+
+
 async def test_cancelled_while_it_asks() -> None:
     """Nobody can answer any more; the conversation says that the call may have run."""
     steps = script(asks(NAME), raising={"decision 1.0.input1": Cancelled()}, decisions=decisions())

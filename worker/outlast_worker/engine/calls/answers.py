@@ -9,8 +9,14 @@ from typing import Literal
 from outlast.protocol import Approval, Resolution
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.operations import Answered, GivenAnswer, PlannedCall
-from outlast_worker.engine.records import PinnedTool, ServerAsks, ServerQuestion
+from outlast_worker.engine.records import PinnedTool, ServerAsks, ServerQuestion, ToolRecord
 
+MAX_QUESTIONS = 50
+"""Of one call, all in all: a server may ask again whenever nobody answers in time."""
+_ASKED_TOO_OFTEN = (
+    "The server of {name} asked people more than {most} times, so this call was given up. It may "
+    "have run, in whole or in part."
+)
 _TOLD: dict[str, Literal["accept", "decline"]] = {"answer": "accept", "decline": "decline"}
 
 
@@ -24,6 +30,10 @@ def ask_people(
     """Have people answer what a server asks, side by side; then go on with the call."""
     timeout = timedelta(seconds=tool.approval_timeout_s) if tool.approval_timeout_s else None
     before = call.answered.answers
+    if len(before) + len(asks.questions) > MAX_QUESTIONS:
+        text = _ASKED_TOO_OFTEN.format(name=call.name, most=MAX_QUESTIONS)
+        turn.complete(call, ToolRecord.failed(text, "limit", turn.state.now))
+        return
     answers: dict[int, GivenAnswer] = {}
 
     def take(place: int, question: ServerQuestion, resolution: Resolution) -> None:
