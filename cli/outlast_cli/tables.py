@@ -187,7 +187,7 @@ def one_thread(thread: Thread) -> RenderableType:
         "expires": _time(thread.expires_at),
         **{f"metadata {name}": value for name, value in thread.metadata.items()},
     }
-    lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]
+    lines = [Text(printable(f"{name:<13} {value}")) for name, value in facts.items() if value]
     return Group(whole(thread.thread_id), *lines)
 
 
@@ -217,7 +217,7 @@ def single(run: Run) -> RenderableType:
         "input": run.input_preview,
         "output": None if run.output is None else f"{run.output}",
     }
-    lines = [Text(printable(f"{name:<14}{value}")) for name, value in facts.items() if value]
+    lines = [Text(printable(f"{name:<13} {value}")) for name, value in facts.items() if value]
     thread = [whole(f"{'thread':<14}{run.thread_id}")] if run.thread_id else []
     called = run.parent and f"{run.parent.run_id} (call {run.parent.call_id})"
     parent = [whole(f"{'called by':<14}{called}")] if called else []

@@ -28,10 +28,7 @@ def list_stock() -> dict[str, int]:
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def find_stock(item: str) -> int:
     """Look up how many pieces of an item there are."""
-    stock = _read()
-    if item not in stock:
-        raise ToolError(f"There is no {item!r}. There are: {'; '.join(stock)}.")
-    return stock[item]
+    return _read()[_name_of(item)]
 
 
 @server.tool()
@@ -52,14 +49,24 @@ class Count(BaseModel):
 
 
 def _ask_for_count(item: str) -> Elicit[Count]:
-    return Elicit(f"Please count: how many pieces of {item} are there?", Count)
+    return Elicit(f"Please count: how many pieces of {_name_of(item)} are there?", Count)
 
 
 @server.tool(annotations=ToolAnnotations(idempotent_hint=True))
 def take_stock(item: str, count: Annotated[Count, Resolve(_ask_for_count)]) -> str:
     """Have somebody count an item, and correct the stock."""
-    _write({**_read(), item: count.pieces})
-    return f"There are {count.pieces} × {item}; somebody has counted them."
+    name = _name_of(item)
+    _write({**_read(), name: count.pieces})
+    return f"There are {count.pieces} × {name}; somebody has counted them."
+
+
+def _name_of(item: str) -> str:
+    """Return what is meant, if that is one item."""
+    stock = _read()
+    meant = [name for name in stock if item.lower() in name.lower()]
+    if item not in stock and len(meant) != 1:
+        raise ToolError(f"There is no {item!r}. There are: {'; '.join(stock)}.")
+    return item if item in stock else meant[0]
 
 
 def _read() -> dict[str, int]:

@@ -3,6 +3,7 @@
 Raise `JOURNAL_VERSION` when a record's meaning, or the order or the names of steps, changes.
 """
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -338,6 +339,10 @@ class ServerQuestion(Record):
     message: str
     content_schema: dict[str, JsonValue] | None = None
     url: str | None = None
+
+
+HELD_FOR = timedelta(minutes=15)
+"""How long a process keeps a call open at most while people think: from then on it has ended."""
 
 
 class ServerAsks(Record):

@@ -13,15 +13,15 @@ from outlast.errors import ToolError
 from outlast.mcp import McpServer
 from outlast.tool_context import ToolContext
 from outlast_worker.engine.operations import Answered, GivenAnswer
-from outlast_worker.engine.records import ServerAsks, ServerQuestion
+from outlast_worker.engine.records import HELD_FOR, ServerAsks, ServerQuestion
 from outlast_worker.mcp.access import Access, CallForgotten
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
 Ask = Callable[[ServerQuestion], Awaitable[GivenAnswer]]
-HELD_FOR_S = 3600.0
-"""A call whose answers take longer is given up here: it has cost a session all the time."""
+HELD_FOR_S = HELD_FOR.total_seconds()
+"""A call whose answers take longer is broken off: it has cost a session all the time."""
 MAX_QUESTIONS = 16
 """At once, of one call."""
 _END_GRACE_S = 2.0

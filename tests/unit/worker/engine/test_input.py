@@ -170,6 +170,8 @@ async def test_once_in_doubt() -> None:
     run = await play(steps)
     assert told(run) == "ordered"
     assert [approval.reason for approval in run.approvals] == ["input", "in_doubt"]
+    # Asked at 3 s, and decided at 60 s: another worker may have the call open until 903 s.
+    assert steps.sleeps == [3 + 900 + 5 - 60]
     anew = steps.planned[-1].answered
     assert (anew.asks, [given.content for given in anew.answers]) == (None, [{"name": "Lux"}])
 

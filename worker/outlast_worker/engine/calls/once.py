@@ -17,6 +17,7 @@ from outlast_worker.engine.calls.answers import ask_people, begin_anew
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.operations import ClaimEffect, PlannedCall, RunOnce, VerifyEffect
 from outlast_worker.engine.records import (
+    HELD_FOR,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -38,16 +39,22 @@ _GRACE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class _Effect:
-    """One call on its way, with how often it was claimed in vain, and in doubt."""
+    """One call on its way, with how often it was claimed in vain, and in doubt.
+
+    Attributes:
+        held_until: For how long a process may have kept the call open whose server asked people.
+    """
 
     call: PlannedCall
     tool: PinnedTool
     claims: int = 1
     doubts: int = 0
+    held_until: Time | None = None
 
     def over_at(self, claim: EffectClaim) -> Time:
         """Return from when on it is certain that the call neither runs nor begins any more."""
-        return claim.at + timedelta(seconds=self.tool.timeout_s or 0) + _GRACE
+        ends_at = claim.at + timedelta(seconds=self.tool.timeout_s or 0)
+        return max(ends_at, self.held_until or ends_at) + _GRACE
 
 
 class OnceCalls(CallKind):
@@ -77,7 +84,8 @@ class OnceCalls(CallKind):
         self.turn.state.advance_clock(outcome.at)
         if outcome.outcome == "done" and outcome.record:
             if asks := outcome.record.asks:
-                go_on = partial(self._continue, effect)
+                held_until = outcome.at + HELD_FOR if asks.held else None
+                go_on = partial(self._continue, replace(effect, held_until=held_until))
                 return ask_people(self.turn, effect.tool, effect.call, asks, go_on)
             return self.turn.complete(effect.call, outcome.record)
         if outcome.outcome == "not_begun":
