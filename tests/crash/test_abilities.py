@@ -129,9 +129,13 @@ def _reserved(scene: Scene, run: dict[str, Any]) -> None:
 
 
 def _ordered_once(scene: Scene, run: dict[str, Any]) -> None:
-    """The server ordered once, whether it waited for the answer or was asked anew with it."""
-    assert scene.transfers("order") == 1
-    assert scene.results(run) in ([f"ordered {_word(scene.key)} from Lux"], ["found in the books"])
+    """The server ordered once, if it got the answer; else the model knows that nobody knows."""
+    [told] = scene.results(run)
+    if scene.transfers("order"):
+        assert scene.transfers("order") == 1
+        assert told in (f"ordered {_word(scene.key)} from Lux", "found in the books")
+    else:
+        assert told.startswith("Nobody knows whether this call of order ran")
     assert [asked["reason"] for asked in run["approvals"]].count("input") == 1
 
 
@@ -612,7 +616,9 @@ def _answer_doubts(scene: Scene) -> dict[str, Any]:
             if asked["resolution"] is None and asked["reason"] == "in_doubt":
                 made = scene.transfers(asked["name"])
                 found = {"action": "complete", "output": "found in the books"}
-                decision = found if made else {"action": "retry"}
+                # One that was lost while people thought would be begun anew much later.
+                again = {"action": "give_up" if asked["name"] == "order" else "retry"}
+                decision = found if made else again
                 scene.api.decide(scene.run_id, asked["approval_id"], **decision)
         return run if run["status"] == "completed" else None
 
