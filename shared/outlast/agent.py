@@ -322,7 +322,7 @@ class Agent:
     def placeholders(self) -> tuple[str, ...]:
         """The names that a run's context must have: its own, and those of agents that it calls.
 
-        For agents that it hands over to, see `Registry.context_of`.
+        For agents that it hands over to, see `Teams.context_of`.
         """
         own = needed_names(self.instructions) if isinstance(self.instructions, str) else ()
         handed_down = (tool.agent.placeholders for tool in self.agent_tools if tool.context)

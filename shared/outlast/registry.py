@@ -3,11 +3,10 @@
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from outlast.agent import Agent, check_model, may_ask_people
+from outlast.agent import Agent, check_model
 from outlast.agent_tool import AgentTool
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
@@ -24,7 +23,7 @@ from outlast.protocol import (
 )
 from outlast.providers import PROVIDERS, nearest_provider, provider_of
 from outlast.skills import Skill
-from outlast.spelling import nearest
+from outlast.teams import Teams
 from outlast.tool import AnyTool
 
 _logger = get_logger()
@@ -35,6 +34,7 @@ class Registry:
 
     Attributes:
         lifespan: What the worker enters before it serves, if the agents' module has one.
+        teams: How they work together.
     """
 
     def __init__(
@@ -54,9 +54,7 @@ class Registry:
             if agent.name in self._agents:
                 raise DefinitionError(f"two agents are called {agent.name!r}; rename one of them")
             self._agents[agent.name] = agent
-        _check_children(self._agents)
-        _check_handoffs(self._agents)
-        self._check_contexts()
+        self.teams = Teams(self._agents)
 
     def __iter__(self) -> Iterator[Agent]:
         """Go through the agents in the order of their list."""
@@ -78,32 +76,6 @@ class Registry:
         """Return the models that the agent may run with, in the order in which they are asked."""
         return list(dict.fromkeys([self.model_of(agent), *agent.fallbacks]))
 
-    def speakers_of(self, agent: Agent) -> list[Agent]:
-        """Return who may speak in an agent's runs: itself, and all who may take those over."""
-        return _reached(agent, lambda speaker: map(self._target_of, speaker.transfers))
-
-    def context_of(self, agent: Agent) -> tuple[str, ...]:
-        """Return the names that a run's context must have, whoever speaks in it or is called."""
-
-        def who_gets_it(speaker: Agent) -> Iterator[Agent]:
-            yield from map(self._target_of, speaker.transfers)
-            yield from (tool.agent for tool in speaker.agent_tools if tool.context)
-
-        needed = (each.placeholders for each in _reached(agent, who_gets_it))
-        return tuple(dict.fromkeys(chain.from_iterable(needed)))
-
-    def may_ask_people(self, agent: Agent) -> bool:
-        """Tell whether an agent's runs, or those below them, may wait for somebody outside."""
-
-        def who_acts(speaker: Agent) -> Iterator[Agent]:
-            yield from map(self._target_of, speaker.transfers)
-            yield from (tool.agent for tool in speaker.agent_tools)
-
-        return any(map(may_ask_people, _reached(agent, who_acts)))
-
-    def _target_of(self, handoff: Handoff) -> Agent:
-        return self._agents[handoff.target]
-
     def describe(self, agent: Agent) -> AgentDescription:
         """Return what clients may know of an agent."""
         return AgentDescription(
@@ -113,7 +85,7 @@ class Registry:
             fallbacks=list(agent.fallbacks),
             model_settings=agent.model_settings,
             instructions=shown_instructions(agent.instructions),
-            context=list(self.context_of(agent)),
+            context=list(self.teams.context_of(agent)),
             limits=agent.limits,
             on_limit=agent.on_limit,
             overrides=sorted(agent.overrides),
@@ -154,15 +126,11 @@ class Registry:
             }
         )
 
-    def told_of(self, handoff: Handoff) -> str:
-        """Return what the model is told of a handoff."""
-        return handoff.told(self._target_of(handoff))
-
     def _describe_handoff(self, handoff: Handoff) -> HandoffDescription:
         return HandoffDescription(
             agent=handoff.target,
             name=handoff.name,
-            description=self.told_of(handoff),
+            description=self.teams.told_of(handoff),
             parameters=dict(handoff.parameters),
         )
 
@@ -172,17 +140,6 @@ class Registry:
             return {}
         described = [self._describe_handoff(each).model_dump() for each in agent.transfers]
         return {"handoffs": described, "sticky_handoff": agent.sticky_handoff}
-
-    def _check_contexts(self) -> None:
-        """Refuse agents as tools that get no context, and whoever takes over from them needs it."""
-        for agent in self:
-            for tool in agent.agent_tools:
-                if not tool.context and (needed := self.context_of(tool.agent)):
-                    raise DefinitionError(
-                        f"agent {agent.name}: {tool.agent.name}, or an agent that it hands over "
-                        f"to, needs {', '.join(needed)} in the run's context, and context=False "
-                        "keeps it from it; leave that out"
-                    )
 
     def digests(self) -> Mapping[str, str]:
         """Return each agent's digest."""
@@ -237,52 +194,6 @@ def warn_of_unknown_providers(registry: Registry) -> None:
             _logger.warning(
                 "unknown_provider", agent=agent.name, model=model, did_you_mean=corrected
             )
-
-
-def _check_children(agents: Mapping[str, Agent]) -> None:
-    """Refuse agents as tools that nobody could run."""
-    for agent in agents.values():
-        for tool in agent.agent_tools:
-            if agents.get(tool.agent.name) is not tool.agent:
-                raise DefinitionError(
-                    f"agent {agent.name}: it calls {tool.agent.name}, which is not in the list "
-                    "`agents`; add that very agent, since it has runs of its own"
-                )
-
-
-def _check_handoffs(agents: Mapping[str, Agent]) -> None:
-    """Refuse handoffs to agents that nobody could go on with."""
-    for agent in agents.values():
-        for handoff in agent.transfers:
-            target = agents.get(handoff.target)
-            if target is None and isinstance(handoff.agent, str):
-                meant = nearest(handoff.target, agents)
-                hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(agents)}"
-                raise DefinitionError(
-                    f"agent {agent.name}: it hands over to {handoff.target!r}, which is not in "
-                    f"the list `agents`; {hint}"
-                )
-            if target is None or (isinstance(handoff.agent, Agent) and target is not handoff.agent):
-                raise DefinitionError(
-                    f"agent {agent.name}: it hands over to {handoff.target}, which is not in the "
-                    "list `agents`; add that very agent: the worker looks its tools up there"
-                )
-            try:
-                handoff.told(target)
-            except DefinitionError as error:
-                raise DefinitionError(f"agent {agent.name}: {error}") from error
-
-
-def _reached(first: Agent, follow: Callable[[Agent], Iterable[Agent]]) -> list[Agent]:
-    """Return an agent and all that it leads to, each once: they may lead round in a circle."""
-    reached = {first.name: first}
-    ahead = [first]
-    while ahead:
-        for agent in follow(ahead.pop()):
-            if agent.name not in reached:
-                reached[agent.name] = agent
-                ahead.append(agent)
-    return list(reached.values())
 
 
 def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:

@@ -157,7 +157,7 @@ class Execution:
             return await self.played_by(to).pin(first_turn=call.turn + 1)
         if operation.kept:
             return await self._checked(adopt_pin(self.registry, self.order, operation.kept))
-        may_speak = {agent.name for agent in self.registry.speakers_of(self.agent)}
+        may_speak = {agent.name for agent in self.registry.teams.speakers_of(self.agent)}
         speaker = operation.speaker if operation.speaker in may_speak else None
         return await self.played_by(speaker).pin()
 

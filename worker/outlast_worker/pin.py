@@ -196,7 +196,7 @@ def _approval_of(tool: AnyTool | AgentTool) -> dict[str, Any]:
 def _pin_handoff(registry: Registry, handoff: Handoff) -> PinnedTool:
     return PinnedTool(
         name=handoff.name,
-        description=registry.told_of(handoff),
+        description=registry.teams.told_of(handoff),
         parameters=dict(handoff.parameters),
         kind="handoff",
         hands_over_to=handoff.target,

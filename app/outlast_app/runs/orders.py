@@ -59,7 +59,7 @@ def make_order(
             nothing, or the agent does not allow what is to be otherwise.
         BodyTooLarge: It may have to be added to a run that goes on.
     """
-    missing = [name for name in registry.context_of(agent) if name not in request.context]
+    missing = [name for name in registry.teams.context_of(agent) if name not in request.context]
     if missing:
         raise InvalidRequest(
             f"The instructions of {agent.name} need {', '.join(missing)} in context.",

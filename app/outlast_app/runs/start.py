@@ -130,7 +130,7 @@ class RunStarter:
 
     def _may_ask(self, ref: RunRef) -> bool:
         agent = self._registry.get(ref.agent)
-        return agent is not None and self._registry.may_ask_people(agent)
+        return agent is not None and self._registry.teams.may_ask_people(agent)
 
     async def _start_on_thread(self, thread: ThreadRef, order: RunOrder, wait_s: float) -> Run:
         loop = asyncio.get_running_loop()

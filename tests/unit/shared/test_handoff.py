@@ -72,9 +72,9 @@ def test_who_may_speak() -> None:
     """All that a run can come to, however far; two that hand over to each other are no circle."""
     desk = make_desk()
     registry = Registry([desk, billing, tech], "openai/x")
-    names = [agent.name for agent in registry.speakers_of(desk)]
+    names = [agent.name for agent in registry.teams.speakers_of(desk)]
     assert sorted(names) == ["billing", "desk", "tech"]
-    assert registry.speakers_of(tech) == [tech]
+    assert registry.teams.speakers_of(tech) == [tech]
 
 
 def test_context() -> None:
@@ -82,7 +82,7 @@ def test_context() -> None:
     desk = make_desk()
     registry = Registry([desk, billing, tech], "openai/x")
     assert registry.describe(desk).context == ["company"]
-    assert registry.context_of(tech) == ()
+    assert registry.teams.context_of(tech) == ()
     boss = Agent(name="boss", instructions="Lead.", tools=[desk.as_tool(context=False)])
     with pytest.raises(DefinitionError, match="desk, or an agent that it hands over to, needs co"):
         Registry([boss, desk, billing, tech], "openai/x")
@@ -96,8 +96,8 @@ def test_people() -> None:
     )
     desk = make_desk(caller)
     registry = Registry([desk, caller, payer, tech], "openai/x")
-    assert registry.may_ask_people(desk)
-    assert not registry.may_ask_people(tech)
+    assert registry.teams.may_ask_people(desk)
+    assert not registry.teams.may_ask_people(tech)
 
 
 def test_the_digest() -> None:

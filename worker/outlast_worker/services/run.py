@@ -279,7 +279,7 @@ def _longest_step(agent: Agent, dependencies: Dependencies) -> timedelta:
     """Return a time that no step of this agent's runs exceeds: Restate would repeat it for ever."""
     made_s = INSTRUCTIONS_TIMEOUT.total_seconds()
     model_s = dependencies.settings.model_timeout_s
-    speakers = dependencies.registry.speakers_of(agent)
+    speakers = dependencies.registry.teams.speakers_of(agent)
     return timedelta(seconds=max([model_s, made_s, *chain.from_iterable(map(_steps_s, speakers))]))
 
 

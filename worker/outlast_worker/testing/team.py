@@ -110,7 +110,7 @@ class Team:
     ) -> RunResult:
         api = ScriptedApi(model.answer)
         live, called = LiveRecorder(order.run_id), list[RunResult]()
-        speakers = self._registry.speakers_of(agent)
+        speakers = self._registry.teams.speakers_of(agent)
         models = chain.from_iterable(map(self._registry.models_of, speakers))
         providers = {provider_of(model): Provider(keys=[_KEY]) for model in models}
         execution = Execution(
