@@ -49,12 +49,11 @@ class Timeline:
 
 
 class Watcher:
-    """Follows the run's events in a thread, and lets others wait for one."""
+    """Follows a run and all below it in a thread, and lets others wait for an event."""
 
     def __init__(self, client: httpx.Client, run_id: str, timeline: Timeline) -> None:
         self._client = client
         self.run_id = run_id
-        self._agent = run_id.partition(".")[0]
         self._timeline = timeline
         self._changed = threading.Condition()
         self._broken: Exception | None = None
@@ -75,6 +74,10 @@ class Watcher:
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise TimeoutError(f"waited {_DEADLINE_S} s for an event of the run")
 
+    def is_end(self, event: dict[str, Any]) -> bool:
+        """Tell whether the run has ended with this event."""
+        return event["run_id"] == self.run_id and "run" in event
+
     def _follow(self) -> None:
         try:
             self._read()
@@ -84,7 +87,8 @@ class Watcher:
                 self._changed.notify_all()
 
     def _read(self) -> None:
-        with self._client.stream("GET", f"/runs/{self.run_id}/events", timeout=None) as answer:
+        path = f"/runs/{self.run_id}/events?children=true"
+        with self._client.stream("GET", path, timeout=None) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: "):
                     self._take(json.loads(line.removeprefix("data: ")))
@@ -92,7 +96,8 @@ class Watcher:
     def _take(self, event: dict[str, Any]) -> None:
         if "seq" not in event:  # a preview of the text
             return
-        self._timeline.say(f"{self._agent:>9} {event['seq']:>2}  {_describe(event)}")
+        agent = event["run_id"].partition(".")[0]
+        self._timeline.say(f"{agent:>9} {event['seq']:>2}  {_describe(event)}")
         with self._changed:
             self.events.append(event)
             self._changed.notify_all()
@@ -148,29 +153,28 @@ def _show(stack: Stack, client: httpx.Client) -> int:
         "/agents/desk/runs", json={"input": REQUEST}, headers={"Prefer": "respond-async"}
     )
     started.raise_for_status()
-    desk = Watcher(client, started.json()["run_id"], timeline)
+    team = Watcher(client, started.json()["run_id"], timeline)
 
     # A real model may choose other ways: what it never comes to is left out.
-    event = desk.wait_for(lambda event: _is(event, "child.started") or _ends(event))
-    if not _ends(event):
-        child = Watcher(client, event["child_run_id"], timeline)
-        _wait_for_step(stack, "model 1", child.run_id)
+    event = team.wait_for(lambda event: _is(event, "child.started") or team.is_end(event))
+    if not team.is_end(event):
+        _wait_for_step(stack, "model 1", event["child_run_id"])
         _crash(stack, timeline, "in the middle of the warehouse's first model call")
 
-    event = desk.wait_for(lambda event: _asks_for_refund(event) or _ends(event))
-    if not _ends(event):
-        _approve(client, desk.run_id, event, timeline)
-        _wait(lambda: bool(_rows(stack, "executions")) or _ends(desk.events[-1]), "the refund")
+    event = team.wait_for(lambda event: _asks_for_refund(event) or team.is_end(event))
+    if not team.is_end(event):
+        _approve(client, event, timeline)
+        _wait(lambda: _rows(stack, "executions") or team.is_end(team.events[-1]), "the refund")
         _crash(stack, timeline, "in the middle of the refund: paid, but not yet recorded")
 
-    desk.wait_for(_ends)
-    result = client.get(f"/runs/{desk.run_id}/result").raise_for_status().json()
+    team.wait_for(team.is_end)
+    result = client.get(f"/runs/{team.run_id}/result").raise_for_status().json()
     _report(stack, result)
     return 0 if result["status"] == "completed" else 1
 
 
-def _approve(client: httpx.Client, run_id: str, asked: dict[str, Any], timeline: Timeline) -> None:
-    path = f"/runs/{run_id}/approvals/{asked['approval_id'] or asked['call_id']}"
+def _approve(client: httpx.Client, asked: dict[str, Any], timeline: Timeline) -> None:
+    path = f"/runs/{asked['run_id']}/approvals/{asked['approval_id'] or asked['call_id']}"
     timeline.say('——————— a person decides: POST /runs/…/approvals/…  {"action": "approve"}')
     client.post(path, json={"action": "approve", "by": "the demo"}).raise_for_status()
 
@@ -187,7 +191,7 @@ def _wait_for_step(stack: Stack, step: str, run_id: str) -> None:
     _wait(lambda: (run_id, step) in _executed_steps(stack), f"the step {step!r}")
 
 
-def _wait(ready: Callable[[], bool], what: str) -> None:
+def _wait(ready: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + _DEADLINE_S
     while not ready():
         if time.monotonic() > deadline:
@@ -258,10 +262,6 @@ def _is(event: dict[str, Any], kind: str) -> bool:
 
 def _asks_for_refund(event: dict[str, Any]) -> bool:
     return _is(event, "approval.requested") and event["name"] == "refund"
-
-
-def _ends(event: dict[str, Any]) -> bool:
-    return "run" in event
 
 
 def _introduction(model: str | None) -> str:
