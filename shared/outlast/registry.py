@@ -8,6 +8,7 @@ from typing import Any
 
 from outlast.agent import Agent, check_model
 from outlast.agent_tool import AgentTool
+from outlast.built_in import SEARCH_TOOLS
 from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.handoff import Handoff
@@ -90,13 +91,13 @@ class Registry:
             on_limit=agent.on_limit,
             overrides=sorted(agent.overrides),
             output_schema=dict(agent.output.shape) if agent.output else None,
-            tools=[_describe_tool(tool) for tool in agent.tools],
+            tools=_describe_tools(agent),
             handoffs=[self._describe_handoff(handoff) for handoff in agent.transfers],
             sticky_handoff=agent.sticky_handoff,
             hooks=[HookDescription(point=hook.point, name=hook.name) for hook in agent.hooks],
             mcp=[server.name for server in agent.mcp],
             skills=[_describe_skill(skill) for skill in agent.known_skills],
-            search_tools=agent.search_tools,
+            search_tools=SEARCH_TOOLS in agent.built_in,
             digest=self.agent_digest(agent),
         )
 
@@ -118,7 +119,7 @@ class Registry:
                 "output": agent.output and {"shape": agent.output.shape, "retries": retries},
                 "keep_reasoning": agent.keep_reasoning,
                 "model_settings": agent.model_settings.model_dump(exclude_none=True),
-                "tools": [_describe_tool(tool).model_dump() for tool in agent.tools],
+                "tools": [tool.model_dump() for tool in _describe_tools(agent)],
                 "mcp": [server.describe() for server in agent.mcp],
                 "skills": [[s.name, s.description, s.digest] for s in agent.known_skills],
                 "search_tools": agent.search_tools,
@@ -196,6 +197,13 @@ def warn_of_unknown_providers(registry: Registry) -> None:
             )
 
 
+def _describe_tools(agent: Agent) -> list[ToolDescription]:
+    return [
+        _describe_tool(tool).model_copy(update={"deferred": agent.defers(tool) or None})
+        for tool in agent.tools
+    ]
+
+
 def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
     if isinstance(tool, AgentTool):
         return ToolDescription(
@@ -207,7 +215,6 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
             child_thread=tool.thread,
             child_context=tool.context,
             **_approval_of(tool),
-            deferred=tool.deferred,
         )
     if isinstance(tool, ClientTool):
         return ToolDescription(
@@ -219,7 +226,6 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
             timeout_s=tool.timeout.total_seconds(),
             retries=0,
             needs_approval=False,
-            deferred=tool.deferred,
         )
     return ToolDescription(
         name=tool.name,
@@ -232,7 +238,6 @@ def _describe_tool(tool: AnyTool | ClientTool | AgentTool) -> ToolDescription:
         **_approval_of(tool),
         durable=tool.durable or None,
         signals=sorted(tool.signals) or None,
-        deferred=tool.deferred,
     )
 
 

@@ -336,7 +336,32 @@ def _paid_by_taker(scene: Scene, run: dict[str, Any]) -> None:
     _handed_over_once(scene, run)
 
 
+def _approve_in_turn_3(scene: Scene) -> httpx.Response:
+    return scene.api.decide(scene.run_id, "3.0", "approve")
+
+
+def _knows_what_it_found(scene: Scene, run: dict[str, Any]) -> None:
+    """What was read and found stays: the model is told of it after the kill as before."""
+    skill, _, paid = scene.results(run)
+    assert (skill.partition("\n")[0], paid) == ("Ask for a photo.", "paid 5")
+    offered = scene.model.requests(scene.key)[-1].body["tools"]
+    names = [tool["function"]["name"] for tool in offered]
+    assert names == ["read_skill", "search_tools", "pay"]
+
+
 SCENARIOS = [
+    Scenario(
+        "a tool that was found",
+        "scholar",
+        lambda _: [
+            call("read_skill", name="claims"),
+            call("search_tools", query="pay"),
+            call("pay", cents=5),
+        ],
+        _wait_for_approval,
+        _approve_in_turn_3,
+        _knows_what_it_found,
+    ),
     Scenario(
         "a webhook that is down",
         "bank",

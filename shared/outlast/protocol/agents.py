@@ -50,8 +50,8 @@ class ToolDescription(Public):
     signals: list[str] | None = None
     """What may be sent to such a call: `POST /runs/{run_id}/signals/{name}`."""
     deferred: bool | None = None
-    """Whether the model is told of it only when it has searched for such a tool; null if that is
-    as the agent's `search_tools` says."""
+    """Whether the model is told of it only when it has searched for such a tool; null if it is told
+    from the start."""
 
 
 class SkillDescription(Public):
@@ -136,8 +136,8 @@ class AgentDescription(Public):
     skills: list[SkillDescription] = Field(default_factory=list[SkillDescription])
     """What it can read when it needs that, by calling `read_skill`."""
     search_tools: bool = False
-    """Whether its model is told of tools only when it has searched for such ones, by calling
-    `search_tools`; of one tool its own `deferred` counts."""
+    """Whether its model has to search for some tools, by calling `search_tools`: for those that are
+    `deferred`, and those of MCP servers that are."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
 

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fakes.names import named
-from outlast import Agent, DefinitionError, Limits, ModelSettings, tool
+from outlast import Agent, DefinitionError, Limits, McpServer, ModelSettings, tool
 from outlast.registry import Registry, load_registry, warn_of_unknown_providers
 
 REPOSITORY = Path(__file__).parents[3]
@@ -201,6 +201,21 @@ def test_equal_definitions() -> None:
 def test_different_definitions(changes: dict[str, Any]) -> None:
     """Whatever makes an agent behave differently changes its digest."""
     assert digest(make(**changes)) != digest(make())
+
+
+def test_deferred_tools() -> None:
+    """A description tells which tools the model has to search for, whoever says so."""
+    tools = [make_tool(name="a"), make_tool(name="b", deferred=False)]
+
+    def described(**fields: Any) -> tuple[bool, list[bool | None]]:
+        agent = make(**fields)
+        told = Registry([agent], MODEL).describe(agent)
+        return told.search_tools, [each.deferred for each in told.tools]
+
+    assert described(tools=tools) == (False, [None, None])
+    assert described(tools=tools, search_tools=True) == (True, [True, None])
+    office = McpServer("office", command=["x"], deferred=True)
+    assert described(tools=tools, mcp=[office]) == (True, [None, None])
 
 
 def test_different_schemas() -> None:

@@ -144,6 +144,39 @@ async def test_the_same_prompt() -> None:
     assert len({request.instructions for request in result.requests}) == 1
 
 
+async def test_a_handoff() -> None:
+    """What was found is the next agent's as far as it has such a tool: nothing else stays."""
+
+    @tool(name="find_order")
+    async def look_up() -> str:
+        """Look up an order of another shop."""
+        return "of another shop"
+
+    other = Agent(
+        name="other",
+        description="Others.",
+        instructions="Help.",
+        tools=[look_up],
+        search_tools=True,
+    )
+    result = await run_in_memory(
+        desk(handoffs=[other]),
+        "Where is my order?",
+        model=[
+            call("search_tools", query="look up an order"),
+            call("transfer_to_other"),
+            call("pay_back", cents=5),
+            call("find_order"),
+            text("There."),
+        ],
+    )
+    assert result.requests[1].tools == ["greet", "transfer_to_other", "search_tools", "find_order"]
+    assert result.requests[2].tools == ["search_tools", "find_order"]
+    *_, gone, found = result.tool_calls
+    assert gone.result == "There is no tool 'pay_back'. The tools are: search_tools."
+    assert found.result == "of another shop"
+
+
 def test_mistakes() -> None:
     """What can't be deferred, or is called as what finds it, is told at import."""
     with pytest.raises(DefinitionError, match="tool greet: deferred is 'yes'"):
