@@ -15,7 +15,7 @@ def read_frames(parts: Iterable[bytes]) -> list[Any]:
             continue
         fields = dict(line.split(": ", 1) for line in lines)
         data = fields["data"]
-        read = json.loads(data) if data.startswith("{") else data
+        read: Any = json.loads(data) if data.startswith("{") else data
         if name := fields.get("event"):
             assert read["type"] == name
         found.append(read)
