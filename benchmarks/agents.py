@@ -33,3 +33,11 @@ agents = [
     )
     for name, tools in {"plain": [lookup], "careful": [lookup, pay]}.items()
 ]
+agents.append(
+    Agent(
+        name="compacting",
+        instructions="You are a helpful agent.",
+        model="openai/bench",
+        context_window=20_000,
+    )
+)

@@ -9,6 +9,7 @@ from outlast.events import (
     AnyLiveEvent,
     ApprovalRequested,
     ApprovalResolved,
+    Compacted,
     MessageCompleted,
     MessageDelta,
     MessageSnapshot,
@@ -54,7 +55,7 @@ def advance(activity: Activity, event: AnyEvent | AnyLiveEvent, now: float) -> A
             return Activity("queued", now)
         case RunStarted():
             return Activity()
-        case TurnStarted() | ModelFallback() | MessageDelta() | MessageSnapshot():
+        case TurnStarted() | ModelFallback() | Compacted() | MessageDelta() | MessageSnapshot():
             return Activity("model", now, calls)
         case MessageCompleted():
             return Activity(calls=calls)

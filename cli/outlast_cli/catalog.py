@@ -43,7 +43,10 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "list": ("reading:list_agents", "List the agents, with their models and tools."),
     "runs": ("reading:runs", "List runs."),
     "threads": ("reading:threads", "List conversations, those that changed last first."),
-    "thread": ("changing:thread", "Make a conversation, or say something of it."),
+    "thread": (
+        "changing:thread",
+        "Show how a conversation stands, make it, or say something of it.",
+    ),
     "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
     "inspect": (

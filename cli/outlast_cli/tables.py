@@ -19,6 +19,7 @@ from outlast.protocol import (
     PendingCall,
     Run,
     Thread,
+    ThreadSummary,
     ToolDescription,
 )
 from outlast_cli.fields import describe_input
@@ -185,6 +186,7 @@ def one_thread(thread: Thread) -> RenderableType:
         "run": thread.run_id,
         "updated": _time(thread.updated_at),
         "expires": _time(thread.expires_at),
+        "summary": _summary(thread.summary),
         **{f"metadata {name}": value for name, value in thread.metadata.items()},
     }
     lines = [Text(printable(f"{name:<13} {value}")) for name, value in facts.items() if value]
@@ -229,6 +231,13 @@ def _tool(tool: ToolDescription) -> str:
     if tool.agent:
         return f"{tool.name} (agent)" if tool.agent == tool.name else f"{tool.name} ({tool.agent})"
     return f"{tool.name}{marks[tool.needs_approval]}"
+
+
+def _summary(made: ThreadSummary | None) -> str:
+    if made is None:
+        return ""
+    what = "left out by" if made.how == "window" else "summed up by"
+    return f"the first {made.messages} messages, {what} run {made.run_id}"
 
 
 def _time(time: datetime | None) -> str:

@@ -12,6 +12,7 @@ from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
     ChildStarted,
+    Compacted,
     Event,
     HandedOver,
     MessageCompleted,
@@ -53,10 +54,6 @@ _WAITS = {
 def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
     """Return the line that stays of an event, if it leaves one."""
     match event:
-        case MessageCompleted() if said := text_of(event.message.content):
-            return Text(printable(said))
-        case ModelFallback(model=model, instead_of=before, error=error):
-            return Text(printable(f"! {before}: {error.type}; {model} is asked"), "yellow")
         case ToolCallStarted(call_id=call, name=name):
             return Text(f"→ {call} {name} {shortened(as_text(event.arguments))}", "cyan")
         case ToolCallRequested(call_id=call, name=name):
@@ -77,12 +74,25 @@ def line_of(event: AnyEvent | AnyLiveEvent) -> Text | None:
             return Text(printable(asked.rstrip()), "yellow")
         case ApprovalResolved():
             return Text(_resolution(event), "yellow")
-        case OutputRejected():
-            return Text(printable(f"× not what it has to be: {'; '.join(event.faults)}"), "yellow")
         case SteerReceived():
             return Text(f"» {printable(text_of(event.message.content))}", "cyan")
         case _:
-            return summary(event.run) if isinstance(event, TerminalEvent) else None
+            return summary(event.run) if isinstance(event, TerminalEvent) else _of_model(event)
+
+
+def _of_model(event: AnyEvent | AnyLiveEvent) -> Text | None:
+    match event:
+        case MessageCompleted() if said := text_of(event.message.content):
+            return Text(printable(said))
+        case ModelFallback(model=model, instead_of=before, error=error):
+            return Text(printable(f"! {before}: {error.type}; {model} is asked"), "yellow")
+        case Compacted(messages=messages, tokens_before=before, tokens_after=now):
+            made = "left out" if event.how == "window" else "summed up"
+            return Text(f"≡ {messages} messages {made}: {before} to {now} tokens", "dim")
+        case OutputRejected():
+            return Text(printable(f"× not what it has to be: {'; '.join(event.faults)}"), "yellow")
+        case _:
+            return None
 
 
 def dated_line_of(received: Received) -> Text:

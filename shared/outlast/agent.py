@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from outlast.agent_tool import MAX_DEPTH, AgentTool, ChildThread, make_agent_tool
 from outlast.built_in import READ_SKILL, SEARCH_TOOLS
 from outlast.client_tool import ClientTool
+from outlast.compaction import COMPACT_AT, Compaction, check_compaction
 from outlast.errors import DefinitionError
 from outlast.handoff import Handoff
 from outlast.hooks import AnyHook, check_hooks
@@ -49,6 +50,9 @@ _KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "keep_reasoning": ((bool,), "True or False"),
     "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
     "output_retries": ((int,), "a number, such as 2"),
+    "compact_at": ((float,), "a part of the model's window, such as 0.7"),
+    "compaction_model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
+    "context_window": ((int, NoneType), "a number of tokens, such as 128_000"),
     "mcp": ((list, tuple), 'a list, such as mcp=[McpServer("time", command=["mcp-server-time"])]'),
     "skills": ((list, tuple), 'a list, such as skills=[Path("skills")]'),
     "search_tools": ((bool,), "True or False"),
@@ -93,6 +97,13 @@ class Agent:
         output_retries: How often the model may try again after an answer that is not.
         hooks: Functions that look at what goes to models and tools and comes from there, and may
             change or refuse it, such as `hooks=[mask_cards, input_guardrail(is_on_topic)]`.
+        compaction: What becomes of the beginning of a conversation that grows too long for its
+            model: a model sums it up (`summary`), or it is left out (`window`). None: nothing, and
+            the run fails when it no longer fits.
+        compact_at: At which part of the model's window that is done.
+        compaction_model: The model that sums up; the agent's own if None.
+        context_window: How many tokens the agent's model can read, where that is not known or is to
+            be less.
 
     Raises:
         DefinitionError: Something can't work; the message says how to mend it.
@@ -118,6 +129,10 @@ class Agent:
     hooks: Sequence[AnyHook] = ()
     output_type: Any = None
     output_retries: int = 2
+    compaction: Compaction | None = "summary"
+    compact_at: float = COMPACT_AT
+    compaction_model: str | None = None
+    context_window: int | None = None
     output: Output | None = field(init=False, repr=False, compare=False, default=None)
     """What `output_type` asks for."""
     known_skills: Sequence[Skill] = field(init=False, repr=False, compare=False, default=())
@@ -154,6 +169,7 @@ class Agent:
         except DefinitionError as error:
             raise DefinitionError(f"agent {self.name}: {error}") from error
         self._check_output()
+        self._check_compaction()
         if self.on_limit not in get_args(OnLimit):
             raise DefinitionError(
                 f'agent {self.name}: on_limit is {self.on_limit!r}; it must be "stop" or "approve"'
@@ -307,6 +323,14 @@ class Agent:
                 f"agent {self.name}: with output_type no tool may be called {FINAL_RESULT!r}; "
                 "rename it with @tool(name=…)"
             )
+
+    def _check_compaction(self) -> None:
+        try:
+            check_compaction(self.compaction, self.compact_at, self.context_window)
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error
+        if self.compaction_model is not None:
+            check_model(self.compaction_model, f"agent {self.name}: compaction_model")
 
     def _check_overrides(self) -> None:
         known = get_args(Override)

@@ -27,6 +27,7 @@ from outlast.protocol import (
     Resolution,
     Run,
     ThreadId,
+    ThreadSummary,
     Time,
     Webhook,
     Wire,
@@ -90,12 +91,24 @@ def whole_run(
 class ConversationMark(Wire):
     """Which conversation it is, by what was said: two that have the same mark are the same.
 
-    `digest` is of all messages, in their order. A mark says nothing of who said it, and to whom.
+    `digest` is of all messages that a run reads, in their order. A mark says nothing of who said
+    it, and to whom. `covers`: how many messages of the thread the first one stands for, if it is a
+    summary. `tokens`: about how long it is for a model, if that is known.
     """
 
     digest: str
     messages: int
     bytes: int
+    covers: int | None = None
+    tokens: int | None = None
+
+    def names_same(self, other: "ConversationMark") -> bool:
+        """Tell whether both are of one conversation, whatever else they say of it."""
+        return (self.digest, self.messages, self.bytes) == (
+            other.digest,
+            other.messages,
+            other.bytes,
+        )
 
 
 class Allowance(Wire):
@@ -458,6 +471,7 @@ class ThreadStatus(Wire):
     message_count: int
     metadata: dict[str, str] = Field(default_factory=dict[str, str])
     expires_after_s: float | None = None
+    summary: ThreadSummary | None = None
     created_at: Time
     updated_at: Time
 

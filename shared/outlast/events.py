@@ -80,6 +80,29 @@ class ModelFallback(Event):
     """Why that one gave no answer."""
 
 
+class Compacted(Event):
+    """The prompt had grown too long: its beginning is not sent to models any more.
+
+    What was said stays where it is, for whoever reads the run or its thread.
+    """
+
+    type: Literal["compacted"] = "compacted"
+    turn: int
+    """The turn before whose model call that was done."""
+    how: Annotated[Literal["summary", "window"], OrNewer]
+    """Whether a summary stands for what is left out, or only a note that something is."""
+    messages: int
+    """How many messages were left out; a summary that was made earlier counts as one."""
+    tokens_before: int
+    """About how long the prompt would have been."""
+    tokens_after: int
+    """About how long it is now."""
+    model: str | None = None
+    """The model that has summed up, if one has."""
+    usage: Usage | None = None
+    """What the summary used; it is part of the run's usage."""
+
+
 class MessageCompleted(Event):
     """The model's answer is complete and recorded, or what it had said when the run was cancelled.
 
@@ -315,6 +338,7 @@ AnyEvent = Annotated[
     | RunStarted
     | TurnStarted
     | ModelFallback
+    | Compacted
     | MessageCompleted
     | ToolCallStarted
     | ToolCallRequested

@@ -74,8 +74,9 @@ class Registry:
         return agent.model or self._default_model
 
     def models_of(self, agent: Agent) -> list[str]:
-        """Return the models that the agent may run with, in the order in which they are asked."""
-        return list(dict.fromkeys([self.model_of(agent), *agent.fallbacks]))
+        """Return the models that the agent may ask, in their order; last the one that sums up."""
+        models = [self.model_of(agent), *agent.fallbacks, agent.compaction_model]
+        return list(dict.fromkeys(filter(None, models)))
 
     def describe(self, agent: Agent) -> AgentDescription:
         """Return what clients may know of an agent."""
@@ -98,6 +99,10 @@ class Registry:
             mcp=[server.name for server in agent.mcp],
             skills=[_describe_skill(skill) for skill in agent.known_skills],
             search_tools=SEARCH_TOOLS in agent.built_in,
+            compaction=agent.compaction,
+            compact_at=agent.compact_at,
+            compaction_model=agent.compaction_model,
+            context_window=agent.context_window,
             digest=self.agent_digest(agent),
         )
 
@@ -124,6 +129,12 @@ class Registry:
                 "skills": [[s.name, s.description, s.digest] for s in agent.known_skills],
                 "search_tools": agent.search_tools,
                 **self._handoffs_in_digest(agent),
+                "compaction": [
+                    agent.compaction,
+                    agent.compact_at,
+                    agent.compaction_model,
+                    agent.context_window,
+                ],
             }
         )
 

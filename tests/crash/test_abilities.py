@@ -21,10 +21,11 @@ from fakes.events import assert_events_are_whole
 from fakes.mcp_servers import Notes
 from fakes.model_server import ScriptedModel
 from fakes.receiver import Receiver, Says
-from fakes.script import Gate, Reply, call, text
+from fakes.script import Attempts, Gate, Reply, attempts, call, calls, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast.names import child_run_id
+from outlast_local.demo_model.openai_wire import Usage
 
 pytestmark = pytest.mark.crash
 
@@ -76,7 +77,7 @@ class Scenario:
 
     name: str
     agent: str
-    script: Callable[[str], Reply | list[Reply]]
+    script: Callable[[str], Reply | list[Reply] | list[Attempts]]
     reach: Callable[[Scene], None]
     act: Callable[[Scene], httpx.Response]
     check: Callable[[Scene, dict[str, Any]], None]
@@ -252,7 +253,7 @@ def _wait_for_childs_model(scene: Scene) -> None:
     scene.model.wait_for(_question(scene.key))
 
 
-def _let_childs_model_answer(scene: Scene) -> httpx.Response:
+def _let_model_answer(scene: Scene) -> httpx.Response:
     _GATES[scene.key].open()
     return scene.api.http.get("/healthz")
 
@@ -349,6 +350,31 @@ def _knows_what_it_found(scene: Scene, run: dict[str, Any]) -> None:
     assert names == ["read_skill", "search_tools", "pay"]
 
 
+def _long_run(key: str) -> list[Attempts]:
+    """Say what makes a prompt too long; what sums that up reads the question, and so does the end.
+
+    So each turn is asked for twice.
+    """
+    first = call("note", text="x" * 2_000)
+    then = calls(call("note", text=key), usage=Usage(prompt_tokens=800))
+    summary = text("They noted it.", gate=_GATES[key])
+    return [attempts(first, summary), attempts(then, text("done"))]
+
+
+def _wait_for_summary(scene: Scene) -> None:
+    scene.model.wait_for(scene.key, count=2)
+
+
+def _summed_up_once(scene: Scene, run: dict[str, Any]) -> None:
+    """One summary is in the journal and in the run's usage, however often it was asked for."""
+    made = [event for event in scene.api.events(scene.run_id) if event["type"] == "compacted"]
+    assert [(event["how"], event["turn"], event["messages"]) for event in made] == [
+        ("summary", 3, 3)
+    ]
+    assert (run["usage"]["model_calls"], len(run["messages"])) == (4, 6)
+    assert scene.results(run) == [f"noted {'x' * 2_000}", f"noted {scene.key}"]
+
+
 SCENARIOS = [
     Scenario(
         "a tool that was found",
@@ -398,11 +424,19 @@ SCENARIOS = [
         _charged_as_hooks_want,
     ),
     Scenario(
+        "a summary",
+        "rambler",
+        _long_run,
+        _wait_for_summary,
+        _let_model_answer,
+        _summed_up_once,
+    ),
+    Scenario(
         "a child's model call",
         "lead",
         lambda key: call("ask", input=_question(key)),
         _wait_for_childs_model,
-        _let_childs_model_answer,
+        _let_model_answer,
         _one_child,
         lambda key: [text("child done", gate=_GATES[key])],
     ),

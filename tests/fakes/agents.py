@@ -267,6 +267,11 @@ with_fallback = Agent(
 )
 
 
+# Windows that a few messages fill.
+rambler = Agent(name="rambler", instructions="Talk.", tools=[note], context_window=1_000)
+forgetful = Agent(name="forgetful", instructions="Talk.", context_window=1_000, compaction="window")
+
+
 class Ticket(BaseModel):
     title: str
     urgency: Literal["low", "high"]
@@ -283,6 +288,8 @@ agents: list[Agent] = [
     typed,
     courier,
     with_fallback,
+    rambler,
+    forgetful,
     guarded,
     support,
     till,

@@ -17,10 +17,12 @@ from outlast.protocol import (
 )
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import (
+    Cut,
     ModelFault,
     ModelRecord,
     Pin,
     PinnedChild,
+    PinnedCompaction,
     PinnedTool,
     RequestedCall,
     ToolRecord,
@@ -58,6 +60,7 @@ def pin(
     fallbacks: Sequence[str] = (),
     fallback_on_refusal: bool = False,
     on_limit: OnLimit = "stop",
+    compaction: PinnedCompaction | None = None,
     **limits: Any,
 ) -> Pin:
     """Make the pin of an agent; calls of tools with a `?` may need approval, within a minute."""
@@ -81,6 +84,7 @@ def pin(
         model_retry_for_s=model_retry_for_s,
         fallbacks=list(fallbacks),
         fallback_on_refusal=fallback_on_refusal,
+        compaction=compaction,
     )
 
 
@@ -128,6 +132,27 @@ def model_fault(
     return ModelFault(
         error=RunError(type=kind, message="no answer", retryable=retry_after_s is not None),
         retry_after_s=retry_after_s,
+        started_at=after(at_s - 1),
+        ended_at=after(at_s),
+    )
+
+
+def cut(
+    covers: int = 4,
+    *,
+    text: str = "In short: lamps.",
+    usage: Usage | None = None,
+    at_s: float = 2,
+) -> Cut:
+    """Make what a prompt is cut to: a quarter of it. If it covers nothing, all of it stays."""
+    return Cut(
+        covers=covers,
+        left_out=covers,
+        text=text,
+        tokens_before=1_000,
+        tokens_after=250,
+        model="x-2026",
+        usage=usage or Usage(model_calls=1, input_tokens=700, output_tokens=50, cost_usd=0.0),
         started_at=after(at_s - 1),
         ended_at=after(at_s),
     )

@@ -26,6 +26,7 @@ from outlast_worker.engine.operations import (
     CheckArguments,
     CheckOutput,
     ClaimEffect,
+    Compact,
     HandOver,
     ModelCall,
     Operation,
@@ -40,6 +41,7 @@ from outlast_worker.engine.operations import (
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,
+    CutOutcome,
     DurableReport,
     EffectClaim,
     EffectOutcome,
@@ -51,10 +53,11 @@ from outlast_worker.engine.records import (
     OutputCheck,
     Pin,
     PinOutcome,
+    StandIn,
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import ChildEnd, Pending
+from outlast_worker.engine.steps import ChildEnd, Left, Pending
 
 NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
 
@@ -82,6 +85,7 @@ _AT_ONCE = (
     "hook ",
     "output ",
     "handoff ",
+    "compact ",
 )
 
 
@@ -115,6 +119,7 @@ class FakeSteps:
         verdicts: What `verify` finds out, by call id.
         results: What clients send, by call id; without one, the call expires.
         late_results: Results that come just before the run gives up waiting for them.
+        cuts: What comes of making a prompt shorter, each time.
         asked: What is read of calls of agents, by call id; by default that it can be asked.
         budget: What comes of model calls that have to be asked for, by turn and attempt (`1.1`);
             else they may be made. What comes of one that waits: `1.1 granted`.
@@ -153,6 +158,7 @@ class FakeSteps:
     verdicts: Mapping[str, EffectVerdict] = field(default_factory=dict[str, EffectVerdict])
     results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
+    cuts: Sequence[CutOutcome] = ()
     asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
     budget: Mapping[str, BudgetAnswer] = field(default_factory=dict[str, BudgetAnswer])
     child_reports: Mapping[str, WaitReport] = field(default_factory=dict[str, WaitReport])
@@ -177,6 +183,8 @@ class FakeSteps:
     reservations: list[Reservation] = field(default_factory=list[Reservation])
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
+    compacts: list[Compact] = field(default_factory=list[Compact])
+    left: list[Left] = field(default_factory=list[Left])
     released: list[tuple[list[StoredMessage], Time]] = field(
         default_factory=list[tuple[list[StoredMessage], Time]]
     )
@@ -211,8 +219,9 @@ class FakeSteps:
         self._enter("read_fork")
         return self.forked
 
-    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        self.released.append((list(items), at))
+    async def release_thread(self, left: Left, at: Time) -> None:
+        self.released.append((list(left.items), at))
+        self.left.append(left)
         self._enter("release_thread")
 
     def begin(self, operation: Operation[Any]) -> Pending[Any]:
@@ -223,6 +232,9 @@ class FakeSteps:
             case AskModel(call):
                 self.calls.append(call)
                 return FakePending(f"model {call.turn}.{call.attempt}")
+            case Compact(call):
+                self.compacts.append(operation)
+                return FakePending(f"compact {call.turn}.{len(self.compacts)}")
             case CallHook(hook):
                 self.hooked.append(operation)
                 return FakePending(f"hook {hook.name} {len(self.hooked)}")
@@ -315,6 +327,8 @@ class FakeSteps:
                 return self.pinned
             case "model":
                 return self.model[len(self.calls) - 1]
+            case "compact":
+                return self.cuts[len(self.compacts) - 1]
             case "report":
                 return self._report(*key.split())
             case "hook":
@@ -407,6 +421,9 @@ class FakeSteps:
 
     def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
         self._enter(f"keep_former_definition {pin.digest} {last_turn}")
+
+    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
+        self._enter(f"keep_stand_in {turn} {stand_in.covers}")
 
     def keep_told(self, call_id: str, text: str) -> None:
         self._enter(f"keep_told {call_id} {text}")

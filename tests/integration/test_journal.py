@@ -31,6 +31,7 @@ from outlast_worker.engine.budget_book import (
 from outlast_worker.engine.records import (
     JOURNAL_VERSION,
     ApprovalCheck,
+    CutOutcome,
     DurableReport,
     EffectClaim,
     EffectOutcome,
@@ -42,6 +43,7 @@ from outlast_worker.engine.records import (
     ModelOutcome,
     OutputCheck,
     PinOutcome,
+    StandIn,
     StoredMessage,
     ToolRecord,
 )
@@ -70,6 +72,8 @@ _RECORDS: dict[str, Any] = {
     "Book": Book,
     "PinOutcome": PinOutcome,
     "ModelOutcome": ModelOutcome,
+    "CutOutcome": CutOutcome,
+    "StandIn": StandIn,
     "ToolRecord": ToolRecord,
     "ApprovalCheck": ApprovalCheck,
     "OutputCheck": OutputCheck,

@@ -47,7 +47,7 @@ class Conversations:
         if not mark.messages:
             return ()
         remembered = self._threads.get(thread)
-        if remembered is None or remembered.mark != mark:
+        if remembered is None or not remembered.mark.names_same(mark):
             return None
         self._threads.move_to_end(thread)
         return remembered.messages

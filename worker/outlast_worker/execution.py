@@ -22,6 +22,7 @@ from outlast_worker.engine.operations import (
     CheckArguments,
     CheckOutput,
     ClaimEffect,
+    Compact,
     HandOver,
     ModelCall,
     Operation,
@@ -33,14 +34,17 @@ from outlast_worker.engine.operations import (
     RunTool,
     VerifyEffect,
 )
+from outlast_worker.engine.prompt_size import estimate_tokens
 from outlast_worker.engine.records import (
     CallPrice,
+    CutOutcome,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
     Forgotten,
     HandoffOutcome,
     ModelOutcome,
+    ModelRecord,
     Pin,
     PinOutcome,
     StoredMessage,
@@ -51,6 +55,7 @@ from outlast_worker.models.hearing import Preview
 from outlast_worker.output import check_output
 from outlast_worker.pin import pin_agent, without_price
 from outlast_worker.settings import WorkerSettings
+from outlast_worker.summaries import make_shorter
 from outlast_worker.tools.agent_input import check_handoff, read_child_input
 from outlast_worker.tools.built_in import run_built_in
 from outlast_worker.tools.client_arguments import check_arguments
@@ -97,8 +102,8 @@ class Execution:
         match operation:
             case PinAgent() | HandOver():
                 return await self._fix_definition(operation)
-            case AskModel(call):
-                return await self._ask_model(call)
+            case AskModel() | Compact():
+                return await self._ask_model(operation)
             case CheckApproval(call):
                 return await self.tools.check(self.agent, call, self.tool_context(call))
             case CheckArguments(call, parameters):
@@ -121,15 +126,29 @@ class Execution:
             case _:
                 raise TypeError(f"nobody executes {type(operation).__name__}")
 
-    async def _ask_model(self, call: ModelCall) -> ModelOutcome:
-        if call.unread:
-            before = self.remember(call.unread)
-            if before is None:
-                return Forgotten()
-            call = replace(call, messages=[*before, *call.messages], unread=None)
-        tools = offered_tools(call.pin.tools, call.messages, call.settings.tool_choice)
-        call = replace(call, pin=call.pin.model_copy(update={"tools": tools}))
-        return await self.model.complete(call, partial(self.preview, call.turn))
+    async def _ask_model(self, operation: AskModel | Compact) -> ModelOutcome | CutOutcome:
+        call = operation.call
+        said = self._whole_conversation(call)
+        if said is None:
+            return Forgotten()
+        if isinstance(operation, Compact):
+            return await make_shorter(operation, said, self.model)
+        # What was found stays offered, even if the search itself is left out.
+        tools = offered_tools(call.pin.tools, said, call.settings.tool_choice)
+        pin = call.pin.model_copy(update={"tools": tools})
+        read = call.stand_in.apply(said) if call.stand_in else said
+        call = replace(call, pin=pin, messages=read, unread=None, stand_in=None)
+        outcome = await self.model.complete(call, partial(self.preview, call.turn))
+        if isinstance(outcome, ModelRecord) and not outcome.usage.input_tokens:
+            outcome = outcome.model_copy(update={"estimated_tokens": estimate_tokens(read)})
+        return outcome
+
+    def _whole_conversation(self, call: ModelCall) -> Sequence[StoredMessage] | None:
+        """Return what was said so far; None if nobody here remembers its beginning."""
+        if not call.unread:
+            return call.messages
+        before = self.remember(call.unread)
+        return None if before is None else [*before, *call.messages]
 
     def played_by(self, name: str | None) -> "Execution":
         """Return the execution of what follows when an agent has taken the run over.
@@ -176,7 +195,7 @@ class Execution:
             return pin
         allowed = [each.cost_usd for each in self.order.allowances or ()]
         limits = [cost for cost in (pin.limits.max_cost_usd, *allowed) if cost is not None]
-        for model in pin.models if limits else ():
+        for model in pin.all_models if limits else ():
             if not await self.model.knows_price(model):
                 return without_price(pin, model, min(limits))
         is_reserved = any(cost is not None for cost in allowed)
@@ -184,7 +203,7 @@ class Execution:
 
     def _prices(self, pin: Pin) -> dict[str, CallPrice]:
         """Return what the run's model calls cost at most, as far as that is known beforehand."""
-        found = {model: self.model.dearest_price(model) for model in pin.models}
+        found = {model: self.model.dearest_price(model) for model in pin.all_models}
         return {
             model: CallPrice(input=price[0], output=price[1])
             for model, price in found.items()

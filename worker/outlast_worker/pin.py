@@ -27,6 +27,7 @@ from outlast_worker.engine.records import (
     Pin,
     PinFailure,
     PinnedChild,
+    PinnedCompaction,
     PinnedHook,
     PinnedOutput,
     PinnedTool,
@@ -35,6 +36,7 @@ from outlast_worker.engine.records import (
 )
 from outlast_worker.instructions import NoInstructions, make_instructions
 from outlast_worker.mcp.tools import Listing
+from outlast_worker.models.prices import window_tokens
 from outlast_worker.settings import WorkerSettings
 from outlast_worker.tools.built_in import pin_built_in
 from outlast_worker.tools.skills import tell_skills
@@ -101,6 +103,22 @@ async def pin_agent(
         tool_choice=asked.tool_choice,
         hooks=[PinnedHook(point=hook.point, name=hook.name) for hook in agent.hooks] or None,
         output=output,
+        compaction=_compaction(registry, agent),
+    )
+
+
+def _compaction(registry: Registry, agent: Agent) -> PinnedCompaction | None:
+    if agent.compaction is None:
+        return None
+    windows = {model: window_tokens(model) for model in registry.models_of(agent)}
+    if (given := agent.context_window) is not None:
+        windows = {model: window or given for model, window in windows.items()}
+        windows[registry.model_of(agent)] = given
+    return PinnedCompaction(
+        how=agent.compaction,
+        at=agent.compact_at,
+        windows={model: window for model, window in windows.items() if window},
+        model=agent.compaction_model,
     )
 
 

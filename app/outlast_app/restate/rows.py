@@ -23,7 +23,16 @@ from outlast.contract import (
     whole_run,
 )
 from outlast.names import RunRef
-from outlast.protocol import Approval, CallAnswer, ClientCall, Engine, Resolution, Run, Time
+from outlast.protocol import (
+    Approval,
+    CallAnswer,
+    ClientCall,
+    Engine,
+    Resolution,
+    Run,
+    ThreadSummary,
+    Time,
+)
 from outlast_app.restate.outcomes import Submission
 from outlast_app.restate.queries import AFTER_OUTPUT, OUTPUT
 
@@ -254,6 +263,13 @@ class _Member(BaseModel):
     run_id: str
 
 
+class _SummaryPlace(BaseModel):
+    covers: int
+    how: str
+    run_id: str
+    at: Time
+
+
 class Head(BaseModel):
     """What a thread keeps of itself, as far as listings show it."""
 
@@ -263,8 +279,24 @@ class Head(BaseModel):
     waiting: int = 0
     page_counts: list[int]
     expires_after_s: float | None = None
+    summaries: list[_SummaryPlace] | None = None
     created_at: Time
     updated_at: Time
+
+    @property
+    def summary(self) -> ThreadSummary | None:
+        """Where runs begin to read, if not at the first message."""
+        if not self.summaries:
+            return None
+        last = self.summaries[-1]
+        return ThreadSummary.model_validate(
+            {
+                "messages": last.covers,
+                "how": last.how,
+                "run_id": last.run_id,
+                "created_at": last.at,
+            }
+        )
 
 
 class ThreadRow(_Keyed):

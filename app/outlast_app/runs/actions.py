@@ -260,6 +260,7 @@ class ThreadActions:
             expires_at=expiry_of(
                 status.updated_at, status.expires_after_s, busy=bool(run_id or status.queued)
             ),
+            summary=status.summary,
             created_at=status.created_at,
             updated_at=status.updated_at,
         )

@@ -154,6 +154,7 @@ def _thread(row: ThreadRow, line: Sequence[str], metadata: Mapping[str, str]) ->
         message_count=sum(head.page_counts),
         metadata=dict(metadata),
         expires_at=expiry_of(head.updated_at, head.expires_after_s, busy=bool(head.holder)),
+        summary=head.summary,
         created_at=head.created_at,
         updated_at=head.updated_at,
     )

@@ -181,7 +181,7 @@ def thread(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a conversation, or say something of it."""
+    """Show how a conversation stands, make it, or say something of it."""
     client = options.client_of(ctx)
     said = {**options.parse_pairs(metadata), **({} if title is None else {"title": title})}
     expiry = {} if expires_after_s is None else {"expires_after_s": expires_after_s or None}
@@ -189,6 +189,8 @@ def thread(
         given = {"thread_id": thread_id, "metadata": said, **expiry}
         body = options.body_of(CreateThread, given)
         made = client.post(Thread, "threads", body=body)
+    elif not (said or expiry):
+        made = client.get(Thread, "threads", thread_id)
     else:
         change = {"metadata": {name: value or None for name, value in said.items()}, **expiry}
         body = options.body_of(ChangeThread, change)

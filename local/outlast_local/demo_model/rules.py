@@ -20,7 +20,7 @@ from outlast_local.demo_model.guessing import (
     fitting_tool,
     value_for,
 )
-from outlast_local.demo_model.openai_wire import Answer, count_usage
+from outlast_local.demo_model.openai_wire import Answer, count_usage, parse_object
 from outlast_local.demo_model.script import Script
 
 NOTICE = (
@@ -30,6 +30,7 @@ NOTICE = (
 _READS, _SEARCHES = "read_skill", "search_tools"
 """What the worker brings along."""
 _GIST_WORDS = 20
+_SUMMED_UP_WORDS = 6
 _SHOWN_CHARS = 400
 
 
@@ -44,7 +45,7 @@ def answer(request: Mapping[str, Any], script: Script) -> Answer:
 def _text(turn: Turn, script: Script) -> str:
     if turn.shape is not None:
         return json.dumps(value_for(turn.question, turn.shape))
-    said = script.report(turn) or _report(turn) or _small_talk(turn)
+    said = script.report(turn) or _report(turn) or _summary(turn) or _small_talk(turn)
     return f"{said.replace(f' {NOTICE}', '')} {NOTICE}"  # also said by agents that were asked
 
 
@@ -64,6 +65,17 @@ def _guessed(turn: Turn, script: Script) -> list[tuple[str, Mapping[str, Any]]]:
 def _report(turn: Turn) -> str:
     used = [call for call in turn.made if call.tool != _SEARCHES] or turn.made
     return " ".join(f"{call.tool} answered: {_shortened(call.result)}" for call in used)
+
+
+def _summary(turn: Turn) -> str:
+    """Sum up messages that are handed over as JSON, a line each: how the user's begin."""
+    messages = [parse_object(line) or {} for line in turn.question.splitlines()]
+    begun = [str(each["text"]).split()[:_SUMMED_UP_WORDS] for each in messages if _is_user(each)]
+    return f"The user wrote: {'; '.join(' '.join(words) for words in begun)}." if begun else ""
+
+
+def _is_user(message: Mapping[str, Any]) -> bool:
+    return message.get("role") == "user" and "text" in message
 
 
 def _small_talk(turn: Turn) -> str:

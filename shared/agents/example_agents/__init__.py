@@ -3,6 +3,7 @@
 from example_agents.assistant import agent as assistant
 from example_agents.bookkeeper import agent as bookkeeper
 from example_agents.cashier import agent as cashier
+from example_agents.companion import agent as companion
 from example_agents.concierge import agent as concierge
 from example_agents.desk import agent as desk
 from example_agents.guide import agent as guide
@@ -29,4 +30,5 @@ agents: list[Agent] = [
     shipping,
     handbook,
     office,
+    companion,
 ]

@@ -96,6 +96,7 @@ from outlast.protocol.threads import (
     MessagesAdded,
     Thread,
     ThreadPage,
+    ThreadSummary,
 )
 from outlast.protocol.waiting import SETTLING, Awaited, Waiting, WaitKind
 from outlast.protocol.webhooks import Deliveries, Delivery, WebhookData, WebhookEvent
@@ -197,6 +198,7 @@ __all__ = [
     "Thread",
     "ThreadId",
     "ThreadPage",
+    "ThreadSummary",
     "Time",
     "ToolCall",
     "ToolChoice",

@@ -138,6 +138,15 @@ class AgentDescription(Public):
     search_tools: bool = False
     """Whether its model has to search for some tools, by calling `search_tools`: for those that are
     `deferred`, and those of MCP servers that are."""
+    compaction: Annotated[Literal["summary", "window"], OrNewer] | None = None
+    """What becomes of the beginning of a conversation that grows too long: a model sums it up
+    (`summary`), or it is left out (`window`). Null: nothing."""
+    compact_at: float = 0.7
+    """At which part of the model's window that is done."""
+    compaction_model: str | None = None
+    """The model that sums up; null for the one that runs."""
+    context_window: int | None = None
+    """How many tokens its model can read, as its author says; null for what is known of it."""
     digest: str
     """A hash of all this, by which app and worker compare what they know."""
 

@@ -74,7 +74,10 @@ class Prompt(Public):
     """The conversation, as the model read it: of a tool that failed, for example, the text of the
     exception, which clients are not shown."""
     history_count: int
-    """How many of them were said on the thread before the run."""
+    """How many of them were said on the thread before the run, or sum that up."""
+    summary_of: int | None = None
+    """How many messages, of the thread and the run, the first one stands for, since they would have
+    been too long; null if nothing is left out."""
     is_whole: bool
     """Whether nothing is missing: what was said on the thread before is read there, where it may
     have been taken back or deleted since."""

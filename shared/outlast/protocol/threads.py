@@ -11,7 +11,7 @@ from outlast.protocol.messages import (
     check_conversation,
 )
 from outlast.protocol.requests import MAX_DELAY_S, Metadata
-from outlast.protocol.wire import Public, ThreadId, Time
+from outlast.protocol.wire import OrNewer, Public, ThreadId, Time
 
 ExpiresAfter = Annotated[float, Field(gt=0, le=MAX_DELAY_S, allow_inf_nan=False, strict=True)]
 
@@ -47,6 +47,22 @@ class ChangeThread(Public):
     """How long after its last change it is forgotten; null for never."""
 
 
+class ThreadSummary(Public):
+    """What stands for the beginning of a conversation, where runs read it.
+
+    The messages themselves stay, for whoever asks for them.
+    """
+
+    messages: int
+    """How many messages it stands for, from the first one on."""
+    how: Annotated[Literal["summary", "window"], OrNewer]
+    """Whether a model has summed them up, or they are only left out."""
+    run_id: str
+    """The run that has made it."""
+    created_at: Time
+    """When that was."""
+
+
 class Thread(Public):
     """One conversation, which one run holds at a time."""
 
@@ -64,6 +80,8 @@ class Thread(Public):
     """What was said of it; lists show `title`."""
     expires_at: Time | None = None
     """When it is forgotten, unless it changes before; null for never, and while a run holds it."""
+    summary: ThreadSummary | None = None
+    """Where runs begin to read, once it has grown long; null if they read all of it."""
     created_at: Time
     """When it was made, or first used."""
     updated_at: Time

@@ -58,8 +58,8 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     worker = running(tmp_path).alive()["worker"]
     assert f"worker      {worker.pid}" in status
     names = (
-        "assistant, bookkeeper, cashier, concierge, desk, guide, handbook, office, shipping, "
-        "support, translator, triage, warehouse"
+        "assistant, bookkeeper, cashier, companion, concierge, desk, guide, handbook, office, "
+        "shipping, support, translator, triage, warehouse"
     )
     assert f"with {names}" in status
 

@@ -225,6 +225,16 @@ def test_thread(app: ScriptedApp, outlast: Outlast) -> None:
     assert app.requests[-1].body == {"metadata": {"title": "B"}}
 
 
+@pytest.mark.parametrize(("how", "told"), [("summary", "summed up"), ("window", "left out")])
+def test_one_thread(app: ScriptedApp, outlast: Outlast, how: str, told: str) -> None:
+    """It is shown without a change, with what runs do not read of it any more."""
+    summary = {"messages": 40, "how": how, "run_id": RUN_ID, "created_at": NOON}
+    app.on("GET /threads/t-1", Document({**THREAD, "summary": summary}))
+    shown = outlast("thread", "t-1")
+    assert shown.code == 0
+    assert f"the first 40 messages, {told} by run {RUN_ID}" in shown.out.replace("\n", " ")
+
+
 def test_a_thread_while_the_app_restarts(app: ScriptedApp, outlast: Outlast) -> None:
     """A change is asked for again after an answer that leaves it open."""
     app.on("PATCH /threads/t-1", problem(503, "Lost", "Again."), Document(THREAD))

@@ -279,3 +279,15 @@ async def test_a_search(client: TestClient) -> None:
     talk.tools = [search]
     await talk.say("Show the weather.")
     assert "search_tools answered: Nothing." in (await talk.give("Nothing."))["content"]
+
+
+async def test_it_sums_up_what_it_is_handed(client: TestClient) -> None:
+    """Of a conversation as the worker hands it over it says how each word of the user begins."""
+    said = [
+        {"role": "user", "text": "My lamp is broken, and I need a new one."},
+        {"role": "assistant", "text": "I am sorry."},
+        {"role": "user", "text": "So am I."},
+    ]
+    lines = "\n".join(json.dumps(each) for each in said)
+    answer = await Conversation(client).say(f"Sum up these messages:\n\n{lines}")
+    assert "The user wrote: My lamp is broken, and I; So am I." in answer["content"]

@@ -123,6 +123,7 @@ def test_the_projects_own_agents() -> None:
         "shipping",
         "handbook",
         "office",
+        "companion",
     ]
     assert load_registry("example_agents", MODEL).names() == names
 

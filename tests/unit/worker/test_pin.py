@@ -267,3 +267,41 @@ def test_the_runs_limits_hold_for_who_takes_over() -> None:
     pin = pinned(tech, first_turn=2, limits=Limits(max_turns=4))
     assert isinstance(pin, Pin)
     assert pin.limits == Limits(max_turns=4, max_tokens=50)
+
+
+MINI = "openai/gpt-4o-mini"
+"""Its window is known: 128,000 tokens."""
+
+
+@pytest.mark.parametrize(
+    ("declared", "windows"),
+    [
+        ({"model": MINI}, {MINI: 128_000}),
+        ({"model": MINI, "context_window": 9_000}, {MINI: 9_000}),
+        ({"model": "hosted_vllm/own"}, {}),
+        ({"model": "hosted_vllm/own", "context_window": 9_000}, {"hosted_vllm/own": 9_000}),
+        (
+            {"model": "hosted_vllm/own", "fallbacks": [MINI], "compaction_model": "ollama/tiny"},
+            {MINI: 128_000},
+        ),
+        (
+            {"model": "ollama/a", "fallbacks": ["ollama/b", MINI], "context_window": 9_000},
+            {"ollama/a": 9_000, "ollama/b": 9_000, MINI: 128_000},
+        ),
+    ],
+)
+def test_windows(declared: dict[str, Any], windows: dict[str, int]) -> None:
+    """Of each model what is known; else, and for the agent's own, what its author says."""
+    pin = pinned(Agent(name="a", instructions="Help.", **declared))
+    assert isinstance(pin, Pin)
+    assert pin.compaction is not None
+    assert (pin.compaction.how, pin.compaction.at) == ("summary", 0.7)
+    assert pin.compaction.windows == windows
+    assert pin.compaction.model == declared.get("compaction_model")
+
+
+def test_nothing_is_left_out_where_that_is_turned_off() -> None:
+    """An agent without compaction has none in its runs either."""
+    pin = pinned(Agent(name="a", instructions="Help.", compaction=None))
+    assert isinstance(pin, Pin)
+    assert pin.compaction is None

@@ -9,11 +9,11 @@ by no more than the call that was let in last.
 from pydantic_core import to_json
 
 from outlast.contract import RunOrder
-from outlast.protocol import NOTHING_USED, Usage
+from outlast.protocol import NOTHING_USED
 from outlast_worker.engine.budget_book import Reservation, Settlement
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.engine.records import ModelFault, ModelRecord
+from outlast_worker.engine.records import Cut, ModelFault, ModelRecord
 from outlast_worker.engine.run_state import RunState, RunStopped
 from outlast_worker.engine.steps import Steps
 
@@ -55,12 +55,15 @@ class Budget:
         if answer.outcome == "refused":
             raise RunStopped(answer.reason or "max_tokens")
 
-    def settle(self, call: ModelCall, attempt: int, outcome: ModelRecord | ModelFault) -> None:
+    def settle(
+        self, call: ModelCall, attempt: int, outcome: ModelRecord | ModelFault | Cut
+    ) -> None:
         """Say what a call did use."""
         order = self._state.order
         if not order.allowances:
             return
-        used: Usage = outcome.usage if isinstance(outcome, ModelRecord) else NOTHING_USED
+        used = None if isinstance(outcome, ModelFault) else outcome.usage
+        used = used or NOTHING_USED
         self._steps.settle_budget(
             Settlement(
                 run_id=order.run_id,
@@ -74,8 +77,7 @@ class Budget:
 
 def make_reservation(order: RunOrder, call: ModelCall, attempt: int) -> Reservation:
     """Say what a call may use at most: no token is shorter than a byte."""
-    prompt = sum(len(to_json(message)) for message in call.messages)
-    prompt += len(call.pin.instructions.encode()) + (call.unread.bytes if call.unread else 0)
+    prompt = _bytes_read(call) + len(call.pin.instructions.encode())
     prompt += sum(len(to_json(tool)) for tool in call.pin.tools)
     output = call.settings.max_output_tokens or _USUAL_OUTPUT_TOKENS
     price = (call.pin.prices or {}).get(call.model)
@@ -89,3 +91,15 @@ def make_reservation(order: RunOrder, call: ModelCall, attempt: int) -> Reservat
         tokens=prompt + output,
         cost_usd=cost,
     )
+
+
+def _bytes_read(call: ModelCall) -> int:
+    """Return how long the conversation is at most that the model reads."""
+    before, said = call.unread, call.messages
+    unread = before.bytes if before else 0
+    if call.stand_in:
+        unread_messages = before.messages if before else 0
+        if call.stand_in.covers >= unread_messages:
+            unread = 0
+        said = [call.stand_in.message, *said[max(call.stand_in.covers - unread_messages, 0) :]]
+    return unread + sum(len(to_json(message)) for message in said)

@@ -55,6 +55,11 @@ class Candidates:
         """Whether another model may be asked."""
         return len(self._free_at) > 1
 
+    @property
+    def found_too_long(self) -> bool:
+        """Whether one of them could not take the prompt because it is too long."""
+        return any(error.type == "context-too-long" for error in self._errors.values())
+
     def next_after(self, fault: ModelFault) -> timedelta | None:
         """Choose the model that is asked next, and return how long to wait before it is.
 

@@ -9,6 +9,7 @@ from outlast.contract import RunOrder
 from outlast.events import MessageCompleted, ModelFallback
 from outlast.protocol import Engine, RunError, ToolCall, Usage
 from outlast_worker.engine.budget import Budget
+from outlast_worker.engine.compaction import Compactions
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
@@ -34,6 +35,7 @@ class ModelCalls:
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
         self._answered_by: str | None = None
+        self._compaction = Compactions(steps, state, inbox)
         conversation = f"{order.tenant}/{order.thread_id or order.run_id}"
         self._cache_key = sha256(conversation.encode()).hexdigest()[:32]
 
@@ -45,6 +47,7 @@ class ModelCalls:
             RunStopped: The run has no time left, or those above it have nothing left to use.
         """
         candidates = Candidates(pin, self._answered_by)
+        await self._compaction.keep_within(pin, turn, candidates.current, limits)
         for self._attempt in count(1):
             call = ModelCall(
                 turn=turn,
@@ -52,10 +55,11 @@ class ModelCalls:
                 model=candidates.current,
                 settings=pin.settings_in(turn),
                 pin=pin,
-                messages=self._conversation(),
+                messages=self._state.said,
                 # What a hook may change or refuse is shown when it has passed.
                 stream=self._order.stream and not pin.hooks_at("after_model"),
                 unread=self._state.unread,
+                stand_in=self._state.stand_in,
                 malformed=candidates.malformed,
                 cache_key=self._cache_key,
             )
@@ -71,7 +75,7 @@ class ModelCalls:
                     return outcome
                 self._state.change(usage=self._state.run.usage + outcome.usage)
                 outcome = _as_fault(outcome)
-            await self._go_on(candidates, call, outcome, limits)
+            candidates = await self._go_on(candidates, call, outcome, limits)
         raise AssertionError("unreachable")
 
     def hand_over(self) -> None:
@@ -104,7 +108,7 @@ class ModelCalls:
             reasoning=answer.reasoning,
             opaque=answer.opaque,
         )
-        self._state.note_answer()
+        self._state.note_answer(answer)
         self._complete(
             turn,
             message,
@@ -139,15 +143,15 @@ class ModelCalls:
             if not isinstance(outcome, Forgotten):
                 return outcome
             await self._state.read_conversation()
-            call = replace(call, messages=self._conversation(), unread=None)
-
-    def _conversation(self) -> list[StoredMessage]:
-        return [*self._state.history, *self._state.messages]
+            call = replace(call, messages=self._state.said, unread=None)
 
     async def _go_on(
         self, candidates: Candidates, call: ModelCall, fault: ModelFault, limits: RunLimits
-    ) -> None:
+    ) -> Candidates:
         """Choose the model that is asked next, and wait until it may be.
+
+        Returns:
+            The models that may answer now: all of them again, of a prompt that is shorter.
 
         Raises:
             RunFailed: There is none.
@@ -157,6 +161,8 @@ class ModelCalls:
             self._fail(fault.error)
         delay = candidates.next_after(fault)
         if delay is None:
+            if candidates.found_too_long and await self._compaction.shorten(call, limits):
+                return Candidates(call.pin, self._answered_by)
             self._fail(candidates.error())
         if candidates.current != call.model:
             self._state.emit(
@@ -168,13 +174,14 @@ class ModelCalls:
             )
         await limits.pass_wait(delay)
         if not delay:
-            return
+            return candidates
         failure = f"{fault.error.type}: {fault.error.message}"
         next_at = self._state.now + delay
         self._state.wait_for_model(
             Engine(attempts=self._attempt, last_failure=failure, next_retry_at=next_at)
         )
         await self._inbox.wait(self._steps.start_timer(delay))
+        return candidates
 
     def _fail(self, error: RunError) -> NoReturn:
         if error.type in _REFUSALS and not error.retryable:

@@ -18,6 +18,11 @@ def model_step(turn: int) -> str:
     return f"model {turn}"
 
 
+def compact_step(turn: int) -> str:
+    """Name the step that makes a turn's prompt shorter."""
+    return f"compact {turn}"
+
+
 def output_step(turn: int) -> str:
     """Name the step that reads a turn's answer as what it has to be."""
     return f"output {turn}"

@@ -6,11 +6,12 @@ cut. A new kind is declared here and executed in `execution.py`; nothing else ch
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import JsonValue
 
+from outlast.compaction import Compaction
 from outlast.contract import ConversationMark
 from outlast.hooks import HookedCall, ModelAnswer, Prompt, ToolResult
 from outlast.protocol import ModelSettings, Run, Time, ToolErrorType
@@ -19,6 +20,7 @@ from outlast_worker.engine.names import (
     check_step,
     child_step,
     claim_step,
+    compact_step,
     handoff_step,
     hook_step,
     model_step,
@@ -29,6 +31,7 @@ from outlast_worker.engine.names import (
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,
+    CutOutcome,
     EffectClaim,
     EffectOutcome,
     EffectVerdict,
@@ -45,6 +48,7 @@ from outlast_worker.engine.records import (
     PinOutcome,
     ServerAsks,
     ServerQuestion,
+    StandIn,
     StoredMessage,
     ToolRecord,
 )
@@ -59,8 +63,10 @@ class ModelCall:
     Attributes:
         messages: The conversation; but for its beginning, if that is `unread`.
         unread: What comes before, which the process that asks may remember.
+        stand_in: What the model reads in place of the first of all these.
         malformed: How many malformed answers came before.
         cache_key: The same for all calls of a conversation; says nothing of it.
+        sums_up: Whether a summary is asked for, and not the run's next answer.
     """
 
     turn: int
@@ -71,8 +77,10 @@ class ModelCall:
     messages: Sequence[StoredMessage]
     stream: bool
     unread: ConversationMark | None = None
+    stand_in: StandIn | None = None
     malformed: int = 0
     cache_key: str = ""
+    sums_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,6 +223,41 @@ class AskModel(Operation[ModelOutcome]):
 
     def crashed(self, error: Exception, at: Time) -> ModelOutcome:
         """Return what fails the run."""
+        return ModelFault.crashed(error, at)
+
+
+@dataclass(frozen=True)
+class Compact(Operation[CutOutcome]):
+    """Find out what of a prompt can be left out, and have a model sum that up.
+
+    Attributes:
+        call: Whose prompt, and which model sums up.
+        how: Whether one does.
+        is_urgent: Whether anything that is left out helps: it is too long as it is.
+        halvings: How often what the model reads was halved, since it did not take it.
+    """
+
+    call: ModelCall
+    how: Compaction
+    is_urgent: bool
+    halvings: int = 0
+    record: ClassVar[Any] = CutOutcome
+
+    def with_said(self, said: Sequence[StoredMessage]) -> "Compact":
+        """Return the same of a conversation that was read."""
+        return replace(self, call=replace(self.call, messages=said, unread=None))
+
+    @property
+    def step(self) -> str:
+        """The step's name: attempts of a turn share it."""
+        return compact_step(self.call.turn)
+
+    def cancelled(self, at: Time) -> CutOutcome:
+        """Return a call without an answer."""
+        return ModelFault.cancelled(at)
+
+    def crashed(self, error: Exception, at: Time) -> CutOutcome:
+        """Return what leaves the prompt as it is."""
         return ModelFault.crashed(error, at)
 
 

@@ -3,11 +3,13 @@
 Raise `JOURNAL_VERSION` when a record's meaning, or the order or the names of steps, changes.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from outlast.compaction import Compaction
 from outlast.effects import Effect
 from outlast.protocol import (
     Content,
@@ -113,6 +115,21 @@ class CallPrice(Record):
     output: float
 
 
+class PinnedCompaction(Record):
+    """How prompts stay within a model's window.
+
+    Attributes:
+        at: The part of a window at which they are made shorter.
+        windows: How many tokens models can read, as far as that is known.
+        model: The one that sums up; None for the one that runs.
+    """
+
+    how: Compaction
+    at: float
+    windows: dict[str, int]
+    model: str | None = None
+
+
 class Pin(Record):
     """The agent's definition for the whole of one run, or for as long as that agent has it.
 
@@ -142,11 +159,18 @@ class Pin(Record):
     output: PinnedOutput | None = None
     prices: dict[str, CallPrice] | None = None
     """Of its models, in a run whose cost one above it limits."""
+    compaction: PinnedCompaction | None = None
 
     @property
     def models(self) -> list[str]:
         """The models that may answer, in the order in which they are asked."""
         return list(dict.fromkeys([self.model, *self.fallbacks]))
+
+    @property
+    def all_models(self) -> list[str]:
+        """Those, and the one that sums up."""
+        sums_up = self.compaction and self.compaction.model
+        return list(dict.fromkeys(filter(None, [*self.models, sums_up])))
 
     def settings_in(self, turn: int) -> ModelSettings:
         """Return how a model is asked in a turn."""
@@ -233,6 +257,15 @@ class ModelRecord(Record):
     first_token_ms: int | None = None
     reasoning: str | None = None
     opaque: Opaque | None = None
+    estimated_tokens: int | None = None
+    """About how long the prompt was, where the provider has not counted it."""
+
+    @property
+    def conversation_tokens(self) -> int | None:
+        """About how long the conversation is with this answer; None if that is not known."""
+        read = self.usage.input_tokens or self.estimated_tokens
+        said = self.usage.output_tokens - self.usage.reasoning_tokens
+        return read + max(said, 0) if read else None
 
 
 class ModelFault(Record):
@@ -474,11 +507,13 @@ class StoredMessage(Message):
     """A message with what is not for clients.
 
     `opaque` is what its provider wants back. `told` is what the model reads in place of the
-    content, as in `ToolRecord`.
+    content, as in `ToolRecord`. `stands_for` is how many messages this one takes the place of: it
+    was said by nobody.
     """
 
     opaque: Opaque | None = None
     told: str | None = None
+    stands_for: int | None = None
 
     @property
     def read(self) -> Content:
@@ -490,13 +525,59 @@ class StoredMessage(Message):
         return Message(**{name: getattr(self, name) for name in Message.model_fields})
 
 
+class StandIn(Record):
+    """A message that models read in place of the first messages of a conversation.
+
+    Attributes:
+        covers: How many those are.
+        lasts: Whether later runs read it, too; not if something of those messages is in no summary.
+    """
+
+    how: Compaction
+    message: StoredMessage
+    covers: int
+    lasts: bool = True
+
+    def apply(self, said: Sequence[StoredMessage]) -> list[StoredMessage]:
+        """Return what models read of a conversation."""
+        return [self.message, *said[self.covers :]]
+
+
+class Cut(Record):
+    """Up to where a prompt is left out, and what stands there in place of it.
+
+    Attributes:
+        covers: How many messages of the whole conversation, from the first; 0 if none.
+        left_out: How many of those the prompt still had.
+        tokens_before: About how long it was, by the length of its texts.
+        tokens_after: The same with what stands there now.
+        model: The one that has summed up, if one has.
+    """
+
+    kind: Literal["cut"] = "cut"
+    covers: int
+    left_out: int
+    text: str
+    tokens_before: int
+    tokens_after: int
+    model: str | None = None
+    usage: Usage | None = None
+    started_at: Time
+    ended_at: Time
+
+
+CutOutcome = Annotated[Cut | ModelFault | Forgotten, Field(discriminator="kind")]
+
+
 class ForkSource(Record):
     """What a fork goes on from; no history if that is not there any more.
 
-    `pin` is the definition that the other run has kept, if it has one.
+    `pin` is the definition that the other run has kept, if it has one, and `stand_in` what its
+    models have read in place of the first messages.
     """
 
     history: list[StoredMessage] | None = None
+    stand_in: StandIn | None = None
     pin: Pin | None = None
 
 

@@ -30,8 +30,9 @@ from outlast.protocol import (
 )
 from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.operations import PlannedCall
-from outlast_worker.engine.records import Pin, StoredMessage, rest_of
-from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
+from outlast_worker.engine.prompt_size import estimate_tokens
+from outlast_worker.engine.records import ModelRecord, Pin, StandIn, StoredMessage, rest_of
+from outlast_worker.engine.steps import Cancelled, Left, StepFailed, Steps
 
 
 class RunFailed(Exception):
@@ -101,6 +102,11 @@ class RunState:
         self.unread: ConversationMark | None = None
         """What was said there, as long as nobody had to read it: the worker may remember it."""
         self.messages: list[StoredMessage] = []
+        self.stand_in: StandIn | None = None
+        """What models read in place of the first messages of these and of what was said before."""
+        self._counted_tokens: int | None = 0
+        self._counted = 0
+        """How many of the run's messages those are of."""
         self._answered = 0
         self._stood_still = timedelta(0)
         self._stands_still = False
@@ -122,7 +128,10 @@ class RunState:
         """Wait for the run's thread, and go on with what was said there."""
         self.unread = await self._steps.acquire_thread()
         if self.unread is None:
+            self._counted_tokens = None
             await self.read_conversation()
+        elif self.unread.messages:
+            self._counted_tokens = self.unread.tokens
 
     async def take_up_fork(self) -> Pin | None:
         """Go on from what another run had said; return the definition that it has kept.
@@ -134,12 +143,19 @@ class RunState:
         if source.history is None:
             raise RunFailed(_SOURCE_GONE)
         self.history, self.unread = source.history, None
+        self.stand_in = source.stand_in
+        if source.stand_in:
+            self._steps.keep_stand_in(0, source.stand_in)
+        read = source.stand_in.apply(source.history) if source.stand_in else source.history
+        self._count(estimate_tokens(read))
         return source.pin
 
     async def read_conversation(self) -> None:
         """Read what was said on the thread before."""
         self.history = await self._steps.read_conversation()
         self.unread = None
+        if self._counted_tokens is None:
+            self._counted_tokens = estimate_tokens(self.history)
 
     def advance_clock(self, at: Time) -> None:
         """Note that something ended at this time; steps side by side end in any order."""
@@ -152,6 +168,11 @@ class RunState:
     def worked_for(self) -> timedelta:
         """For how long the run has worked since it began: not while it stood still."""
         return self.now - (self.run.started_at or self.now) - self._stood_still
+
+    @property
+    def said(self) -> list[StoredMessage]:
+        """The conversation, as far as it was read."""
+        return [*self.history, *self.messages]
 
     def change(self, **changes: Any) -> None:
         """Change the run, to be seen with the next save."""
@@ -304,9 +325,34 @@ class RunState:
             self.size.count_content(said.content)
         return self.add_message(said.role, said.content, message_id=message_id, **rest_of(said))
 
-    def note_answer(self) -> None:
+    def note_answer(self, answer: ModelRecord) -> None:
         """Note that a model has taken all that was said so far, and answered."""
         self._answered = len(self.messages)
+        if tokens := answer.conversation_tokens:
+            self._count(tokens)
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """About how long the next prompt is for a model; None if nobody has counted its beginning.
+
+        What was said since somebody did is estimated.
+        """
+        if self._counted_tokens is None:
+            return None
+        return self._counted_tokens + estimate_tokens(self.messages[self._counted :])
+
+    def leave_out(self, stand_in: StandIn, tokens: int) -> None:
+        """Have models read less from now on.
+
+        Args:
+            stand_in: What they read in place of the first messages.
+            tokens: About how long the prompt is then.
+        """
+        self.stand_in = stand_in
+        self._count(tokens)
+
+    def _count(self, tokens: int) -> None:
+        self._counted_tokens, self._counted = tokens, len(self.messages)
 
     def mark_refused(self, why: str) -> None:
         """Mark what no model has answered yet: sent again, it would fail every later run, too."""
@@ -332,14 +378,19 @@ class RunState:
         if self.order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
-                kept = self.history if self.order.forked_from else []
-                await self._steps.release_thread([*kept, *self.messages], self.now)
+                await self._steps.release_thread(self._left_to_thread(), self.now)
         self._seq += 1
         self._commit(terminal_event(self.run, self._seq))
         self.save()
         self._steps.settle(self.run.segment, ended=True)
         said = [message.public() for message in self.messages]
         return self.run.model_copy(update={"messages": said, "origin": self.order.origin})
+
+    def _left_to_thread(self) -> Left:
+        added = [*self.history, *self.messages] if self.order.forked_from else self.messages
+        if self.stand_in and not self.stand_in.lasts:
+            return Left(added)
+        return Left(added, self.stand_in, self.prompt_tokens)
 
     def _hold_up_thread(self, *, waits: bool) -> None:
         """Tell the thread whether the run waits for somebody outside, when that has changed."""

@@ -16,7 +16,14 @@ from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.operations import Operation, PlannedCall
-from outlast_worker.engine.records import DurableReport, ForkSource, Pin, StoredMessage, ToolRecord
+from outlast_worker.engine.records import (
+    DurableReport,
+    ForkSource,
+    Pin,
+    StandIn,
+    StoredMessage,
+    ToolRecord,
+)
 
 T = TypeVar("T")
 
@@ -53,6 +60,22 @@ class ChildEnd:
     was_killed: bool = False
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a run leaves to its thread.
+
+    Attributes:
+        items: What it adds to the conversation.
+        stand_in: What models read in place of the first messages, of what the run has read and
+            these; None if of all of them.
+        tokens: About how long that is for them; None if nobody knows.
+    """
+
+    items: Sequence[StoredMessage]
+    stand_in: StandIn | None = None
+    tokens: int | None = None
+
+
 class Steps(Protocol):
     """An await may raise `Cancelled` or `StepFailed`; what is begun goes on until waited for."""
 
@@ -76,7 +99,7 @@ class Steps(Protocol):
         """Return what the run goes on from, which is another one's fork."""
         ...
 
-    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+    async def release_thread(self, left: Left, at: Time) -> None:
         """Hold the thread no longer, with what the run adds to the conversation.
 
         The thread has it when this returns. It will have it, whatever cuts the wait.
@@ -209,6 +232,10 @@ class Steps(Protocol):
 
     def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
         """Keep the definition of an agent that has handed the run over."""
+        ...
+
+    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
+        """Keep what models read from a turn on in place of what was said first."""
         ...
 
     def keep_told(self, call_id: str, text: str) -> None:

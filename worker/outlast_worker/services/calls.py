@@ -59,6 +59,7 @@ from outlast_worker.services.thread_state import (
     Release,
     ThreadRun,
     Watch,
+    WholeThread,
 )
 from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
 
@@ -204,7 +205,11 @@ CONVERSATION = Call[None, list[StoredMessage]]("conversation", None, list[Stored
 CONVERSATION_MARK = Call[None, ConversationMark | None](
     "conversation_mark", None, ConversationMark | None
 )
+CONVERSATION_THEN = Call[ConversationMark, list[StoredMessage] | None](
+    "conversation_then", ConversationMark, list[StoredMessage] | None
+)
 SPEAKER = Call[str, str | None]("speaker", str, str | None)
+WHOLE_THREAD = Call[None, WholeThread | None]("whole_thread", None, WholeThread | None)
 RELEASE = Call[Release, None]("release", Release, None)
 HOLD_UP = Call[HoldUp, None]("hold_up", HoldUp, None)
 EXPIRE = Call[ExpiryCheck, None]("expire", ExpiryCheck, None)

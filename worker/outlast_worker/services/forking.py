@@ -1,24 +1,40 @@
 """Forks: what another run needs to go on from the middle of this one, which stays as it is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from restate import TerminalError, Workflow, WorkflowSharedContext
 
 from outlast.contract import ForkPoint, ForkQuestion, RunOrder
 from outlast.protocol import Message
 from outlast_worker.engine.forking import messages_after_turn, turns_of
-from outlast_worker.engine.records import ForkSource, StoredMessage
+from outlast_worker.engine.records import ForkSource, StandIn, StoredMessage
 from outlast_worker.services import calls, state
 from outlast_worker.services.event_log import read_events
 from outlast_worker.services.policies import READ_POLICY
 from outlast_worker.services.run_history import (
+    find_stand_in,
     pin_in,
     read_history,
     read_thread,
     with_told,
 )
 from outlast_worker.services.serde import json_handler
-from outlast_worker.services.thread_state import MAX_BYTES, NOTHING_SAID, extend
+from outlast_worker.services.thread_state import (
+    MAX_BYTES,
+    NOTHING_SAID,
+    WholeThread,
+    extend,
+    in_thread,
+)
+
+
+class _TooLong(TerminalError):
+    def __init__(self) -> None:
+        super().__init__(
+            f"What was said is more than the {MAX_BYTES} bytes that a run can read.",
+            status_code=413,
+        )
 
 
 def add_forking(workflow: Workflow, prefix: str) -> None:
@@ -54,26 +70,57 @@ def add_forking(workflow: Workflow, prefix: str) -> None:
         order, run = await state.ORDER.get(ctx), await state.RUN.get(ctx)
         if order is None or run is None:
             return ForkSource()
-        before, events = await read_history(ctx, prefix, order), await read_events(ctx)
+        events = await read_events(ctx)
         pin = await pin_in(ctx, question.after_turn + 1, events)
-        if before is None:
-            return ForkSource(pin=pin)
         said = messages_after_turn(order, run, events, question.after_turn)
-        history = [*before, *await _as_kept(ctx, prefix, order, said)]
-        if (size := extend(NOTHING_SAID, history).bytes) > MAX_BYTES:
-            raise TerminalError(
-                f"What was said has {size} bytes; a run can read {MAX_BYTES}.", status_code=413
-            )
-        return ForkSource(history=history, pin=pin)
+        kept = await _read_kept(ctx, prefix, order, said)
+        if kept is None:
+            return ForkSource(pin=pin)
+        if extend(NOTHING_SAID, kept.messages).bytes > MAX_BYTES:
+            raise _TooLong
+        own = await find_stand_in(ctx, question.after_turn)
+        stand_in = in_thread(own, kept.summed_up) if own else kept.stand_in
+        lasts = stand_in is not None and stand_in.lasts
+        return ForkSource(
+            history=list(kept.messages), stand_in=stand_in if lasts else None, pin=pin
+        )
 
 
-async def _as_kept(
+@dataclass(frozen=True)
+class _Kept:
+    """What a fork goes on from.
+
+    Attributes:
+        stand_in: What the run has read in place of the first messages, if its thread had it.
+        summed_up: How many those were.
+    """
+
+    messages: Sequence[StoredMessage]
+    stand_in: StandIn | None = None
+    summed_up: int = 0
+
+
+async def _read_kept(
     ctx: WorkflowSharedContext, prefix: str, order: RunOrder, said: Sequence[Message]
-) -> list[StoredMessage]:
-    """Return what a run had said with what is not for clients."""
+) -> _Kept | None:
+    """Return what was said before a run and in it; None if something is not there any more."""
+    before = await read_history(ctx, prefix, order)
+    if before is None:
+        return None
     own = [await with_told(ctx, message) for message in said]
     if order.thread_id is None:
-        return own
+        return _Kept([*before, *own])
+    mark = await state.CONVERSATION.get(ctx) or NOTHING_SAID
+    thread = await read_thread(ctx, prefix, order)
+    if thread is None and mark.covers:
+        raise _TooLong
+    thread = thread or WholeThread(messages=[])
     # The thread alone keeps what only the model's provider reads.
-    kept = {message.id: message.opaque for message in await read_thread(ctx, prefix, order) or ()}
-    return [message.model_copy(update={"opaque": kept.get(message.id)}) for message in own]
+    opaque = {message.id: message.opaque for message in thread.messages}
+    own = [message.model_copy(update={"opaque": opaque.get(message.id)}) for message in own]
+    if not mark.covers:
+        return _Kept([*before, *own])
+    # The messages themselves go along, and not only what the run has read of them.
+    found = next((each for each in thread.stand_ins if each.covers == mark.covers), None)
+    messages = [*thread.messages[: mark.covers], *before[1:], *own]
+    return found and _Kept(messages, found, mark.covers)

@@ -1,6 +1,7 @@
 """What a run goes on with: what was said before it, on its thread or in the run that it forks."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from restate import TerminalError, WorkflowSharedContext
 
@@ -8,10 +9,14 @@ from outlast.contract import RunOrder
 from outlast.events import HandedOver, ReadEvent
 from outlast.names import key_of
 from outlast.protocol import Message
-from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.engine.records import Pin, StandIn, StoredMessage
 from outlast_worker.services import calls, state
+from outlast_worker.services.calls import Call
 from outlast_worker.services.cancellation import is_own_cancellation
-from outlast_worker.services.thread_state import NOTHING_SAID, extend
+from outlast_worker.services.thread_state import NOTHING_SAID, WholeThread
+
+I = TypeVar("I")  # noqa: E741  # as in `calls`
+O = TypeVar("O")  # noqa: E741
 
 
 async def read_history(
@@ -23,24 +28,37 @@ async def read_history(
     mark = await state.CONVERSATION.get(ctx) or NOTHING_SAID
     if not mark.messages:
         return []
-    said = await read_thread(ctx, prefix, order)
-    if said is None:
-        return None
-    before = said[: mark.messages]
-    return before if extend(NOTHING_SAID, before) == mark else None
+    return await _ask_thread(ctx, prefix, order, calls.CONVERSATION_THEN, mark)
 
 
 async def read_thread(
     ctx: WorkflowSharedContext, prefix: str, order: RunOrder
-) -> Sequence[StoredMessage] | None:
-    """Return what the thread of a run has now; None if it has grown too long to be read at once."""
+) -> WholeThread | None:
+    """Return all that the thread of a run has now; None if it is too much to be read at once."""
+    return await _ask_thread(ctx, prefix, order, calls.WHOLE_THREAD, None)
+
+
+async def _ask_thread(
+    ctx: WorkflowSharedContext, prefix: str, order: RunOrder, question: Call[I, O | None], value: I
+) -> O | None:
     target = calls.thread_target(prefix, key_of(order.tenant, order.thread_id or ""))
     try:
-        return await calls.CONVERSATION.call(ctx, target, None)
+        return await question.call(ctx, target, value)
     except TerminalError as error:
         if is_own_cancellation(error):
             raise
         return None
+
+
+async def find_stand_in(ctx: WorkflowSharedContext, turn: int) -> StandIn | None:
+    """Return what models read by a turn in place of what was said first; 0 is before all turns.
+
+    None if that was all of what the run goes on with.
+    """
+    prefix = state.STAND_IN_PREFIX
+    keys = [key.removeprefix(prefix) for key in await ctx.state_keys() if key.startswith(prefix)]
+    last = max((made for made in map(int, keys) if made <= turn), default=None)
+    return None if last is None else await state.stand_in(last).get(ctx)
 
 
 async def pin_in(ctx: WorkflowSharedContext, turn: int, events: Sequence[ReadEvent]) -> Pin | None:

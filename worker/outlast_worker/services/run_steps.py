@@ -44,10 +44,11 @@ from outlast_worker.engine.records import (
     ForkSource,
     KeptResolution,
     Pin,
+    StandIn,
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending, StepFailed
+from outlast_worker.engine.steps import Cancelled, ChildEnd, Left, Pending, StepFailed
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation
@@ -55,7 +56,14 @@ from outlast_worker.services.durable_calls import DurableOrder, OpenDurable
 from outlast_worker.services.promises import Promise
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_after, suspending_soon
-from outlast_worker.services.thread_state import NOTHING_SAID, HoldUp, Join, Release, extend
+from outlast_worker.services.thread_state import (
+    NOTHING_SAID,
+    HoldUp,
+    Join,
+    Release,
+    extend,
+    in_thread,
+)
 from outlast_worker.services.webhook_calls import news_of
 from outlast_worker.stopwatch import tell_time
 
@@ -150,8 +158,11 @@ class RestateSteps:
         said = await self._wait(calls.CONVERSATION.call(self._ctx, self._thread, None))
         if self._mark:
             self._dependencies.conversations.keep(self._thread_key, self._mark, said)
-        elif said:
-            state.CONVERSATION.set(self._ctx, extend(NOTHING_SAID, said))
+            return said
+        covers = said[0].stands_for if said else None
+        self._mark = extend(NOTHING_SAID, said).model_copy(update={"covers": covers})
+        if said:
+            state.CONVERSATION.set(self._ctx, self._mark)
         return said
 
     async def find_speaker(self) -> str | None:
@@ -172,14 +183,22 @@ class RestateSteps:
             state.FORKED_HISTORY.set(self._ctx, found.history)
         return found
 
-    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
+    async def release_thread(self, left: Left, at: Time) -> None:
         """Hold the thread no longer, and wait until it has what the run adds to it.
 
         A one-way send, answered by an awakeable: no cancellation cuts it, however many come.
         """
         name, released = self._ctx.awakeable(serde_of(bool))
-        self._remember(items)
-        release = Release(run_id=self._order.run_id, items=list(items), at=at, awakeable=name)
+        self._remember(left)
+        release = Release(
+            run_id=self._order.run_id,
+            items=list(left.items),
+            at=at,
+            awakeable=name,
+            stand_in=left.stand_in,
+            follows=self._mark.digest if self._mark and left.stand_in else None,
+            tokens=left.tokens,
+        )
         calls.RELEASE.send(self._ctx, self._thread, release)
         waited = self._ctx.sleep(_RELEASE_PATIENCE)
         while True:
@@ -187,13 +206,20 @@ class RestateSteps:
                 await self._wait(restate.select(released=released, waited=waited))
                 return
 
-    def _remember(self, items: Sequence[StoredMessage]) -> None:
+    def _remember(self, left: Left) -> None:
         """Remember what the next run on the thread will find there."""
         conversations = self._dependencies.conversations
         before = self._mark and conversations.find(self._thread_key, self._mark)
-        if self._mark and before is not None:
-            mark = extend(self._mark, items)
-            conversations.keep(self._thread_key, mark, [*before, *items])
+        if self._mark is None or before is None:
+            return
+        said = [*before, *left.items]
+        if left.stand_in is None:
+            mark = extend(self._mark, left.items)
+        else:
+            stand_in = in_thread(left.stand_in, self._mark.covers or 0)
+            said = [stand_in.message, *said[left.stand_in.covers :]]
+            mark = extend(NOTHING_SAID, said)
+        conversations.keep(self._thread_key, mark, said)
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step, which a cancellation breaks off."""
@@ -406,6 +432,10 @@ class RestateSteps:
     def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
         """Keep a definition that has counted, for who may look behind the run."""
         state.former_definition(last_turn).set(self._ctx, pin)
+
+    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
+        """Keep what models read in place of what was said first, for who may look behind it."""
+        state.stand_in(turn).set(self._ctx, stand_in)
 
     def keep_told(self, call_id: str, text: str) -> None:
         """Keep what the model is told of a call, where clients see less."""

@@ -19,7 +19,7 @@ from outlast.protocol import (
     Time,
 )
 from outlast_worker.engine.budget_book import Book
-from outlast_worker.engine.records import Pin, StoredMessage
+from outlast_worker.engine.records import Pin, StandIn, StoredMessage
 from outlast_worker.services.durable_calls import OpenDurable
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.thread_state import Addition, Head, SteeredRequest, ThreadRun
@@ -104,6 +104,14 @@ def told(call_id: str) -> State[str]:
     return State(f"told:{call_id}", str)
 
 
+STAND_IN_PREFIX = "stand_in:"
+
+
+def stand_in(turn: int) -> State[StandIn]:
+    """Return the key of what models read from a turn on in place of what was said first."""
+    return State(f"{STAND_IN_PREFIX}{turn}", StandIn)
+
+
 def client_call(call_id: str) -> State[ClientCall]:
     """Return the key of a call as a client was asked to run it."""
     return State(f"{contract.CALL_PREFIX}{call_id}", ClientCall)
@@ -146,6 +154,11 @@ def place(number: int) -> State[ThreadRun]:
 def number(run_id: str) -> State[int]:
     """Return the key of the number that a run has in line."""
     return State(f"number:{run_id}", int)
+
+
+def summary(covers: int) -> State[StoredMessage]:
+    """Return the key of the summary of so many messages, from the first."""
+    return State(f"summary:{covers}", StoredMessage)
 
 
 def page(index: int) -> State[list[StoredMessage]]:

@@ -29,6 +29,7 @@ from outlast_worker.services.thread_additions import add_additions
 from outlast_worker.services.thread_history import (
     add_questions,
     add_taking_back,
+    forget_summaries,
     know_digest,
     last_run,
     read_pages,
@@ -43,6 +44,11 @@ from outlast_worker.services.thread_state import (
     ThreadRun,
     append,
     remember,
+)
+from outlast_worker.services.thread_summary import (
+    read_not_covered,
+    stand_in_of,
+    with_summary,
 )
 from outlast_worker.services.thread_watch import watch_holder
 
@@ -275,18 +281,27 @@ async def _pass_on(
     open_page = head.open_page
     page = [] if open_page is None else await read_pages(ctx, head, [open_page])
     following = await thread_line.first(ctx, head)
-    pages = len(head.page_counts)
+    before = head
     if head.holder and head.holder.replaces and released.items:
         head, page = head.without_messages(), []
+    stand_in = stand_in_of(head, released)
+    after = await read_not_covered(ctx, head, released.items, stand_in) if stand_in else []
     head, written = append(head, page, released.items)
+    if stand_in:
+        head = with_summary(head, stand_in, after)
+    if released.tokens is not None:
+        head = head.model_copy(update={"tokens": released.tokens})
     head = head.pass_on(released.at, following)
     missing = await recipients.missing(ctx, [head.holder] if head.holder else [])
     for index, messages in written.items():
         state.page(index).set(ctx, messages)
+    if stand_in:
+        state.summary(stand_in.covers).set(ctx, stand_in.message)
     head = begin_expiry(ctx, recipients.prefix, head)
     state.HEAD.set(ctx, head)
-    for index in range(len(head.page_counts), pages):
+    for index in range(len(head.page_counts), len(before.page_counts)):
         state.page(index).clear(ctx)
+    forget_summaries(ctx, before, head)
     # Last: the next run reads what was written.
     if following:
         thread_line.forget(ctx, following)

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from outlast.compaction import Compaction
 from outlast.contract import MAX_IN_LINE, ConversationMark
 from outlast.protocol import Time
-from outlast_worker.engine.records import Record, StoredMessage
+from outlast_worker.engine.prompt_size import estimate_tokens
+from outlast_worker.engine.records import Record, StandIn, StoredMessage
 from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.services.serde import serde_of
 
@@ -67,13 +69,18 @@ def remember(earlier: Sequence[R], request: R) -> list[R]:
 class Release(Record):
     """A run holds the thread no longer, or leaves the line, with what it adds to it.
 
-    `awakeable`: by which the run, if it waits for that, hears that it is done.
+    `awakeable`: by which the run, if it waits for that, hears that it is done. `stand_in`: what
+    later runs are to read in place of the first messages, of the conversation with the digest
+    `follows`, which the run has read, and of the items. `tokens`: how long that is for models.
     """
 
     run_id: str
     items: list[StoredMessage]
     at: Time | None = None
     awakeable: str | None = None
+    stand_in: StandIn | None = None
+    follows: str | None = None
+    tokens: int | None = None
 
 
 class HoldUp(Record):
@@ -81,6 +88,13 @@ class HoldUp(Record):
 
     run_id: str
     waits: bool
+
+
+class WholeThread(Record):
+    """All messages of a thread, and what stands for the first of them where runs read them."""
+
+    messages: list[StoredMessage]
+    stand_ins: list[StandIn] = Field(default_factory=list[StandIn])
 
 
 class Delivery(Record):
@@ -105,11 +119,30 @@ class Watch(Record):
     holder: ThreadRun
 
 
+class SummaryPlace(Record):
+    """Up to where a summary stands for what was said. The summary itself has a key of its own.
+
+    `covers`: how many messages, from the first; `covered_bytes`: how large those are; `bytes`: how
+    large the summary is.
+    """
+
+    covers: int
+    covered_bytes: int
+    bytes: int
+    how: Compaction
+    run_id: str
+    at: Time
+
+
 class Head(Record):
     """The one key that counts: the holder, which places in line, and which pages there are.
 
     Numbers in line are `first` to before `after_last`, with gaps; `waiting` of them are taken.
+    What a newer worker has put in is kept: so a field that says something of the messages has to
+    say of which.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     holder: ThreadRun | None = None
     queue: list[ThreadRun] = Field(default_factory=list[ThreadRun])
@@ -122,7 +155,12 @@ class Head(Record):
     last_page_bytes: int = 0
     total_bytes: int = 0
     digest: str | None = None
-    """Of all messages; null where it was not kept (`thread_history.know_digest`)."""
+    """Of what a run reads: the last summary, and all messages that it does not cover; null where
+    it was not kept (`thread_history.know_digest`)."""
+    summaries: list[SummaryPlace] | None = None
+    """The earlier ones count again when later ones go, with messages that are taken back."""
+    tokens: int | None = None
+    """About how long what a run reads is for models; null if that is not known."""
     speakers: dict[str, str] | None = None
     """Who took over in the conversation last, by the agent that was asked; null if nobody did."""
     last_run: str | None = None
@@ -140,14 +178,30 @@ class Head(Record):
         return sum(self.page_counts)
 
     @property
+    def summary(self) -> SummaryPlace | None:
+        """Where a run begins to read, if not at the first message."""
+        return self.summaries[-1] if self.summaries else None
+
+    @property
+    def read_bytes(self) -> int:
+        """How much a run reads."""
+        place = self.summary
+        return self.total_bytes + (place.bytes - place.covered_bytes if place else 0)
+
+    @property
     def mark(self) -> ConversationMark | None:
-        """Which conversation it is; None if that is not known, or no run can read all of it."""
+        """Which conversation a run reads; None if that is not known, or it can't read all of it."""
         if not self.message_count:
             return NOTHING_SAID
-        if self.digest is None or self.total_bytes > MAX_BYTES:
+        if self.digest is None or self.read_bytes > MAX_BYTES:
             return None
+        place = self.summary
         return ConversationMark(
-            digest=self.digest, messages=self.message_count, bytes=self.total_bytes
+            digest=self.digest,
+            messages=self.message_count - place.covers + 1 if place else self.message_count,
+            bytes=self.read_bytes,
+            covers=place and place.covers,
+            tokens=self.tokens,
         )
 
     @property
@@ -194,6 +248,8 @@ class Head(Record):
             "total_bytes": 0,
             "digest": None,
             "speakers": None,
+            "summaries": None,
+            "tokens": None,
         }
         return self.model_copy(update=nothing)
 
@@ -214,6 +270,18 @@ def extend(mark: ConversationMark, items: Iterable[StoredMessage]) -> Conversati
         digest = sha256(digest.encode() + written).hexdigest()
         messages, size = messages + 1, size + len(written)
     return ConversationMark(digest=digest, messages=messages, bytes=size)
+
+
+def in_thread(stand_in: StandIn, covered: int) -> StandIn:
+    """Return what a run has put in place of what it read, as it is in the thread.
+
+    Args:
+        stand_in: Covers messages of what the run has read.
+        covered: How many of the thread's the first of those stands for, if it is a summary.
+    """
+    covers = stand_in.covers + covered - (1 if covered else 0)
+    message = stand_in.message.model_copy(update={"stands_for": covers})
+    return stand_in.model_copy(update={"covers": covers, "message": message})
 
 
 def write(message: StoredMessage) -> bytes:
@@ -240,12 +308,14 @@ def append(
         size, total = size + item_bytes, total + item_bytes
         counts[-1] += 1
         written[len(counts) - 1] = page
+    tokens = head.tokens if head.page_counts else 0
     update = {
         "page_counts": counts,
         "last_page_bytes": size,
         "total_bytes": total,
         "digest": head.mark and extend(head.mark, items).digest,
         "speakers": {**(head.speakers or {}), **speakers_in(items)} or None,
+        "tokens": None if tokens is None else tokens + estimate_tokens(items),
     }
     return head.model_copy(update=update), written
 
@@ -268,13 +338,17 @@ def keep_first(
         speakers: Who took over last in what stays.
         at: When that was said.
     """
+    counts = [*head.page_counts[:index], len(kept)]
+    left = [place for place in head.summaries or () if place.covers <= sum(counts)]
     return head.model_copy(
         update={
-            "page_counts": [*head.page_counts[:index], len(kept)],
+            "page_counts": counts,
             "last_page_bytes": sum(len(write(message)) for message in kept),
             "total_bytes": head.total_bytes - sum(len(write(message)) for message in dropped),
             "digest": None,
             "speakers": dict(speakers or {}) or None,
+            "tokens": None,
+            "summaries": left or None,
             "updated_at": at,
         }
     )

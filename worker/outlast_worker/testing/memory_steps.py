@@ -30,11 +30,12 @@ from outlast_worker.engine.records import (
     ForkSource,
     Pin,
     Record,
+    StandIn,
     StoredMessage,
     ToolRecord,
 )
 from outlast_worker.engine.speakers import speakers_in
-from outlast_worker.engine.steps import ChildEnd, Pending
+from outlast_worker.engine.steps import ChildEnd, Left, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.testing.budget import MemoryBudget
 from outlast_worker.testing.client_results import ClientResults
@@ -118,6 +119,8 @@ class MemorySteps:
         self.told: dict[str, str] = {}
         """What the model is told of calls, where the events say less."""
         self.run: Run | None = None
+        self.thread: list[StoredMessage] | None = None
+        """What the next run on the thread reads, if the run is on one."""
 
     @property
     def spare(self) -> str | None:
@@ -150,8 +153,10 @@ class MemorySteps:
         """Find nothing: runs in memory are nobody's forks."""
         return ForkSource()
 
-    async def release_thread(self, items: Sequence[StoredMessage], at: Time) -> None:
-        """Have nobody to hand the thread to."""
+    async def release_thread(self, left: Left, at: Time) -> None:  # noqa: ARG002  # nobody waits
+        """Keep what the next run on the thread would read."""
+        said = [*self._history, *left.items]
+        self.thread = left.stand_in.apply(said) if left.stand_in else said
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step beside the others."""
@@ -309,6 +314,9 @@ class MemorySteps:
         self._execution = self._execution.played_by(pin.agent)
 
     def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
+        """Have nobody who looks behind the run."""
+
+    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
         """Have nobody who looks behind the run."""
 
     def keep_told(self, call_id: str, text: str) -> None:

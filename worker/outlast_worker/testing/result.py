@@ -56,6 +56,7 @@ class RunResult:
         requests: What the model was asked, each time.
         children: The runs of agents that it called, in the order in which they ended.
         told: What the model reads of calls that failed, by their ids, where clients see less.
+        left: What the run leaves to be read on its thread, if it is on one.
     """
 
     run: Run
@@ -65,6 +66,7 @@ class RunResult:
     requests: Sequence[ModelRequest]
     told: Mapping[str, str]
     children: Sequence["RunResult"] = ()
+    left: Sequence[Message] | None = None
 
     @property
     def status(self) -> RunStatus:
@@ -93,8 +95,8 @@ class RunResult:
 
     @property
     def thread(self) -> list[Message]:
-        """The whole conversation: the `history` of the next run on it."""
-        return [*self.history, *self.messages]
+        """The whole conversation, or what is read of it: the `history` of the next run on it."""
+        return list(self.left) if self.left else [*self.history, *self.messages]
 
     @property
     def tool_calls(self) -> list[CalledTool]:

@@ -25,6 +25,7 @@ class ModelRequest:
     Attributes:
         attempt: Counts the tries of a turn, anew for each model.
         settings: How it is asked: the agent's, with those of the run.
+        sums_up: Whether it is to sum up what was said, since that has grown too long.
     """
 
     turn: int
@@ -35,6 +36,7 @@ class ModelRequest:
     tools: Sequence[str]
     settings: ModelSettings
     output_schema: Mapping[str, Any] | None = None
+    sums_up: bool = False
 
     @property
     def last(self) -> str:
@@ -132,6 +134,7 @@ def _request(call: ModelCall) -> ModelRequest:
         tools=[tool.name for tool in call.pin.tools],
         settings=call.settings,
         output_schema=call.pin.output and call.pin.output.shape,
+        sums_up=call.sums_up,
     )
 
 

@@ -156,7 +156,8 @@ class Team:
             await steps.stop()
         before = [message.public() for message in history]
         requests, told = api.requests, steps.told
-        return RunResult(run, before, steps.events, live.events, requests, told, called)
+        left = steps.thread
+        return RunResult(run, before, steps.events, live.events, requests, told, called, left)
 
     async def _play_child(self, order: RunOrder) -> RunResult:
         agent, model = self._registry.get(order.agent), self._models.get(order.agent)
@@ -169,8 +170,10 @@ class Team:
             return await self._play(agent, order, model, {}, ())
         async with self._turns[order.thread_id]:
             said = self._threads[order.thread_id]
-            result = await self._play(agent, order, model, {}, list(said))
-            said += [StoredMessage(**message.model_dump()) for message in result.messages]
+            result = await self._play(agent, order, model, {}, said)
+            self._threads[order.thread_id] = [
+                StoredMessage(**message.model_dump()) for message in result.thread
+            ]
             return result
 
     def _spare(self, order: RunOrder, steps: MemorySteps) -> str | None:

@@ -9,6 +9,7 @@ from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
     ChildStarted,
+    Compacted,
     HandedOver,
     MessageCompleted,
     ModelFallback,
@@ -35,10 +36,6 @@ def transcript(
 
 def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
     match event:
-        case ModelFallback():
-            yield f"turn {event.turn}: {event.instead_of} failed ({event.error.type})"
-        case MessageCompleted(message=message) if message.content:
-            yield f"turn {event.turn}: {_quoted(message.content)}"
         case ToolCallStarted():
             yield f"call {event.call_id}: {_shown(event.name, event.arguments)}"
         case ToolCallRequested():
@@ -56,6 +53,21 @@ def _lines(event: AnyEvent, told: Mapping[str, str]) -> Iterator[str]:
             yield f"turn {event.turn} rejected: {_cut('; '.join(event.faults))}"
         case SteerReceived():
             yield f"user: {_quoted(event.message.content)}"
+        case _:
+            yield from _lines_of_model(event)
+
+
+def _lines_of_model(event: AnyEvent) -> Iterator[str]:
+    match event:
+        case ModelFallback():
+            yield f"turn {event.turn}: {event.instead_of} failed ({event.error.type})"
+        case Compacted():
+            made = "left out" if event.how == "window" else "summed up"
+            yield f"turn {event.turn}: {event.messages} messages {made}"
+        case MessageCompleted(message=message) if message.content:
+            yield f"turn {event.turn}: {_quoted(message.content)}"
+        case OutputRejected():
+            yield f"turn {event.turn} rejected: {_cut('; '.join(event.faults))}"
         case _:
             pass
 
