@@ -28,7 +28,7 @@ from outlast.protocol import (
 )
 from outlast.trace import Trace
 
-JOURNAL_VERSION = 7
+JOURNAL_VERSION = 8
 
 
 PAUSED = "pause"
