@@ -18,6 +18,7 @@ ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){1,10}")
 OWN_ADDRESSES = frozenset(
     {
         "agents",
+        "ai-sdk",
         "approvals",
         "calls",
         "docs",
@@ -55,7 +56,7 @@ def _root_path(path: str) -> str:
 
 _LOOPBACK: list[IPvAnyNetwork] = [IPv4Network("127.0.0.1"), IPv6Network("::1")]
 Networks = Annotated[list[IPvAnyNetwork], NoDecode, BeforeValidator(split_at_commas)]
-ProtocolName = Literal["openai"]
+ProtocolName = Literal["openai", "ai-sdk"]
 
 
 def _protocols(names: Any) -> Any:
@@ -101,7 +102,7 @@ class AppSettings(SharedSettings):
     """How many runs may wait for a thread; further ones are refused."""
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
-    protocols: Protocols = Field(default=["openai"], examples=["openai"])
+    protocols: Protocols = Field(default=["openai", "ai-sdk"], examples=["openai,ai-sdk"])
     """Which other protocols the app speaks, beside its own; `none` for none."""
     protocol_wait_s: Seconds = 540
     """How long their plain calls wait: less than the 600 s of OpenAI's libraries."""

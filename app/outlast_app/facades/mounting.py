@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from outlast_app.deps import Dependencies
+from outlast_app.facades.ai_sdk.app import create_ai_sdk
 from outlast_app.facades.openai.app import create_openai
 from outlast_app.settings import ProtocolName
 
@@ -21,7 +22,10 @@ class Facade(NamedTuple):
     create: Callable[[], FastAPI]
 
 
-FACADES: Mapping[ProtocolName, Facade] = {"openai": Facade("/v1", create_openai)}
+FACADES: Mapping[ProtocolName, Facade] = {
+    "openai": Facade("/v1", create_openai),
+    "ai-sdk": Facade("/ai-sdk", create_ai_sdk),
+}
 
 
 def mount(app: FastAPI, names: Iterable[ProtocolName]) -> None:

@@ -1,0 +1,91 @@
+"""A thread's messages as `useChat` takes them, so that a page begins where the last one was."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from outlast.agent import Agent
+from outlast.client_tool import ClientTool
+from outlast.names import RUN_ID
+from outlast.protocol import Content, FilePart, ImagePart, Message, TextPart
+from outlast_app.facades.ai_sdk.chunks import client_output, message_id
+from outlast_app.facades.ids import name_of_call
+
+_RUN_ID = re.compile(RUN_ID)
+_CALL_ID = re.compile(r"\d+\.\d+")
+
+
+def ui_messages(agent: Agent, said: Sequence[Message]) -> list[dict[str, Any]]:
+    """Return the messages, all answers of a run as one."""
+    clients = {tool.name for tool in agent.tools if isinstance(tool, ClientTool)}
+    found: list[dict[str, Any]] = []
+    calls: dict[tuple[str, str], dict[str, Any]] = {}
+    for message in said:
+        if message.role == "user":
+            found.append({"id": message.id, "role": "user", "parts": _parts(message.content)})
+        elif message.role == "assistant":
+            parts = _answer_of(found, message)
+            parts += [{"type": "step-start"}, *_parts(message.content)]
+            for call in message.tool_calls or ():
+                part = _call(message.run_id, call.call_id, call.name, clients)
+                calls[message.run_id, call.call_id] = part
+                parts.append({**part, "input": call.arguments})
+                calls[message.run_id, call.call_id] = parts[-1]
+        elif part := calls.get((message.run_id, message.call_id or "")):
+            _complete(part, message)
+    return found
+
+
+def _answer_of(found: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """Return the parts of the answer that a message belongs to."""
+    is_run = _RUN_ID.fullmatch(message.run_id)
+    answer_id = message_id(message.run_id) if is_run else message.id
+    if not (found and found[-1]["id"] == answer_id):
+        found.append({"id": answer_id, "role": "assistant", "parts": []})
+    return found[-1]["parts"]
+
+
+def _parts(content: Content) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content, "state": "done"}] if content else []
+    return [_part(part) for part in content]
+
+
+def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text, "state": "done"}
+    media_type = "image/*" if isinstance(part, ImagePart) else "application/octet-stream"
+    if part.url.startswith("data:"):
+        media_type = part.url[5:].partition(",")[0].partition(";")[0] or media_type
+    shown = {"type": "file", "mediaType": media_type, "url": part.url}
+    if isinstance(part, FilePart) and part.name:
+        shown["filename"] = part.name
+    return shown
+
+
+def _call(run_id: str, call_id: str, name: str, clients: set[str]) -> dict[str, Any]:
+    is_ours = _RUN_ID.fullmatch(run_id) and _CALL_ID.fullmatch(call_id)
+    part = {
+        "toolCallId": name_of_call("call", run_id, call_id) if is_ours else call_id,
+        "state": "input-available",
+    }
+    if name in clients:
+        return {"type": f"tool-{name}", **part}
+    return {"type": "dynamic-tool", "toolName": name, "providerExecuted": True, **part}
+
+
+def _complete(part: dict[str, Any], result: Message) -> None:
+    text = result.content
+    if result.approval and result.approval.action in {"reject", "expired"}:
+        part["state"] = "output-denied"
+        part["approval"] = {"id": part["toolCallId"], "approved": False}
+        if result.approval.reason:
+            part["approval"]["reason"] = result.approval.reason
+    elif result.is_error:
+        part |= {"state": "output-error", "errorText": text if isinstance(text, str) else "failed"}
+    elif isinstance(text, str):
+        is_clients = part["type"] != "dynamic-tool"
+        part |= {"state": "output-available", "output": client_output(text) if is_clients else text}
+    else:
+        shown = [each.model_dump(exclude_none=True) for each in text]
+        part |= {"state": "output-available", "output": shown}
