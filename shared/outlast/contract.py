@@ -455,12 +455,14 @@ class RedeliverOrder(Wire):
 class ThreadHolder(Wire):
     """Who holds a thread.
 
-    `held_up`: the run waits for a person, or did when it was killed.
+    `held_up`: the run waits for a person, or did when it was killed. `last_run`: the run that the
+    thread has taken last, or `none`, as `after_run` of a start takes it; null of an older worker.
     """
 
     run_id: str | None = None
     held_up: bool = False
     message_count: int
+    last_run: str | None = None
 
 
 class ThreadStatus(Wire):

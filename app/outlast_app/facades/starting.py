@@ -195,17 +195,21 @@ async def _said_up_to(asked: Asked, thread: ThreadRef, ref: RunRef) -> list[Mess
 
 
 def as_history(said: Sequence[Message]) -> list[InputMessage]:
-    """Return what was said as another run takes it: without what no model's provider would take."""
+    """Return what was said as another run takes it: without what no model's provider would take.
+
+    Ids name messages within their runs: of several messages with one, the last keeps it.
+    """
+    last = {message.id: place for place, message in enumerate(said)}
     return [
         InputMessage(
-            id=message.id,
+            id=message.id if last[message.id] == place else None,
             role=message.role,
             content=message.content,
             tool_calls=message.tool_calls,
             call_id=message.call_id,
             is_error=message.is_error,
         )
-        for message in said
+        for place, message in enumerate(said)
         if not message.refused and (message.content or message.tool_calls or message.call_id)
     ]
 

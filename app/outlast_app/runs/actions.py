@@ -12,6 +12,7 @@ from outlast.contract import (
     SignalOrder,
     SteerOrder,
     TakeBackOrder,
+    ThreadHolder,
 )
 from outlast.errors import (
     AdminUnavailable,
@@ -265,6 +266,13 @@ class ThreadActions:
             updated_at=status.updated_at,
         )
 
+    async def holder(self, thread: ThreadRef) -> ThreadHolder:
+        """Return who holds the thread, dead or alive: less than `read` does, and for less."""
+        holder = await self._ingress.thread_holder(thread)
+        if holder is None:
+            raise _unknown(thread)
+        return holder
+
     async def read_history(self, thread: ThreadRef, after: int, limit: int) -> MessagePage:
         """Return what was said, oldest first, after so many messages."""
         question = HistoryQuestion(after=after, limit=limit)
@@ -278,10 +286,7 @@ class ThreadActions:
     async def read_newest(self, thread: ThreadRef, before: int | None, limit: int) -> MessagePage:
         """Return what was said, newest first, before a position; from the end without one."""
         if before is None:
-            holder = await self._ingress.thread_holder(thread)
-            if holder is None:
-                raise _unknown(thread)
-            before = holder.message_count
+            before = (await self.holder(thread)).message_count
         after = max(before - limit, 0)
         page = await self.read_history(thread, after, before - after)
         return MessagePage(items=page.items[::-1], next_cursor=str(after) if after else None)

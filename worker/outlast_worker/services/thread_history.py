@@ -14,7 +14,7 @@ from outlast.contract import (
     ThreadHolder,
     ThreadStatus,
 )
-from outlast.protocol import ThreadSummary
+from outlast.protocol import NO_RUN, ThreadSummary
 from outlast_worker.engine.records import StandIn, StoredMessage
 from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.services import calls, state, thread_line
@@ -56,6 +56,7 @@ def add_questions(thread: VirtualObject) -> None:
             run_id=head.holder.run_id if head.holder else None,
             held_up=head.is_held_by(await state.HELD_UP.get(ctx) or ""),
             message_count=head.message_count,
+            last_run=await last_run(ctx, head) or NO_RUN,
         )
 
     @json_handler(thread.handler, kind="shared", invocation_retry_policy=READ_POLICY)
@@ -194,7 +195,7 @@ async def read_pages(ctx: _Context, head: Head, indexes: Iterable[int]) -> list[
     return [message for count, future in asked for message in (await future or [])[:count]]
 
 
-async def last_run(ctx: ObjectContext, head: Head) -> str | None:
+async def last_run(ctx: _Context, head: Head) -> str | None:
     """Return the run that the thread has taken last."""
     if head.last_run:
         return head.last_run
