@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from example_agents import agents
 from fakes.compose import Compose
 from fakes.events import parse_events
 from fakes.waiting import wait_until
@@ -58,7 +59,8 @@ def test_a_run_is_streamed(stack: Compose):
 
 def test_the_command_line_is_in_the_image(stack: Compose):
     listed = stack("exec", "-T", "app", "outlast", "list", "--json")
-    assert [agent["name"] for agent in json.loads(listed)["items"]] == ["support", "assistant"]
+    names = [agent["name"] for agent in json.loads(listed)["items"]]
+    assert names == [agent.name for agent in agents]
 
 
 def test_a_run_can_be_read_and_watched(stack: Compose):
@@ -121,7 +123,7 @@ def test_up_again_changes_nothing(stack: Compose):
 def test_down_and_up_keeps_what_was_there(stack: Compose):
     run_id = stack.api.start("support", "What about order A-1002?")
     before = stack.api.result(run_id)
-    waiting = stack.api.start("support", "Please refund order A-1003.")
+    waiting = stack.api.start("support", "Please refund order A-1005.")
     wait_until(lambda: _refunds(stack, waiting) == (1, 1), "the refund")
 
     began = time.monotonic()

@@ -29,7 +29,8 @@ INSERT OR IGNORE INTO orders VALUES
     ('A-1001', 'Mina Okafor', 'Desk lamp, brass', 4990, 'delivered'),
     ('A-1002', 'Jonas Brandt', 'Office chair, grey', 24900, 'delivered'),
     ('A-1003', 'Li Wei', 'Monitor arm', 8950, 'shipped'),
-    ('A-1004', 'Ana Duarte', 'Bookshelf, oak', 15900, 'processing');
+    ('A-1004', 'Ana Duarte', 'Bookshelf, oak', 15900, 'processing'),
+    ('A-1005', 'Sam Whitlock', 'Footrest, cork', 3990, 'delivered');
 PRAGMA user_version = 1;
 COMMIT;
 """

@@ -87,7 +87,7 @@ def test_first_use_at_once(shop: Path, kind: str) -> None:
     with _pool(kind) as pool:
         found = list(pool.map(find_in_process, ["A-1001", "A-1002", "A-1003", "A-1004"] * 4))
     assert [order_id for order_id, _ in found[:4]] == ["A-1001", "A-1002", "A-1003", "A-1004"]
-    assert count(shop, "orders") == 4
+    assert count(shop, "orders") == 5
 
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
