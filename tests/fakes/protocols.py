@@ -1,0 +1,218 @@
+"""What clients of each protocol do with one run: start it, watch it, decide in it.
+
+A new protocol is one entry of `PROTOCOLS`. Agent and tools are those of `fakes.partner`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from fakes.api import Api
+from fakes.ui_message import UiMessage
+
+_AGENT = "partner"
+_RESPONSES, _CHAT, _AI_SDK = "/v1/responses", "/v1/chat/completions", f"/ai-sdk/{_AGENT}"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run, as whoever started it knows it.
+
+    Attributes:
+        run_id: The run.
+        thread_id: The conversation that it is part of, if the protocol has any.
+        stream: The answer to the start, where that lasts as long as the run.
+    """
+
+    run_id: str
+    thread_id: str | None = None
+    stream: httpx.Response | None = None
+
+    def call(self, kind: str, call_id: str) -> str:
+        """Name a call as other protocols do."""
+        return f"{kind}_{self.run_id}_{call_id.replace('.', '_')}"
+
+    def read_call(self, name: str) -> str:
+        """Return the call that such a name means."""
+        return name.partition(f"{self.run_id}_")[2].replace("_", ".")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What its clients can do.
+
+    Attributes:
+        start: Says something to the agent, and comes back when there is a run.
+        asked: Watches a run to where it waits; returns the calls that somebody has to approve.
+        watch: Watches an answer that is being written: yields what there is of it whenever that
+            has grown, to its end.
+        approve: Approves a call, and does not wait for what comes of it.
+        needs_thread: Whether runs are found by their conversations only.
+    """
+
+    start: Callable[[Api, str], Begun]
+    asked: Callable[[Api, Begun], set[str]] | None = None
+    watch: Callable[[Api, Begun], Iterator[str]] | None = None
+    approve: Callable[[Api, Begun, str], None] | None = None
+    needs_thread: bool = False
+
+    def finds(self, begun: Begun) -> bool:
+        """Tell whether a run can be watched here."""
+        has_address = begun.thread_id is not None or not self.needs_thread
+        return self.watch is not None and has_address
+
+
+def _native_start(api: Api, text: str) -> Begun:
+    thread_id = uuid4().hex
+    return Begun(api.start(_AGENT, text, thread_id=thread_id, stream=True), thread_id)
+
+
+def _native_asked(api: Api, begun: Begun) -> set[str]:
+    waiting = api.wait_for_event(begun.run_id, type="run.waiting")
+    return {asked["id"] for asked in waiting["approvals"]}
+
+
+def _native_watch(api: Api, begun: Begun) -> Iterator[str]:
+    text = ""
+    for event in _read(api, f"/runs/{begun.run_id}/events"):
+        match event["type"]:
+            case "message.reset":
+                text = ""
+            case "message.delta":
+                text += event["text"]
+            case "message.snapshot":
+                text = event["text"]
+            case "message.completed":
+                text = event["message"]["content"]
+            case _:
+                continue
+        if text:
+            yield text
+
+
+def _native_approve(api: Api, begun: Begun, call_id: str) -> None:
+    assert api.decide(begun.run_id, call_id, "approve").status_code == 200
+
+
+def _responses_start(api: Api, text: str) -> Begun:
+    made = api.http.post("/v1/conversations", json={}).json()["id"]
+    body = {"model": _AGENT, "input": text, "conversation": made, "background": True}
+    return Begun(_run_of(api.http.post(_RESPONSES, json=body)), made.removeprefix("conv_"))
+
+
+def _responses_asked(api: Api, begun: Begun) -> set[str]:
+    events = _read(api, f"{_RESPONSES}/resp_{begun.run_id}_1?stream=true")
+    items = [*events][-1]["response"]["output"]
+    asked = [item["id"] for item in items if item["type"] == "mcp_approval_request"]
+    return {begun.read_call(name) for name in asked}
+
+
+def _responses_watch(api: Api, begun: Begun) -> Iterator[str]:
+    text = ""
+    for event in _read(api, f"{_RESPONSES}/resp_{begun.run_id}_2?stream=true"):
+        if event["type"] == "response.output_text.delta":
+            text += event["delta"]
+            yield text
+        elif event["type"] == "response.completed":
+            yield event["response"]["output"][-1]["content"][0]["text"]
+
+
+def _responses_approve(api: Api, begun: Begun, call_id: str) -> None:
+    decided = {
+        "type": "mcp_approval_response",
+        "approval_request_id": begun.call("mcpr", call_id),
+        "approve": True,
+    }
+    body = {
+        "model": _AGENT,
+        "previous_response_id": f"resp_{begun.run_id}_1",
+        "input": [decided],
+        "background": True,
+    }
+    assert _run_of(api.http.post(_RESPONSES, json=body)) == begun.run_id
+
+
+def _chat_start(api: Api, text: str) -> Begun:
+    said = [{"role": "user", "content": text}]
+    body = {"model": _AGENT, "messages": said, "stream": True}
+    stream = api.http.send(api.http.build_request("POST", _CHAT, json=body), stream=True)
+    return Begun(_run_of(stream), stream=stream)
+
+
+def said_by_chat(stream: httpx.Response) -> str:
+    """Return what a chat completion says, to its end."""
+    deltas = [chunk["choices"][0]["delta"] for chunk in _frames(stream)]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+def _ai_sdk_start(api: Api, text: str) -> Begun:
+    chat = uuid4().hex
+    body = {"id": chat, "messages": [_user(text)]}
+    with api.http.stream("POST", _AI_SDK, json=body) as answer:
+        return Begun(_run_of(answer), chat)
+
+
+def _ai_sdk_asked(api: Api, begun: Begun) -> set[str]:
+    message = UiMessage().take(_read(api, f"{_AI_SDK}/{begun.thread_id}/stream"))
+    asked = [part for part in message.parts if part.get("state") == "approval-requested"]
+    return {begun.read_call(part["approval"]) for part in asked}
+
+
+def _ai_sdk_watch(api: Api, begun: Begun) -> Iterator[str]:
+    message = UiMessage()
+    for chunk in _read(api, f"{_AI_SDK}/{begun.thread_id}/stream"):
+        if text := "".join(message.take([chunk]).texts()):
+            yield text
+
+
+def _ai_sdk_approve(api: Api, begun: Begun, call_id: str) -> None:
+    name = begun.call("call", call_id)
+    part = {
+        "type": "dynamic-tool",
+        "toolName": "transfer",
+        "toolCallId": name,
+        "state": "approval-responded",
+        "input": {"cents": 5},
+        "approval": {"id": name, "approved": True},
+        "providerExecuted": True,
+    }
+    answer = {"id": f"msg_{begun.run_id}", "role": "assistant", "parts": [part]}
+    body = {"id": begun.thread_id or uuid4().hex, "messages": [_user("…"), answer]}
+    with api.http.stream("POST", _AI_SDK, json=body) as told:
+        assert _run_of(told) == begun.run_id
+
+
+def _user(text: str) -> dict[str, Any]:
+    return {"id": uuid4().hex, "role": "user", "parts": [{"type": "text", "text": text}]}
+
+
+def _run_of(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, answer.read()
+    return answer.headers["x-run-id"]
+
+
+def _read(api: Api, path: str) -> Iterator[dict[str, Any]]:
+    with api.http.stream("GET", path) as answer:
+        assert answer.status_code == 200, answer.read()
+        yield from _frames(answer)
+
+
+def _frames(answer: httpx.Response) -> Iterator[dict[str, Any]]:
+    for line in answer.iter_lines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "native": Protocol(_native_start, _native_asked, _native_watch, _native_approve),
+    "responses": Protocol(_responses_start, _responses_asked, _responses_watch, _responses_approve),
+    # A completion is its own request's alone, and none can hold a decision.
+    "chat": Protocol(_chat_start),
+    "ai-sdk": Protocol(
+        _ai_sdk_start, _ai_sdk_asked, _ai_sdk_watch, _ai_sdk_approve, needs_thread=True
+    ),
+}
