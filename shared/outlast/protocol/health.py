@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from outlast.protocol.described import Described
 from outlast.protocol.wire import Public
 
 
@@ -23,10 +24,10 @@ class Readiness(Public):
     """Agents whose definition differs between app and worker: one of them has to be deployed."""
 
 
-class ProblemDocument(BaseModel):
+class ProblemDocument(Described):
     """What is wrong (RFC 9457). Some types have members of their own beside these."""
 
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     type: str
     """A stable short name to match on."""

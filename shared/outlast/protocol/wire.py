@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from outlast.names import THREAD_ID
+from outlast.protocol.described import Described
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -88,7 +89,7 @@ def _describe_type(schema: dict[str, Any]) -> None:
         kind["description"] = "Which kind of object this is."
 
 
-class Public(Wire):
+class Public(Wire, Described):
     """Base of what clients send and get: each field has its description under it."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_describe_type)
+    model_config = ConfigDict(json_schema_extra=_describe_type)
