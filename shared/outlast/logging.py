@@ -2,11 +2,17 @@
 
 import logging
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import orjson
-import structlog
-from structlog.typing import EventDict, Processor
+
+from outlast.leaving_out import leaving_out
+
+# Where rich is, structlog imports it, for tracebacks that show too much: 3 MB in each process.
+with leaving_out("rich"):
+    import structlog
+    from structlog.typing import EventDict, Processor
 
 # At DEBUG these say what nobody asked for, and some of it is message text.
 _NOISY = (
@@ -38,7 +44,7 @@ def configure_logging(level: str, *, as_json: bool | None = None) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer(serializer=_to_json)
         if as_json
-        # With rich installed, the default shows the values of variables: keys and messages.
+        # The default may be one that shows the values of variables: keys and messages.
         else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     last: list[Processor] = [structlog.processors.format_exc_info] if as_json else []
@@ -67,6 +73,11 @@ def configure_logging(level: str, *, as_json: bool | None = None) -> None:
 def get_logger() -> structlog.stdlib.BoundLogger:
     """Return a logger; `logger.info("run_started", run_id=…)`."""
     return structlog.get_logger()
+
+
+def bound_in_logs(**keys: Any) -> AbstractContextManager[None]:
+    """Return a context in which all records carry these keys."""
+    return structlog.contextvars.bound_contextvars(**keys)
 
 
 def _to_json(value: EventDict, **_: Any) -> str:

@@ -12,12 +12,13 @@ from fakes.repository import ROOT
 _RECORDED = ROOT / "tests" / "fixtures" / "imports-at-start.json"
 _START = {
     "app": """
+import outlast_app.__main__
 from outlast_app.main import create_app
 from outlast_app.settings import AppSettings
 create_app(AppSettings(), AppSettings().load_registry())
 """,
     "worker": """
-from outlast_worker import server
+import outlast_worker.__main__
 from outlast_worker.main import make_dependencies
 from outlast_worker.settings import WorkerSettings
 make_dependencies(WorkerSettings(), WorkerSettings().load_registry())

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import restate
+from outlast.leaving_out import leaving_out
+
+# Restate's library imports httpx, and that a command line of its own where it can: 2 MB.
+with leaving_out("httpx._main"):
+    import restate
 
 from outlast.errors import DefinitionError
 from outlast.logging import configure_logging

@@ -4,12 +4,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from pydantic import JsonValue
 from restate import RunOptions, TerminalError, Workflow, WorkflowContext, WorkflowSharedContext
 
 from outlast.agent import Agent
 from outlast.durable_context import DurableContext
+from outlast.logging import bound_in_logs
 from outlast.names import durable_tools_service, key_of
 from outlast.protocol import Time
 from outlast.tool import AnyTool
@@ -57,9 +57,7 @@ def build_durable_tools(agent: Agent, dependencies: Dependencies) -> Workflow | 
     @json_handler(workflow.main, calls.CALL_TOOL.name, workflow_retention=_RETENTION)
     async def call_tool(ctx: WorkflowContext, order: DurableOrder) -> ToolRecord:
         """Carry out a call. Whatever becomes of it, a record comes back."""
-        with structlog.contextvars.bound_contextvars(
-            run_id=order.run_id, agent=order.agent, call_id=order.call_id
-        ):
+        with bound_in_logs(run_id=order.run_id, agent=order.agent, call_id=order.call_id):
             return await _carry_out(ctx, agent, order, dependencies)
 
     @json_handler(workflow.handler, calls.GIVE_SIGNAL.name)

@@ -5,7 +5,6 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-import structlog
 from restate import RunOptions, Workflow, WorkflowContext, WorkflowSharedContext, select
 
 from outlast.agent import Agent
@@ -31,7 +30,7 @@ from outlast.contract import (
     SteerOrder,
     WaitReport,
 )
-from outlast.logging import get_logger
+from outlast.logging import bound_in_logs, get_logger
 from outlast.names import key_of, service_of
 from outlast.protocol import Run
 from outlast_worker.deps import Dependencies
@@ -95,7 +94,7 @@ def build_agent(agent: Agent, dependencies: Dependencies) -> Workflow:
         """Run the agent to its end."""
         key = key_of(order.tenant, order.run_id)
         with (
-            structlog.contextvars.bound_contextvars(**_log_context(ctx, order)),
+            bound_in_logs(**_log_context(ctx, order)),
             dependencies.live.running(key, order.run_id),
         ):
             _logger.info("run_started")
