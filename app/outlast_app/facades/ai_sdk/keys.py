@@ -12,7 +12,7 @@ class AiSdkRoute(KeyedRoute):
 
     table: ClassVar[Mapping[str, Right]] = {
         "POST /{agent}": "invoke",
-        "GET /{agent}/{chat}/stream": "read",
-        "POST /{agent}/{chat}/stop": "invoke",
-        "GET /{agent}/{chat}/messages": "read",
+        "GET /{agent}/{chat:path}/stream": "read",
+        "POST /{agent}/{chat:path}/stop": "invoke",
+        "GET /{agent}/{chat:path}/messages": "read",
     }

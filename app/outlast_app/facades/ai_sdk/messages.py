@@ -1,8 +1,9 @@
 """What `useChat` sends: its list of messages, and what they are to a run."""
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, ValidationError
 
@@ -12,6 +13,7 @@ from outlast_app.bodies import refusal_of
 from outlast_app.facades.ids import message_id_of
 
 _MAX_MESSAGES = 2000
+M = TypeVar("M", bound=BaseModel)
 _ANSWERED = frozenset({"output-available", "output-error"})
 
 
@@ -80,6 +82,16 @@ class UiMessage(_Open):
     role: Literal["system", "user", "assistant"]
     parts: Annotated[list[UiPart], Field(max_length=_MAX_MESSAGES)]
 
+    @property
+    def ends_with_answer(self) -> bool:
+        """Whether the client has seen nothing yet of what came of its answers."""
+        for part in reversed(self.parts):
+            if part.is_answered or part.is_decided:
+                return True
+            if not part.is_tool:
+                return False
+        return False
+
     def text(self) -> str:
         """Return what it says."""
         return "".join(part.text or "" for part in self.parts if part.type == "text")
@@ -92,6 +104,8 @@ class UiRequest(_Open):
     messages: Annotated[list[UiMessage], Field(max_length=_MAX_MESSAGES)] | None = None
     message: UiMessage | None = None
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
+    message_id: str | None = Field(default=None, alias="messageId")
+    """Of a user's message that was edited, or of an answer that is to be another one."""
     metadata: dict[str, str] | None = None
     context: dict[str, JsonValue] | None = None
 
@@ -101,10 +115,27 @@ class UiRequest(_Open):
         Raises:
             InvalidRequest: There are none.
         """
-        messages = [self.message] if self.message else self.messages
-        if not messages:
+        messages = [self.message] if self.message else self.messages or []
+        said = [each for each in messages if each.role != "system"]
+        if not said:
             raise InvalidRequest.at(("body.messages", "send the chat's messages, or its last one"))
-        return [each for each in messages if each.role != "system"]
+        return said
+
+    @cached_property
+    def paths(self) -> Mapping[int, str]:
+        """The paths of the messages, by what `id()` says of them."""
+        if self.message:
+            return {id(self.message): "body.message"}
+        return {id(each): f"body.messages.{n}" for n, each in enumerate(self.messages or ())}
+
+    def path_of(self, message: UiMessage) -> str:
+        """Return the path of a message of this request."""
+        return self.paths[id(message)]
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether the client wants another answer to what was said already."""
+        return self.trigger == "regenerate-message"
 
     @property
     def is_whole(self) -> bool:
@@ -118,43 +149,64 @@ class UiRequest(_Open):
         return "\n\n".join(text for text in said if text.strip()) or None
 
 
-def input_of(message: UiMessage) -> InputMessage:
+def input_of(message: UiMessage, at: str = "body.message") -> InputMessage:
     """Return a user's message as a run takes it.
+
+    Args:
+        message: The message.
+        at: Its path in the request.
 
     Raises:
         InvalidRequest: It has parts that no model reads.
     """
-    parts = list(_parts_of(message))
+    parts = list(_parts_of(message, at))
     content: Content = parts
     if all(isinstance(part, TextPart) for part in parts):
         content = message.text()
-    return _input(id=message_id_of(message.id), role="user", content=content)
+    return _checked(at, InputMessage, id=message_id_of(message.id), role="user", content=content)
 
 
-def inputs_of(messages: Sequence[UiMessage]) -> Iterator[InputMessage]:
+def inputs_of(body: UiRequest, messages: Sequence[UiMessage]) -> Iterator[InputMessage]:
     """Return a history that is the client's alone, as a run takes it."""
     for message in messages:
+        at = body.path_of(message)
         if message.role == "user":
-            yield input_of(message)
-            continue
-        made = [part for part in message.parts if part.is_tool and part.state in _ANSWERED]
-        calls = [
-            ToolCall(
-                call_id=part.tool_call_id or "",
-                name=part.name,
-                arguments=part.input if isinstance(part.input, dict) else {},
-            )
-            for part in made
-        ]
-        if calls or message.text():
-            yield _input(role="assistant", content=message.text(), tool_calls=calls or None)
-        for part in made:
-            yield _input(
-                role="tool",
-                call_id=part.tool_call_id,
-                content=result_of(part),
-                is_error=part.state == "output-error",
-            )
+            yield input_of(message, at)
+        else:
+            yield from _answer_of(message, at)
+
+
+def _answer_of(message: UiMessage, at: str) -> Iterator[InputMessage]:
+    """Return what a client says that an assistant has said, and what its tools came to."""
+    made = [part for part in message.parts if part.is_tool and part.state in _ANSWERED]
+    calls = [
+        _checked(
+            at,
+            ToolCall,
+            call_id=part.tool_call_id or "",
+            name=part.name,
+            arguments=part.input if isinstance(part.input, dict) else {},
+        )
+        for part in made
+    ]
+    if calls or message.text():
+        yield _checked(
+            at,
+            InputMessage,
+            id=message_id_of(message.id),
+            role="assistant",
+            content=message.text(),
+            tool_calls=calls or None,
+        )
+    for part in made:
+        yield _checked(
+            at,
+            InputMessage,
+            role="tool",
+            call_id=part.tool_call_id,
+            content=result_of(part),
+            is_error=part.state == "output-error",
+        )
 
 
 def result_of(part: UiPart) -> str:
@@ -169,7 +221,7 @@ def written(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parts_of(message: UiMessage) -> Iterator[Part]:
+def _parts_of(message: UiMessage, at: str) -> Iterator[Part]:
     for index, part in enumerate(message.parts):
         match part.type:
             case "text":
@@ -182,11 +234,15 @@ def _parts_of(message: UiMessage) -> Iterator[Part]:
                 pass  # the page's own
             case kind:
                 wrong = f"a user's message has no part {kind!r} that a model reads"
-                raise InvalidRequest.at((f"body.messages.{message.id}.parts.{index}", wrong))
+                raise InvalidRequest.at((f"{at}.parts.{index}", wrong))
 
 
-def _input(**given: Any) -> InputMessage:
+def _checked(at: str, kind: type[M], **given: Any) -> M:
     try:
-        return InputMessage.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise refusal_of(error, given) from None
+        problem = refusal_of(error, given)
+        for fault in problem.extra["errors"]:
+            fault["field"] = fault["field"].replace("body", at, 1)
+        problem.detail = problem.detail.replace("body", at, 1)
+        raise problem from None

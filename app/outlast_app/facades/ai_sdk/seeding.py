@@ -6,13 +6,32 @@ from typing import Any
 
 from outlast.agent import Agent
 from outlast.client_tool import ClientTool
-from outlast.names import RUN_ID
-from outlast.protocol import Content, FilePart, ImagePart, Message, TextPart
+from outlast.protocol import Content, FilePart, ImagePart, Message, Run, TextPart, ToolCall
 from outlast_app.facades.ai_sdk.chunks import client_output, message_id
+from outlast_app.facades.conversations import run_saying
 from outlast_app.facades.ids import name_of_call
 
-_RUN_ID = re.compile(RUN_ID)
+_FIRST = "first"
 _CALL_ID = re.compile(r"\d+\.\d+")
+
+
+def with_open(said: Sequence[Message], run: Run) -> Sequence[Message]:
+    """Return what a thread has with what was said to the run that goes on there.
+
+    Args:
+        said: What the thread has; read after the run, which may have ended meanwhile.
+        run: The run.
+    """
+    if any(message.run_id == run.run_id for message in said):
+        return said
+    given = [
+        message
+        for message in run.messages or ()
+        if message.role == "user" or run_saying(message) != run.run_id
+    ]
+    known = {message.id for message in said}
+    replaces = any(message.id in known for message in given)
+    return given if replaces else [*said, *given]
 
 
 def ui_messages(agent: Agent, said: Sequence[Message]) -> list[dict[str, Any]]:
@@ -27,22 +46,32 @@ def ui_messages(agent: Agent, said: Sequence[Message]) -> list[dict[str, Any]]:
             parts = _answer_of(found, message)
             parts += [{"type": "step-start"}, *_parts(message.content)]
             for call in message.tool_calls or ():
-                part = _call(message.run_id, call.call_id, call.name, clients)
+                part = {**_call(message, call, clients), "input": call.arguments}
                 calls[message.run_id, call.call_id] = part
-                parts.append({**part, "input": call.arguments})
-                calls[message.run_id, call.call_id] = parts[-1]
+                parts.append(part)
         elif part := calls.get((message.run_id, message.call_id or "")):
             _complete(part, message)
+    _name_once(found)
     return found
 
 
 def _answer_of(found: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
     """Return the parts of the answer that a message belongs to."""
-    is_run = _RUN_ID.fullmatch(message.run_id)
-    answer_id = message_id(message.run_id) if is_run else message.id
+    run_id = run_saying(message)
+    answer_id = message_id(run_id) if run_id else message.id
     if not (found and found[-1]["id"] == answer_id):
-        found.append({"id": answer_id, "role": "assistant", "parts": []})
+        found.append({"id": answer_id, "role": "assistant", "parts": [], _FIRST: message.id})
     return found[-1]["parts"]
+
+
+def _name_once(found: list[dict[str, Any]]) -> None:
+    """Name messages apart: an answer in which its run was spoken to is several."""
+    seen: set[str] = set()
+    for message in reversed(found):
+        first = message.pop(_FIRST, None)
+        if message["id"] in seen and first:
+            message["id"] = first
+        seen.add(message["id"])
 
 
 def _parts(content: Content) -> list[dict[str, Any]]:
@@ -63,15 +92,14 @@ def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
     return shown
 
 
-def _call(run_id: str, call_id: str, name: str, clients: set[str]) -> dict[str, Any]:
-    is_ours = _RUN_ID.fullmatch(run_id) and _CALL_ID.fullmatch(call_id)
-    part = {
-        "toolCallId": name_of_call("call", run_id, call_id) if is_ours else call_id,
-        "state": "input-available",
-    }
-    if name in clients:
-        return {"type": f"tool-{name}", **part}
-    return {"type": "dynamic-tool", "toolName": name, "providerExecuted": True, **part}
+def _call(message: Message, call: ToolCall, clients: set[str]) -> dict[str, Any]:
+    run_id, call_id = run_saying(message), call.call_id
+    if run_id and _CALL_ID.fullmatch(call_id):
+        call_id = name_of_call("call", run_id, call_id)
+    part = {"toolCallId": call_id, "state": "input-available"}
+    if call.name in clients:
+        return {"type": f"tool-{call.name}", **part}
+    return {"type": "dynamic-tool", "toolName": call.name, "providerExecuted": True, **part}
 
 
 def _complete(part: dict[str, Any], result: Message) -> None:

@@ -1,6 +1,5 @@
 """Lists of messages as pages send them, beside what a thread has."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from outlast.errors import InvalidRequest
 from outlast.protocol import Message, ToolCall
-from outlast_app.facades.ai_sdk.history import split
 from outlast_app.facades.ai_sdk.messages import UiMessage, UiRequest, input_of, inputs_of
 
 RUN = "partner.aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -26,38 +24,20 @@ def had(message_id: str, role: Any, content: str, **fields: Any) -> Message:
 
 THREAD = [
     had("u1", "user", "Red?"),
-    had("a1", "assistant", "", tool_calls=[ToolCall(call_id="1.0", name="see", arguments={})]),
+    had(
+        f"{RUN}:2", "assistant", "", tool_calls=[ToolCall(call_id="1.0", name="see", arguments={})]
+    ),
     had("t1", "tool", "red", call_id="1.0"),
-    had("a2", "assistant", "Red."),
-    had("u2", "user", "Blue?"),
-    had("a3", "assistant", "Blue."),
+    had(f"{RUN}:4", "assistant", "Red."),
 ]
-U1, A1 = ui("u1", "user", "Red?"), ui(f"msg_{RUN}", "assistant", "Red.")
-U2, A2 = ui("u2", "user", "Blue?"), ui(f"msg_{RUN}x", "assistant", "Blue.")
-
-
-def ids(messages: Sequence[Message | UiMessage]) -> list[str]:
-    return [message.id for message in messages]
-
-
-@pytest.mark.parametrize(
-    ("said", "is_new", "kept", "rest"),
-    [
-        ([U1, A1, U2], False, 4, ["u2"]),
-        ([U1], False, 0, ["u1"]),
-        ([ui("u1", "user", "Green?")], True, 0, ["u1"]),
-        ([U1, A1, ui("u2", "user", "Green?")], True, 4, ["u2"]),
-        ([U1, A1, U2, A2, ui("u3", "user", "Green?")], True, 6, ["u3"]),
-        ([ui("x", "user", "Hi"), A1, ui("u3", "user", "Green?")], True, 0, ["x", A1.id, "u3"]),
-    ],
-    ids=["another answer", "the first anew", "edited", "edited late", "new", "a foreign list"],
-)
-def test_where_a_list_begins_to_differ(
-    said: list[UiMessage], is_new: bool, kept: int, rest: list[str]
-) -> None:
-    """What the thread has counts up to there, tool calls included."""
-    mine, theirs = split(THREAD, said, is_new=is_new)
-    assert (len(mine), ids(theirs)) == (kept, rest)
+U1, U2 = ui("u1", "user", "Red?"), ui("u2", "user", "Blue?")
+LOCATED = {
+    "type": "tool-locate",
+    "toolCallId": "c",
+    "state": "output-available",
+    "input": {},
+    "output": "Berlin",
+}
 
 
 def test_a_history_of_the_clients_own() -> None:
@@ -69,8 +49,10 @@ def test_a_history_of_the_clients_own() -> None:
         "input": {"of": "it"},
         "output": {"colour": "red"},
     }
-    said = [*inputs_of([U1, ui("a", "assistant", "Look:", seen), U2])]
+    body = UiRequest(id="c", messages=[U1, ui("a", "assistant", "Look:", seen), U2])
+    said = [*inputs_of(body, body.conversation())]
     assert [message.role for message in said] == ["user", "assistant", "tool", "user"]
+    assert [message.id for message in said] == ["u1", "a", None, "u2"]
     assert said[1].tool_calls == [ToolCall(call_id="c1", name="see", arguments={"of": "it"})]
     assert said[2].content == '{"colour": "red"}'
 
@@ -91,6 +73,31 @@ def test_parts_of_a_users_message() -> None:
 def test_instructions() -> None:
     """System messages are no part of the conversation."""
     body = UiRequest(id="c", messages=[ui("s", "system", "Be brief."), U1])
-    assert (body.instructions(), ids(body.conversation())) == ("Be brief.", ["u1"])
-    with pytest.raises(InvalidRequest):
-        UiRequest(id="c").conversation()
+    [said] = body.conversation()
+    assert (body.instructions(), said.id, body.path_of(said)) == (
+        "Be brief.",
+        "u1",
+        "body.messages.1",
+    )
+
+
+@pytest.mark.parametrize("messages", [None, [], [ui("s", "system", "Be brief.")]])
+def test_nothing_said(messages: list[UiMessage] | None) -> None:
+    """It is refused: there is nothing to answer."""
+    with pytest.raises(InvalidRequest, match=r"body\.messages"):
+        UiRequest(id="c", messages=messages).conversation()
+
+
+@pytest.mark.parametrize(
+    ("parts", "ends"),
+    [
+        (["Look:", LOCATED], True),
+        ([LOCATED, {**LOCATED, "toolCallId": "d", "state": "input-available"}], True),
+        ([LOCATED, {"type": "step-start"}, "There."], False),
+        (["Hello."], False),
+        ([], False),
+    ],
+)
+def test_what_came_of_answers(parts: list[Any], ends: bool) -> None:
+    """A client that shows it has seen what came of its answers; then it says something new."""
+    assert ui("a", "assistant", *parts).ends_with_answer is ends

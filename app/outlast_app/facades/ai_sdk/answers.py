@@ -1,0 +1,141 @@
+"""What a client's last answer was completed with: decisions and results, for a run that waits."""
+
+from collections.abc import Iterator, Sequence
+
+from outlast.agent import Agent
+from outlast.contract import ThreadHolder
+from outlast.errors import InvalidRequest, UnknownRun
+from outlast.names import RunRef
+from outlast.protocol import Run
+from outlast_app.auth import check_right
+from outlast_app.facades.ai_sdk.messages import UiMessage, UiRequest, input_of, result_of
+from outlast_app.facades.ai_sdk.told import Told
+from outlast_app.facades.answering import Answer, Output, Verdict, continue_run
+from outlast_app.facades.conversations import is_same
+from outlast_app.facades.ids import Named, name_of_call, read_name, thread_id_of
+from outlast_app.facades.reader import committed
+from outlast_app.facades.requests import Asked
+from outlast_app.facades.segments import RunLog
+
+
+async def go_on(
+    asked: Asked, agent: Agent, body: UiRequest, holder: ThreadHolder | None
+) -> Told | None:
+    """Give what the client's last answer was completed with to its run, if that waits for it.
+
+    None if it is no such request: it is a user's message then.
+
+    Args:
+        asked: The request.
+        agent: Who is spoken to.
+        body: What it says.
+        holder: Who holds the chat's thread.
+
+    Raises:
+        InvalidRequest: The run waits for something else, or the answers are for another one.
+    """
+    answer, said = _last_answer(body.conversation())
+    named = answer and read_name(asked.tenant, answer.id, "msg", count=0)
+    if body.asks_anew or answer is None or named is None or named.ref.agent != agent.name:
+        return None
+    answers = [*_answers(asked, named.ref, answer, body.path_of(answer))]
+    if not answers and (holder is None or holder.run_id != named.ref.run_id):
+        return None
+    try:
+        run = await asked.deps.reader.read(named.ref, messages=False)
+    except UnknownRun:
+        return None
+    still_open = _open_of(run)
+    mine = [each for each in answers if _id_of(each) in still_open]
+    if not still_open and not (answers and await _was_said(asked, named.ref, body)):
+        return None
+    check_right(asked.caller, "read")
+    _check_chat(run, body)
+    if not mine and said and still_open:
+        names = [name_of_call("call", run.run_id, each) for each in sorted(still_open)]
+        wrong = f"the run waits for {', '.join(names)}: answer that first"
+        raise InvalidRequest.at((body.path_of(answer), wrong))
+    if mine:
+        segment = await _segment_after(asked, named, mine)
+        beside = [input_of(message, body.path_of(message)) for message in said]
+        await continue_run(asked, named.ref, mine, beside)
+        return Told(run, segment, segment)
+    if not answers:
+        return None
+    # The same once more, as after a connection that broke: it is told what came of it.
+    await continue_run(asked, named.ref, [each for each in answers if isinstance(each, Verdict)])
+    return Told.since(run, await _segment_after(asked, named, answers))
+
+
+def _check_chat(run: Run, body: UiRequest) -> None:
+    if run.thread_id != thread_id_of(body.id):
+        raise InvalidRequest.at(("body.id", f"the run {run.run_id} is of another chat"))
+
+
+async def _was_said(asked: Asked, ref: RunRef, body: UiRequest) -> bool:
+    """Tell whether a run has had the answers before, and what the user says beside them.
+
+    Who has seen what came of the answers says something new.
+    """
+    answer, said = _last_answer(body.conversation())
+    if not said:
+        return True
+    if not (answer and answer.ends_with_answer):
+        return False
+    run = await asked.deps.reader.read(ref)
+    heard = [message.content for message in run.messages or () if message.role == "user"]
+    given = (input_of(message, body.path_of(message)).content for message in said)
+    return all(any(is_same(each, content) for content in heard) for each in given)
+
+
+def _last_answer(said: Sequence[UiMessage]) -> tuple[UiMessage | None, Sequence[UiMessage]]:
+    """Return the last answer in the list, and what the user has said after it."""
+    for index in range(len(said) - 1, -1, -1):
+        if said[index].role == "assistant":
+            return said[index], said[index + 1 :]
+    return None, said
+
+
+def _answers(asked: Asked, ref: RunRef, message: UiMessage, path: str) -> Iterator[Answer]:
+    for index, part in enumerate(message.parts):
+        at = f"{path}.parts.{index}"
+        if part.is_answered:
+            call_id = _call(asked, ref, part.tool_call_id, f"{at}.toolCallId")
+            yield Output(call_id, result_of(part), part.state == "output-error")
+        elif part.is_decided and part.approval:
+            call_id = _call(asked, ref, part.approval.id, f"{at}.approval.id")
+            if part.approval.approved is None:
+                raise InvalidRequest.at((f"{at}.approval.approved", "neither true nor false"))
+            yield Verdict(call_id, part.approval.approved, part.approval.reason or None)
+
+
+def _call(asked: Asked, ref: RunRef, given: str | None, at: str) -> str:
+    """Return the call of a run that an id names, as the run names it."""
+    name = read_name(asked.tenant, given or "", "call", count=2)
+    if name is None or name.ref != ref:
+        raise InvalidRequest.at((at, f"it names no call of the run {ref.run_id}: {given!r}"))
+    return name.call_id
+
+
+def _id_of(answer: Answer) -> str:
+    return answer.call_id if isinstance(answer, Output) else answer.approval_id
+
+
+def _open_of(run: Run) -> set[str]:
+    """Return what the run waits for and this protocol's clients can give."""
+    if run.ended:
+        return set()
+    calls = {call.call_id for call in run.calls if call.answer is None}
+    asked = {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
+    return calls | asked
+
+
+async def _segment_after(asked: Asked, named: Named, answers: Sequence[Answer]) -> int:
+    """Return the segment that answers begin: after the last wait that asked for any of them."""
+    wanted = {_id_of(answer) for answer in answers}
+    log, found = RunLog(takes_approvals=True), 1
+    for event in await committed(await asked.deps.events.so_far(named.ref, 0)):
+        log.take(event)
+        if log.is_over and log.waiting and log.asked & wanted:
+            found = log.waiting.segment + 1
+    return found
