@@ -35,7 +35,7 @@ async def go_on(
         InvalidRequest: The run waits for something else, or the answers are for another one.
     """
     answer, said = _last_answer(body.conversation())
-    named = answer and read_name(asked.tenant, answer.id, "msg", count=0)
+    named = answer and _run_named(asked, answer.id)
     if body.asks_anew or answer is None or named is None or named.ref.agent != agent.name:
         return None
     answers = [*_answers(asked, named.ref, answer, body.path_of(answer))]
@@ -47,24 +47,32 @@ async def go_on(
         return None
     still_open = _open_of(run)
     mine = [each for each in answers if _id_of(each) in still_open]
-    if not still_open and not (answers and await _was_said(asked, named.ref, body)):
+    is_repeated = bool(answers) and not mine and await _was_said(asked, named.ref, body)
+    if not still_open and not is_repeated:
         return None
     check_right(asked.caller, "read")
     _check_chat(run, body)
-    if not mine and said and still_open:
-        names = [name_of_call("call", run.run_id, each) for each in sorted(still_open)]
-        wrong = f"the run waits for {', '.join(names)}: answer that first"
-        raise InvalidRequest.at((body.path_of(answer), wrong))
     if mine:
         segment = await _segment_after(asked, named, mine)
         beside = [input_of(message, body.path_of(message)) for message in said]
         await continue_run(asked, named.ref, mine, beside)
-        return Told(run, segment, segment)
-    if not answers:
-        return None
+        return Told(run, segment, segment, bool(said))
+    if not is_repeated:
+        if not said:
+            return None
+        names = [name_of_call("call", run.run_id, each) for each in sorted(still_open)]
+        wrong = f"the run waits for {', '.join(names)}: answer that first"
+        raise InvalidRequest.at((body.path_of(answer), wrong))
     # The same once more, as after a connection that broke: it is told what came of it.
     await continue_run(asked, named.ref, [each for each in answers if isinstance(each, Verdict)])
-    return Told.since(run, await _segment_after(asked, named, answers))
+    segment = await _segment_after(asked, named, answers)
+    return Told.since(run, segment, is_apart=bool(said))
+
+
+def _run_named(asked: Asked, message_id: str) -> Named | None:
+    """Return whose answer a message is, all of it or the end."""
+    names = (read_name(asked.tenant, message_id, "msg", count=count) for count in (0, 1))
+    return next((name for name in names if name), None)
 
 
 def _check_chat(run: Run, body: UiRequest) -> None:

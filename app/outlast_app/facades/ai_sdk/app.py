@@ -2,11 +2,13 @@
 
 from fastapi import FastAPI
 from fastapi.responses import Response
+from pydantic_core import to_json
 
 from outlast.errors import Problem
-from outlast_app.errors import add_error_handlers, render
+from outlast_app.errors import add_error_handlers
 from outlast_app.facades.ai_sdk import chat
 from outlast_app.facades.faults import fault_of
+from outlast_app.openapi import PROBLEM_TYPE
 
 _DESCRIPTION = """\
 Chats with agents for `useChat` of the AI SDK, versions 6 and 7. What each field means for a run is
@@ -23,6 +25,6 @@ def create_ai_sdk() -> FastAPI:
 
 def _show(problem: Problem) -> Response:
     """Return the problem itself: the SDK shows its user the text of an answer that is no stream."""
-    response = render(problem)
-    response.status_code = fault_of(problem).status
-    return response
+    status = fault_of(problem).status
+    document = {**problem.document, "status": status}
+    return Response(to_json(document), status, headers=problem.headers, media_type=PROBLEM_TYPE)

@@ -80,7 +80,7 @@ async def messages(agent: str, chat: str, asked: Asking) -> list[dict[str, Any]]
 
 def _stream(request: Request, asked: Asked, told: Told) -> Response:
     ref = RunRef(asked.tenant, told.run.run_id)
-    encoder = UiEncoder(ref.run_id, told.first, told.last)
+    encoder = UiEncoder(ref.run_id, told.first, told.last, is_apart=told.is_apart)
     headers = {**name_run(request, ref), **STREAM_HEADER}
     return RunStream(asked, ref, encoder, headers, first=encoder.begin())
 

@@ -39,7 +39,9 @@ _PREFIXES: Mapping[Kind, str] = {"text": "msg", "reasoning": "rsn"}
 class UiEncoder:
     """Says what a run is as chunks, from a segment on, to that segment's end."""
 
-    def __init__(self, run_id: str, first: int, last: int | None = None) -> None:
+    def __init__(
+        self, run_id: str, first: int, last: int | None = None, *, is_apart: bool = False
+    ) -> None:
         """Begin before the run's first event.
 
         Args:
@@ -47,7 +49,9 @@ class UiEncoder:
             first: The segment with which the client's message goes on; 1 for all of the message.
             last: The segment at whose end the stream ends; by default the first. Those before it
                 are told as if nobody had waited.
+            is_apart: Whether this is a message of its own, which shows nothing of what came before.
         """
+        self._is_apart = is_apart
         self._run_id = run_id
         self._first, self._last = first, first if last is None else last
         self._log = RunLog(takes_approvals=True)
@@ -67,7 +71,8 @@ class UiEncoder:
 
     def begin(self) -> bytes:
         """Return the first chunk, which needs to know nothing of the run."""
-        return frame({"type": "start", "messageId": message_id(self._run_id)})
+        numbers = [self._first] if self._is_apart else []
+        return frame({"type": "start", "messageId": name_of("msg", self._run_id, *numbers)})
 
     def take(self, item: Item) -> Iterator[bytes]:
         """Return the chunks that follow from an item."""
@@ -219,7 +224,9 @@ class UiEncoder:
             yield _chunk("tool-output-available", toolCallId=name, output=output)
 
     def _is_known_before(self, call_id: str) -> bool:
-        """Tell whether a segment before the first one that is told has shown the call."""
+        """Tell whether the message shows the call, since before the first segment that is told."""
+        if self._is_apart:
+            return False
         call = self._log.calls[call_id]
         return self._first > 1 and (call.started or call.is_clients or call.approval is not None)
 
