@@ -96,9 +96,8 @@ class JoinedFollowing:
         try:
             while not (events := await self._next_of(run)):
                 # It is not there: it was forgotten, if its call has ended, or is on its way.
-                caller = self._join.caller_of(run)
-                if caller and caller.waits_for(run):
-                    run.ended = True
+                if run.caller and run.caller.waits_for(run):
+                    run.end()
                     return []
                 await asyncio.sleep(_ARRIVAL_S)
         except (OperatorProblem, _Lost):

@@ -28,6 +28,7 @@ class JoinedRun:
         read_after: The number of the event after which its events have to be put in. Those up to
             `seq` only tell which runs are open below it.
         told_by: The number of its caller's event that told of it.
+        caller: The run that has called it; None for the one at the top.
     """
 
     run_id: str
@@ -35,13 +36,18 @@ class JoinedRun:
     ended: bool = False
     read_after: int = 0
     told_by: int = 0
+    caller: "JoinedRun | None" = None
     called: "dict[str, JoinedRun]" = field(default_factory=dict[str, "JoinedRun"])
     _waiting: deque[ShownEvent] = field(default_factory=deque[ShownEvent])
     _untold: dict[str, Position] = field(default_factory=dict[str, Position])
     """Of runs that are open below it, and that have not been told of again: how far they are."""
+    _position: Position | None = None
+    """Where it and those below it are, unless that has changed."""
 
     @classmethod
-    def at(cls, position: Position, run_id: str, told_by: int = 0) -> "JoinedRun":
+    def at(
+        cls, position: Position, run_id: str, told_by: int = 0, caller: "JoinedRun | None" = None
+    ) -> "JoinedRun":
         """Go on with a run from a position."""
         return cls(
             run_id,
@@ -49,6 +55,7 @@ class JoinedRun:
             position.ended,
             position.told_after if position.called else position.seq,
             told_by,
+            caller,
             _untold=dict(position.called),
         )
 
@@ -60,13 +67,15 @@ class JoinedRun:
     @property
     def position(self) -> Position:
         """Where to go on with it, and with what is below it."""
-        below = {call: run.position for call, run in self.called.items()}
-        told = [run.told_by - 1 for run in self.called.values()]
-        if self._untold:
-            told.append(self.read_after)
-        return Position(
-            self.seq, self.ended, min(told, default=self.seq), {**self._untold, **below}
-        )
+        if self._position is None:
+            below = {call: run.position for call, run in self.called.items()}
+            told = [run.told_by - 1 for run in self.called.values()]
+            if self._untold:
+                told.append(self.read_after)
+            self._position = Position(
+                self.seq, self.ended, min(told, default=self.seq), {**self._untold, **below}
+            )
+        return self._position
 
     def put(self, events: Iterable[ShownEvent]) -> None:
         """Put in the events that follow."""
@@ -86,6 +95,7 @@ class JoinedRun:
         event = self._waiting.popleft()
         if event.seq is None:
             return event
+        self._forget_position()
         again = event.seq <= self.seq
         if event.type == _CHILD_STARTED:
             self._open(event, again=again)
@@ -102,9 +112,20 @@ class JoinedRun:
         told = _fields(event)
         call_id, run_id, seq = told["call_id"], told["child_run_id"], event.seq or 0
         if not again:
-            self.called[call_id] = JoinedRun(run_id, told_by=seq)
+            self.called[call_id] = JoinedRun(run_id, told_by=seq, caller=self)
         elif position := self._untold.pop(call_id, None):
-            self.called[call_id] = JoinedRun.at(position, run_id, seq)
+            self.called[call_id] = JoinedRun.at(position, run_id, seq, self)
+
+    def end(self) -> None:
+        """Note that nothing comes of it any more."""
+        self.ended = True
+        self._forget_position()
+
+    def _forget_position(self) -> None:
+        run: JoinedRun | None = self
+        while run:
+            run._position = None  # noqa: SLF001  # of this very class
+            run = run.caller
 
     def _awaited(self, event: ShownEvent) -> "list[JoinedRun]":
         """Return the runs below it that have to end before an event is shown."""
@@ -127,10 +148,6 @@ class Join:
     def __iter__(self) -> Iterator[JoinedRun]:
         """Go through the open runs, those that call before those that are called."""
         return _with_called(self.top)
-
-    def caller_of(self, called: JoinedRun) -> JoinedRun | None:
-        """Return the run that has called an open one."""
-        return next((run for run in self if called in run.called.values()), None)
 
     def pass_on(self) -> list[ShownEvent]:
         """Return what may be shown now, each committed event with its position."""

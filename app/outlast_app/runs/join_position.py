@@ -7,6 +7,7 @@ import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 # Of 64 open runs, each with its numbers, this is several times what is needed.
 _MAX_CHARS = 16 * 1024
@@ -52,15 +53,16 @@ class Position:
 
     def write(self) -> str:
         """Return it as clients see it: opaque."""
-        return urlsafe_b64encode(_written(self).encode()).decode().rstrip("=")
+        return urlsafe_b64encode(self.plain.encode()).decode().rstrip("=")
 
-
-def _written(position: Position) -> str:
-    own = f"{position.seq}{'!' if position.ended else ''}"
-    if not position.called:
-        return own
-    called = ",".join(f"{call}:{_written(below)}" for call, below in position.called.items())
-    return f"{own}@{position.told_after}({called})"
+    @cached_property
+    def plain(self) -> str:
+        """It as it is before it is made opaque: kept, since most of it stays from event to event."""
+        own = f"{self.seq}{'!' if self.ended else ''}"
+        if not self.called:
+            return own
+        below = (f"{call}:{position.plain}" for call, position in self.called.items())
+        return f"{own}@{self.told_after}({','.join(below)})"
 
 
 class _Reader:

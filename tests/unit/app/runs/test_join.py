@@ -134,10 +134,29 @@ def test_a_run_that_is_gone() -> None:
     )
     assert [each.seq for each in join.pass_on()] == [1]
     [_, gone] = list(join)
-    assert join.caller_of(gone) is join.top
+    assert gone.caller is join.top
     assert join.top.waits_for(gone)
-    gone.ended = True
+    gone.end()
     assert [each.seq for each in join.pass_on()] == [2]
+
+
+def test_an_event_costs_what_it_moves() -> None:
+    """With many runs open, only where its own run and those above it are is put together anew."""
+    join = Join(TOP, Position())
+    join.top.put(
+        [
+            event(TOP, index + 1, "child.started", call_id=f"1.{index}", child_run_id=f"{index}")
+            for index in range(64)
+        ]
+    )
+    join.pass_on()
+    moved, *others = [run for run in join if run is not join.top]
+    before = {run.run_id: run.position for run in (join.top, moved, *others)}
+    moved.put([event(moved.run_id, 1, "turn.started")])
+    [shown] = join.pass_on()
+    assert all(run.position is before[run.run_id] for run in others)
+    assert (moved.position.seq, before[moved.run_id].seq) == (1, 0)
+    assert Position.read(shown.position or "").called["1.0"].seq == 1
 
 
 def test_a_position_is_small() -> None:
