@@ -57,7 +57,7 @@ class Position:
 
     @cached_property
     def plain(self) -> str:
-        """It as it is before it is made opaque: kept, since most of it stays from event to event."""
+        """It before it is made opaque: kept, since most of it stays from event to event."""
         own = f"{self.seq}{'!' if self.ended else ''}"
         if not self.called:
             return own

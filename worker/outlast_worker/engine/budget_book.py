@@ -115,7 +115,7 @@ class Book(BaseModel):
     accounts: dict[str, Account] = Field(default_factory=dict[str, Account])
     holds: dict[str, Hold] = Field(default_factory=dict[str, Hold])
     settled: dict[str, tuple[int, int]] = Field(default_factory=dict[str, tuple[int, int]])
-    """Of each run the last turn and attempt that was."""
+    """Of each run the last turn and attempt that was, of answers and of summaries."""
     closed: list[str] = Field(default_factory=list[str])
     """Runs that have ended without a word on what they had reserved."""
 
@@ -128,7 +128,8 @@ class Book(BaseModel):
         """Reserve what a call may use at most, or have it wait for others."""
         if hold := self.holds.get(asked.key):
             return GRANTED if hold.granted else _WAITS
-        if (asked.turn, asked.attempt) <= self.settled.get(asked.run_id, (0, 0)):
+        name, number = _numbered(asked)
+        if number <= self.settled.get(name, (0, 0)):
             return GRANTED
         if not {asked.run_id, *asked.above}.isdisjoint(self.closed):
             return BudgetAnswer(outcome="refused", reason="max_tokens")  # nobody is left to hear it
@@ -141,8 +142,8 @@ class Book(BaseModel):
 
     def settle(self, settled: Settlement) -> list[BudgetNews]:
         """Note what a call did use; return what others are to be told."""
-        last = self.settled.get(settled.run_id, (0, 0))
-        self.settled[settled.run_id] = max(last, (settled.turn, settled.attempt))
+        name, number = _numbered(settled)
+        self.settled[name] = max(self.settled.get(name, (0, 0)), number)
         if hold := self.holds.pop(settled.key, None):
             self._use(hold.reservation, settled.tokens, settled.cost_usd)
         return self._admit()
@@ -207,3 +208,12 @@ class Book(BaseModel):
                 )
             )
         return news
+
+
+def _numbered(call: Reservation | Settlement) -> tuple[str, tuple[int, int]]:
+    """Return among which of its run's calls one is, and its number there, which rises.
+
+    Summaries count down from -1, beside the answers of the same turn.
+    """
+    name = call.run_id if call.attempt > 0 else f"{call.run_id}:summaries"
+    return name, (call.turn, abs(call.attempt))

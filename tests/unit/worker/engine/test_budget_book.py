@@ -74,6 +74,21 @@ def test_said_again() -> None:
     assert list(book.holds) == ["b:1.1", "c:1.1"]
 
 
+def test_summaries_are_reserved_beside_answers() -> None:
+    """One that a model was asked for after an answer of the same turn was refused counts, too."""
+    book = Book()
+    assert book.reserve(reservation("a")) == GRANTED
+    book.settle(settlement("a", 0))
+    for number, used in ((-1, 100), (-2, 200)):
+        assert book.reserve(reservation("a", attempt=number)) == GRANTED
+        assert book.reserve(reservation("a", attempt=number)) == GRANTED  # asked again
+        book.settle(settlement("a", used, attempt=number))
+        book.settle(settlement("a", used, attempt=number))
+    assert book.reserve(reservation("a", attempt=-1)) == GRANTED  # long ago
+    assert book.accounts["top:1"].used_tokens == 300
+    assert book.reserve(reservation("a", attempt=2)) == refused()
+
+
 def test_a_killed_run() -> None:
     """What it and those below it had reserved counts as used; nothing of it is let in later."""
     book = Book()
