@@ -1,5 +1,6 @@
 """A definition that another run has kept, taken over by a fork."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -123,3 +124,23 @@ def test_a_clients_tools() -> None:
     """They come with the order, and nobody's code has to be there for them."""
     spec = ClientToolSpec(name="locate", description="…", parameters={"type": "object"})
     assert isinstance(adopted(agent(), kept(), overrides=Overrides(client_tools=[spec])), Pin)
+
+
+def test_approvals_of_today() -> None:
+    """What people are asked before today they are asked before in a fork of an older run."""
+    minute = timedelta(minutes=1)
+    asking = agent(
+        tools=[
+            tool(needs_approval=True, approval_timeout=minute)(refund.fn),
+            pay,
+            SCOUT.as_tool(description="Look around.", needs_approval=True),
+        ],
+        mcp=[McpServer("files", url="https://files.example/mcp", needs_approval=["re*"])],
+    )
+    pinned = adopted(asking, kept())
+    assert isinstance(pinned, Pin)
+    asked = {each.name: each.approval_timeout_s for each in pinned.tools if each.may_need_approval}
+    assert asked == {"refund": 60, "scout": None, "read": None}
+    unasked = adopted(agent(), kept())
+    assert isinstance(unasked, Pin)
+    assert unasked.tools == kept().tools

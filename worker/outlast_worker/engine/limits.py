@@ -1,9 +1,11 @@
 """How large a run may become, counted in bytes."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from outlast.protocol import Content
+from outlast.protocol import Content, Message
 
 # A run's messages are one journal entry when it returns, and the request of `Thread.release`.
 # Restate caps those at 32 MiB and handles them within as much memory.
@@ -31,6 +33,12 @@ class RunSize:
     def count_content(self, content: Content) -> None:
         """Count what a message says, or is going to say."""
         self._content_bytes += len(to_json(content))
+
+    def count_history(self, messages: Iterable[Message]) -> None:
+        """Count messages of before the run that are journaled with its own."""
+        for message in messages:
+            self.count_content(message.content)
+            self.count(message)
 
     def count(self, *records: BaseModel) -> None:
         """Count whole messages, and what the run holds beside them."""

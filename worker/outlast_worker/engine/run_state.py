@@ -143,6 +143,8 @@ class RunState:
         if source.history is None:
             raise RunFailed(_SOURCE_GONE)
         self.history, self.unread = source.history, None
+        if self.order.thread_id:  # it is handed over to the thread with what the run says
+            self.size.count_history(source.history)
         self.stand_in = source.stand_in
         if source.stand_in:
             self._steps.keep_stand_in(0, source.stand_in)

@@ -136,7 +136,8 @@ class McpTools:
                     asyncio.timeout(_LIST_TIMEOUT_S),
                 ):
                     listed = await connection.list_tools()
-            tools = [_pin(server, tool) for tool in listed if server.offers(tool.name)]
+            offered = (tool for tool in listed if tool.name and server.offers(tool.name))
+            tools = [_pin(server, tool) for tool in offered]
             return Listing(server, _within_limits(server, tools))
         except ServerUnavailable as error:
             return Listing(server, fault=str(error))

@@ -10,6 +10,7 @@ from fakes.steps import FakeSteps
 from outlast.contract import RunOrder
 from outlast.protocol import ForkedFrom, Limits, Run
 from outlast_worker.engine.forking import messages_after_turn, turns_of
+from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import ForkSource, PinFailure
 from outlast_worker.engine.steps import Cancelled, StepFailed
@@ -163,3 +164,20 @@ async def test_a_definition_that_can_not_be_carried_out() -> None:
     )
     run = await play(forked(pinned=failure), fork(limits=Limits()))
     assert (run.status, run.error and run.error.message) == ("failed", "gone")
+
+
+@pytest.mark.parametrize(
+    ("thread_id", "said"), [(None, "x"), ("t-1", "The result of find_order is")]
+)
+async def test_what_a_thread_can_be_handed(thread_id: str | None, said: str) -> None:
+    """What a fork hands over to a thread is as large at most as what any run leaves to one."""
+    long = remembered("user", "y" * (MAX_RUN_BYTES - 1_000_000))
+    steps = FakeSteps(
+        model=[TWO_CALLS, answer("Done.")],
+        forked=ForkSource(history=[long, *HISTORY], pin=KEPT),
+        tools={"1.0": result("x" * 2_000_000), "1.1": result("short")},
+    )
+    run = await play(steps, fork(thread_id=thread_id, admission="granted"))
+    first, second = [str(m.content) for m in run.messages or [] if m.role == "tool"]
+    assert (first.startswith(said), second) == (True, "short")
+    assert run.status == "completed"

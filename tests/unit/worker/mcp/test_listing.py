@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcp_types import Tool
 
 from outlast import Agent, McpServer
 from outlast_worker.mcp import sessions, tools
@@ -68,3 +69,25 @@ async def test_a_secret_that_can_not_be_sent(monkeypatch: pytest.MonkeyPatch) ->
     told = await fault_of(server)
     assert "ValueError: Illegal header value" in told
     assert "4711" not in told
+
+
+async def test_a_tool_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out: no model could be told of it, and the run would fail with its first call."""
+    listed = [Tool(name=name, input_schema={"type": "object"}) for name in ("read", "")]
+
+    async def list_tools() -> list[Tool]:
+        return listed
+
+    @asynccontextmanager
+    async def connect(_server: Any, _access: Any) -> AsyncGenerator[Any]:
+        yield SimpleNamespace(list_tools=list_tools, is_shareable=True)
+
+    monkeypatch.setitem(sys.modules, "a_library", SimpleNamespace(connect=connect))  # pyright: ignore[reportArgumentType]  # as good as one
+    monkeypatch.setattr(sessions, "_CONNECTION", "a_library")
+    of_servers = McpTools(McpSessions())
+    server = McpServer("crm", url="https://crm.example/mcp")
+    [listing] = await of_servers.list(
+        Agent(name="desk", instructions="Help.", mcp=[server]), "", {}
+    )
+    await of_servers.close()
+    assert [tool.name for tool in listing.tools] == ["read"]
