@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from outlast.protocol import Message, ModelSettings, TextPart
+from outlast_worker.engine.offered import tell_found
 from outlast_worker.engine.operations import Compact, ModelCall
 from outlast_worker.engine.prompt_size import (
     CHARS_PER_TOKEN,
@@ -96,12 +97,14 @@ class _LeftOut:
         messages: What models have read of that so far.
         kept_tokens: About how long the rest is.
         quote: What the user said last, if the rest has no word of the user's.
+        found: Which tools were found there, in words; nothing if none were.
     """
 
     covers: int
     messages: Sequence[StoredMessage]
     kept_tokens: int
     quote: str | None
+    found: str
 
     @classmethod
     def find(cls, compact: Compact, said: Sequence[StoredMessage]) -> "_LeftOut | None":
@@ -117,11 +120,13 @@ class _LeftOut:
         covers = before.covers + position - 1 if before else position
         own = (message for message in read[position:] if message.role == "user")
         quote = None if any(own) else _last_words(said[:covers])
-        return cls(covers, read[:position], kept, quote)
+        found = tell_found(compact.call.pin.tools, said[:covers])
+        return cls(covers, read[:position], kept, quote, found)
 
     def cut(self, text: str, watch: Stopwatch) -> Cut:
         """Return the cut with what stands there then."""
         text += _QUOTE.format(text=self.quote) if self.quote else ""
+        text += self.found
         return Cut(
             covers=self.covers,
             left_out=len(self.messages),

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fakes.records import NOON, answer, model_call, model_fault, pin
 from outlast.protocol import FilePart, ImagePart, ModelSettings, TextPart, ToolCall, Usage
+from outlast_worker.engine.offered import FoundTool, FoundTools, offered_tools
 from outlast_worker.engine.operations import Compact, ModelCall
 from outlast_worker.engine.records import (
     Cut,
     ModelFault,
     ModelOutcome,
     PinnedCompaction,
+    PinnedTool,
     StandIn,
     StoredMessage,
 )
@@ -251,3 +254,32 @@ async def test_its_own_model_is_asked_as_usual() -> None:
     asked = compact(policy={"model": "groq/small"}, model="groq/small", settings=settings)
     await shortened(asked, SAID, other)
     assert other.calls[0].settings == ModelSettings()
+
+
+@pytest.mark.parametrize("how", ["summary", "window"])
+async def test_tools_that_were_found(how: str) -> None:
+    """They stay found, for runs that read what stands there, and for those after the next one."""
+    tools = [
+        PinnedTool(name=name, description="…", parameters={}, deferred=name != "shown" or None)
+        for name in ("a", "shown", "b", "c")
+    ]
+    searched = ToolCall(call_id="1.0", name="search_tools", arguments={})
+    result = FoundTools(tools=[FoundTool(name="b", description="…")], note="").model_dump_json()
+    called = [ToolCall(call_id="2.0", name=name, arguments={}) for name in ("a", "shown")]
+    said = [
+        SAID[0],
+        message(1, "", tool_calls=[searched]),
+        message(2, result, role="tool", call_id="1.0"),
+        message(3, "", tool_calls=called),
+        *SAID[4:],
+    ]
+    for _ in range(2):
+        asked = compact(how)
+        pinned = asked.call.pin.model_copy(update={"tools": tools})
+        asked = replace(asked, call=replace(asked.call, pin=pinned))
+        cut = await make_shorter(asked, said, Summer())
+        assert isinstance(cut, Cut)
+        assert cut.covers > 3
+        stands = message(0, cut.text, stands_for=cut.covers)
+        said = [stands, *said[cut.covers :], *(message(20 + n) for n in range(12))]
+        assert [tool.name for tool in offered_tools(tools, said, None)] == ["shown", "b", "a"]

@@ -1,17 +1,21 @@
 """Which of a run's tools its model is told of: all but the deferred ones that it has not found.
 
 What was found stands in the conversation: so it is found for as long as the conversation goes on,
-by every run on it, and nothing else has to be kept. A deferred tool that the model calls without
+by every run on it, and nothing else has to be kept: what sums up its beginning names the tools that
+were found there. A deferred tool that the model calls without
 having found it is run, and counts as found: deferring spares tokens, it forbids nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ValidationError
 
 from outlast.built_in import SEARCH_TOOLS
 from outlast.protocol import Content, Message
-from outlast_worker.engine.records import PinnedTool
+from outlast_worker.engine.records import PinnedTool, StoredMessage
+
+_FOUND_BEFORE = f"\n\n[Of what is left out, tools that {SEARCH_TOOLS} has found: "
+_END = ".]"
 
 
 class FoundTool(BaseModel):
@@ -46,7 +50,19 @@ def offered_tools(
     return [*shown, *(deferred[name] for name in names if name in deferred)]
 
 
-def _found_in(said: Sequence[Message]) -> list[str]:
+def tell_found(tools: Sequence[PinnedTool], left_out: Sequence[Message]) -> str:
+    """Return what a summary says at its end, so that what was found before it stays found.
+
+    Args:
+        tools: All of the run's.
+        left_out: What is summed up.
+    """
+    deferred = {tool.name for tool in tools if tool.deferred}
+    names = [name for name in dict.fromkeys(_found_in(left_out)) if name in deferred]
+    return f"{_FOUND_BEFORE}{', '.join(names)}{_END}" if names else ""
+
+
+def _found_in(said: Iterable[Message]) -> list[str]:
     """Return what searches have found, and what was called."""
     found: list[str] = []
     searches: set[str] = set()
@@ -58,7 +74,15 @@ def _found_in(said: Sequence[Message]) -> list[str]:
             found += [call.name for call in calls]
         elif message.role == "tool" and message.call_id in searches and not message.is_error:
             found += _named_in(message.content)
+        elif isinstance(message, StoredMessage) and message.stands_for is not None:
+            found += _told_in(message.content)
     return found
+
+
+def _told_in(content: Content) -> list[str]:
+    """Return the tools that a summary names."""
+    _, told, names = (content if isinstance(content, str) else "").rpartition(_FOUND_BEFORE)
+    return names.removesuffix(_END).split(", ") if told else []
 
 
 def _named_in(content: Content) -> list[str]:
