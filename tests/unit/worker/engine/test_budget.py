@@ -108,6 +108,17 @@ async def test_what_a_call_may_use() -> None:
     assert asked.cost_usd == pytest.approx(prompt + 1000)
 
 
+async def test_what_is_reserved_stays_the_same() -> None:
+    """It is journaled: a field that messages or tools get must not count where it is null.
+
+    Give such a field `exclude_if=lambda value: value is None`, or raise `JOURNAL_VERSION`.
+    """
+    models = [answer("", ("note", "{}")), answer("Done.")]
+    steps = FakeSteps(model=models, tools={"1.0": result("noted")}, pinned=pin("note"))
+    await play(steps, order(above=["lead.x"], allowances=[ABOVE]))
+    assert [asked.tokens - 16 * 1024 for asked in steps.reservations] == [646, 1367]
+
+
 async def test_waiting_for_others() -> None:
     """A run that has to wait shows it, and asks the model when there is word."""
     budget = {"1.1": BudgetAnswer(outcome="waits")}
