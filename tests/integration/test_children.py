@@ -204,6 +204,25 @@ def test_one_wait(api: Api, model: ScriptedModel, key: str) -> None:
     assert (done["output"], results(done), done["segment"]) == ("Top.", ["Middle."], 2)
 
 
+def test_one_wait_of_a_line(api: Api, model: ScriptedModel, key: str) -> None:
+    """Two calls of an agent that remembers go one after another: while one waits, all wait."""
+    asked = calls(*(ask(f"{key} child {number}", "ask_again") for number in (0, 1)))
+    model.script(f"{key} boss", [asked, text("Done.")])
+    for number in (0, 1):
+        model.script(f"{key} child {number}", [call("pay", cents=number), text(f"paid {number}")])
+    started = api.post("lead", f"{key} boss")
+    assert started.status_code == 202, started.text
+    run = started.json()
+    run_id, first = run["run_id"], run["waiting"]["run_id"]
+    assert (run["waiting_for"], sorted(run["waiting"]["call_ids"])) == ("child", ["1.0", "1.1"])
+    [then] = {child_of(run_id, "1.0"), child_of(run_id, "1.1")} - {first}
+    assert api.get(then)["status"] == "queued"
+    assert api.decide(first, "1.0", "approve").status_code == 200
+    wait_until(lambda: (api.get(run_id)["waiting"] or {}).get("run_id") == then, "the other one")
+    assert api.decide(then, "1.0", "approve").status_code == 200
+    assert results(api.wait_for_status(run_id, "completed")) == ["paid 0", "paid 1"]
+
+
 def test_approval_of_what_a_child_is_asked(api: Api, model: ScriptedModel, key: str) -> None:
     """A person sees it before there is a child, and what they put in its place is asked."""
     model.script(

@@ -150,7 +150,8 @@ class WaitReport(Wire):
     """What a run tells the run that has called it: for what it waits, or that it goes on.
 
     `index` counts the reports of one call. `approvals` and `calls` are as in `run.waiting`; with
-    neither of them the run goes on.
+    neither of them the run goes on. `holds_up_line` is set where it is taken: whether those that
+    the same run has called, and that are in line for the same thread, wait with it.
     """
 
     call_id: str
@@ -158,6 +159,7 @@ class WaitReport(Wire):
     at: Time
     approvals: list[Awaited] = Field(default_factory=list[Awaited])
     calls: list[Awaited] = Field(default_factory=list[Awaited])
+    holds_up_line: bool | None = None
 
 
 class RedeliverOrder(Wire):

@@ -146,7 +146,10 @@ def _add_news(workflow: Workflow) -> None:
     @json_handler(workflow.handler, calls.CHILD_WAITS.name, ingress_private=True)
     async def child_waits(ctx: WorkflowSharedContext, report: WaitReport) -> None:
         """Tell the run that one which it has called waits, or goes on."""
-        await promises.child_report(report.call_id, report.index).resolve_once(ctx, report)
+        # Said here and not by the called run: what that has journaled without it stays as it was,
+        # and so does what its caller has made of it.
+        taken = report.model_copy(update={"holds_up_line": True})
+        await promises.child_report(report.call_id, report.index).resolve_once(ctx, taken)
 
     @json_handler(workflow.handler, calls.GRANT.name, ingress_private=True)
     async def grant(ctx: WorkflowSharedContext, news: BudgetNews) -> None:

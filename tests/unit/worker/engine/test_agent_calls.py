@@ -1,5 +1,6 @@
 """Calls of agents, in the loop: what the child gets, and what comes of each of its ends."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -25,13 +26,19 @@ def ended(status: Any = "completed", **fields: Any) -> ChildEnd:
     return ChildEnd(Run(status=status, **shown))
 
 
-def script(*ends: ChildEnd, own: bool = False, context: bool = True, **fields: Any) -> FakeSteps:
+def script(
+    *ends: ChildEnd,
+    own: bool = False,
+    context: bool = True,
+    kind: type[FakeSteps] = FakeSteps,
+    **fields: Any,
+) -> FakeSteps:
     tool = called_agent("researcher", own_thread=own, gets_context=context)
     pinned = pin("note").model_copy(update={"tools": [tool, *pin("note").tools]})
     asked = [("researcher", '{"input": "Why?"}')] * len(ends or [None])
     children = {f"1.{index}": end for index, end in enumerate(ends)}
     model = [answer("", *asked), answer("Done.")]
-    return FakeSteps(**{"model": model, "pinned": pinned, "children": children, **fields})
+    return kind(**{"model": model, "pinned": pinned, "children": children, **fields})
 
 
 def told(run: Run) -> list[str]:
@@ -282,6 +289,84 @@ async def test_more_than_one_wait() -> None:
     await play(steps)
     waits = [event for event in steps.events if isinstance(event, RunWaiting)]
     assert [[item.id for item in event.approvals] for event in waits] == [["1.0", "1.1"], ["1.1"]]
+
+
+def of_two(*reports: tuple[str, str], holds_up: bool | None = True, **fields: Any) -> FakeSteps:
+    """Script two calls of an agent that remembers; of reports whose they are, and what waits."""
+    counts: dict[str, int] = {}
+    told: dict[str, WaitReport] = {}
+    for number, (call_id, approval) in enumerate(reports):
+        index = counts[call_id] = counts.get(call_id, -1) + 1
+        run_id = child_run_id("researcher", RUN_ID, call_id)
+        told[f"{call_id}.{index}"] = WaitReport(
+            call_id=call_id,
+            index=index,
+            at=after(5 + number),
+            approvals=[Awaited(run_id=run_id, id=approval)] if approval else [],
+            holds_up_line=holds_up,
+        )
+    ends = [ended(output="one"), ended(output="two")]
+    return script(*ends, own=True, child_reports=told, **fields)
+
+
+def waits_of(steps: FakeSteps) -> list[tuple[list[str], list[str]]]:
+    """Return for which calls the run stood still, and on which approvals, each time."""
+    told = [event for event in steps.events if isinstance(event, RunWaiting)]
+    stood = [saved.waiting for saved in steps.saved if saved.status == "waiting" and saved.waiting]
+    return [
+        (wait.call_ids or [], [item.id for item in event.approvals])
+        for wait, event in zip(stood, told, strict=True)
+    ]
+
+
+async def test_in_line_behind_a_child_that_waits() -> None:
+    """Calls of one agent with its own thread go one after another: then all of them wait."""
+    steps = of_two(("1.0", "1.0"), ("1.0", ""))
+    run = await play(steps)
+    assert waits_of(steps) == [(["1.0", "1.1"], ["1.0"])]
+    [stood] = [saved.waiting for saved in steps.saved if saved.status == "waiting"]
+    assert stood
+    assert (stood.run_id, stood.text) == (
+        CHILD,
+        "Waits for the agent researcher, which waits itself.",
+    )
+    assert (told(run), run.status) == (["one", "two"], "completed")
+
+
+async def test_whoever_comes_first_holds_the_thread() -> None:
+    """The order of the calls says nothing of that; the next one waits when it is its turn."""
+    steps = of_two(("1.1", "2.0"), ("1.1", ""), ("1.0", "1.0"), ("1.0", ""))
+    steps.children = {"1.1": ended(output="two"), "1.0": ended(output="one")}
+    await play(steps)
+    assert waits_of(steps) == [(["1.0", "1.1"], ["2.0"]), (["1.0", "1.1"], ["1.0"])]
+
+
+class DecidedLate(FakeSteps):
+    """Hears of waits before people decide."""
+
+    def _next(self, names: Sequence[str]) -> str:
+        return "child_report 1.0.0" if "child_report 1.0.0" in names else super()._next(names)
+
+
+async def test_one_that_joins_the_line_late() -> None:
+    """A call that was approved while another one waits is in line from its beginning."""
+    steps = of_two(("1.0", "1.0"), ("1.0", ""), kind=DecidedLate)
+    asking = {"may_need_approval": True, "approval_timeout_s": None}
+    tool = called_agent("researcher", own_thread=True).model_copy(update=asking)
+    steps.pinned = pin().model_copy(update={"tools": [tool]})
+    steps.unasked, steps.decisions = ["1.0"], {"1.1": decided("1.1", at_s=5)}
+    await play(steps)
+    assert waits_of(steps) == [(["1.1", "1.0"], ["1.1", "1.0"]), (["1.0", "1.1"], ["1.0"])]
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_others_go_on_beside_a_child_that_waits(own: bool) -> None:
+    """So it is without a common thread, and where the report was taken by an older worker."""
+    steps = of_two(("1.0", "1.0"), ("1.0", ""), holds_up=None if own else True)
+    tool = called_agent("researcher", own_thread=own)
+    steps.pinned = pin().model_copy(update={"tools": [tool]})
+    await play(steps)
+    assert waits_of(steps) == []
 
 
 async def test_a_child_reports() -> None:

@@ -6,7 +6,7 @@ child is a result whatever it was: an answer, or a text that says why there is n
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -42,6 +42,7 @@ class _Child:
     call: PlannedCall
     agent: str
     run_id: str
+    thread_id: str | None
     started_at: Time
 
 
@@ -56,6 +57,8 @@ class AgentCalls(CallKind):
         super().__init__(turn)
         self._open: dict[Pending[ChildEnd], _Child] = {}
         self._reports: dict[Pending[ChildEnd], Pending[WaitReport]] = {}
+        self._held_up: dict[str, tuple[Pending[ChildEnd], OpenWait]] = {}
+        """By thread, who holds it and waits: what else is called on it is in line behind."""
         self._may_open: Mapping[str, int] = {}
         self._own_allowance: Allowance | None = None
         self._was_allowed = False
@@ -122,7 +125,8 @@ class AgentCalls(CallKind):
         if asked.text is None:
             text, error_type = asked.fault or self.unfinished, asked.error_type or "internal"
             failed = ToolRecord.failed(text, error_type, asked.at, told=asked.told)
-            return self.turn.complete(call, failed)
+            self.turn.complete(call, failed)
+            return
         made = make_child_order(state.order, call, pinned, asked.text, state.now)
         order = made.model_copy(
             update={
@@ -132,13 +136,16 @@ class AgentCalls(CallKind):
         )
         self._was_allowed = self._was_allowed or bool(self._own_allowance)
         pending = self.turn.steps.call_agent(order)
-        self._open[pending] = _Child(call, pinned.agent, order.run_id, asked.at)
+        child = _Child(call, pinned.agent, order.run_id, order.thread_id, asked.at)
+        self._open[pending] = child
         # Whoever hears of the run may ask for it at once: so it is called before it is told.
         state.emit(
             ChildStarted, call_id=call.call_id, child_run_id=order.run_id, agent=pinned.agent
         )
         self.turn.waits.add(pending, partial(self._end, pending))
-        return self._expect_report(pending, 0, None)
+        self._expect_report(pending, 0, None)
+        if held_up := self._held_up.get(child.thread_id or ""):
+            self._mark(pending, _behind(held_up[1], child))
 
     def _expect_report(self, pending: Pending[ChildEnd], index: int, wait: OpenWait | None) -> None:
         report = self.turn.steps.expect_child_report(self._open[pending].call.call_id, index)
@@ -151,8 +158,30 @@ class AgentCalls(CallKind):
         wait = _wait_for(self._open[pending], report)
         self.turn.waits.mark(pending, wait)
         self._expect_report(pending, index + 1, wait)
+        if report.holds_up_line:
+            self._hold_up_line(pending, wait)
+
+    def _hold_up_line(self, holder: Pending[ChildEnd], wait: OpenWait | None) -> None:
+        """Have those in line for the same thread wait with a child, or no longer."""
+        thread_id = self._open[holder].thread_id
+        if thread_id is None:
+            return
+        if wait:
+            self._held_up[thread_id] = (holder, wait)
+        elif self._held_up.get(thread_id, (None,))[0] is holder:
+            del self._held_up[thread_id]
+        else:
+            return
+        for pending, child in self._open.items():
+            if pending is not holder and child.thread_id == thread_id:
+                self._mark(pending, wait and _behind(wait, child))
+
+    def _mark(self, pending: Pending[ChildEnd], wait: OpenWait | None) -> None:
+        self.turn.waits.mark(pending, wait)
+        self.turn.waits.mark(self._reports[pending], wait)
 
     async def _end(self, pending: Pending[ChildEnd], end: ChildEnd) -> None:
+        self._hold_up_line(pending, None)
         child = self._open.pop(pending)
         self.turn.waits.drop(self._reports.pop(pending))
         self.turn.complete(child.call, self._take(child, end))
@@ -230,6 +259,12 @@ def _wait_for(child: _Child, report: WaitReport) -> OpenWait | None:
         approvals=tuple(report.approvals),
         calls=tuple(report.calls),
     )
+
+
+def _behind(wait: OpenWait, child: _Child) -> OpenWait:
+    """Return for what one waits that is in line behind another one, which asks itself."""
+    call_id = child.call.call_id
+    return replace(wait, id=call_id, call_id=call_id, approvals=(), calls=())
 
 
 def _has_settled(end: ChildEnd) -> bool:
