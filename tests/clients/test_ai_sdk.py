@@ -6,7 +6,7 @@ import pytest
 
 from clients.conftest import SCRIPTS, Played
 from fakes.model_server import ScriptedModel
-from fakes.script import call, calls, fault, text
+from fakes.script import attempts, call, calls, fault, text
 from fakes.stack import TestStack
 
 SLOWLY = text("one two three four five six", pace_s=0.25)
@@ -18,6 +18,10 @@ CHAT = {
     "resumed_in_mid_text": [SLOWLY],
     "stopped": [SLOWLY],
     "approved": [call("transfer", cents=5), text("Sent.")],
+    "resumed_after_approval": [call("transfer", cents=5), SLOWLY],
+    "sent_again": [text("Hello you.")],
+    "tried_again": [attempts(fault(400), text("Hello you."))],
+    "last_alone": [text("Hello you.")],
     "denied": [call("transfer", cents=5), text("Not sent.")],
     "client_tool": [call("locate", of="ann"), text("In Berlin.")],
     "regenerated": [text("Red.")],

@@ -1,5 +1,6 @@
 """A page that has a chat open: it posts its messages as the AI SDK's transport does."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
@@ -81,3 +82,31 @@ def answer_of(response: httpx.Response) -> UiMessage:
 def run_of(response: httpx.Response) -> str:
     assert response.status_code == 200, response.text
     return response.headers["x-run-id"]
+
+
+def tool_of(message: UiMessage) -> dict[str, Any]:
+    """Return the part of a message's first call."""
+    return next(part for part in message.parts if part.get("toolCallId"))
+
+
+def shown(message: UiMessage) -> dict[str, Any]:
+    """Return a message as a page's list has it."""
+    return {"id": message.message_id, "role": "assistant", "parts": message.parts}
+
+
+def decide(message: UiMessage, name: str, *, approved: bool = True) -> dict[str, Any]:
+    """Decide on a message's first call, a tool's of the agent; return it as the list has it."""
+    part = tool_of(message)
+    part |= {"type": "dynamic-tool", "toolName": name, "state": "approval-responded"}
+    part["approval"] = {"id": part["toolCallId"], "approved": approved}
+    return shown(message)
+
+
+def read_until(lines: Iterator[str], text: str) -> list[str]:
+    """Read a stream's lines up to the one that has a text."""
+    seen: list[str] = []
+    for line in lines:
+        seen.append(line)
+        if text in line:
+            return seen
+    raise AssertionError(f"the stream ended without {text!r}: {seen[-3:]}")

@@ -8,11 +8,10 @@ import httpx
 import pytest
 
 from fakes.api import Api
-from fakes.chat import Chat, answer_of, run_of, user
+from fakes.chat import Chat, answer_of, decide, run_of, shown, tool_of, user
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, Single, attempts, call, fault, text
 from fakes.stack import TestStack
-from fakes.ui_message import UiMessage
 from outlast_app.keyring import hash_of_key
 
 REGENERATE = {"trigger": "regenerate-message"}
@@ -33,15 +32,11 @@ def two_answers(
     one = answer_of(chat.post(first))
     two = answer_of(chat.post_last(second))
     assert (one.texts(), two.texts()) == (["Red."], ["Blue."])
-    return first, _answer(one), second, _answer(two)
-
-
-def _answer(message: UiMessage) -> dict[str, Any]:
-    return {"id": message.message_id, "role": "assistant", "parts": message.parts}
+    return first, shown(one), second, shown(two)
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["the whole list", "the last alone"])
-def test_another_answer(chat: Chat, model: ScriptedModel, key: str, is_whole: bool) -> None:
+def test_anothershown(chat: Chat, model: ScriptedModel, key: str, is_whole: bool) -> None:
     """What was said before stays, however little of it the page sends."""
     first, answer, second, _ = two_answers(chat, model, key, text("Navy."))
     again = (
@@ -181,26 +176,17 @@ def test_an_answer_and_words_beside(chat: Chat, model: ScriptedModel, key: str) 
     asked = user("u1", key)
     message = answer_of(chat.post(asked))
     located = {"type": "tool-locate", "state": "output-available", "output": "Berlin"}
-    _tool(message).update(located)
-    said = [asked, _answer(message), user("u2", quick)]
+    tool_of(message).update(located)
+    said = [asked, shown(message), user("u2", quick)]
     told = [answer_of(chat.post(*said)) for _ in range(2)]
     assert {each.message_id for each in told} == {f"{message.message_id}_2"}
     assert {each.finished for each in told} == {"tool-calls"}
     first, part = (each for each in told[0].parts if each.get("toolCallId"))
     assert (first["output"], first["providerExecuted"]) == ("Berlin", True)
-    _decide(part, "transfer")
-    assert answer_of(chat.post(*said, _answer(told[0]))).texts() == ["Sent to Berlin!"]
-    assert len(chat.runs()) == 1
-
-
-def _tool(message: UiMessage) -> dict[str, Any]:
-    return next(part for part in message.parts if part.get("toolCallId"))
-
-
-def _decide(part: dict[str, Any], name: str) -> None:
-    """Approve a call, as a page's part says it."""
-    part |= {"type": "dynamic-tool", "toolName": name, "state": "approval-responded"}
+    part |= {"state": "approval-responded", "toolName": "transfer", "type": "dynamic-tool"}
     part["approval"] = {"id": part["toolCallId"], "approved": True}
+    assert answer_of(chat.post(*said, shown(told[0]))).texts() == ["Sent to Berlin!"]
+    assert len(chat.runs()) == 1
 
 
 def test_ids_of_another_run(
@@ -213,15 +199,17 @@ def test_ids_of_another_run(
     asked = user("u1", key)
     mine = answer_of(chat.post(asked))
     theirs = answer_of(other.post(user("u1", f"{key} other")))
-    for part in (_tool(mine), _tool(theirs)):
-        _decide(part, "transfer")
-    mixed = chat.post(asked, {**_answer(mine), "parts": [_tool(theirs)]})
-    assert (mixed.status_code, "messages.1.parts.0.approval.id" in mixed.text) == (400, True)
-    elsewhere = other.post(asked, _answer(mine))
+    decide(mine, "transfer")
+    mixed = chat.post(asked, {**shown(mine), "parts": decide(theirs, "transfer")["parts"]})
+    assert (mixed.status_code, "approval.id: it names no call" in mixed.text) == (400, True)
+    elsewhere = other.post(asked, shown(mine))
     assert (elsewhere.status_code, "body.id" in elsewhere.text) == (400, True)
+    part = tool_of(mine)
+    unsure = [part, {**part, "approval": {"id": part["toolCallId"], "approved": False}}]
+    assert chat.post(asked, {**shown(mine), "parts": unsure}).status_code == 400
     waiting = api.get(chat.runs()[0])
     assert waiting["waiting_for"] == "approval"
-    assert answer_of(chat.post(asked, _answer(mine))).texts() == ["Sent."]
+    assert answer_of(chat.post(asked, shown(mine))).texts() == ["Sent."]
     assert len([e for e in stack.effects(tool="transfer") if chat.runs()[0] in e["key"]]) == 1
 
 
@@ -257,13 +245,13 @@ def _all_calls(model: ScriptedModel, key: str, chat: Chat, api: Api) -> dict[str
     model.script(f"{key} new", [text("New.")])
     asked = user("u1", key)
     message = answer_of(chat.post(asked))
-    _decide(_tool(message), "transfer")
+    decide(message, "transfer")
     mine = Chat(api.http, chat.chat_id)
     return {
         "messages": mine.get("messages"),
         "again": mine.post(asked),
         "stream": mine.get("stream"),
-        "decide": mine.post(asked, _answer(message)),
+        "decide": mine.post(asked, shown(message)),
         "new": Chat(api.http).post(user("u1", f"{key} new")),
         "stop": mine.send_to("stop"),
     }
@@ -284,10 +272,10 @@ def test_another_tenant(stack: TestStack, model: ScriptedModel, key: str) -> Non
         theirs = Chat(foe.http, mine.chat_id)
         asked = user("u1", key)
         message = answer_of(mine.post(asked))
-        _decide(_tool(message), "transfer")
+        decide(message, "transfer")
         assert (theirs.messages(), theirs.get("stream").status_code) == ([], 204)
         assert theirs.send_to("stop").status_code == 204
-        assert theirs.post(asked, _answer(message)).status_code == 400
+        assert theirs.post(asked, shown(message)).status_code == 400
         assert mine.runs() == [f"{message.message_id}".removeprefix("msg_")]
         assert api.get(mine.runs()[0])["waiting_for"] == "approval"
         assert theirs.runs() == []

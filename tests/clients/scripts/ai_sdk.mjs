@@ -28,7 +28,7 @@ class State {
 
 class Chat extends AbstractChat {
   constructor(api, id, { messages = [], ...options } = {}) {
-    super({ ...options, id, state: new State(messages), transport: new DefaultChatTransport({ api }) });
+    super({ transport: new DefaultChatTransport({ api }), ...options, id, state: new State(messages) });
   }
 }
 
@@ -76,7 +76,13 @@ const scenarios = {
     const { outlast } = chat.lastMessage.metadata;
     assert.ok(outlast.usage.input_tokens > 0);
     assert.equal(chat.lastMessage.id, `msg_${outlast.run_id}`);
-    assert.equal((await page.runs()).length, 2);
+    // A page that is loaded goes on where the other one was.
+    const seeded = await page.load();
+    await seeded.sendMessage({ text: `${key}, and again` });
+    assert.equal(seeded.error, undefined);
+    assert.equal(answer(seeded), "Hello you.");
+    assert.equal((await page.load()).messages.length, 6);
+    assert.equal((await page.runs()).length, 3);
   },
 
   async tools(page, key) {
@@ -134,6 +140,7 @@ const scenarios = {
     const [run] = await page.runs();
     assert.equal(run.status, "cancelled");
     assert.ok("one two three four five six".startsWith(answer(chat)));
+    assert.equal(answer(await page.load()), answer(chat));
     assert.equal((await page.post({}, `/${page.id}/stop`)).status, 204);
   },
 
@@ -151,6 +158,71 @@ const scenarios = {
     assert.equal(tools(chat)[0].output, "sent 5");
     assert.equal(chat.messages.length, 2);
     assert.equal((await page.runs()).length, 1);
+  },
+
+  async resumed_after_approval(page, key) {
+    const left = page.open({ sendAutomaticallyWhen: isDecided });
+    await left.sendMessage({ text: key });
+    left.addToolApprovalResponse({ id: tools(left)[0].approval.id, approved: true });
+    await waitUntil(() => answer(left), "the first words");
+    const chat = await page.load();
+    const resumed = chat.resumeStream();
+    await left.stop();
+    const again = left.resumeStream();
+    await Promise.all([resumed, again]);
+    const seeded = await page.load();
+    for (const each of [chat, left]) {
+      assert.equal(answer(each), "one two three four five six");
+      assert.equal(tools(each)[0].output, "sent 5");
+      assert.deepEqual(
+        each.messages.map((message) => message.id),
+        seeded.messages.map((message) => message.id),
+      );
+    }
+    assert.equal(tools(seeded)[0].output, "sent 5");
+  },
+
+  async sent_again(page, key) {
+    const chat = page.open();
+    await chat.sendMessage({ text: key });
+    const [run] = await page.runs();
+    // As after a connection that broke before the answer came.
+    chat.messages = chat.messages.slice(0, 1);
+    await chat.sendMessage();
+    assert.equal(answer(chat), "Hello you.");
+    assert.equal(chat.lastMessage.id, `msg_${run.run_id}`);
+    assert.equal((await page.runs()).length, 1);
+  },
+
+  async tried_again(page, key) {
+    const chat = page.open();
+    await chat.sendMessage({ text: key });
+    assert.equal(chat.status, "error");
+    chat.messages = chat.messages.slice(0, 1);
+    chat.clearError();
+    await chat.sendMessage();
+    assert.equal(chat.error, undefined);
+    assert.equal(answer(chat), "Hello you.");
+    assert.deepEqual((await page.read("messages")).map(textOf), [key, "Hello you."]);
+  },
+
+  async last_alone(page, key) {
+    const transport = new DefaultChatTransport({
+      api: page.api,
+      prepareSendMessagesRequest: ({ id, messages, trigger, messageId }) => ({
+        body: { id, message: messages.at(-1), trigger, messageId },
+      }),
+    });
+    const chat = page.open({ transport });
+    await chat.sendMessage({ text: key });
+    await chat.sendMessage({ text: `${key}, again` });
+    await chat.regenerate();
+    assert.equal(chat.error, undefined);
+    await chat.sendMessage({ text: `${key}, otherwise`, messageId: chat.messages[2].id });
+    assert.equal(chat.error, undefined);
+    const kept = await page.read("messages");
+    assert.deepEqual(kept.map(textOf), [key, "Hello you.", `${key}, otherwise`, "Hello you."]);
+    assert.deepEqual(kept.map((message) => message.id), chat.messages.map((message) => message.id));
   },
 
   async denied(page, key) {

@@ -1,6 +1,6 @@
 """What a client's last answer was completed with: decisions and results, for a run that waits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from outlast.agent import Agent
 from outlast.contract import ThreadHolder
@@ -38,7 +38,7 @@ async def go_on(
     named = answer and _run_named(asked, answer.id)
     if body.asks_anew or answer is None or named is None or named.ref.agent != agent.name:
         return None
-    answers = [*_answers(asked, named.ref, answer, body.path_of(answer))]
+    answers = _answers(asked, named.ref, answer, body.path_of(answer))
     if not answers and (holder is None or holder.run_id != named.ref.run_id):
         return None
     try:
@@ -104,17 +104,23 @@ def _last_answer(said: Sequence[UiMessage]) -> tuple[UiMessage | None, Sequence[
     return None, said
 
 
-def _answers(asked: Asked, ref: RunRef, message: UiMessage, path: str) -> Iterator[Answer]:
+def _answers(asked: Asked, ref: RunRef, message: UiMessage, path: str) -> list[Answer]:
+    found: dict[str, Answer] = {}
     for index, part in enumerate(message.parts):
         at = f"{path}.parts.{index}"
         if part.is_answered:
             call_id = _call(asked, ref, part.tool_call_id, f"{at}.toolCallId")
-            yield Output(call_id, result_of(part), part.state == "output-error")
+            answer = Output(call_id, result_of(part), part.state == "output-error")
         elif part.is_decided and part.approval:
             call_id = _call(asked, ref, part.approval.id, f"{at}.approval.id")
             if part.approval.approved is None:
                 raise InvalidRequest.at((f"{at}.approval.approved", "neither true nor false"))
-            yield Verdict(call_id, part.approval.approved, part.approval.reason or None)
+            answer = Verdict(call_id, part.approval.approved, part.approval.reason or None)
+        else:
+            continue
+        if found.setdefault(call_id, answer) != answer:
+            raise InvalidRequest.at((at, "a part before it says something else of the same call"))
+    return [*found.values()]
 
 
 def _call(asked: Asked, ref: RunRef, given: str | None, at: str) -> str:

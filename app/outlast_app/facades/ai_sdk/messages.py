@@ -11,6 +11,7 @@ from outlast.errors import InvalidRequest
 from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Part, TextPart, ToolCall
 from outlast_app.bodies import refusal_of
 from outlast_app.facades.ids import message_id_of
+from outlast_app.runs.orders import fault_of
 
 _MAX_MESSAGES = 2000
 M = TypeVar("M", bound=BaseModel)
@@ -163,20 +164,26 @@ def input_of(message: UiMessage, at: str = "body.message") -> InputMessage:
     content: Content = parts
     if all(isinstance(part, TextPart) for part in parts):
         content = message.text()
-    return _checked(at, InputMessage, id=message_id_of(message.id), role="user", content=content)
+    given = _checked(at, InputMessage, id=message_id_of(message.id), role="user", content=content)
+    if fault := fault_of(given):
+        raise InvalidRequest.at((f"{at}.parts", fault))
+    return given
 
 
 def inputs_of(body: UiRequest, messages: Sequence[UiMessage]) -> Iterator[InputMessage]:
     """Return a history that is the client's alone, as a run takes it."""
+    named: set[str] = set()
     for message in messages:
         at = body.path_of(message)
         if message.role == "user":
             yield input_of(message, at)
         else:
-            yield from _answer_of(message, at)
+            # Some have one id for all answers.
+            yield from _answer_of(message, at, has_id=message.id not in named)
+            named.add(message.id)
 
 
-def _answer_of(message: UiMessage, at: str) -> Iterator[InputMessage]:
+def _answer_of(message: UiMessage, at: str, *, has_id: bool) -> Iterator[InputMessage]:
     """Return what a client says that an assistant has said, and what its tools came to."""
     made = [part for part in message.parts if part.is_tool and part.state in _ANSWERED]
     calls = [
@@ -193,7 +200,7 @@ def _answer_of(message: UiMessage, at: str) -> Iterator[InputMessage]:
         yield _checked(
             at,
             InputMessage,
-            id=message_id_of(message.id),
+            id=message_id_of(message.id) if has_id else None,
             role="assistant",
             content=message.text(),
             tool_calls=calls or None,

@@ -57,6 +57,31 @@ def test_a_history_of_the_clients_own() -> None:
     assert said[2].content == '{"colour": "red"}'
 
 
+def test_answers_of_one_id() -> None:
+    """A history whose answers have one id is taken; what users say needs ids of its own."""
+    answer = ui("a", "assistant", "Red.")
+    body = UiRequest(id="c", messages=[U1, answer, U2, answer.model_copy(), ui("u3", "user", "x")])
+    said = [*inputs_of(body, body.conversation())]
+    assert [message.id for message in said] == ["u1", "a", "u2", None, "u3"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "at"),
+    [
+        ([], "parts"),
+        (["  "], "parts"),
+        (["x", {"type": "source-url", "url": "https://x"}], "parts.1"),
+        ([{"type": "file", "mediaType": "image/png", "url": "file:///etc/passwd"}], "parts"),
+        ([{"type": "file", "mediaType": "application/pdf", "url": "https://x"}], "parts"),
+    ],
+)
+def test_what_can_not_be_said(parts: list[Any], at: str) -> None:
+    """It is refused with its place."""
+    with pytest.raises(InvalidRequest) as refused:
+        input_of(ui("u", "user", *parts), "body.messages.7")
+    assert refused.value.extra["errors"][0]["field"] == f"body.messages.7.{at}"
+
+
 def test_parts_of_a_users_message() -> None:
     """Texts are one, images are read, the page's own data is not; what nobody reads is refused."""
     image = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,AA=="}
