@@ -2,15 +2,15 @@
 
 import os
 import pty
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import CompletedProcess
 from typing import Self
 
+from fakes.forked_command import ForkedCommand
 from fakes.script import WAIT_S
 
-_COMMAND = (sys.executable, "-m", "outlast_cli")
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
@@ -31,18 +31,27 @@ def run_command(
     arguments: Sequence[str],
     said: str = "",
     settings: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
+) -> CompletedProcess[str]:
     """Run a command to its end, with pipes."""
-    return subprocess.run(
-        [*_COMMAND, *arguments],
-        env={**environment(url), **(settings or {})},
-        input=said,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=WAIT_S * 2,
-        check=False,
-    )
+    (stdin, ours), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
+    theirs = (stdin, stdout, stderr)
+    command = ForkedCommand(arguments, {**environment(url), **(settings or {})}, theirs)
+    for descriptor in theirs:
+        os.close(descriptor)
+    with ThreadPoolExecutor(2) as readers:
+        written = [readers.submit(_read_all, descriptor) for descriptor in (out, err)]
+        try:
+            with os.fdopen(ours, "w", encoding="utf-8") as typed:
+                typed.write(said)
+            code = command.wait(WAIT_S * 2)
+        finally:
+            command.kill()
+        return CompletedProcess(arguments, code, *(each.result(WAIT_S) for each in written))
+
+
+def _read_all(descriptor: int) -> str:
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
 
 
 class Terminal:
@@ -52,14 +61,11 @@ class Terminal:
         self, url: str, *arguments: str, settings: Mapping[str, str] | None = None
     ) -> None:
         self._ours, theirs = pty.openpty()
-        self._process = subprocess.Popen(
-            # Makes the terminal the controlling one, so that Ctrl-C is a signal.
-            [sys.executable, "-c", _AT_TERMINAL, *_COMMAND, *arguments],
-            env={**environment(url), **(settings or {})},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
+        self._process = ForkedCommand(
+            arguments,
+            {**environment(url), **(settings or {})},
+            (theirs, theirs, theirs),
+            at_terminal=True,  # so that Ctrl-C is a signal
         )
         os.close(theirs)
         self._changed = threading.Condition()
@@ -72,7 +78,6 @@ class Terminal:
 
     def __exit__(self, *_error: object) -> None:
         self._process.kill()
-        self._process.wait()
         self._reader.join()
         os.close(self._ours)
 
@@ -113,10 +118,3 @@ class Terminal:
             return os.read(self._ours, 65536)
         except OSError:  # the other end was closed
             return b""
-
-
-_AT_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
