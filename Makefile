@@ -47,6 +47,12 @@ test-clients: setup-test clients ## clients of other protocols, as people have t
 test-load: setup-test ## a thousand watchers, and what watching costs: minutes; prints figures
 	@.venv/bin/pytest -m load -s tests/load tests/crash
 
+EXAMPLE_CHAT = examples/chat-react
+
+.PHONY: example-chat
+example-chat: $(EXAMPLE_CHAT)/node_modules/.synced ## a page that chats with the agents of make up-local, or make up
+	@npm run dev --prefix $(EXAMPLE_CHAT)
+
 ##@ Run without Docker
 
 # Whose agents: as the commands of a user's project find them in its .env, else the examples.
@@ -76,7 +82,7 @@ setup-test: .venv/.synced-test node_modules/.synced-test .venv/third_party/.sync
 	@:
 
 .PHONY: clients
-clients: .venv/clients/.synced tests/clients/node_modules/.synced ## install the clients that test-clients runs
+clients: .venv/clients/.synced tests/clients/node_modules/.synced $(EXAMPLE_CHAT)/node_modules/.synced ## install the clients that test-clients runs
 	@:
 
 .PHONY: format
@@ -174,6 +180,7 @@ OURS = outlast outlast-app outlast-cli outlast-local outlast-worker example-agen
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
   $(addprefix --no-emit-package ,$(OURS)) $(if $(UPGRADE),--upgrade)
 COMPILE_PART = $(COMPILE) --constraints requirements/dev.txt --no-annotate
+NPM_FOLDERS = tests/third_party tests/clients $(EXAMPLE_CHAT)
 
 .PHONY: prices
 prices: setup-test ## write the price list of models anew, from the installed litellm's
@@ -191,9 +198,9 @@ lock: .venv/.uv ## write the locks anew, keeping versions unless UPGRADE=1
 	done
 	@$(COMPILE) --no-annotate tests/third_party/requirements.in --output-file tests/third_party/requirements.txt
 	@$(COMPILE) --no-annotate tests/clients/requirements.in --output-file tests/clients/requirements.txt
-	@$(if $(UPGRADE),rm -f package-lock.json tests/third_party/package-lock.json tests/clients/package-lock.json)
+	@$(if $(UPGRADE),rm -f $(addsuffix /package-lock.json,. $(NPM_FOLDERS)))
 	@npm install --package-lock-only --loglevel=error
-	@for folder in tests/third_party tests/clients; do \
+	@for folder in $(NPM_FOLDERS); do \
 	  npm install --package-lock-only --loglevel=error --prefix $$folder \
 	    --omit-lockfile-registry-resolved --ignore-scripts; \
 	done
@@ -261,5 +268,11 @@ node_modules/.synced-test: package-lock.json package.json .npmrc
 
 tests/clients/node_modules/.synced: tests/clients/package-lock.json tests/clients/package.json
 	@$(NODE)
-	@$(STEP) "Installing the JavaScript clients (75 MB on disk)" npm ci --prefix tests/clients --loglevel=error
+	@$(STEP) "Installing the JavaScript clients (80 MB on disk)" npm ci --prefix tests/clients --loglevel=error
+	@touch $@
+
+$(EXAMPLE_CHAT)/node_modules/.synced: $(EXAMPLE_CHAT)/package-lock.json $(EXAMPLE_CHAT)/package.json | .venv/.uv
+	@$(NODE)
+	@$(STEP) "Installing what the example's page is built with (105 MB on disk)" \
+	  npm ci --prefix $(EXAMPLE_CHAT) --loglevel=error
 	@touch $@

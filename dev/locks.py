@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 _OURS = re.compile(r"^(outlast|example-agents)\S*==", re.MULTILINE)
 # What tests install beside this repository, as others have it.
 _OTHERS = (ROOT / "tests" / "clients", ROOT / "tests" / "third_party")
+# What people start of the examples, with packages of their own.
+_EXAMPLES = (ROOT / "examples" / "chat-react",)
 _NAME = re.compile(r"^[a-z0-9-]+", re.MULTILINE)
 HEADER = "# Made by `make lock` from the workspace's manifests, sha256:"
 
@@ -62,7 +64,7 @@ def problems() -> Iterator[str]:
         if named := _OURS.search(text):
             yield f"requirements/{path.name} names {named[0]}, which comes from this workspace"
 
-    for folder in (ROOT, *_OTHERS):
+    for folder in (ROOT, *_OTHERS, *_EXAMPLES):
         yield from _npm_problems(folder)
     for folder in _OTHERS:
         lock = folder / "requirements.txt"

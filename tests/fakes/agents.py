@@ -7,12 +7,14 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel
 
+from example_agents.guide import agent as example_guide
 from example_agents.support import agent as support
 from fakes.bank import agent as bank
 from fakes.clerk import agent as clerk
@@ -295,6 +297,7 @@ agents: list[Agent] = [
     till,
     bank,
     guide,
+    replace(example_guide, name="city_guide"),
     partner,
     clerk,
     stranded,
