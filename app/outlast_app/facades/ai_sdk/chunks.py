@@ -24,6 +24,7 @@ from outlast.events import (
 )
 from outlast.live import Kind
 from outlast.protocol import Run, Usage
+from outlast_app.facades.ai_sdk.elsewhere import Elsewhere
 from outlast_app.facades.ids import name_of, name_of_call
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text
 from outlast_app.facades.segments import RunLog
@@ -55,6 +56,7 @@ class UiEncoder:
         self._run_id = run_id
         self._first, self._last = first, first if last is None else last
         self._log = RunLog(takes_approvals=True)
+        self._elsewhere = Elsewhere(run_id)
         self._open: dict[Kind, str] = {}
         """The parts that are being written, by their ids."""
         self._parts: dict[tuple[Kind, int], int] = {}
@@ -116,8 +118,11 @@ class UiEncoder:
     def _hear(self, event: ReadEvent) -> Iterator[bytes]:
         # A wait ends with the event that follows it: that one begins the next segment.
         self._log.take(event)
+        elsewhere = [*self._elsewhere.take(event)]
         if not self._is_mine:
             return
+        for name, data in elsewhere:
+            yield _chunk("data-outlast-approval", id=name, data=data)
         match event:
             case TurnStarted():
                 yield from self._end_step()
@@ -185,19 +190,6 @@ class UiEncoder:
             yield self._input(asked, own=True)
             name = self._name(asked.call_id)
             yield _chunk("tool-approval-request", approvalId=name, toolCallId=name)
-        else:
-            # No yes or no: what it takes can be answered at its native address alone.
-            approval_id = asked.approval_id or asked.call_id or ""
-            yield _chunk(
-                "data-outlast-approval",
-                id=approval_id,
-                data={
-                    "reason": asked.reason,
-                    "name": asked.name,
-                    "question": asked.question,
-                    "decide_at": f"/runs/{self._run_id}/approvals/{approval_id}",
-                },
-            )
 
     def _complete(self, done: ToolCallCompleted) -> Iterator[bytes]:
         call = self._log.calls[done.call_id]

@@ -12,6 +12,8 @@ from fakes.scenarios import SCENARIOS, Happened, items_of, segments_of
 from fakes.telling import Story
 from fakes.ui_message import UiMessage
 from fakes.watching import RUN_ID
+from outlast.events import RunWaiting
+from outlast.protocol import Awaited
 from outlast_app.facades.ai_sdk.chunks import RETRACTED, UiEncoder
 
 RECORDED = ROOT / "tests/fixtures/ai-sdk.json"
@@ -108,15 +110,43 @@ def test_an_approval() -> None:
     assert part["providerExecuted"]
 
 
+def elsewhere(story: Story) -> list[tuple[str, str, bool]]:
+    """Return what is shown as to be decided elsewhere: why, where, and whether it is still."""
+    chunks = told(list(story.events))
+    shown = [c["data"] for c in chunks if c != "[DONE]" and c["type"] == "data-outlast-approval"]
+    return [(data["reason"], data["decide_at"], data["is_open"]) for data in shown]
+
+
 def test_what_takes_more_than_yes_or_no() -> None:
-    """A call in doubt is shown with the address to decide at, and the stream goes on."""
+    """A call in doubt is shown with the address to decide at, until it is; the stream goes on."""
     story = Story().started().turn(1, "", "pay")
     story.asked("1.0", "pay", reason="in_doubt").waits()
+    asked = ("in_doubt", f"/runs/{RUN_ID}/approvals/1.0")
+    assert elsewhere(story) == [(*asked, True)]
+    assert "[DONE]" not in told(list(story.events))
+    story.decided("1.0", "retry")
+    assert elsewhere(story) == [(*asked, True), (*asked, False)]
+
+
+def test_what_a_called_run_asks() -> None:
+    """It is shown by the run that called it, with its own address, until it is decided."""
+    child = f"scout.{'c' * 26}"
+    story = Story().started().turn(1, "", "scout")
+    story.add(
+        RunWaiting,
+        segment=1,
+        waiting_for="child",
+        approvals=[Awaited(run_id=child, id="2.0")],
+    )
+    asked = ("child", f"/runs/{child}/approvals/2.0")
+    assert elsewhere(story) == [(*asked, True)]
+    assert "[DONE]" not in told(list(story.events))
+    story.done("1.0", "scout", "Done.").turn(2, "Done.").ends(output="Done.")
+    assert elsewhere(story) == [(*asked, True), (*asked, False)]
     chunks = told(list(story.events))
-    [asked] = [c for c in chunks if c["type"] == "data-outlast-approval"]
-    assert asked["data"]["reason"] == "in_doubt"
-    assert asked["data"]["decide_at"].startswith(f"/runs/{RUN_ID}/approvals/")
-    assert "[DONE]" not in chunks
+    shown = [c for c in chunks if c != "[DONE]" and c["type"] == "data-outlast-approval"]
+    assert len({each["id"] for each in shown}) == 1
+    assert chunks[-1] == "[DONE]"
 
 
 def test_a_clients_object() -> None:
