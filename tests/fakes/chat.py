@@ -35,8 +35,8 @@ class Chat:
         """Send the last message alone."""
         return self.send({"message": message, **body})
 
-    def send(self, body: dict[str, Any]) -> httpx.Response:
-        return self.http.post(self.path, json={"id": self.chat_id, **body})
+    def send(self, body: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
+        return self.http.post(self.path, json={"id": self.chat_id, **body}, headers=headers)
 
     def get(self, what: str) -> httpx.Response:
         return self.http.get(f"{self.path}/{self.chat_id}/{what}")
@@ -44,9 +44,12 @@ class Chat:
     def send_to(self, what: str) -> httpx.Response:
         return self.http.post(f"{self.path}/{self.chat_id}/{what}")
 
-    def sending(self, body: dict[str, Any]) -> AbstractContextManager[httpx.Response]:
+    def sending(
+        self, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> AbstractContextManager[httpx.Response]:
         """Send, and have the answer as soon as it begins."""
-        return self.http.stream("POST", self.path, json={"id": self.chat_id, **body})
+        said = {"id": self.chat_id, **body}
+        return self.http.stream("POST", self.path, json=said, headers=headers)
 
     def resuming(self) -> AbstractContextManager[httpx.Response]:
         """Go on with the answer that is being given, as soon as that begins."""

@@ -98,12 +98,28 @@ def test_a_failed_one_again(chat: Chat, model: ScriptedModel, key: str) -> None:
     assert chat.said() == [key, "Red."]
 
 
+def test_a_key_of_the_clients_own(chat: Chat, model: ScriptedModel, key: str) -> None:
+    """With it, asking anew is the same run, too, while it goes on and when it has ended."""
+    gate = Gate(after_chunks=2)
+    *_, second, _ = two_answers(chat, model, key, text("Navy blue.", gate=gate))
+    body, headers = {"message": second, **REGENERATE}, {"Idempotency-Key": key}
+    with chat.sending(body, headers) as first, chat.sending(body, headers) as again:
+        gate.open()
+        for each in (first, again):
+            each.read()
+    later = chat.send(body, headers)
+    assert {run_of(each) for each in (first, again, later)} == {run_of(first)}
+    assert answer_of(later).texts() == ["Navy blue."]
+    assert (len(chat.runs()), model.count(f"{key} blue")) == (3, 2)
+
+
 def test_unknown_alone(chat: Chat, model: ScriptedModel, key: str) -> None:
     """A last message alone that nobody knows can't be edited, nor answered anew."""
     unknown = user("u9", key)
     for body in ({"trigger": "regenerate-message"}, {"messageId": "u9"}):
         refused = chat.post_last(unknown, **body)
         assert (refused.status_code, "body.message.id" in refused.text) == (400, True)
+    assert chat.post(user("", key), **REGENERATE).status_code == 400
     two_answers(chat, model, key)
     assert chat.post_last(unknown, **REGENERATE).status_code == 400
     assert chat.said() == [key, "Red.", f"{key} blue", "Blue."]

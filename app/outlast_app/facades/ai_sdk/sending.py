@@ -58,6 +58,12 @@ class _Sent:
         """Whether the client says that the message is not a new one."""
         return self.body.asks_anew or self.body.message_id == self.said[-1].id
 
+    @property
+    def run_named(self) -> str | None:
+        """The run that the request names with a key of the client's own, if it does."""
+        key = self.asked.idempotency_key
+        return derived_run_id(self.agent.name, self.asked.tenant, key) if key else None
+
     def start(self, messages: Sequence[InputMessage]) -> Start:
         """Return what starts a run on the chat's thread."""
         return Start(
@@ -102,28 +108,31 @@ async def begin(asked: Asked, agent: Agent, body: UiRequest, holder: ThreadHolde
 
 
 async def _begin(sent: _Sent, holder: ThreadHolder | None) -> Told:
+    first_key = None if sent.body.asks_anew else sent.key()
     if holder is None:
-        _check_is_whole(sent)
-        return await _start(sent, sent.start([*inputs_of(sent.body, sent.said)]), sent.key())
+        _check_known(sent)
+        return await _start(sent, sent.start([*inputs_of(sent.body, sent.said)]), first_key)
     if holder.run_id and (told := await _join(sent, holder.run_id)):
         return told
     ids = {message_id_of(each.id) for each in sent.said if each.role == "user"} - {None}
     had = await read_back(sent.asked, sent.thread, ids)
     place = place_of(had, sent.new.id)
     if place is None:
-        _check_is_whole(sent)
-        return await _start(sent, sent.start(_new_in(sent, had)), sent.key())
-    is_repeated = not sent.body.asks_anew and is_same(had[place].content, sent.new.content)
+        _check_known(sent)
+        return await _start(sent, sent.start(_new_in(sent, had)), first_key)
+    is_repeated = not sent.body.asks_anew or run_asked(had, place) == sent.run_named
+    is_repeated = is_repeated and is_same(had[place].content, sent.new.content)
     if is_repeated and (told := await _tell_again(sent, had, place)):
         return told
     return await _replace(sent, holder)
 
 
-def _check_is_whole(sent: _Sent) -> None:
-    """Refuse to change a message that the thread lacks, where nothing else is known of it."""
-    if sent.is_changed and not sent.body.is_whole:
-        wrong = f"the chat has no message {sent.said[-1].id!r} that could be changed or repeated"
-        raise InvalidRequest.at(("body.message.id", wrong))
+def _check_known(sent: _Sent) -> None:
+    """Refuse to change a message that the thread lacks, if nothing else is known of it."""
+    message = sent.said[-1]
+    if sent.is_changed and not (sent.body.is_whole and message.id):
+        wrong = f"the chat has no message {message.id!r} that could be changed or answered anew"
+        raise InvalidRequest.at((f"{sent.body.path_of(message)}.id", wrong))
 
 
 def _new_in(sent: _Sent, had: Sequence[Message]) -> list[InputMessage]:
@@ -155,11 +164,8 @@ async def _join(sent: _Sent, run_id: str) -> Told | None:
     place = place_of(messages, sent.new.id)
     if run.ended or place is None or not is_last_asked(messages, place):
         return None
-    if (
-        sent.body.asks_anew
-        or ref.agent != sent.agent.name
-        or not is_same(messages[place].content, sent.new.content)
-    ):
+    is_another = ref.agent != sent.agent.name or (sent.body.asks_anew and run_id != sent.run_named)
+    if is_another or not is_same(messages[place].content, sent.new.content):
         raise ThreadBusy(_BUSY.format(run_id), extra={"run_id": run_id})
     check_right(sent.asked.caller, "read")
     return Told.whole(run)
@@ -176,7 +182,8 @@ async def _tell_again(sent: _Sent, had: Sequence[Message], place: int) -> Told |
         with suppress(UnknownRun):
             run = await sent.asked.deps.reader.read(ref, messages=False)
     is_last = is_last_asked(had, place)
-    if run and not (is_last and run.status in _TO_BE_TRIED_AGAIN):
+    is_tried_again = is_last and sent.run_named is None
+    if run and not (is_tried_again and run.status in _TO_BE_TRIED_AGAIN):
         check_right(sent.asked.caller, "read")
         return Told.whole(run)
     if not is_last:
