@@ -3,11 +3,10 @@
 - `api`: the `ProviderApi`, one attempt from the request to the answer
 - `providers`: which ones, their addresses, and what each wants to be different
 - `request`: what is asked, in a chat
-- `transport`: how bytes go and come
-- `sse`: bytes → events
 - `assembler`: events → the answer
 - `calls`: pieces of tool calls → calls
 
-OpenAI's newer models speak another dialect over the same transport: `responses_request` and
-`responses_assembler`.
+How bytes go and come is `models/http/`.
+
+OpenAI's newer models speak another dialect: `responses_request` and `responses_assembler`.
 """

@@ -9,8 +9,8 @@ from typing import Any, cast
 from outlast_worker.models.answers import Answer
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.hearing import HeardAnswer
+from outlast_worker.models.http.reading import DONE, broken_off, decode, refuse_error
 from outlast_worker.models.openai_http.calls import GrowingCalls
-from outlast_worker.models.openai_http.reading import DONE, broken_off, decode, refuse_error
 from outlast_worker.models.usage import usage_of
 
 # What a provider may want back, by its name, and is text that comes in pieces.

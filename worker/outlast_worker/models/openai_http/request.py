@@ -1,15 +1,13 @@
 """What a provider of OpenAI's format is asked: the body of a request for a chat completion."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
-
-import orjson
 
 from outlast.providers import provider_of
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.cache_hints import hint_messages, hint_openai
 from outlast_worker.models.chat_format import wire_messages, wire_settings, wire_tools
+from outlast_worker.models.http.writing import encode
 from outlast_worker.models.openai_http.providers import PROVIDERS, renamed
 from outlast_worker.models.output_format import schema_format
 from outlast_worker.models.sent_back import sent_back
@@ -41,14 +39,6 @@ def chat_body(call: ModelCall, host: str | None) -> bytes:
     if call.pin.tools:
         body["tools"] = wire_tools(call.pin.tools)
     return encode(body | (call.settings.extra_body or {}))
-
-
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Write JSON; what is more than others take (long integers) is written all the same."""
-    try:
-        return orjson.dumps(body)
-    except TypeError:
-        return json.dumps(body).encode()
 
 
 def model_name(call: ModelCall) -> str:

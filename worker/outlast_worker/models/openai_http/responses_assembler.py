@@ -9,7 +9,7 @@ from typing import Any, cast
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.hearing import HeardAnswer, PieceKind
-from outlast_worker.models.openai_http.reading import DONE, broken_off, decode, refuse_error
+from outlast_worker.models.http.reading import DONE, broken_off, decode, refuse_error
 from outlast_worker.models.openai_http.responses_request import OUTPUT
 from outlast_worker.models.usage import usage_of
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.models.cache_hints import hint_openai
 from outlast_worker.models.chat_format import WireMessage, wire_messages, wire_settings
-from outlast_worker.models.openai_http.request import encode, model_name
+from outlast_worker.models.http.writing import encode
+from outlast_worker.models.openai_http.request import model_name
 from outlast_worker.models.output_format import schema_format
 from outlast_worker.models.sent_back import SentBack
 

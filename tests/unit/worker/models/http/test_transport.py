@@ -20,8 +20,8 @@ from fakes.records import model_call
 from outlast_local.demo_model.openai_wire import DONE
 from outlast_worker.engine.records import ModelFault, ModelRecord
 from outlast_worker.models.hearing import Hearing
+from outlast_worker.models.http import transport
 from outlast_worker.models.keys import Access
-from outlast_worker.models.openai_http import transport
 from outlast_worker.models.openai_http.api import OpenAiHttpApi
 from outlast_worker.settings import Provider
 from unit.worker.models.asking import Asker, Client

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outlast_worker.models.openai_http.sse import EventReader
+from outlast_worker.models.http.sse import EventReader
 
 STREAM = (
     b": keep-alive\r\n\r\n"

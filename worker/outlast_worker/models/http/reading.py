@@ -1,4 +1,4 @@
-"""What both assemblers do with what a server sends: JSON, errors in it, and its end."""
+"""What all assemblers do with what a server sends: JSON, errors in it, and its end."""
 
 import json
 from typing import Any
