@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from outlast_worker.models.anthropic_http.address import PROVIDER as ANTHROPIC
 from outlast_worker.models.openai_http.providers import PROVIDERS
 
 _LIST = Path(__file__).parents[1] / "worker" / "outlast_worker" / "models" / "prices.json"
+_PROVIDERS = {*PROVIDERS, ANTHROPIC}
 _MODES = ("chat", "responses")
 _MILLION = 1_000_000
 _FIELDS = {
@@ -20,8 +22,10 @@ _FIELDS = {
     "cached": "cache_read_input_token_cost",
     "output": "output_cost_per_token",
 }
+# Anthropic alone says how much of an input it has put into its cache.
+_ANTHROPICS = {**_FIELDS, "written": "cache_creation_input_token_cost"}
 # Above so many tokens of input some models cost more.
-_STEPS = (128_000, 200_000, 256_000, 272_000, 512_000)
+_STEPS = (100_000, 128_000, 200_000, 256_000, 272_000, 512_000)
 
 
 def main() -> None:
@@ -29,7 +33,7 @@ def main() -> None:
     models = {
         _name(name, entry["litellm_provider"]): made
         for name, entry in json.loads(_find_list().read_text()).items()
-        if entry.get("litellm_provider") in PROVIDERS and entry.get("mode") in _MODES
+        if entry.get("litellm_provider") in _PROVIDERS and entry.get("mode") in _MODES
         if (made := _prices(entry))
     }
     about = {
@@ -65,15 +69,19 @@ def _prices(entry: dict[str, Any]) -> dict[str, Any] | None:
     ]
     if above:
         prices["above"] = above
+    # And it alone has to be told how long an answer may get.
+    if entry["litellm_provider"] == ANTHROPIC and (longest := entry.get("max_output_tokens")):
+        prices["answer"] = int(longest)
     if window := entry.get("max_input_tokens") or entry.get("max_tokens"):
         prices["window"] = int(window)
     return prices
 
 
 def _step(entry: dict[str, Any], suffix: str) -> dict[str, float]:
+    fields = _ANTHROPICS if entry["litellm_provider"] == ANTHROPIC else _FIELDS
     return {
         name: float(f"{value * _MILLION:.6g}")
-        for name, field in _FIELDS.items()
+        for name, field in fields.items()
         if isinstance(value := entry.get(f"{field}{suffix}"), int | float)
     }
 

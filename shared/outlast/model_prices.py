@@ -8,13 +8,18 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ModelPrice(BaseModel):
-    """US dollars for a million tokens; cached ones cost as much as others unless they are given."""
+    """US dollars for a million tokens.
+
+    Those that are read from a cache, or written into it, cost as much as others unless they are
+    given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: Price
     output: Price
     cached: Price | None = None
+    written: Price | None = None
 
 
 def _model_name(name: str) -> str:

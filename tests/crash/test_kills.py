@@ -76,6 +76,23 @@ def test_worker_during_a_tool(
     assert model.count(key) == 2
 
 
+def test_worker_between_what_a_model_thought_and_its_next_call(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """What Anthropic's model thought goes back as it came, from another process."""
+    thinks = calls(call("hold", gate=key), text="Wait.", reasoning="Let me see.")
+    model.script(key, [thinks, text("ok")])
+    run_id = api.start("thinker", key, thread_id=thread_id)
+    stack.wait_for_effects(1, gate=key)
+    _restart_worker(stack)
+    stack.wait_for_effects(2, gate=key)
+    stack.open_gate(key)
+    _check(api, stack, run_id, thread_id, {"tool hold"})
+    _, second = model.requests(key)
+    thought = {"type": "thinking", "thinking": "Let me see.", "signature": "sig"}
+    assert second.messages[1]["content"][0] == thought
+
+
 def test_worker_between_tool_and_next_model_call(
     api: Api, stack: TestStack, model: ScriptedModel, key: str, thread_id: str
 ) -> None:

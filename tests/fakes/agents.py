@@ -268,6 +268,13 @@ with_fallback = Agent(
     tools=[note],
 )
 
+thinker = Agent(
+    name="thinker",
+    instructions="Think.",
+    model="anthropic/claude-sonnet-4-5",
+    model_settings=ModelSettings(reasoning_effort="low"),
+    tools=[note, hold],
+)
 
 # Windows that a few messages fill.
 rambler = Agent(name="rambler", instructions="Talk.", tools=[note], context_window=1_000)
@@ -290,6 +297,7 @@ agents: list[Agent] = [
     typed,
     courier,
     with_fallback,
+    thinker,
     rambler,
     forgetful,
     guarded,

@@ -33,6 +33,7 @@ from outlast_local.demo_model import openai_wire
 
 # Above these, the kernel hands ports out to clients, and a restart could find its port taken.
 _PORTS = range(20_000, 32_000)
+_PATHS = ("/chat/completions", "/messages")
 _MAX_REQUEST_BYTES = 256 * 1024 * 1024
 
 Outcome = Literal["open", "answered", "aborted"]
@@ -110,7 +111,7 @@ class ScriptedModel:
 
     @property
     def url(self) -> str:
-        """The base URL of an OpenAI client."""
+        """The base URL of OpenAI's and Anthropic's clients."""
         return f"{self.origin}/v1"
 
     # What the tests say.
@@ -281,7 +282,7 @@ class ScriptedModel:
             return prefix, 1, self._plays[prefix]
         question, turn = last_turn(body)
         keys = [key for key in self._scripts if key in question]
-        if not path.endswith("/chat/completions") or not keys:
+        if not path.endswith(_PATHS) or not keys:
             return None, turn, self._unknown(f"Nothing answers {path} with {question!r}")
         key = max(keys, key=len)
         steps = self._scripts[key]

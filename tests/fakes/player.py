@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from fakes import messages_wire
 from fakes.script import Ending, Hang, Play, Reply, Single
 from outlast_local.demo_model import openai_wire
 
@@ -35,6 +36,11 @@ async def _reply(step: Reply, request: web.Request, body: Any) -> web.StreamResp
     asked = body if isinstance(body, dict) else {}
     usage = step.usage or openai_wire.count_usage(asked.get("messages", []), step.answer)
     answer = replace(step.answer, usage=usage, model=asked.get("model", step.answer.model))
+    if request.path.endswith("/messages"):
+        message = messages_wire.message_of(answer)
+        if asked.get("stream"):
+            return await _stream(request, step, messages_wire.stream(message))
+        return await _plain(request, step, json.dumps(message).encode())
     if asked.get("stream"):
         events = openai_wire.stream(answer, include_usage=openai_wire.wants_usage(asked))
         return await _stream(request, step, events)

@@ -31,6 +31,7 @@ class TestStack(Stack):
         providers = {
             "openai": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-scripted"}]},
             "hosted_vllm": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-spare"}]},
+            "anthropic": {"base_url": model.url, "keys": [{"name": "only", "key": "sk-ant"}]},
         }
         super().__init__(
             directory,

@@ -5,7 +5,7 @@ import pytest
 from fakes.api import Api
 from fakes.events import assert_events_are_whole
 from fakes.model_server import ScriptedModel
-from fakes.script import Ending, attempts, call, cut, fault, text
+from fakes.script import Ending, attempts, call, calls, cut, fault, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 
@@ -79,3 +79,22 @@ def test_a_model_that_stays_away(
     assert listed["engine"] == held_up
     stack.administer(run_id, "kill")
     assert api.wait_for_status(run_id, "failed")["engine"] is None
+
+
+def test_a_model_of_anthropics(api: Api, model: ScriptedModel, key: str) -> None:
+    """It is asked in its own format, and its thinking goes back to it with the tool's result."""
+    thinks = calls(call("note", text="a"), text="Wait.", reasoning="Let me see.")
+    model.script(key, [thinks, text("ok")])
+    run = api.run("thinker", key, stream=True)
+    assert (run["status"], run["output"]) == ("completed", "ok")
+    assert_events_are_whole(api.events(run["run_id"]), run)
+    first, second = model.requests(key)
+    assert first.path == second.path == "/v1/messages"
+    assert first.headers["x-api-key"] == "sk-ant"
+    assert first.body["thinking"] == {"type": "enabled", "budget_tokens": 1024}
+    thought, said, called = second.messages[1]["content"]
+    assert thought == {"type": "thinking", "thinking": "Let me see.", "signature": "sig"}
+    assert said["text"] == "Wait."
+    result = second.messages[2]["content"][0]
+    assert (result["tool_use_id"], result["content"][0]["text"]) == (called["id"], "noted a")
+    assert run["usage"]["cost_usd"] > 0

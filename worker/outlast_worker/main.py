@@ -9,10 +9,9 @@ from outlast_worker.inflight import Inflight
 from outlast_worker.live.hub import LiveHub, Relay
 from outlast_worker.mcp.sessions import McpSessions, check_servers
 from outlast_worker.mcp.tools import McpTools
+from outlast_worker.models.apis import make_apis
 from outlast_worker.models.checks import check_models
-from outlast_worker.models.client import FailoverClient, ProviderApi
-from outlast_worker.models.litellm import LitellmApi
-from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.models.client import FailoverClient
 from outlast_worker.models.prices import Prices
 from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.server import serve, stop_on_signals
@@ -37,9 +36,7 @@ def make_dependencies(settings: WorkerSettings, registry: Registry) -> Dependenc
         NotInstalled: A library is missing by which models or MCP servers are called.
     """
     timeout_s = settings.model_timeout_s
-    apis: list[ProviderApi] = [LitellmApi(timeout_s, settings.model_idle_s)]
-    if settings.model_client == "auto":
-        apis.insert(0, OpenAiHttpApi(settings.providers, settings.model_idle_s))
+    apis = make_apis(settings.model_client, settings.providers, timeout_s, settings.model_idle_s)
     needed = check_models(apis, registry, settings.providers)
     check_servers(registry)
     effects, servers = Effects(), McpTools(McpSessions())

@@ -72,8 +72,8 @@ class WorkerSettings(SharedSettings):
     identity_keys_file: FilePath | None = None
     """More of them, one a line: what `python -m outlast_worker.identity` writes."""
     model_client: Literal["auto", "litellm"] = "auto"
-    """`auto`: providers that speak OpenAI's wire format are called directly, others through
-    litellm; `litellm`: all are called through it."""
+    """`auto`: providers that speak OpenAI's wire format or Anthropic's are called directly, others
+    through litellm; `litellm`: all are called through it."""
     model_timeout_s: Seconds = 600
     """Of one model call."""
     model_idle_s: Seconds = 90

@@ -15,7 +15,7 @@ from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.text import repair_surrogates
 
 # Ids of calls that a provider runs itself, such as Anthropic's web search.
-_PROVIDERS_OWN = "srvtoolu_"
+PROVIDERS_OWN = "srvtoolu_"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,13 @@ class AnsweredCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer as the provider sent it; `fields` are what only it understands."""
+    """A whole answer as the provider sent it.
+
+    Attributes:
+        fields: What only the provider understands.
+        written_tokens: Of the input, those that the provider has put into its cache for a price.
+        services_usd: What was used beside the model, such as searches.
+    """
 
     text: str
     calls: Sequence[AnsweredCall]
@@ -38,6 +44,8 @@ class Answer:
     model: str
     usage: Usage
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    written_tokens: int = 0
+    services_usd: float = 0
 
 
 def record_of(call: ModelCall, answer: Answer, watch: Stopwatch) -> ModelRecord:
@@ -92,7 +100,7 @@ def _ending(answer: Answer) -> Ending:
 
 def _own_calls(calls: Sequence[AnsweredCall]) -> Sequence[AnsweredCall]:
     """Leave out calls of tools that the provider has run itself."""
-    return [call for call in calls if not (call.call_id or "").startswith(_PROVIDERS_OWN)]
+    return [call for call in calls if not (call.call_id or "").startswith(PROVIDERS_OWN)]
 
 
 def _opaque(

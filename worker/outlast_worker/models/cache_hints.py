@@ -22,7 +22,9 @@ _IN_PARTS = "openrouter/"
 def hint_messages(call: ModelCall, messages: list[WireMessage]) -> list[WireMessage]:
     """Mark instructions, with the tools before them, and the end of what is said so far.
 
-    What will not be said again is not marked: that would only cost.
+    And where that was at the call before: a provider looks for what it keeps only some blocks back
+    from a mark. What will not be said again is not marked: that would only cost. A request may have
+    four marks.
 
     Args:
         call: Who is asked.
@@ -33,7 +35,9 @@ def hint_messages(call: ModelCall, messages: list[WireMessage]) -> list[WireMess
     in_parts = call.model.startswith(_IN_PARTS)
     marked = {0}
     if call.pin.tools or len(messages) > 2:  # instructions and one question
-        marked |= {_last(messages, in_parts=in_parts)}
+        answers = [n for n, message in enumerate(messages) if message["role"] == "assistant"]
+        before = messages[: answers[-1]] if answers else messages
+        marked |= {_last(said, in_parts=in_parts) for said in (messages, before)}
     return [
         _hinted(message, in_parts=in_parts) if position in marked else message
         for position, message in enumerate(messages)

@@ -44,7 +44,9 @@ def wire_settings(call: ModelCall) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def wire_messages(call: ModelCall, back: SentBack | None = None) -> list[WireMessage]:
+def wire_messages(
+    call: ModelCall, back: SentBack | None = None, *, whole_results: bool = False
+) -> list[WireMessage]:
     """Return the instructions and the conversation.
 
     What a provider refused is left out, and so is what a model said in no words: providers refuse
@@ -56,10 +58,13 @@ def wire_messages(call: ModelCall, back: SentBack | None = None) -> list[WireMes
     Args:
         call: Whose instructions, and for which model.
         back: What goes back of the provider's own; by default what its name says.
+        whole_results: Results are sent with images, documents and `is_error`, which OpenAI's format
+            has no place for: there they are shown after the results.
     """
+    writer = _Writer(provider_of(call.model), back, whole_results=whole_results)
     return [
         {"role": "system", "content": call.pin.instructions},
-        *_Writer(provider_of(call.model), back).write(call.messages),
+        *writer.write(call.messages),
     ]
 
 
@@ -77,24 +82,32 @@ def as_read(message: StoredMessage) -> Message | None:
 
 
 class _Writer:
-    def __init__(self, provider: str, back: SentBack | None) -> None:
+    def __init__(self, provider: str, back: SentBack | None, *, whole_results: bool) -> None:
         self._provider = provider
         self._sent_back = back or sent_back(provider)
+        self._whole_results = whole_results
         self._used: set[str] = set()
         self._open: dict[str, str] = {}
         """The calls of the last answer that have no result yet: their ids, by the run's own."""
         self._shown: list[dict[str, Any]] = []
-        """What results hold besides text: no provider takes it in a result."""
+        """What results hold besides text, where it has no place in a result."""
 
     def write(self, messages: Sequence[StoredMessage]) -> list[WireMessage]:
         sent: list[WireMessage] = []
         for position, message in enumerate(messages):
             if message.role == "tool":
                 sent += self._result(message)
-            elif _is_sent(message):
+            elif _is_sent(message) or self._goes_back_alone(message):
                 sent += self._end_results()
                 sent.append(self._message(position, message))
         return [*sent, *self._end_results()]
+
+    def _goes_back_alone(self, message: StoredMessage) -> bool:
+        """Tell whether a message without a word holds what its provider goes on from."""
+        opaque = message.opaque
+        if opaque is None or opaque.provider != self._provider or message.refused:
+            return False
+        return not self._sent_back.alone.isdisjoint(opaque.fields)
 
     def _message(self, position: int, message: StoredMessage) -> WireMessage:
         if message.role == "assistant":
@@ -106,8 +119,13 @@ class _Writer:
         wire_id = self._open.pop(message.call_id or "", None)
         if wire_id is None:
             return []
+        result: WireMessage = {"role": "tool", "tool_call_id": wire_id}
+        if self._whole_results:
+            read = as_read(message)
+            said = "" if read is None else _content(read.content)
+            return [{**result, "content": said, "is_error": bool(message.is_error)}]
         text = _REFUSED_RESULT if message.refused else self._text_of(message.read)
-        return [{"role": "tool", "tool_call_id": wire_id, "content": _changed(message) + text}]
+        return [{**result, "content": _changed(message) + text}]
 
     def _text_of(self, content: Content) -> str:
         """Return the text of a result; what else it holds is shown after the results."""

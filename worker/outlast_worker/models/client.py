@@ -189,7 +189,9 @@ class FailoverClient:
         thought = "".join(hearing.reasoning) or answer.fields.get("reasoning_content")
         return record.model_copy(
             update={
-                "usage": self._prices.price(call.model, record.usage),
+                "usage": self._prices.price(
+                    call.model, record.usage, answer.written_tokens, answer.services_usd
+                ),
                 "first_token_ms": hearing.first_token_ms,
                 "reasoning": repair_surrogates(thought)
                 if call.pin.keep_reasoning and isinstance(thought, str)

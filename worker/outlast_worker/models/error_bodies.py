@@ -30,6 +30,7 @@ _STATUSES: Mapping[str, int] = {
     "authentication_error": 401,
     "invalid_api_key": 401,
     "unauthenticated": 401,
+    "billing_error": 402,
     "permission_error": 403,
     "permission_denied": 403,
     "not_found_error": 404,

@@ -41,7 +41,7 @@ _NO_QUOTA = re.compile(
 )
 _TOO_LONG = re.compile(
     r"Request too large|prompt is too long|input is too long|context.?length|context.?window|"
-    r"context.?size|maximum (context|model|prompt|input) length|max_prompt_tokens|"
+    r"context.?(size|limit)|maximum (context|model|prompt|input) length|max_prompt_tokens|"
     r"input token count|reduce the length of the (messages|prompt)|too many (input )?tokens",
     re.IGNORECASE,
 )
@@ -52,8 +52,9 @@ _UNKNOWN_MODEL = re.compile(
     re.IGNORECASE,
 )
 _FILTERED = re.compile(
-    r"content_filter|content management policy|content_policy|content policy|invalid_prompt|"
-    r"data_inspection_failed|usage polic|safety system|ResponsibleAI|requires moderation|flagged",
+    r"content_filter|content management policy|content_policy|content policy|content filtering|"
+    r"invalid_prompt|data_inspection_failed|usage polic|safety system|ResponsibleAI|"
+    r"requires moderation|flagged",
     re.IGNORECASE,
 )
 

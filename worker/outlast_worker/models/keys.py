@@ -40,7 +40,9 @@ def accesses(name: str, provider: Provider) -> list[Access]:
         header: value.get_secret_value().strip() for header, value in provider.headers.items()
     }
     given = [(key.key.get_secret_value(), key.name) for key in _in_random_order(provider.keys)]
-    keys = given or _keys_elsewhere(name, optional=provider.base_url is not None)
+    has_login = any(header.lower() == "authorization" for header in headers)
+    is_optional = has_login or provider.base_url is not None
+    keys = given or _keys_elsewhere(name, optional=is_optional)
     # Files and secret stores leave a line break at a key's end, which no header can have.
     return [
         Access(provider.base_url, headers, key and key.strip(), key_name) for key, key_name in keys

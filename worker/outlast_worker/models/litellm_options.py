@@ -50,3 +50,20 @@ _OF_SOME = """
     decoding_method include_stop_sequences max_new_tokens min_new_tokens
 """
 ARGUMENTS = frozenset((_OF_CHAT + _OF_LITELLM + _OF_SOME).split())
+
+WORDS_TO_LITELLM = frozenset(
+    {
+        "additional_drop_params",
+        "allowed_openai_params",
+        "base_model",
+        "cache_control_injection_points",
+        "deployment_id",
+        "drop_params",
+        "enable_prompt_caching",
+        "ensure_alternating_roles",
+        "include_server_side_tool_invocations",
+        "supports_system_message",
+        "use_chat_completions_api",
+    }
+)
+"""Options that no provider has: with them a model is asked through litellm."""

@@ -1,5 +1,7 @@
 """How a model is told what its answer has to be: by a schema, or by a tool that it answers with."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -18,6 +20,23 @@ _NOT_STRICT = frozenset(
     {"default", "examples", "discriminator", "minLength", "maxLength", "uniqueItems", "$schema"}
 )
 _LOOSE = frozenset({"patternProperties", "prefixItems", "allOf", "not", "if", "propertyNames"})
+# What Anthropic can't hold a model to:
+# https://platform.claude.com/docs/en/build-with-claude/structured-outputs
+_NOT_PLAIN = frozenset(
+    {
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minimum",
+        "multipleOf",
+        "pattern",
+    }
+)
+_MOST_UNIONS = 16
+_REFERENCE = re.compile(r'"\$ref": "#/?(?:(?:\$defs|definitions)/)?([^"]*)"')
 
 
 class _Loose(Exception):
@@ -77,6 +96,47 @@ def strict_shape(shape: Mapping[str, Any]) -> dict[str, Any] | None:
         return _strict(shape)
     except _Loose:
         return None
+
+
+def plain_shape(shape: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a strict schema that says no more than Anthropic takes, or None if there can be none.
+
+    It takes no recursion, and not many alternatives.
+    """
+    strict = strict_shape(shape)
+    if (
+        strict is None
+        or _is_recursive(strict)
+        or json.dumps(strict).count('"anyOf"') > _MOST_UNIONS
+    ):
+        return None
+    return _plain(strict)
+
+
+def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in part.items():
+        if name in ("properties", "$defs", "definitions"):
+            plain[name] = {inner: _plain(each) for inner, each in value.items()}
+        elif name == "items":
+            plain[name] = _plain(value)
+        elif name == "anyOf":
+            plain[name] = [_plain(each) for each in value]
+        elif name not in _NOT_PLAIN:
+            plain[name] = value
+    return plain
+
+
+def _is_recursive(shape: Mapping[str, Any]) -> bool:
+    defined = {**shape.get("$defs", {}), **shape.get("definitions", {})}
+    open_ = {name: set(_REFERENCE.findall(json.dumps(part))) for name, part in defined.items()}
+    while open_:
+        closed = [name for name, needed in open_.items() if needed.isdisjoint(open_)]
+        if not closed:
+            return True
+        for name in closed:
+            del open_[name]
+    return "" in _REFERENCE.findall(json.dumps(shape))
 
 
 def _strict(part: Mapping[str, Any]) -> dict[str, Any]:

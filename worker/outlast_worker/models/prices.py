@@ -40,33 +40,44 @@ class Prices:
     def dearest(self, model: str) -> tuple[float, float] | None:
         """Return what a million tokens cost at most, that are sent and that are written."""
         if given := self._given_for(model):
-            return given.input, given.output
+            return max(given.input, given.written or 0), given.output
         listed = _find(model)
         tiers = [listed, *listed.get("above", ())] if listed else []
         if not tiers:
             return None
-        return max(tier["input"] for tier in tiers), max(tier["output"] for tier in tiers)
+        read = max(max(tier["input"], tier.get("written", 0)) for tier in tiers)
+        return read, max(tier["output"] for tier in tiers)
 
-    def price(self, model: str, usage: Usage) -> Usage:
+    def price(
+        self, model: str, usage: Usage, written_tokens: int = 0, services_usd: float = 0
+    ) -> Usage:
         """Return what a call used with what it costs.
 
         Args:
             model: The model that was called.
             usage: Cached tokens count within the input, reasoning within the output. Its cost is
                 what the provider says.
+            written_tokens: Of the input, those that were put into a cache.
+            services_usd: What the call costs beside its tokens.
         """
         if not (usage.input_tokens or usage.output_tokens):
             return usage
         if given := self._given_for(model):
-            cost = _cost_usd(given.model_dump(exclude_none=True), usage)
+            cost = _cost_usd(given.model_dump(exclude_none=True), usage, written_tokens)
         elif usage.cost_usd is None and (listed := _find(model)):
-            cost = _cost_usd(listed, usage)
+            cost = _cost_usd(listed, usage, written_tokens)
         else:
             return usage
-        return usage.model_copy(update={"cost_usd": cost})
+        return usage.model_copy(update={"cost_usd": cost + services_usd})
 
     def _given_for(self, model: str) -> ModelPrice | None:
         return self._given.get(model) or self._given.get(f"{provider_of(model)}/*")
+
+
+def answer_tokens(model: str) -> int | None:
+    """Return how long a model's answer can get, if that is known."""
+    listed = _find(model)
+    return listed.get("answer") if listed else None
 
 
 def window_tokens(model: str) -> int | None:
@@ -75,14 +86,16 @@ def window_tokens(model: str) -> int | None:
     return listed.get("window") if listed else None
 
 
-def _cost_usd(prices: Mapping[str, Any], usage: Usage) -> float:
+def _cost_usd(prices: Mapping[str, Any], usage: Usage, written_tokens: int) -> float:
     for above in prices.get("above", ()):
         if usage.input_tokens > above["tokens"]:
             prices = above
     cached = prices.get("cached", prices["input"])
+    written = prices.get("written", prices["input"])
     cost = (
-        (usage.input_tokens - usage.cached_tokens) * prices["input"]
+        (usage.input_tokens - usage.cached_tokens - written_tokens) * prices["input"]
         + usage.cached_tokens * cached
+        + written_tokens * written
         + usage.output_tokens * prices["output"]
     )
     return cost / _MILLION

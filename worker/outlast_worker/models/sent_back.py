@@ -10,10 +10,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SentBack:
-    """Names of fields, of an assistant's message and of each of its calls."""
+    """Names of fields, of an assistant's message and of each of its calls.
+
+    Attributes:
+        message: Of a message.
+        call: Of a call.
+        alone: Those of a message that go back even if it has neither text nor calls.
+    """
 
     message: frozenset[str] = frozenset()
     call: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
 
 
 NOTHING = SentBack()

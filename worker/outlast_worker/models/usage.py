@@ -32,7 +32,7 @@ def _counts(said: Mapping[str, Any]) -> dict[str, int] | None:
     if given["input_tokens"] is None and given["output_tokens"] is None:
         return None
     counts = {name: 0 if value is None else value for name, value in given.items()}
-    if not all(_is_count(value) for value in counts.values()):
+    if not all(is_count(value) for value in counts.values()):
         return None
     if counts["cached_tokens"] > counts["input_tokens"]:
         return None
@@ -56,7 +56,8 @@ def _first(said: Mapping[str, Any], *names: str) -> Any:
     return next((said[name] for name in names if said.get(name) is not None), None)
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Tell whether a number can be one of tokens."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 

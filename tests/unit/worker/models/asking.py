@@ -1,7 +1,7 @@
 """Asks a model through the real client, as the loop would."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
@@ -18,13 +18,13 @@ from outlast_worker.engine.records import (
     StoredMessage,
 )
 from outlast_worker.live.hub import LiveHub
-from outlast_worker.models.client import FailoverClient, ProviderApi
-from outlast_worker.models.litellm import LitellmApi
-from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.models.apis import make_apis
+from outlast_worker.models.client import FailoverClient
 from outlast_worker.models.rate_limits import RateLimits
 from outlast_worker.settings import Provider
 
 Client = Literal["direct", "litellm"]
+SETTINGS: Mapping[Client, Literal["auto", "litellm"]] = {"direct": "auto", "litellm": "litellm"}
 _KEYS = itertools.count(1)
 
 TOOL = PinnedTool(
@@ -71,9 +71,7 @@ class Asker:
             self.server.script(self.key, [step])
         provider = Provider(base_url=self.server.url) if provider is None else provider
         providers = {model.partition("/")[0]: provider}
-        apis: list[ProviderApi] = [LitellmApi(timeout_s, idle_s)]
-        if self.client == "direct":
-            apis.insert(0, OpenAiHttpApi(providers, idle_s))
+        apis = make_apis(SETTINGS[self.client], providers, timeout_s, idle_s)
         client = FailoverClient(apis, providers, timeout_s, limits=limits)
         self._clients.append(client)
         pin = Pin(

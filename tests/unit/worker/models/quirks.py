@@ -17,9 +17,8 @@ from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import ModelFault, ModelOutcome
 from outlast_worker.execution import Execution
-from outlast_worker.models.client import FailoverClient, ProviderApi
-from outlast_worker.models.litellm import LitellmApi
-from outlast_worker.models.openai_http.api import OpenAiHttpApi
+from outlast_worker.models.apis import make_apis
+from outlast_worker.models.client import FailoverClient
 from outlast_worker.settings import Provider, WorkerSettings
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
@@ -27,7 +26,7 @@ from outlast_worker.testing.live_recorder import LiveRecorder
 from outlast_worker.testing.memory_steps import MemorySteps
 from outlast_worker.tools.effects import Effects
 from outlast_worker.tools.runner import ToolRunner
-from unit.worker.models.asking import Client
+from unit.worker.models.asking import SETTINGS, Client
 
 CASES: Sequence[dict[str, Any]] = json.loads(
     (Path(__file__).parents[3] / "fixtures" / "model-quirks.json").read_text()
@@ -106,9 +105,7 @@ async def play(answers: Sequence[Sequence[Any]], client: Client) -> Played:
     server = RawServer(answers)
     async with server.serving():
         providers = {"openai": Provider(base_url=server.url)}
-        apis: list[ProviderApi] = [LitellmApi(_TIMEOUT_S, _TIMEOUT_S)]
-        if client == "direct":
-            apis.insert(0, OpenAiHttpApi(providers, _TIMEOUT_S))
+        apis = make_apis(SETTINGS[client], providers, _TIMEOUT_S, _TIMEOUT_S)
         waits_s: list[float] = []
         watched = _Watched(FailoverClient(apis, providers, _TIMEOUT_S), waits_s)
         try:

@@ -15,7 +15,7 @@ from outlast_worker.models.chat_format import wire_messages
 from outlast_worker.models.openai_http.request import chat_body
 from outlast_worker.models.openai_http.responses_request import responses_body
 from outlast_worker.settings import Provider
-from unit.worker.models.asking import Asker, Client
+from unit.worker.models.asking import Asker
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 CLAUDE = "anthropic/claude-sonnet-4-5"
@@ -41,9 +41,10 @@ def hinted(*messages: StoredMessage, model: str = CLAUDE, **more: Any) -> list[i
 
 @pytest.mark.parametrize("model", [CLAUDE, "vertex_ai/claude-sonnet-4-5@20250929"])
 def test_a_conversation(model: str) -> None:
-    """Instructions and the last message are marked: the next call begins with all of it."""
-    assert hinted(QUESTION, CALLS, RESULT, model=model) == [0, 3]
-    assert hinted(QUESTION, said("assistant", "Done."), QUESTION, model=model) == [0, 3]
+    """Instructions and the last message are marked, and what the call before had marked."""
+    assert hinted(QUESTION, CALLS, RESULT, model=model) == [0, 1, 3]
+    assert hinted(QUESTION, said("assistant", "Done."), QUESTION, model=model) == [0, 1, 3]
+    assert hinted(QUESTION, CALLS, RESULT, CALLS, RESULT, model=model) == [0, 3, 5]
 
 
 def test_the_first_question() -> None:
@@ -112,20 +113,15 @@ class TestOpenAi:
 
 
 class TestOnTheWire:
-    @pytest.fixture
-    def client(self) -> Client:
-        """Anthropic is called through litellm."""
-        return "litellm"
-
     async def test_anthropic(self, ask: Asker) -> None:
-        """The marks are where Anthropic looks for them."""
+        """The marks are where Anthropic looks for them, and no more than it takes."""
         path = ask.server.play("/cache", fault(400))
         provider = Provider(base_url=f"{ask.server.origin}{path}")
         await ask.fault(model=CLAUDE, provider=provider, history=[QUESTION, CALLS, RESULT])
         await ask.fault(model=CLAUDE, provider=provider, history=[QUESTION])
-        first, second = (request.body for request in ask.server.requests(path))
+        bodies = [request.body for request in ask.server.requests(path)]
         ask.server.forget(path)
-        for body in (first, second):
+        for body, marks in zip(bodies, (3, 2), strict=True):
             assert body["system"][0]["cache_control"] == HINT
             assert body["messages"][-1]["content"][-1]["cache_control"] == HINT
-            assert json.dumps(body).count("cache_control") == 2
+            assert json.dumps(body).count("cache_control") == marks

@@ -85,7 +85,7 @@ def test_a_worker_without_litellm(
     """Without it the worker does not start, and says in one line what to run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AGENTS", "example_agents")
-    monkeypatch.setenv("MODEL", "anthropic/claude-sonnet-4-5")  # which is called through it
+    monkeypatch.setenv("MODEL", "gemini/gemini-2.5-flash")  # which is called through it
     monkeypatch.setattr("sys.argv", ["program"])
     monkeypatch.setitem(sys.modules, "litellm", None)  # importing it fails
     assert outlast_worker.__main__.main() == 1

@@ -25,7 +25,7 @@ PARTS = [
 
 @pytest.fixture
 def client() -> Client:
-    """Who speaks OpenAI's format is called directly, Anthropic through litellm."""
+    """These tests are about the direct client alone."""
     return "direct"
 
 
@@ -73,14 +73,13 @@ async def test_responses(ask: Asker, history: Sequence[StoredMessage]) -> None:
 
 @pytest.mark.parametrize("history", [[ASKED], RESULT], ids=["asked", "result"])
 async def test_anthropic(ask: Asker, history: Sequence[StoredMessage]) -> None:
-    """Anthropic's blocks have the bytes, and what they are."""
+    """Anthropic's blocks have the bytes, and what they are; a result holds its own."""
     body = await sent(ask, "anthropic/claude-sonnet-4-5", history)
-    blocks = [
-        block
-        for message in body["messages"]
-        for block in message["content"]
-        if message["role"] == "user"
-    ]
+    users = [message for message in body["messages"] if message["role"] == "user"]
+    blocks = [block for message in users for block in message["content"]]
+    if history is RESULT:
+        [result] = [block for block in blocks if block["type"] == "tool_result"]
+        blocks = result["content"]
     sources = {
         block["type"]: block["source"] for block in blocks if block["type"] in ("image", "document")
     }

@@ -137,7 +137,9 @@ print("litellm" in sys.modules)
     [
         ("openai/gpt-5-mini", "auto", "False"),
         ("openai/gpt-5-mini", "litellm", "True"),
-        ("anthropic/claude-sonnet-4-5", "auto", "True"),
+        ("anthropic/claude-sonnet-4-5", "auto", "False"),
+        ("anthropic/claude-sonnet-4-5", "litellm", "True"),
+        ("gemini/gemini-2.5-flash", "auto", "True"),
     ],
 )
 def test_it_is_loaded_when_an_agent_needs_it(model: str, chosen: str, loaded: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from outlast.model_prices import ModelPrice
 from outlast.protocol import Usage
-from outlast_worker.models.prices import Prices, window_tokens
+from outlast_worker.models.prices import Prices, answer_tokens, window_tokens
 
 MODEL = "openai/gpt-5-mini"
 OURS = ModelPrice(input=2, cached=0.5, output=10)
@@ -113,6 +113,23 @@ def test_the_providers_word() -> None:
 def test_nothing_counted() -> None:
     """A call that nobody counted costs an unknown amount at any price."""
     assert cost_usd(MODEL, used(0), **{MODEL: OURS}) is None
+
+
+def test_what_is_put_into_a_cache() -> None:
+    """It has a price of its own, by the list or the operator; services come on top of it."""
+    claude, usage = "anthropic/claude-sonnet-4-5", used(1_000_000, 400_000)
+    assert Prices().price(claude, usage, 500_000).cost_usd == pytest.approx(0.3 + 0.12 + 1.875)
+    assert Prices().price(claude, usage, 0, 0.5).cost_usd == pytest.approx(1.8 + 0.12 + 0.5)
+    assert Prices().dearest(claude) == (3.75, 15)
+    given = Prices({claude: ModelPrice(input=1, output=1, written=2)})
+    assert given.price(claude, usage, 500_000).cost_usd == pytest.approx(0.5 + 1)
+    assert given.dearest(claude) == (2, 1)
+
+
+def test_how_long_an_answer_can_get() -> None:
+    """It is known of Anthropic's models, which have to be told."""
+    assert answer_tokens("anthropic/claude-opus-5") == 128_000
+    assert answer_tokens("anthropic/glm-5") is None
 
 
 def test_window() -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from outlast.model_support import OVER_RESPONSES
 from outlast_worker.models.keys import Access
+from outlast_worker.models.litellm_options import WORDS_TO_LITELLM
 
 
 @dataclass(frozen=True)
@@ -128,22 +129,6 @@ PROVIDERS: Mapping[str, DirectProvider] = {
 # OpenAI's models before those that take schemas.
 _WITHOUT_SCHEMAS = re.compile(r"^(gpt-3|gpt-4(-|$)|o1-(mini|preview)|chatgpt-4o)")
 _AZURE_API = "2024-10-21"
-# Not OpenAI's parameters, but words to litellm.
-_TO_LITELLM = frozenset(
-    {
-        "additional_drop_params",
-        "allowed_openai_params",
-        "base_model",
-        "cache_control_injection_points",
-        "deployment_id",
-        "drop_params",
-        "enable_prompt_caching",
-        "ensure_alternating_roles",
-        "include_server_side_tool_invocations",
-        "supports_system_message",
-        "use_chat_completions_api",
-    }
-)
 # OpenAI's reasoning models know only the new name.
 _REASONING_MODEL = re.compile(r"^(o\d|gpt-5|gpt-[6-9]|codex)")
 _RESPONSES = "responses/"
@@ -154,7 +139,7 @@ _OPENAI_HOST = re.compile(r"^https://([\w-]+\.)?api\.openai\.com(/|:|$)")
 def speaks(provider: str, model: str, options: Iterable[str]) -> bool:
     """Tell whether a model is called directly, with these options."""
     known = PROVIDERS.get(provider)
-    if known is None or not (known.not_here | _TO_LITELLM).isdisjoint(options):
+    if known is None or not (known.not_here | WORDS_TO_LITELLM).isdisjoint(options):
         return False
     if provider == "azure":
         return not model.startswith(_RESPONSES) and not OVER_RESPONSES.match(model)
