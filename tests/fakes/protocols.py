@@ -51,19 +51,27 @@ class Protocol:
         watch: Watches an answer that is being written: yields what there is of it whenever that
             has grown, to its end.
         approve: Approves a call, and does not wait for what comes of it.
-        needs_thread: Whether runs are found by their conversations only.
+        has_threads: Whether what it starts is part of a conversation.
+        needs_threads: Whether runs are found by their conversation only.
     """
 
     start: Callable[[Api, str], Begun]
     asked: Callable[[Api, Begun], set[str]] | None = None
     watch: Callable[[Api, Begun], Iterator[str]] | None = None
     approve: Callable[[Api, Begun, str], None] | None = None
-    needs_thread: bool = False
+    has_threads: bool = True
+    needs_threads: bool = False
 
-    def finds(self, begun: Begun) -> bool:
-        """Tell whether a run can be watched here."""
-        has_address = begun.thread_id is not None or not self.needs_thread
-        return self.watch is not None and has_address
+    def watches(self, starter: "Protocol") -> bool:
+        """Tell whether runs that another one has started can be watched here."""
+        return self.watch is not None and self._finds(starter)
+
+    def decides(self, starter: "Protocol") -> bool:
+        """Tell whether runs that another one has started can be decided on here."""
+        return self.approve is not None and self._finds(starter)
+
+    def _finds(self, starter: "Protocol") -> bool:
+        return starter.has_threads or not self.needs_threads
 
 
 def _native_start(api: Api, text: str) -> Begun:
@@ -181,7 +189,7 @@ def _ai_sdk_approve(api: Api, begun: Begun, call_id: str) -> None:
         "providerExecuted": True,
     }
     answer = {"id": f"msg_{begun.run_id}", "role": "assistant", "parts": [part]}
-    body = {"id": begun.thread_id or uuid4().hex, "messages": [_user("…"), answer]}
+    body = {"id": begun.thread_id, "messages": [_user("…"), answer]}
     with api.http.stream("POST", _AI_SDK, json=body) as told:
         assert _run_of(told) == begun.run_id
 
@@ -211,8 +219,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "native": Protocol(_native_start, _native_asked, _native_watch, _native_approve),
     "responses": Protocol(_responses_start, _responses_asked, _responses_watch, _responses_approve),
     # A completion is its own request's alone, and none can hold a decision.
-    "chat": Protocol(_chat_start),
+    "chat": Protocol(_chat_start, has_threads=False),
     "ai-sdk": Protocol(
-        _ai_sdk_start, _ai_sdk_asked, _ai_sdk_watch, _ai_sdk_approve, needs_thread=True
+        _ai_sdk_start, _ai_sdk_asked, _ai_sdk_watch, _ai_sdk_approve, needs_threads=True
     ),
 }

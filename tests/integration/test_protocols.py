@@ -13,20 +13,15 @@ from fakes.script import Gate, call, text
 from fakes.stack import TestStack
 
 _ANSWER = "Sent to ann today."
-_DECIDE = [name for name, each in PROTOCOLS.items() if each.approve]
 
 
 @dataclass
 class _Cell:
-    """A run of the table: who decides in it, and what they see who watch it."""
+    """A run of the table, and what those see of its answer who watch it."""
 
     begun: Begun
     gate: Gate
     streams: dict[str, Iterator[str]] = field(default_factory=dict[str, Iterator[str]])
-
-    @property
-    def watching(self) -> list[str]:
-        return [name for name, each in PROTOCOLS.items() if each.finds(self.begun)]
 
 
 @pytest.mark.parametrize("begins", PROTOCOLS)
@@ -34,9 +29,12 @@ def test_begun_here_watched_and_decided_there(
     stack: TestStack, api: Api, model: ScriptedModel, begins: str
 ) -> None:
     """All see what is asked, the answer while it is written, and the same end; it is done once."""
-    cells = {decides: _begin(api, model, begins) for decides in _DECIDE}
+    starter = PROTOCOLS[begins]
+    deciding = [name for name, each in PROTOCOLS.items() if each.decides(starter)]
+    watching = [name for name, each in PROTOCOLS.items() if each.watches(starter)]
+    cells = {name: _begin(api, model, begins) for name in deciding}
     for decides, cell in cells.items():
-        for name in cell.watching:
+        for name in watching:
             asked = PROTOCOLS[name].asked
             assert asked
             assert asked(api, cell.begun) == {"1.0"}, (decides, name)
@@ -46,7 +44,7 @@ def test_begun_here_watched_and_decided_there(
 
     for decides, cell in cells.items():
         cell.gate.wait_reached()
-        for name in cell.watching:
+        for name in watching:
             watch = PROTOCOLS[name].watch
             assert watch
             cell.streams[name] = watch(api, cell.begun)
