@@ -10,6 +10,7 @@ from fakes.receiver import Receiver
 from fakes.stack import TestStack
 
 pytestmark = pytest.mark.crash
+pytest.register_assert_rewrite("crash.abilities")
 
 
 @pytest.fixture(scope="session")
