@@ -56,7 +56,7 @@ class Deletion:
             RunNotEnded: It goes on, or one that it has called, or its thread has yet to take over
                 what it said.
         """
-        outcome = await self._reader.outcome(ref)
+        outcome = await self._reader.end(ref)
         if isinstance(outcome, Pending):
             raise RunNotEnded(f"The run {ref.run_id} has not ended. Cancel it first.")
         if isinstance(outcome, Ended):

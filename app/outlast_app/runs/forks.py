@@ -44,7 +44,7 @@ class Forks:
                 not with that definition.
         """
         agent = find_agent(self._registry, source.agent)
-        if isinstance(await self._reader.outcome(source), Pending):
+        if isinstance(await self._reader.end(source), Pending):
             raise RunNotEnded(
                 f"The run {source.run_id} has not ended, so more may come of it. Wait for its end "
                 "or cancel it, and fork it then."

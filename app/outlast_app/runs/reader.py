@@ -89,6 +89,21 @@ class RunReader:
             return Pending() if await self.find(ref) else await self._ingress.outcome(ref)
         return outcome
 
+    async def end(self, ref: RunRef) -> Outcome:
+        """Return how a run has ended; one that has told so, and is about to return, is waited for.
+
+        Raises:
+            UnknownRun: There is none, or it is no longer kept.
+            WorkerUnavailable: Neither worker nor admin API answers.
+        """
+        outcome = await self.outcome(ref)
+        if isinstance(outcome, Pending):
+            with suppress(WorkerUnavailable):
+                state = await self._ingress.status(ref)
+                if state and state.ended:
+                    return await self._ingress.wait(ref, _RETURN_TIMEOUT_S)
+        return outcome
+
     async def wait(self, ref: RunRef, wait_s: float) -> Outcome:
         """Wait for the end of a run, which its thread may not have seen yet."""
         loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ class Source:
     ordered: RunOrder = field(default_factory=lambda: order(tenant="acme", context={"a": 1}))
     found: Outcome = field(default_factory=lambda: Ended(RUN))
 
-    async def outcome(self, _ref: RunRef) -> Outcome:
+    async def end(self, _ref: RunRef) -> Outcome:
         return self.found
 
     async def fork_point(self, _ref: RunRef, _after_turn: int) -> ForkPoint:

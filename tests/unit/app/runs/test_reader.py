@@ -55,6 +55,22 @@ async def test_it_is_there() -> None:
     assert isinstance(await reader(4).wait(REF, 10), Ended)
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("completed", Ended), ("running", Pending), (None, Pending)]
+)
+async def test_one_that_has_told_its_end(status: Any, outcome: type[Outcome]) -> None:
+    """It is waited for until it has returned, so that nobody hears of it what is not so."""
+
+    class Told(OnItsWay):
+        async def status(self, _ref: RunRef, **_options: Any) -> Run:
+            if status is None:
+                raise WorkerUnavailable("it is away")
+            return Run(run_id=REF.run_id, agent="a", status=status)
+
+    there: Any = Told(0)
+    assert isinstance(await RunReader(there, there).end(REF), outcome)
+
+
 async def test_it_is_waited_for_while_nobody_answers() -> None:
     """A restart of everything does not end a wait."""
     assert isinstance(await reader(4, failures=2).wait(REF, 10), Ended)
