@@ -173,3 +173,16 @@ def test_weights() -> None:
     drawn = [[access.key_name for access in accesses("openai", provider)] for _ in range(4000)]
     assert {frozenset(order) for order in drawn} == {frozenset({"heavy", "light"})}
     assert 0.72 < Counter(first for first, _ in drawn)["heavy"] / 4000 < 0.78
+
+
+@pytest.mark.parametrize(
+    ("headers", "ways"), [({"Authorization": "Bearer x"}, 1), ({"x-a": "b"}, 0)]
+)
+def test_a_login_in_the_headers(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], ways: int
+) -> None:
+    """It stands in for a key, at the provider's usual address, too."""
+    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    provider = Provider.model_validate({"headers": headers})
+    assert len(accesses("anthropic", provider)) == ways
