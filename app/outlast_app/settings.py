@@ -17,6 +17,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]{1,100}){1,10}")
 OWN_ADDRESSES = frozenset(
     {
+        "ag-ui",
         "agents",
         "ai-sdk",
         "approvals",
@@ -56,7 +57,7 @@ def _root_path(path: str) -> str:
 
 _LOOPBACK: list[IPvAnyNetwork] = [IPv4Network("127.0.0.1"), IPv6Network("::1")]
 Networks = Annotated[list[IPvAnyNetwork], NoDecode, BeforeValidator(split_at_commas)]
-ProtocolName = Literal["openai", "ai-sdk"]
+ProtocolName = Literal["openai", "ag-ui", "ai-sdk"]
 
 
 def _protocols(names: Any) -> Any:
@@ -102,7 +103,9 @@ class AppSettings(SharedSettings):
     """How many runs may wait for a thread; further ones are refused."""
     wait_timeout_s: Seconds = 50
     """How long a plain start waits for the run's end: less than the 60 s of most proxies."""
-    protocols: Protocols = Field(default=["openai", "ai-sdk"], examples=["openai,ai-sdk"])
+    protocols: Protocols = Field(
+        default=["openai", "ag-ui", "ai-sdk"], examples=["openai,ag-ui,ai-sdk"]
+    )
     """Which other protocols the app speaks, beside its own; `none` for none."""
     protocol_wait_s: Seconds = 540
     """How long their plain calls wait: less than the 600 s of OpenAI's libraries."""

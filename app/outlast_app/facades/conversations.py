@@ -13,7 +13,7 @@ from itertools import groupby
 from outlast.contract import ThreadHolder
 from outlast.errors import InvalidRequest
 from outlast.names import RUN_ID, ThreadRef
-from outlast.protocol import Content, InputMessage, Message, TextPart
+from outlast.protocol import Content, InputMessage, Message, Run, TextPart
 from outlast.protocol.messages import MAX_MESSAGES
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.starting import Start, as_history
@@ -76,7 +76,34 @@ def run_asked(said: Sequence[Message], place: int) -> str:
 
 def is_last_asked(said: Sequence[Message], place: int) -> bool:
     """Tell whether no user has said anything after this; what a run was told beside counts not."""
-    return not any(each.role == "user" and not _is_beside(each) for each in said[place + 1 :])
+    return next_asked(said, place) == len(said)
+
+
+def next_asked(said: Sequence[Message], place: int) -> int:
+    """Return where a user speaks next; what a run was told beside counts not."""
+    for after in range(place + 1, len(said)):
+        if said[after].role == "user" and not _is_beside(said[after]):
+            return after
+    return len(said)
+
+
+def with_open(said: Sequence[Message], run: Run) -> Sequence[Message]:
+    """Return what a thread has with what was said to the run that goes on there.
+
+    Args:
+        said: What the thread has; read after the run, which may have ended meanwhile.
+        run: The run.
+    """
+    if any(message.run_id == run.run_id for message in said):
+        return said
+    given = [
+        message
+        for message in run.messages or ()
+        if message.role == "user" or run_saying(message) != run.run_id
+    ]
+    known = {message.id for message in said}
+    replaces = any(message.id in known for message in given)
+    return given if replaces else [*said, *given]
 
 
 def is_same(one: Content, other: Content) -> bool:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from outlast_app.deps import Dependencies
+from outlast_app.facades.ag_ui.app import create_ag_ui
 from outlast_app.facades.ai_sdk.app import create_ai_sdk
 from outlast_app.facades.openai.app import create_openai
 from outlast_app.settings import ProtocolName
@@ -24,6 +25,7 @@ class Facade(NamedTuple):
 
 FACADES: Mapping[ProtocolName, Facade] = {
     "openai": Facade("/v1", create_openai),
+    "ag-ui": Facade("/ag-ui", create_ag_ui),
     "ai-sdk": Facade("/ai-sdk", create_ai_sdk),
 }
 

@@ -99,6 +99,7 @@ class RunStream(StreamingResponse):
         mark: Mark | None = None,
         first: bytes = b"",
         patience: Patience | None = None,
+        slot: ExitStack | None = None,
     ) -> None:
         """Follow a run that is known to be there.
 
@@ -110,12 +111,17 @@ class RunStream(StreamingResponse):
             mark: Within the text of which turn the client goes on, if it does there.
             first: Sent at once, before anything is known of the run.
             patience: How long the run may stand still; for ever without it.
+            slot: Holds one of the key's streams, which is this one's from now on; without it, one
+                is taken.
 
         Raises:
             KeyLimit: The key has as many streams open as it may.
         """
         with ExitStack() as held:
-            held.enter_context(asked.deps.quotas.stream(asked.caller))
+            if slot is None:
+                held.enter_context(asked.deps.quotas.stream(asked.caller))
+            else:
+                held.enter_context(slot.pop_all())
             reader = held.enter_context(SegmentReader(asked.deps.events.follow(ref), mark))
             self._held = held.pop_all()
         self._first = first

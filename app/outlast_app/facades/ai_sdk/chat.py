@@ -18,10 +18,10 @@ from outlast_app.facades.ai_sdk.answers import go_on
 from outlast_app.facades.ai_sdk.chunks import UiEncoder
 from outlast_app.facades.ai_sdk.keys import AiSdkRoute
 from outlast_app.facades.ai_sdk.messages import UiRequest
-from outlast_app.facades.ai_sdk.seeding import ui_messages, with_open
+from outlast_app.facades.ai_sdk.seeding import ui_messages
 from outlast_app.facades.ai_sdk.sending import begin
 from outlast_app.facades.ai_sdk.told import Told
-from outlast_app.facades.conversations import read_back
+from outlast_app.facades.conversations import read_back, with_open
 from outlast_app.facades.ids import thread_id_of
 from outlast_app.facades.requests import Asked, Asking, name_run
 from outlast_app.facades.streams import RunStream

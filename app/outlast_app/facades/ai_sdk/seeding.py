@@ -6,32 +6,13 @@ from typing import Any
 
 from outlast.agent import Agent
 from outlast.client_tool import ClientTool
-from outlast.protocol import Content, FilePart, ImagePart, Message, Run, TextPart, ToolCall
+from outlast.protocol import Content, FilePart, ImagePart, Message, TextPart, ToolCall
 from outlast_app.facades.ai_sdk.chunks import client_output, message_id
 from outlast_app.facades.conversations import run_saying
 from outlast_app.facades.ids import name_of_call
 
 _FIRST = "first"
 _CALL_ID = re.compile(r"\d+\.\d+")
-
-
-def with_open(said: Sequence[Message], run: Run) -> Sequence[Message]:
-    """Return what a thread has with what was said to the run that goes on there.
-
-    Args:
-        said: What the thread has; read after the run, which may have ended meanwhile.
-        run: The run.
-    """
-    if any(message.run_id == run.run_id for message in said):
-        return said
-    given = [
-        message
-        for message in run.messages or ()
-        if message.role == "user" or run_saying(message) != run.run_id
-    ]
-    known = {message.id for message in said}
-    replaces = any(message.id in known for message in given)
-    return given if replaces else [*said, *given]
 
 
 def ui_messages(agent: Agent, said: Sequence[Message]) -> list[dict[str, Any]]:

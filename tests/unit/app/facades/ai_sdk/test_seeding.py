@@ -4,7 +4,8 @@ import pytest
 
 from fakes.partner import agent
 from outlast.protocol import Message, Resolution, Run, ToolCall
-from outlast_app.facades.ai_sdk.seeding import ui_messages, with_open
+from outlast_app.facades.ai_sdk.seeding import ui_messages
+from outlast_app.facades.conversations import with_open
 from unit.app.facades.ai_sdk.test_messages import RUN, THREAD, had
 
 
