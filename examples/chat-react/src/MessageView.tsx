@@ -38,9 +38,10 @@ function PartView({ part, ...answers }: { part: Message["parts"][number] } & Ans
     case "file":
       return <a href={part.url}>{part.filename ?? part.mediaType}</a>;
     case "data-outlast-approval":
+      if (!part.data.is_open) return null;
       return (
         <p className="notice">
-          {part.data.question ?? part.data.reason} Decide at <code>{part.data.decide_at}</code>.
+          {part.data.question ?? `Waits for a decision (${part.data.reason}).`} Decide at <code>{part.data.decide_at}</code>.
         </p>
       );
     default:

@@ -11,8 +11,15 @@ export interface ChatName {
 /** What the app says of a run when its answer ends. */
 type Metadata = { outlast?: { run_id: string; incomplete_reason?: string } };
 
-/** What takes more than yes or no: it is decided at the app's own address. */
-type Data = { "outlast-approval": { reason: string; question: string | null; decide_at: string } };
+/** What takes more than yes or no, or a called agent asks: it is decided at the app's own address. */
+type Data = {
+  "outlast-approval": {
+    reason: string;
+    question?: string | null;
+    decide_at: string;
+    is_open: boolean;
+  };
+};
 
 /** The tools that this page runs for its agents. */
 type Tools = { find_user: { input: { city_only?: boolean }; output: string } };

@@ -202,7 +202,10 @@ async def _replace(sent: _Sent, holder: ThreadHolder) -> Told:
     try:
         return await _start(sent, wanted, sent.key("instead", last))
     except ThreadBusy as problem:
-        problem.detail = _BUSY.format(problem.extra.get("run_id"))
+        run_id = problem.extra["run_id"]
+        if told := await _join(sent, run_id):  # the same, sent at once
+            return told
+        problem.detail = _BUSY.format(run_id)
         raise
     except ThreadMoved as problem:
         problem.detail = _MOVED
