@@ -295,3 +295,22 @@ def test_another_tenant(stack: TestStack, model: ScriptedModel, key: str) -> Non
         assert mine.runs() == [f"{message.message_id}".removeprefix("msg_")]
         assert api.get(mine.runs()[0])["waiting_for"] == "approval"
         assert theirs.runs() == []
+
+
+@pytest.mark.usual_mode
+def test_as_many_streams_as_a_key_may_have(
+    stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """One more is refused before anything is started of which nobody could hear."""
+    gate = Gate()
+    model.script(key, [text("Hello.", gate=gate)])
+    with stack.another_app({"APP_MAX_STREAMS_PER_KEY": "1"}) as url, Api(url) as api:
+        one, other = Chat(api.http), Chat(api.http)
+        with one.sending({"message": user("u1", key)}) as first:
+            refused = other.post(user("u1", key))
+            assert (refused.status_code, refused.json()["type"]) == (429, "key-limit")
+            gate.open()
+            first.read()
+        assert answer_of(first).texts() == ["Hello."]
+        assert other.runs() == []
+        assert answer_of(other.post(user("u1", key))).texts() == ["Hello."]
