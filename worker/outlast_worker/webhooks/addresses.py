@@ -11,6 +11,12 @@ from typing import Any
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 # Names lead there in networks that have IPv6 alone; what follows is the IPv4 address.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# What IANA's registries say is not reached by all the world, and versions of Python don't.
+_SPECIAL = (
+    ipaddress.IPv4Network("192.0.0.0/24"),  # for protocols of the network itself
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4, which are no more
+    ipaddress.IPv6Network("3fff::/20"),  # documentation
+)
 # Azure's host, which its virtual machines reach under an address that is public otherwise.
 _METADATA = frozenset({ipaddress.IPv4Address("168.63.129.16")})
 
@@ -28,10 +34,14 @@ def is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         within = _ipv4_within(address)
         if within is None:
-            return address.is_global and address in _GLOBAL_UNICAST
+            return address in _GLOBAL_UNICAST and _is_global(address)
         address = within
     # What `is_global` says of multicast differs between versions of Python.
-    return address.is_global and not address.is_multicast and address not in _METADATA
+    return _is_global(address) and not address.is_multicast and address not in _METADATA
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_global and not any(address in network for network in _SPECIAL)
 
 
 def public_socket(address_info: Any) -> socket.socket:
