@@ -5,9 +5,7 @@ long the text was, and a check of it: whoever resumes there compares, and goes o
 back.
 """
 
-import re
 from dataclasses import dataclass
-from typing import Self
 from zlib import crc32
 
 MAX_CHARS = 65_531
@@ -15,15 +13,13 @@ MAX_CHARS = 65_531
 
 _WITHIN_BITS = 21
 _SETTLED = 1 << 20
-_CHECK_BITS = 4
-_SLOTS = 1 << _CHECK_BITS
+_SLOTS = 1 << 4  # a check has four bits
 _MAX_TURN = (1 << 10) - 1
-_TEXT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9})|\+([0-9]{1,9})\.([0-9a-f]{4}))")
 
 
-def check_of(text: str, bits: int = _CHECK_BITS) -> int:
+def check_of(text: str) -> int:
     """Return what tells texts of one length apart, most likely."""
-    return crc32(text.encode(errors="replace")) & ((1 << bits) - 1)
+    return crc32(text.encode(errors="replace")) & (_SLOTS - 1)
 
 
 class RunningCheck:
@@ -51,51 +47,10 @@ class Mark:
     turn: int
     chars: int
     check: int
-    bits: int = _CHECK_BITS
 
     def fits(self, text: str) -> bool:
         """Tell whether the client has been shown the beginning of this text, most likely."""
-        return len(text) >= self.chars and check_of(text[: self.chars], self.bits) == self.check
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place as a text, for the `id:` of server-sent events.
-
-    `17.2` is after the second of a protocol's events that the committed event 17 gave;
-    `17+431.9f3a` is after 431 characters of the text that is being written after that event.
-    """
-
-    seq: int
-    index: int = 0
-    chars: int = 0
-    check: int = 0
-
-    @classmethod
-    def of_text(cls, seq: int, text: str) -> Self:
-        """Return the place after this text."""
-        return cls(seq, chars=len(text), check=check_of(text, 16))
-
-    @classmethod
-    def read(cls, text: str) -> Self | None:
-        """Read what a client sends back; None if it is nothing of ours."""
-        found = _TEXT.fullmatch(text)
-        if found is None:
-            return None
-        seq, index, chars, check = found.groups()
-        if chars is None:
-            return cls(int(seq), int(index))
-        return cls(int(seq), chars=int(chars), check=int(check, 16))
-
-    def write(self) -> str:
-        """Return it as clients see it: opaque."""
-        if self.chars:
-            return f"{self.seq}+{self.chars}.{self.check:04x}"
-        return f"{self.seq}.{self.index}"
-
-    def mark(self, turn: int) -> Mark:
-        """Return what it says of the text of this turn."""
-        return Mark(turn, self.chars, self.check, bits=16)
+        return len(text) >= self.chars and check_of(text[: self.chars]) == self.check
 
 
 class Numbers:

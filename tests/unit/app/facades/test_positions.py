@@ -1,4 +1,4 @@
-"""Places in a stream: as texts, and as numbers that rise."""
+"""Places in a stream, as numbers that rise."""
 
 from itertools import pairwise
 
@@ -7,32 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlast_app.facades.items import HELD_BACK_CHARS
-from outlast_app.facades.positions import MAX_CHARS, Mark, Numbers, Position, RunningCheck, check_of
+from outlast_app.facades.positions import MAX_CHARS, Mark, Numbers, RunningCheck, check_of
 
 _INT32 = 2**31 - 1
-
-
-@given(st.integers(0, 10**6), st.integers(0, 99), st.text("ab é🙂", min_size=1))
-def test_texts(seq: int, index: int, text: str) -> None:
-    """A place that is written is read again; of one within a text, which text it was."""
-    for place in (Position(seq, index), Position.of_text(seq, text)):
-        assert Position.read(place.write()) == place
-    mark = Position.of_text(seq, text).mark(7)
-    assert mark.turn == 7
-    assert mark.fits(f"{text} and more")
-    assert not mark.fits(text[:-1])
-
-
-def test_how_they_look() -> None:
-    """They are short, and need no escaping in a header."""
-    assert Position(17, 2).write() == "17.2"
-    assert Position(17, chars=431, check=0x9F3A).write() == "17+431.9f3a"
-
-
-@pytest.mark.parametrize("text", ["", "17", "-1", "17.", "x.1", "17+431", "17+431.9F3A", "1.2\n"])
-def test_texts_of_others(text: str) -> None:
-    """What is nothing of ours is told apart."""
-    assert Position.read(text) is None
 
 
 def number_of(turn: int, text: str) -> int:
