@@ -172,10 +172,14 @@ def test_the_last_word(api: Api, model: ScriptedModel, key: str) -> None:
 
 
 def test_the_same_request(api: Api, model: ScriptedModel, key: str) -> None:
-    """With one key there is one fork."""
+    """With one key there is one fork, also when its source is gone."""
     source = noted_twice(api, model, key)
     runs = [fork(api, source["run_id"], 2, key).json()["run_id"] for _ in range(2)]
-    assert runs[0] == runs[1]
+    assert api.http.delete(f"/runs/{source['run_id']}").status_code == 204
+    assert fork(api, source["run_id"], 2).status_code == 404
+    again = fork(api, source["run_id"], 2, key)
+    assert again.status_code == 200, again.text
+    assert {*runs, again.json()["run_id"]} == {runs[0]}
     other = fork(api, source["run_id"], 1, key)
     assert (other.status_code, other.json()["type"]) == (422, "idempotency-conflict")
 

@@ -209,10 +209,10 @@ class Ingress(RunCalls, ThreadCalls, WebhookCalls):
         except (Lost, TimeoutError):
             raise unavailable() from None
 
-    async def same(self, order: RunOrder, wait_s: float) -> SameAnswer:
+    async def same(self, ref: RunRef, body_hash: str, wait_s: float) -> SameAnswer:
         """Compare a repeated request with the one that started the run."""
-        question = SameQuestion(body_hash=order.body_hash, wait_s=wait_s)
-        return await self._call(order.ref, "same", _SAME, question, wait_s + READ_TIMEOUT_S)
+        question = SameQuestion(body_hash=body_hash, wait_s=wait_s)
+        return await self._call(ref, "same", _SAME, question, wait_s + READ_TIMEOUT_S)
 
     async def cancel(self, ref: RunRef, trace: Trace | None) -> bool:
         """Ask for the run's cancellation; tell whether a worker has carried it out already.
@@ -269,13 +269,16 @@ class Ingress(RunCalls, ThreadCalls, WebhookCalls):
             raise maybe_accepted(order.run_id) from None
         if not isinstance(run, Unknown):
             try:
-                same = not order.repeatable or (await self.same(order, 0)).answer != "different"
+                is_same = not order.repeatable or await self._is_same(order)
             except RestateUnavailable:
                 raise maybe_accepted(order.run_id) from None
-            return SubmitAnswer(outcome="known", same_body=same)
+            return SubmitAnswer(outcome="known", same_body=is_same)
         if submit.status != _NOT_READY:
             raise maybe_accepted(order.run_id)
         return Pending()
+
+    async def _is_same(self, order: RunOrder) -> bool:
+        return (await self.same(order.ref, order.body_hash, 0)).answer != "different"
 
     async def _arrival(self, order: RunOrder) -> None:
         """Wait until the run that the thread has sent has reached its own partition.

@@ -129,6 +129,10 @@ async def fork_run(
     """
     check_right(caller, "read")  # the model could be asked for what was said
     asked = _Asked.of(deps, prefer, accept)
+    if known := await deps.forks.known(ref, body, idempotency_key):
+        log_run(request, known.ref.run_id)
+        run = await deps.starter.repeated(known.ref, known.body_hash, asked.wait_s)
+        return _answer(deps, known.ref, run, asked)
     order = await deps.forks.order(ref, body, idempotency_key, stream=asked.is_live, trace=trace)
     return await _start(request, deps, order, asked)
 
@@ -161,10 +165,15 @@ async def _start(request: Request, deps: Deps, order: RunOrder, asked: _Asked) -
     log_run(request, order.run_id)
     run = await deps.starter.start(order, asked.wait_s)
     log_run(request, run.run_id)  # another one, if that took the input
-    headers = {"Location": f"/runs/{run.run_id}"}
+    return _answer(deps, RunRef(order.tenant, run.run_id), run, asked)
+
+
+def _answer(deps: Deps, ref: RunRef, run: Run, asked: _Asked) -> Response:
+    """Answer with a run that was started, or its events."""
+    headers = {"Location": f"/runs/{ref.run_id}"}
     if asked.streamed:
-        headers["Content-Location"] = f"/runs/{run.run_id}/events"
-        following = deps.events.follow(RunRef(order.tenant, run.run_id))
+        headers["Content-Location"] = f"/runs/{ref.run_id}/events"
+        following = deps.events.follow(ref)
         return EventStream(following, deps.closing, headers)
     if asked.applied:
         headers["Preference-Applied"] = asked.applied

@@ -1,7 +1,7 @@
 """Forks: a new run that goes on from what another one had said and done after one of its turns."""
 
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from outlast.agent import Agent
 from outlast.contract import ForkPoint, RunOrder
@@ -12,9 +12,17 @@ from outlast.protocol import NO_RUN, ForkedFrom, ForkRun, Overrides
 from outlast.registry import Registry
 from outlast.trace import Trace
 from outlast_app.restate.ingress import Ingress
-from outlast_app.restate.outcomes import Pending
+from outlast_app.restate.outcomes import Pending, Unknown
 from outlast_app.runs.orders import as_messages, find_agent, hash_of
 from outlast_app.runs.reader import RunReader
+
+
+class KnownFork(NamedTuple):
+    """A fork that the same request, or another one of its key, has made."""
+
+    ref: RunRef
+    body_hash: str
+    """What tells whether it is the same."""
 
 
 class Forks:
@@ -24,6 +32,17 @@ class Forks:
         self._registry = registry
         self._ingress = ingress
         self._reader = reader
+
+    async def known(
+        self, source: RunRef, body: ForkRun, idempotency_key: str | None
+    ) -> KnownFork | None:
+        """Return the fork that a request of this key has made, whatever became of its source."""
+        if idempotency_key is None:
+            return None
+        ref = RunRef(source.tenant, derived_run_id(source.agent, source.tenant, idempotency_key))
+        if isinstance(await self._ingress.outcome(ref), Unknown):
+            return None
+        return KnownFork(ref, _hash_of(source, body))
 
     async def order(
         self,
@@ -78,7 +97,7 @@ class Forks:
             limits=body.limits,
             after_s=0,
             created_at=datetime.now(UTC),
-            body_hash=digest_of(source.run_id, hash_of(body)).hex()[:32],
+            body_hash=_hash_of(source, body),
             repeatable=idempotency_key is not None,
             after_run=NO_RUN if body.thread_id else None,
             overrides=overrides,
@@ -88,6 +107,10 @@ class Forks:
                 run_id=source.run_id, after_turn=body.after_turn, definition=body.definition
             ),
         )
+
+
+def _hash_of(source: RunRef, body: ForkRun) -> str:
+    return digest_of(source.run_id, hash_of(body)).hex()[:32]
 
 
 def _overrides(agent: Agent, asked: RunOrder, body: ForkRun) -> Overrides | None:

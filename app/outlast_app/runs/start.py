@@ -206,14 +206,14 @@ class RunStarter:
         if not wait_s or self._may_ask(order.ref):
             accepted = await self._ingress.start(order)
             if isinstance(accepted, Repeated):
-                return await self._await_repeated(order, wait_s)
+                return await self.repeated(order.ref, order.body_hash, wait_s)
             with _name_run_in_problems(order.ref):
                 return await self.await_end(order.ref, _accepted(order), wait_s)
         match await self._ingress.start_and_wait(order, wait_s):
             case Ended(run):
                 return run
             case Repeated():
-                return await self._await_repeated(order, wait_s)
+                return await self.repeated(order.ref, order.body_hash, wait_s)
             case Unknown():
                 raise RestateUnavailable(
                     "Restate was lost before it had accepted the run; nothing was started. "
@@ -223,13 +223,17 @@ class RunStarter:
                 with _name_run_in_problems(order.ref):
                     return await self._reader.read(order.ref)
 
-    async def _await_repeated(self, order: RunOrder, wait_s: float) -> Run:
-        """Wait for the run that the same request has started before."""
-        with _name_run_in_problems(order.ref):
-            if (await self._ingress.same(order, _SAME_WAIT_S)).answer == "different":
+    async def repeated(self, ref: RunRef, body_hash: str, wait_s: float) -> Run:
+        """Wait for the run that the same request has started before.
+
+        Raises:
+            IdempotencyConflict: Another one has, with the same key.
+        """
+        with _name_run_in_problems(ref):
+            if (await self._ingress.same(ref, body_hash, _SAME_WAIT_S)).answer == "different":
                 raise _conflict()
-            run = await self._reader.read(order.ref)
-            return await self.await_end(order.ref, run, wait_s)
+            run = await self._reader.read(ref)
+            return await self.await_end(ref, run, wait_s)
 
     async def _check_first(self, order: RunOrder) -> None:
         """Compare a request that its thread has not seen with the first one of the same key."""

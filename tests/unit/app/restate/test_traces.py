@@ -61,7 +61,7 @@ async def headers_of(call: Call) -> web.BaseRequest:
         lambda i: i.events(REF, 0, 1),
         lambda i: i.outcome(REF),
         lambda i: i.wait(REF, 1),
-        lambda i: i.same(ORDER, 0),
+        lambda i: i.same(ORDER.ref, ORDER.body_hash, 0),
         lambda i: i.settled(REF, 1, in_line=False),
         lambda i: i.thread_status(THREAD),
     ],
