@@ -9,13 +9,22 @@ from typing import Any, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from outlast.errors import BadGateway, BodyTooLarge, NotRegistered, RestateUnavailable
+from outlast.errors import (
+    BadGateway,
+    BodyTooLarge,
+    InvalidRequest,
+    NotRegistered,
+    RestateUnavailable,
+)
 
 T = TypeVar("T")
 
 _NEWS_DELAYS_S = (0.05, 0.1, 0.2, 0.4)
 _LARGE_BYTES = 512 * 1024
+_MAY_BE_DEEP = 100
+_ENVELOPES = b"[" * 15, b"]" * 15
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -96,9 +105,13 @@ class IngressHttp:
     async def send(
         self, path: str, body: BaseModel | None, timeout_s: float | None, headers: Mapping[str, str]
     ) -> Answer:
-        """Call a handler, with a body if it takes one."""
+        """Call a handler, with a body if it takes one.
+
+        Raises:
+            InvalidRequest: No worker could read the body.
+        """
         # None of the caller's own but the trace: Restate keeps request headers in its journal.
-        data = None if body is None else body.model_dump_json(exclude_none=True).encode()
+        data = None if body is None else await _written(body)
         options = {"headers": headers if body is None else {**_JSON, **headers}}
         for delay_s in _NEWS_DELAYS_S:
             answer = await self.request("POST", path, timeout_s, data=_in_pieces(data), **options)
@@ -134,6 +147,35 @@ class IngressHttp:
             raise unavailable() from error
         except aiohttp.ClientError as error:
             raise Lost from error
+
+
+async def _written(body: BaseModel) -> bytes:
+    """Write what a worker reads; beside the event loop, where it is large, make sure that it can.
+
+    Restate has it for good, once it is sent: what no worker can read would be tried again for days.
+
+    Raises:
+        InvalidRequest: None could. Whoever checks what clients send lets nothing come to that.
+    """
+    try:
+        data = body.model_dump_json(exclude_none=True).encode()
+        if len(data) > _LARGE_BYTES:
+            await asyncio.to_thread(_check_readable, type(body), data)
+        else:
+            _check_readable(type(body), data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(
+            "It can't be kept as it is: nested too deeply, or more than one run takes. Send less."
+        ) from error
+    return data
+
+
+def _check_readable(kind: type[BaseModel], data: bytes) -> None:
+    kind.model_validate_json(data)
+    if data.count(b"[") + data.count(b"{") > _MAY_BE_DEEP:
+        # It is kept inside of others, and their readers have a limit of depth.
+        opening, closing = _ENVELOPES
+        from_json(opening + data + closing)
 
 
 def _in_pieces(data: bytes | None) -> bytes | io.BytesIO | None:
