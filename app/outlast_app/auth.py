@@ -66,6 +66,7 @@ class KeyedRoute(APIRoute):
         operation = f"{scope['method']} {self.path}"
         quotas = Dependencies.of(request).quotas
         with ExitStack() as held:
+            request.state.held = held
             if operation == _STREAMS or (operation in _STARTS and _asks_for_stream(request)):
                 held.enter_context(quotas.stream(caller))
             if operation in _STARTS:

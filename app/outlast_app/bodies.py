@@ -75,28 +75,56 @@ async def beside_loop(
     return work(*args, **kwargs)
 
 
+def made(kind: type[M], given: Mapping[str, Any], at: str = "body") -> M:
+    """Make what the native interface takes of what a client of another protocol has sent.
+
+    Whoever makes it without this answers 500 where it is not what it has to be.
+
+    Args:
+        kind: What is made.
+        given: Its fields.
+        at: Where they are in the client's body, as far as that is known.
+
+    Raises:
+        InvalidRequest: It is not what it has to be; with the fields at fault.
+    """
+    try:
+        return from_client(kind, given)
+    except ValidationError as error:
+        raise refusal_of(error, given, at) from None
+
+
 def _read(check: Callable[[Any], M], raw: bytes) -> M:
-    value = _parse(raw)
+    value = parse(raw)
     try:
         return check(value)
     except ValidationError as error:
         raise refusal_of(error, value) from None
 
 
-def _parse(raw: bytes) -> Any:
-    if _values_in(raw) > MAX_VALUES:
-        raise InvalidRequest.at(
-            ("body", f"it has more than {MAX_VALUES} values; put what is large into one text")
-        )
+def parse(raw: bytes, at: str = "body") -> Any:
+    """Read JSON that a client sends: a body, or a text within one that has JSON, at `at`.
+
+    Raises:
+        InvalidRequest: It is none that everybody can read, or more than is read.
+    """
+    if values_in(raw) > MAX_VALUES:
+        raise too_many_values(at)
     try:
         value: Any = from_json(raw, allow_inf_nan=False)
         check_json(value)
     except ValueError as error:
-        raise InvalidRequest.at(("body", _what_is_wrong(raw, error))) from None
+        raise InvalidRequest.at((at, _what_is_wrong(raw, error))) from None
     return value
 
 
-def _values_in(raw: bytes) -> int:
+def too_many_values(at: str = "body") -> InvalidRequest:
+    """Return the refusal of JSON that would cost more than its bytes."""
+    advice = "put what is large into one text"
+    return InvalidRequest.at((at, f"it has more than {MAX_VALUES} values; {advice}"))
+
+
+def values_in(raw: bytes) -> int:
     """Return how many values JSON has, or more than there may be: without reading it."""
     if _separators(raw) < MAX_VALUES:  # those in texts included
         return _separators(raw) + 1
@@ -124,20 +152,20 @@ def _what_is_wrong(raw: bytes, error: ValueError) -> str:
     return f"not JSON that everybody can read: {_WHERE.sub('', str(error))}"
 
 
-def refusal_of(error: ValidationError, body: object) -> InvalidRequest:
-    """Return what is wrong with a body, field by field."""
+def refusal_of(error: ValidationError, body: object, at: str = "body") -> InvalidRequest:
+    """Return what is wrong with a body, or with what is at a place of it, field by field."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     # What may be of several types has a fault for each. Those where it is of another type
     # altogether say little: last.
     faults.sort(key=lambda fault: fault["type"] in {"string_type", "list_type"})
-    told = [_explain(fault, body) for fault in faults[:_MAX_FAULTS]]
+    told = [_explain(fault, body, at) for fault in faults[:_MAX_FAULTS]]
     return InvalidRequest.at(*told, more=len(faults) - len(told))
 
 
-def _explain(fault: Mapping[str, Any], body: object) -> tuple[str, str]:
+def _explain(fault: Mapping[str, Any], body: object, at: str) -> tuple[str, str]:
     """Return the field's path and what is wrong with it."""
     location = _fields(fault["loc"], body, missing=fault["type"] == "missing")
-    return ".".join(str(part) for part in ("body", *location)), fault["msg"]
+    return ".".join(str(part) for part in (at, *location)), fault["msg"]
 
 
 def _fields(location: Sequence[str | int], body: object, *, missing: bool) -> list[str | int]:

@@ -1,10 +1,11 @@
 """How clients of other protocols go on with a run that waits for them: decisions and results."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from outlast.errors import (
     AlreadyDecided,
@@ -25,8 +26,15 @@ from outlast.protocol import (
     SteerRun,
 )
 from outlast_app.auth import check_right
-from outlast_app.bodies import refusal_of
+from outlast_app.bodies import made
 from outlast_app.facades.requests import Asked
+from outlast_app.runs.orders import (
+    MAX_DECISION_BYTES,
+    MAX_MESSAGE_BYTES,
+    as_messages,
+    check_addition,
+)
+from outlast_app.runs.results import check_result
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,8 @@ async def continue_run(
 ) -> None:
     """Give a run what it waits for, and say something to it beside, as a user does.
 
-    All answers are checked against the run before the first one is sent. Each is idempotent, and so
-    is the whole: a request that broke off half way is sent again as it is.
+    All is checked, against the run and by itself, before the first answer is sent. Each is
+    idempotent, and so is the whole: a request that broke off half way is sent again as it is.
 
     Raises:
         UnknownRun: There is no such run.
@@ -66,48 +74,49 @@ async def continue_run(
         AlreadyDecided: Another decision counts; with that.
         AlreadyAnswered: Another result counts.
         RunEnded: Nothing waits any more.
-        MissingRight: The key may not decide.
-        InvalidRequest: It can't be decided here, or so.
+        MissingRight: The key may not decide; or not read, and it will be told what comes of it.
+        InvalidRequest: It can't be decided here, or so; or what is said can't be.
+        BodyTooLarge: It is more than a run takes.
     """
-    run = await asked.deps.reader.read(ref, messages=False)
+    check_right(asked.caller, "read")
     if any(isinstance(answer, Verdict) for answer in answers):
         check_right(asked.caller, "approve")
+    run = await asked.deps.reader.read(ref, messages=False)
+    sendings = [_sending(asked, ref, answer) for answer in answers]
+    beside = _said_beside(said) if said else None
     waits = [_is_open(run, answer) for answer in answers]
     # What is said comes first, so that the next model call has it; but not to a run that has gone
     # on, unless these are the answers with which it did.
-    if any(waits):
-        await _steer(asked, ref, answers, said)
-    for answer in answers:
-        await _send(asked, ref, answer)
-    if not any(waits):
-        await _steer(asked, ref, answers, said)
+    if beside and any(waits):
+        await _steer(asked, ref, answers, beside)
+    for send in sendings:
+        await send()
+    if beside and not any(waits):
+        await _steer(asked, ref, answers, beside)
 
 
-async def _send(asked: Asked, ref: RunRef, answer: Answer) -> None:
+def _sending(asked: Asked, ref: RunRef, answer: Answer) -> Callable[[], Awaitable[object]]:
+    """Return what sends an answer, which was checked."""
     key = asked.caller.key
     if isinstance(answer, Output):
-        result = CallResult(output=answer.output, is_error=answer.is_error)
-        await asked.deps.results.send(ref, answer.call_id, result, key)
-        return
-    decision = _decision(answer)
-    await asked.deps.runs.decide(ref, answer.approval_id, decision, key, asked.trace)
+        result = made(CallResult, {"output": answer.output, "is_error": answer.is_error})
+        check_result(result)
+        return partial(asked.deps.results.send, ref, answer.call_id, result, key)
+    action = "approve" if answer.approved else "reject"
+    given = {"action": action, "reason": answer.reason, "arguments": answer.arguments}
+    decision = made(Decision, given)
+    check_addition(decision, MAX_DECISION_BYTES)
+    return partial(asked.deps.runs.decide, ref, answer.approval_id, decision, key, asked.trace)
 
 
-def _decision(verdict: Verdict) -> Decision:
-    action = "approve" if verdict.approved else "reject"
-    given = {"action": action, "reason": verdict.reason, "arguments": verdict.arguments}
-    try:
-        return Decision.model_validate(given)
-    except ValidationError as error:
-        raise refusal_of(error, given) from None
+def _said_beside(said: Sequence[InputMessage]) -> SteerRun:
+    body = made(SteerRun, {"input": list(said)})
+    check_addition(body, MAX_MESSAGE_BYTES)
+    as_messages(body.input)
+    return body
 
 
-async def _steer(
-    asked: Asked, ref: RunRef, answers: Sequence[Answer], said: Sequence[InputMessage]
-) -> None:
-    if not said:
-        return
-    body = SteerRun(input=list(said))
+async def _steer(asked: Asked, ref: RunRef, answers: Sequence[Answer], body: SteerRun) -> None:
     parts = [*map(repr, answers), body.model_dump_json()]
     key = hashlib.sha256("\n".join(parts).encode(errors="replace")).hexdigest()
     await asked.deps.runs.steer(ref, body, key, asked.trace)

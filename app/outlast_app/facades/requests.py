@@ -1,7 +1,8 @@
 """What a request of another protocol brings along, whatever it asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, ParamSpec, Self, TypeVar
 
 from fastapi import Depends, Request
 
@@ -9,9 +10,13 @@ from outlast.agent import Agent
 from outlast.errors import InvalidRequest
 from outlast.names import RunRef
 from outlast.trace import Trace
+from outlast_app.bodies import beside_loop
 from outlast_app.deps import Dependencies
 from outlast_app.keyring import Caller
 from outlast_app.runs.orders import find_agent
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MAX_KEY_CHARS = 256
 
@@ -20,6 +25,7 @@ _MAX_KEY_CHARS = 256
 class Asked:
     """A request: who asks, with what, and what serves it."""
 
+    request: Request
     deps: Dependencies
     caller: Caller
     idempotency_key: str | None
@@ -38,7 +44,7 @@ class Asked:
             raise InvalidRequest.at(("header.idempotency-key", wrong))
         state = ",".join(request.headers.getlist("tracestate"))
         trace = Trace.read(request.headers.get("traceparent", ""), state)
-        return cls(Dependencies.of(request), request.state.caller, key, trace)
+        return cls(request, Dependencies.of(request), request.state.caller, key, trace)
 
     @property
     def tenant(self) -> str:
@@ -52,6 +58,24 @@ class Asked:
             UnknownAgent: There is none of this name; it says which there are.
         """
         return find_agent(self.deps.registry, name)
+
+    def hold_stream(self) -> None:
+        """Take one of the streams that the caller may have open, until the request is over; once.
+
+        What is to be streamed takes it before anything is started: who is refused one, and comes
+        again, would start another run each time.
+
+        Raises:
+            KeyLimit: The caller has as many open as it may.
+        """
+        state = self.request.state
+        if not getattr(state, "holds_stream", False):
+            state.held.enter_context(self.deps.quotas.stream(self.caller))
+            state.holds_stream = True
+
+    async def beside_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work on the body, which was read, in a thread where it is large."""
+        return await beside_loop(self.request, work, *args, **kwargs)
 
 
 async def _asked(request: Request) -> Asked:

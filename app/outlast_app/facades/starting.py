@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from outlast.agent import Agent
+from outlast.contract import RunOrder
 from outlast.errors import ThreadBusy, ThreadExists, ThreadMoved, UnknownThread
 from outlast.names import RunRef, ThreadRef, derived_run_id, new_run_id
 from outlast.protocol import (
@@ -26,9 +27,8 @@ from outlast.protocol import (
     Overrides,
     Run,
     StartRun,
-    from_client,
 )
-from outlast_app.bodies import refusal_of
+from outlast_app.bodies import made
 from outlast_app.facades.ids import lazy_thread_id
 from outlast_app.facades.requests import Asked
 from outlast_app.runs.orders import make_order
@@ -85,10 +85,7 @@ class Start:
             "limits": self.limits,
             "origin": Origin(protocol=self.protocol, request=self.request),
         }
-        try:
-            return from_client(StartRun, given)
-        except ValidationError as error:
-            raise refusal_of(error, given) from None
+        return made(StartRun, given)
 
 
 async def start(asked: Asked, wanted: Start) -> Run:
@@ -102,18 +99,25 @@ async def start(asked: Asked, wanted: Start) -> Run:
         OperatorProblem: Something that is needed is away. Where Restate may have accepted the run
             nevertheless, the problem names it (`run_id`).
     """
-    body = wanted.body()
     asked.deps.quotas.count_start(asked.caller)
-    order = make_order(
+    return await _start(asked, wanted)
+
+
+async def _start(asked: Asked, wanted: Start) -> Run:
+    order = await asked.beside_loop(_order, asked, wanted)
+    return await asked.deps.starter.start(order, 0)
+
+
+def _order(asked: Asked, wanted: Start) -> RunOrder:
+    return make_order(
         asked.deps.registry,
         wanted.agent,
-        body,
+        wanted.body(),
         asked.tenant,
         wanted.key or asked.idempotency_key,
         stream=wanted.stream,
         trace=asked.trace,
     )
-    return await asked.deps.starter.start(order, 0)
 
 
 async def start_after(asked: Asked, wanted: Start, before: RunRef) -> Run:
@@ -123,16 +127,18 @@ async def start_after(asked: Asked, wanted: Start, before: RunRef) -> Run:
     with already gets a conversation of their own, from there.
 
     Raises:
+        KeyLimit: The caller has started as many as it may.
         ThreadBusy: That run, which is on no thread, goes on for longer than one waits.
         UnknownRun: There is no such run.
         InvalidRequest: The conversation is too long to be copied.
     """
+    asked.deps.quotas.count_start(asked.caller)
     run = await _known(asked, before)
     thread_id = run.thread_id or lazy_thread_id(before.run_id)
     try:
         if run.thread_id:
             on_thread = replace(wanted, thread_id=thread_id, after_run=before.run_id)
-            return await start(asked, on_thread)
+            return await _start(asked, on_thread)
         return await _start_with(asked, wanted, thread_id, run.messages or [])
     except ThreadMoved:
         said = run.messages or []
@@ -167,7 +173,7 @@ async def _start_with(asked: Asked, wanted: Start, thread_id: str, said: Sequenc
         messages=[*before, *wanted.messages],
         request={**wanted.request, SEEDED: len(before)},
     )
-    return await start(asked, seeded)
+    return await _start(asked, seeded)
 
 
 SEEDED = "seeded"

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from fastapi.responses import StreamingResponse
@@ -99,7 +98,6 @@ class RunStream(StreamingResponse):
         mark: Mark | None = None,
         first: bytes = b"",
         patience: Patience | None = None,
-        slot: ExitStack | None = None,
     ) -> None:
         """Follow a run that is known to be there.
 
@@ -111,26 +109,19 @@ class RunStream(StreamingResponse):
             mark: Within the text of which turn the client goes on, if it does there.
             first: Sent at once, before anything is known of the run.
             patience: How long the run may stand still; for ever without it.
-            slot: Holds one of the key's streams, which is this one's from now on; without it, one
-                is taken.
 
         Raises:
             KeyLimit: The key has as many streams open as it may.
         """
-        with ExitStack() as held:
-            if slot is None:
-                held.enter_context(asked.deps.quotas.stream(asked.caller))
-            else:
-                held.enter_context(slot.pop_all())
-            reader = held.enter_context(SegmentReader(asked.deps.events.follow(ref), mark))
-            self._held = held.pop_all()
+        asked.hold_stream()
+        self._reader = SegmentReader(asked.deps.events.follow(ref), mark)
         self._first = first
-        parts = self._parts(encoded(reader, encoder, asked.deps.closing, patience))
+        parts = self._parts(encoded(self._reader, encoder, asked.deps.closing, patience))
         super().__init__(parts, headers={**STREAM_HEADERS, **headers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them until there are no more, or the client leaves."""
-        with self._held:
+        with self._reader:
             await super().__call__(scope, receive, send)
 
     async def _parts(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -54,14 +54,7 @@ class ClientResults:
             BodyTooLarge: The output has more than it may.
             InvalidRequest: An image or a document is such that no provider reads it.
         """
-        if result.is_too_large:
-            raise BodyTooLarge(
-                "A result has 256 KiB of text at most, or 4 MiB with images and documents. "
-                "Send less."
-            )
-        said = InputMessage(role="tool", call_id=call_id, content=result.output)
-        if fault := fault_of(said):
-            raise InvalidRequest.at(("body.output", fault))
+        check_result(result)
         if isinstance(await self._reader.outcome(ref), Broken):
             raise _ended(ref)
         order = ResultOrder(
@@ -91,6 +84,21 @@ class ClientResults:
             call_id=order.call_id, outcome="answered", is_error=order.is_error, at=order.at
         )
         return Sent(answer, counts=False)
+
+
+def check_result(result: CallResult) -> None:
+    """Refuse a result that no run takes.
+
+    Raises:
+        BodyTooLarge: The output has more than it may.
+        InvalidRequest: An image or a document is such that no provider reads it.
+    """
+    if result.is_too_large:
+        raise BodyTooLarge(
+            "A result has 256 KiB of text at most, or 4 MiB with images and documents. Send less."
+        )
+    if fault := fault_of(InputMessage(role="tool", content=result.output)):
+        raise InvalidRequest.at(("body.output", fault))
 
 
 def _refusal(ref: RunRef, call_id: str, answer: ResultAnswer) -> Problem:

@@ -154,3 +154,32 @@ async def test_starts(connect: Connect) -> None:
         answer = await client.post("/agents/support/runs", json={"input": "Hi."}, headers=other)
         assert answer.status_code == 503  # nobody is behind
         assert (await client.get(EVENTS, headers=headers)).status_code == 503
+
+
+USER = {"role": "user", "content": "Hi."}
+UI = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Hi."}]}
+STREAMED = [
+    ("/v1/chat/completions", {"model": "support", "messages": [USER], "stream": True}),
+    ("/v1/responses", {"model": "support", "input": "Hi.", "stream": True}),
+    ("/ai-sdk/support", {"id": "c1", "messages": [UI]}),
+    ("/ag-ui/support", {"threadId": "t", "runId": "r", "messages": [{"id": "m1", **USER}]}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMED)
+async def test_streams_of_other_protocols(
+    connect: Connect, streams: Streams, path: str, body: Any
+) -> None:
+    """Who may open no other stream is refused before a run is started; each is given back."""
+    headers = {"authorization": "Bearer desk"}
+    async with connect(keys=KEYS, max_streams_per_key=1) as client:
+        for _ in range(2):  # nobody is behind: nothing was started, and no stream is left open
+            assert (await client.post(path, json=body, headers=headers)).status_code == 503
+        open_one = await open_stream(client, streams, "desk")
+        answer = await client.post(path, json=body, headers=headers)
+        assert (answer.status_code, "streams" in answer.text) == (429, True)
+        other = await client.post(path, json=body, headers={"authorization": "Bearer shop"})
+        assert other.status_code == 503
+        open_one.cancel()
+        await asyncio.wait([open_one])
+        assert (await client.post(path, json=body, headers=headers)).status_code == 503

@@ -1,6 +1,6 @@
 """`/ag-ui/{agent}`: the one address of an `HttpAgent`, and what the protocol leaves open."""
 
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -34,10 +34,8 @@ async def run(agent: str, request: Request, asked: Asking) -> Response:
     """Take what the user says, decides, or has run in the page; stream the answer."""
     body = await read_input(request)
     sent = Sent(asked, asked.agent(agent), body)
-    with ExitStack() as slot:
-        # Before anything is started of which nobody could hear.
-        slot.enter_context(asked.deps.quotas.stream(asked.caller))
-        return _stream(request, sent, await _told(sent), slot)
+    asked.hold_stream()
+    return _stream(request, sent, await _told(sent))
 
 
 @router.get("/{agent}/capabilities")
@@ -82,7 +80,7 @@ async def _told(sent: Sent) -> Told:
     return await begin(sent, holder, found)
 
 
-def _stream(request: Request, sent: Sent, told: Told, slot: ExitStack) -> Response:
+def _stream(request: Request, sent: Sent, told: Told) -> Response:
     body = sent.body
     shown = AgUiRun(
         body.thread_id, body.run_id, body.parent_run_id, told.warnings, told.comes_again
@@ -91,7 +89,7 @@ def _stream(request: Request, sent: Sent, told: Told, slot: ExitStack) -> Respon
     has = ClientMessages(told.ref, told.sent or sent.dump, answered)
     encoder = AgUiEncoder(told.ref.run_id, shown, has, told.first, told.last)
     headers = name_run(request, told.ref)
-    return RunStream(sent.asked, told.ref, encoder, headers, first=encoder.begin(), slot=slot)
+    return RunStream(sent.asked, told.ref, encoder, headers, first=encoder.begin())
 
 
 def _thread(asked: Asked, thread: str) -> ThreadRef:

@@ -4,7 +4,7 @@ A chat is a thread. Its messages are compared with what the thread has; what goe
 waits for the client is told from the parts of its last answer.
 """
 
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -37,15 +37,13 @@ async def send(agent: str, request: Request, asked: Asking) -> Response:
     """Take what the user says, decides, or has run in the page; stream the answer."""
     body = await read_open_body(request, UiRequest)
     found = asked.agent(agent)
-    with ExitStack() as slot:
-        # Before anything is started of which nobody could hear.
-        slot.enter_context(asked.deps.quotas.stream(asked.caller))
-        try:
-            holder = await asked.deps.threads.holder(_thread(asked, body.id))
-        except UnknownThread:
-            holder = None
-        told = await go_on(asked, found, body, holder) or await begin(asked, found, body, holder)
-        return _stream(request, asked, told, slot)
+    asked.hold_stream()
+    try:
+        holder = await asked.deps.threads.holder(_thread(asked, body.id))
+    except UnknownThread:
+        holder = None
+    told = await go_on(asked, found, body, holder) or await begin(asked, found, body, holder)
+    return _stream(request, asked, told)
 
 
 @router.get("/{agent}/{chat:path}/stream")
@@ -81,11 +79,11 @@ async def messages(agent: str, chat: str, asked: Asking) -> list[dict[str, Any]]
     return ui_messages(found, with_open(said, run) if run else said)
 
 
-def _stream(request: Request, asked: Asked, told: Told, slot: ExitStack | None = None) -> Response:
+def _stream(request: Request, asked: Asked, told: Told) -> Response:
     ref = RunRef(asked.tenant, told.run.run_id)
     encoder = UiEncoder(ref.run_id, told.first, told.last, is_apart=told.is_apart)
     headers = {**name_run(request, ref), **STREAM_HEADER}
-    return RunStream(asked, ref, encoder, headers, first=encoder.begin(), slot=slot)
+    return RunStream(asked, ref, encoder, headers, first=encoder.begin())
 
 
 def _thread(asked: Asked, chat: str) -> ThreadRef:

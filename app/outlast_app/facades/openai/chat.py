@@ -16,6 +16,7 @@ from outlast.errors import (
 )
 from outlast.names import RunRef
 from outlast.protocol import InputMessage, Run
+from outlast_app.auth import check_right
 from outlast_app.bodies import read_open_body
 from outlast_app.facades.answering import Output, continue_run
 from outlast_app.facades.ids import read_name
@@ -47,6 +48,8 @@ async def complete(request: Request, asked: Asking) -> Response:
     """Answer a conversation: by a new run, or by one that waits for the results at its end."""
     body = await read_open_body(request, ChatRequest)
     agent = asked.agent(body.model)
+    if body.stream:
+        asked.hold_stream()
     with renaming(_NAMES):
         begun = await _begin(asked, agent, body)
     headers = name_run(request, begun.ref)
@@ -76,7 +79,7 @@ async def complete(request: Request, asked: Asking) -> Response:
 
 
 async def _begin(asked: Asked, agent: Agent, body: ChatRequest) -> _Begun:
-    history = body.history()
+    history = await asked.beside_loop(body.history)
     overrides = body.overrides()
     if (results := body.answers()) and (begun := await _go_on(asked, agent, history, results)):
         return begun
@@ -86,7 +89,11 @@ async def _begin(asked: Asked, agent: Agent, body: ChatRequest) -> _Begun:
             agent=agent,
             messages=history,
             protocol="openai",
-            request={"api": "chat", "messages": len(history), "digest": _digest(history)},
+            request={
+                "api": "chat",
+                "messages": len(history),
+                "digest": await asked.beside_loop(_digest, history),
+            },
             overrides=overrides,
             metadata=body.metadata or {},
             stream=body.stream,
@@ -107,12 +114,13 @@ async def _go_on(
     ref = refs.pop()
     if ref is None or refs or ref.agent != agent.name:
         return None
+    check_right(asked.caller, "read")
     by_call = {name.call_id: results[each] for each, name in names.items() if name}
     try:
         events = await committed(await asked.deps.events.so_far(ref, 0))
         segment = segment_after(events, RunLog(takes_approvals=False), by_call, exactly=True)
         run = await asked.deps.reader.read(ref)
-        if segment is None or _is_edited(run, history):
+        if segment is None or await asked.beside_loop(_is_edited, run, history):
             return None
         answers = [Output(call_id, output) for call_id, output in by_call.items()]
         await continue_run(asked, ref, answers)

@@ -13,12 +13,14 @@ from outlast.protocol import (
     TextPart,
     ToolCall,
 )
+from outlast_app.bodies import made
 from outlast_app.facades.openai.content import (
     NOT_HERE,
     FunctionSpec,
     OpenAiModel,
     Sampling,
-    arguments_of,
+    call_of,
+    check_arguments,
     file_of,
     image_of,
     joined,
@@ -97,12 +99,13 @@ class ChatMessage(OpenAiModel):
             _read_call(call, f"{param}.tool_calls.{index}")
             for index, call in enumerate(self.tool_calls or ())
         ]
-        return InputMessage(
-            role=self.role,  # pyright: ignore[reportArgumentType]  # not one that instructs
-            content=self._content(param),
-            tool_calls=calls or None,
-            call_id=self.tool_call_id if self.role == "tool" else None,
-        )
+        given = {
+            "role": self.role,
+            "content": self._content(param),
+            "tool_calls": calls or None,
+            "call_id": self.tool_call_id if self.role == "tool" else None,
+        }
+        return made(InputMessage, given, f"body.{param}")
 
     def text(self, param: str) -> str:
         """Return what instructs."""
@@ -121,8 +124,7 @@ class ChatMessage(OpenAiModel):
 def _read_call(call: _Call, param: str) -> ToolCall:
     if call.function is None:
         raise unsupported(f"{param}.type", f"{call.type!r} is not taken; functions are")
-    arguments = arguments_of(call.function.arguments, param)
-    return ToolCall(call_id=call.id, name=call.function.name, arguments=arguments)
+    return call_of(call.id, call.function.name, call.function.arguments, param)
 
 
 class _Tool(OpenAiModel):
@@ -182,7 +184,10 @@ class ChatRequest(Sampling):
 
         Raises:
             Refused: A run can't go on with it.
+            InvalidRequest: Neither.
         """
+        calls = (call for message in self.messages for call in message.tool_calls or ())
+        check_arguments((call.function.arguments for call in calls if call.function), "messages")
         said = [
             message.read(f"messages.{index}")
             for index, message in enumerate(self.messages)
@@ -248,7 +253,7 @@ def _read_tools(tools: Sequence[_Tool]) -> Iterator[ClientToolSpec]:
         if tool.type != "function" or tool.function is None:
             why = f"tools.{index}: {tool.type!r} is not taken; the agent has its own tools"
             raise Refused("unsupported_tool", why, f"tools.{index}.type")
-        yield tool.function.as_client_tool()
+        yield tool.function.as_client_tool(f"tools.{index}.function")
 
 
 def _read_choice(choice: Any) -> str | None:

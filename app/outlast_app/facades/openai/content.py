@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
+from outlast.errors import InvalidRequest
 from outlast.protocol import (
     ClientToolSpec,
     FilePart,
@@ -14,9 +15,10 @@ from outlast.protocol import (
     Overrides,
     Part,
     TextPart,
+    ToolCall,
 )
-from outlast_app.bodies import refusal_of
-from outlast_app.facades.openai.errors import Refused, unsupported
+from outlast_app.bodies import MAX_VALUES, made, parse, too_many_values, values_in
+from outlast_app.facades.openai.errors import unsupported
 
 NOT_HERE = "agents do not take it; leave it out"
 
@@ -34,15 +36,12 @@ class FunctionSpec(OpenAiModel):
     description: str | None = None
     parameters: dict[str, JsonValue] | None = None
 
-    def as_client_tool(self) -> ClientToolSpec:
+    def as_client_tool(self, param: str) -> ClientToolSpec:
         """Return it as a run takes it."""
         given: dict[str, Any] = {"name": self.name, "description": self.description or self.name}
         if self.parameters:
             given["parameters"] = self.parameters
-        try:
-            return ClientToolSpec.model_validate(given)
-        except ValidationError as error:
-            raise refusal_of(error, given) from None
+        return made(ClientToolSpec, given, f"body.{param}")
 
 
 class Sampling(OpenAiModel):
@@ -87,10 +86,7 @@ def overrides_of(
         "tool_choice": None if tool_choice == "auto" else tool_choice,
         "output_schema": output_schema,
     }
-    try:
-        return Overrides.model_validate(given)
-    except ValidationError as error:
-        raise refusal_of(error, given) from None
+    return made(Overrides, given)
 
 
 def image_of(url: str | None, param: str) -> ImagePart:
@@ -115,19 +111,27 @@ def joined(parts: list[Part]) -> str | list[Part]:
     return parts
 
 
-def arguments_of(text: str, param: str) -> dict[str, JsonValue]:
-    """Read the arguments of a call in a history.
+def call_of(call_id: str, name: str, arguments: str, param: str) -> ToolCall:
+    """Read a call of a history, whose arguments are JSON in a text.
 
     Raises:
-        Refused: They are no JSON object.
+        InvalidRequest: They are no JSON object that everybody can read.
     """
-    try:
-        read = json.loads(text or "{}")
-    except ValueError:
-        read = None
+    read = parse((arguments or "{}").encode(), f"body.{param}")
     if not isinstance(read, dict):
-        raise Refused("invalid_request_error", f"{param}: arguments are a JSON object", param)
-    return cast("dict[str, JsonValue]", read)
+        raise InvalidRequest.at((f"body.{param}", "arguments are a JSON object"))
+    given = {"call_id": call_id, "name": name, "arguments": cast("dict[str, JsonValue]", read)}
+    return made(ToolCall, given, f"body.{param}")
+
+
+def check_arguments(texts: Iterable[str], param: str) -> None:
+    """Refuse calls whose arguments have more values than a body may: to a body they are texts.
+
+    Raises:
+        InvalidRequest: They have.
+    """
+    if sum(values_in(text.encode()) for text in texts) > MAX_VALUES:
+        raise too_many_values(f"body.{param}")
 
 
 def written(arguments: Mapping[str, JsonValue]) -> str:

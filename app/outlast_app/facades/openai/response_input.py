@@ -8,6 +8,7 @@ from outlast.errors import UnknownRun
 from outlast.events import MessageCompleted, ReadEvent
 from outlast.names import RunRef
 from outlast.protocol import InputMessage
+from outlast_app.auth import check_right
 from outlast_app.facades.answering import Answer, Output, Verdict
 from outlast_app.facades.ids import Named, name_of_call, read_name
 from outlast_app.facades.items import text_of
@@ -18,6 +19,9 @@ from outlast_app.facades.reader import committed
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.segments import RunLog
 
+_MAX_REFERENCES = 1000
+_MAX_RUNS = 100
+"""Each is read for its references: a client may name a turn of a long chat by each."""
 _ANSWERS = ("function_call_output", "mcp_approval_response")
 _CALLS = ("fc", "mcp", "mcpr", "call")
 
@@ -33,27 +37,45 @@ async def resolve(asked: Asked, items: Sequence[InputItem]) -> list[tuple[int, I
     """Return the input with what its references name in their place; each once.
 
     Raises:
-        Refused: There is no such item.
+        MissingRight: The key may not read what they name.
+        Refused: There is no such item, or they name more than one request may have read.
     """
+    referred = _referred(asked, items)
+    if referred:
+        check_right(asked.caller, "read")
     found: list[tuple[int, InputItem]] = []
     runs: dict[RunRef, _Said] = {}
-    seen: set[str] = set()
     for place, item in enumerate(items):
         if item.kind != "item_reference":
             found.append((place, item))
+        elif named := referred.pop(item.id or "", None):
+            if named.ref not in runs:
+                runs[named.ref] = await _said_in(asked, named.ref, item.id or "", place)
+            found += [(place, each) for each in _items_of(named, item.id or "", runs[named.ref])]
+    return found
+
+
+def _referred(asked: Asked, items: Sequence[InputItem]) -> dict[str, Named]:
+    """Return what references name, by their ids, before anything is read."""
+    referred: dict[str, Named] = {}
+    for place, item in enumerate(items):
+        if item.kind != "item_reference" or item.id in referred:
             continue
         item_id = item.id or ""
-        if item_id in seen:
-            continue
-        seen.add(item_id)
         named = read_name(asked.tenant, item_id, "msg", count=1)
         named = named or read_name(asked.tenant, item_id, *_CALLS, count=2)
         if named is None:
             raise _no_item(item_id, place)
-        if named.ref not in runs:
-            runs[named.ref] = await _said_in(asked, named.ref, item_id, place)
-        found += [(place, each) for each in _items_of(named, item_id, runs[named.ref])]
-    return found
+        referred[item_id] = named
+    runs = len({named.ref for named in referred.values()})
+    if len(referred) > _MAX_REFERENCES or runs > _MAX_RUNS:
+        raise Refused(
+            "too_many_references",
+            f"input: up to {_MAX_REFERENCES} references, to what {_MAX_RUNS} runs have said. Send "
+            "previous_response_id, or what was said itself",
+            "input",
+        )
+    return referred
 
 
 async def _said_in(asked: Asked, ref: RunRef, item_id: str, place: int) -> "_Said":

@@ -10,7 +10,7 @@ from outlast.events import (
     ToolCallCompleted,
     TurnStarted,
 )
-from outlast.protocol import Content, FilePart, ImagePart, Message, Run, TextPart
+from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Message, Run, TextPart
 from outlast_app.facades.ids import name_of_call
 from outlast_app.facades.openai.content import written
 from outlast_app.facades.openai.response_object import text_part
@@ -28,14 +28,15 @@ def input_items(run: Run, segment: int, events: Sequence[ReadEvent]) -> list[Ite
     begin, said = asked.get(SEEDED), asked.get("said")
     begin = begin if isinstance(begin, int) else 0
     end = begin + (said if isinstance(said, int) else 1)
-    return [item for message in (run.messages or [])[begin:end] for item in items_of(message)]
+    messages = (run.messages or [])[begin:end]
+    return [item for message in messages for item in items_of(message, message.id)]
 
 
-def items_of(message: Message) -> Iterator[Item]:
+def items_of(message: Message | InputMessage, message_id: str) -> Iterator[Item]:
     """Yield what a message is."""
     if message.role == "tool":
         yield {
-            "id": f"fco_{message.id}",
+            "id": f"fco_{message_id}",
             "type": "function_call_output",
             "status": "completed",
             "call_id": message.call_id,
@@ -44,7 +45,7 @@ def items_of(message: Message) -> Iterator[Item]:
         return
     if message.content or not message.tool_calls:
         yield {
-            "id": message.id,
+            "id": message_id,
             "type": "message",
             "status": "completed",
             "role": message.role,
@@ -52,7 +53,7 @@ def items_of(message: Message) -> Iterator[Item]:
         }
     for call in message.tool_calls or ():
         yield {
-            "id": f"fc_{message.id}_{call.call_id}",
+            "id": f"fc_{message_id}_{call.call_id}",
             "type": "function_call",
             "status": "completed",
             "call_id": call.call_id,
@@ -106,12 +107,12 @@ def _answers_in(run_id: str, segment: int, events: Sequence[ReadEvent]) -> Itera
                     "reason": event.reason,
                 }
             case SteerReceived():
-                yield from items_of(event.message)
+                yield from items_of(event.message, event.message.id)
             case _:
                 pass
 
 
-def _parts(message: Message) -> list[dict[str, Any]]:
+def _parts(message: Message | InputMessage) -> list[dict[str, Any]]:
     kind = "output_text" if message.role == "assistant" else "input_text"
     content = message.content
     parts = [TextPart(text=content)] if isinstance(content, str) else content

@@ -14,13 +14,15 @@ from outlast.protocol import (
     TextPart,
     ToolCall,
 )
+from outlast_app.bodies import made
 from outlast_app.facades.ids import message_id_of
 from outlast_app.facades.openai.content import (
     NOT_HERE,
     FunctionSpec,
     OpenAiModel,
     Sampling,
-    arguments_of,
+    call_of,
+    check_arguments,
     file_of,
     image_of,
     joined,
@@ -94,8 +96,7 @@ class InputItem(OpenAiModel):
         """
         if not (self.call_id and self.name):
             raise Refused("invalid_request_error", f"{param}: needs call_id and name", param)
-        arguments = arguments_of(self.arguments or "", f"{param}.arguments")
-        return ToolCall(call_id=self.call_id, name=self.name, arguments=arguments)
+        return call_of(self.call_id, self.name, self.arguments or "", f"{param}.arguments")
 
 
 class _Tool(OpenAiModel):
@@ -190,7 +191,7 @@ class ResponseRequest(Sampling):
 
     def limits(self) -> Limits:
         """Return where the run is to stop."""
-        return Limits(max_tool_calls=self.max_tool_calls)
+        return made(Limits, {"max_tool_calls": self.max_tool_calls})
 
     def overrides(self, more_instructions: Sequence[str]) -> Overrides:
         """Return what the run is to have otherwise."""
@@ -216,38 +217,39 @@ def read_history(items: Sequence[InputItem], at: Sequence[int]) -> list[InputMes
         items: Without references.
         at: Their places in the input, for what is wrong with them.
     """
+    check_arguments((item.arguments or "" for item in items), "input")
     history: list[InputMessage] = []
+    calls: dict[int, list[ToolCall]] = {}
     for item, place in zip(items, at, strict=True):
         param = f"input.{place}"
         match item.kind:
             case "message" if item.role in ("user", "assistant"):
-                message = InputMessage(
-                    id=message_id_of(item.id), role=item.role, content=item.said(param)
+                message = _message(
+                    param, id=message_id_of(item.id), role=item.role, content=item.said(param)
                 )
                 if message.role == "user" or message.content:
                     history.append(message)
             case "function_call":
-                _add_call(history, item.call(param))
+                if not history or history[-1].role != "assistant":
+                    history.append(_message(param, role="assistant", content=""))
+                calls.setdefault(len(history) - 1, []).append(item.call(param))
             case "function_call_output":
                 if not item.call_id:
                     raise Refused("invalid_request_error", f"{param}.call_id: missing", param)
                 history.append(
-                    InputMessage(role="tool", call_id=item.call_id, content=item.said(param))
+                    _message(param, role="tool", call_id=item.call_id, content=item.said(param))
                 )
             case kind if kind in _KNOWN_TO_US or kind == "message":
                 pass
             case kind:
                 raise Refused("unsupported_item", f"{param}: {kind!r} is not taken", param)
+    for index, asked in calls.items():
+        history[index] = _message("input", **{**dict(history[index]), "tool_calls": asked})
     return history
 
 
-def _add_call(history: list[InputMessage], call: ToolCall) -> None:
-    last = history[-1] if history else None
-    if last is None or last.role != "assistant":
-        history.append(InputMessage(role="assistant", content="", tool_calls=[call]))
-    else:
-        calls = [*(last.tool_calls or ()), call]
-        history[-1] = last.model_copy(update={"tool_calls": calls})
+def _message(param: str, **given: Any) -> InputMessage:
+    return made(InputMessage, given, f"body.{param}")
 
 
 def instructions_in(items: Sequence[InputItem]) -> Iterator[str]:
@@ -269,7 +271,7 @@ def _read_tools(tools: Sequence[_Tool], agent: str) -> Iterator[ClientToolSpec]:
             raise Refused("unsupported_tool", why, f"tools.{index}.type")
         yield FunctionSpec(
             name=tool.name, description=tool.description, parameters=tool.parameters
-        ).as_client_tool()
+        ).as_client_tool(f"tools.{index}")
 
 
 def _read_choice(choice: Any) -> str | None:

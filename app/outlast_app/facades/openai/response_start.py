@@ -16,6 +16,7 @@ from outlast.errors import (
 )
 from outlast.names import RunRef
 from outlast.protocol import Run
+from outlast_app.auth import check_right
 from outlast_app.facades.answering import Verdict, continue_run
 from outlast_app.facades.ids import name_of, name_of_call
 from outlast_app.facades.openai.errors import Refused
@@ -60,6 +61,8 @@ async def begin_response(asked: Asked, body: ResponseRequest, raw: dict[str, Jso
         body: What it asks for.
         raw: The same as it came, to be shown again.
     """
+    if body.previous_response_id:
+        check_right(asked.caller, "read")  # the model could be asked for what was said
     items = await resolve(asked, body.items)
     before = (
         await find_response(asked, body.previous_response_id) if body.previous_response_id else None
@@ -77,7 +80,9 @@ async def _start(
     items: list[tuple[int, InputItem]],
     before: KnownResponse | None,
 ) -> Begun:
-    history = read_history([item for _, item in items], [place for place, _ in items])
+    history = await asked.beside_loop(
+        read_history, [item for _, item in items], [place for place, _ in items]
+    )
     if not history or history[-1].role == "assistant":
         message = "input: the last item is a user's message, or the output of a function"
         raise Refused("invalid_request_error", message, "input")
@@ -128,6 +133,7 @@ async def _go_on(
     asked: Asked, answers: Answers, tail: list[tuple[int, InputItem]], before: KnownResponse | None
 ) -> Begun | None:
     """Give a run what it waits for; None if no run does, so that it is history."""
+    check_right(asked.caller, "read")
     ref, by_id = answers
     if before and before.ref != ref:
         raise Refused("not_found", "input: previous_response_id asked for no such answer", "input")

@@ -1,5 +1,6 @@
 """`/v1/responses`: a response is a segment of a run; it is made, read, streamed, ended here."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -30,7 +31,9 @@ async def create_response(request: Request, asked: Asking) -> Response:
     """Make a response: by a new run, or by one that waits for what the input answers."""
     body = await read_open_body(request, ResponseRequest)
     body.check()
-    raw = from_json(await request.body())
+    raw = await asked.beside_loop(from_json, await request.body())
+    if body.stream:
+        asked.hold_stream()
     with renaming(_NAMES):
         begun = await begin_response(asked, body, raw)
     headers = name_run(request, begun.ref)
@@ -72,16 +75,20 @@ async def get_response(
 
 @router.post("/responses/{response_id}/cancel")
 async def cancel_response(response_id: ResponseId, request: Request, asked: Asking) -> Response:
-    """Cancel the run of a response; of one that has ended, return it as it is."""
+    """Cancel the run of a response; of one that has ended, return it as it is.
+
+    Who may not read is told how it stands, and no more.
+    """
     known = await find_response(asked, response_id)
     headers = name_run(request, known.ref)
-    try:
+    with suppress(RunEnded):
         await asked.deps.runs.cancel(known.ref, asked.trace)
-    except RunEnded:
-        return _answer(told(known, facts_of(known.run, known.segment)), headers)
-    await asked.deps.reader.wait(known.ref, _CANCEL_WAIT_S)
-    known = await find_response(asked, response_id)
-    return _answer(told(known, facts_of(known.run, known.segment)), headers)
+        await asked.deps.reader.wait(known.ref, _CANCEL_WAIT_S)
+        known = await find_response(asked, response_id)
+    response = told(known, facts_of(known.run, known.segment))
+    if "read" not in asked.caller.rights:
+        response = {name: response[name] for name in ("id", "object", "status")}
+    return _answer(response, headers)
 
 
 @router.delete("/responses/{response_id}")
