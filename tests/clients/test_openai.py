@@ -8,15 +8,18 @@ import pytest
 
 from clients.conftest import PYTHON, SCRIPTS, Played
 from fakes.model_server import ScriptedModel
-from fakes.script import call, calls, fault, text
+from fakes.script import attempts, call, calls, cut, fault, text
 from fakes.stack import TestStack
 
+BROKEN_OFF = cut(text("one two three four five"), after_chunks=4)
+RETOLD = [attempts(BROKEN_OFF, text("uno dos tres"))]
 FIND = [call("find_city", of=f"nr {turn}") for turn in range(5)]
 CHAT = {
     "models": [],
     "plain": [text("Hello you.")],
     "streamed": [text("Hello you.")],
     "helper": [calls(call("look_up", word="rain"), text="Let me look."), text("A word.")],
+    "retold": RETOLD,
     "instructed": [text("Moin.")],
     "tool_loop": [*FIND, text("Five cities.")],
     "edited": [text("Once more.")],
@@ -37,6 +40,9 @@ RESPONSES = {
     "plain": [text("Hello you.")],
     "streamed": [text("One two three four.")],
     "helper": [calls(call("look_up", word="rain"), text="Let me look."), text("A word.")],
+    "retold": RETOLD,
+    "said_again": [attempts(BROKEN_OFF, text("one two three four five"))],
+    "lost_answer": [text("Once.")],
     "schema": [calls(call("look_up", word="red"), text="Let me look."), text("Red."), RED],
     "tool_loop": [call("find_city", of="ann"), text("Berlin it is.")],
     "one_by_one": [calls(call("find_city", of="ann"), call("find_city", of="bob")), text("Both.")],

@@ -102,6 +102,8 @@ def test_the_same_request_again(api: Api, model: ScriptedModel, key: str, stream
     headers = {"Idempotency-Key": key}
     answers = [api.http.post(CHAT, json=body, headers=headers) for _ in range(2)]
     assert answers[0].content == answers[1].content
+    otherwise = api.http.post(CHAT, json={**body, "stream": not stream}, headers=headers)
+    assert {said_by_chat(each) for each in (*answers, otherwise)} == {"Hello."}
     assert len(model.requests(key)) == 1
     other = {**body, "messages": [{"role": "user", "content": f"{key}!"}]}
     refused = api.http.post(CHAT, json=other, headers=headers)

@@ -91,6 +91,23 @@ def helper(client: Client, key: str) -> None:
     assert whole.choices[0].message.content == "Let me look.\n\nA word."
 
 
+def retold(client: Client, key: str) -> None:
+    """Be told loudly that a text is void; asked again with the key, hear all of the other one."""
+    create: Any = client.chat.create
+    headers = {"Idempotency-Key": key}
+    body = {"model": "partner", "messages": ask(key), "extra_headers": headers}
+    error = refusal(lambda: list(create(**body, stream=True)))
+    assert error.code == "answer_restarted", error
+    for stream in (True, False):
+        answer = create(**body, stream=stream)
+        if stream:
+            chunks = [chunk for chunk in answer if chunk.choices]
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        else:
+            text = answer.choices[0].message.content
+        assert text == "uno dos tres"
+
+
 def instructed(client: Client, key: str) -> None:
     messages = [{"role": "system", "content": "Say Moin."}, *ask(key)]
     assert client.chat.create(model="partner", messages=messages).choices[0].message.content

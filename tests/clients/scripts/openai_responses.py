@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import httpx2
 import openai
 from openai import OpenAI
 from playing import Native, play
@@ -100,6 +101,55 @@ def helper(client: Client, key: str) -> None:
 
 class Colour(BaseModel):
     name: str
+
+
+def retold(client: Client, key: str) -> None:
+    """Hear another text when the model breaks off in the middle: the last one alone counts."""
+    kinds: list[str] = []
+    with client.responses.stream(model="partner", input=key) as stream:
+        for event in stream:
+            kinds.append(event.type)
+        final = stream.get_final_response()
+    assert final.output_text == "uno dos tres"
+    assert [kinds.count(f"response.content_part.{what}") for what in ("added", "done")] == [2, 2]
+    assert kinds.count("response.output_item.added") == 1
+
+
+def said_again(client: Client, key: str) -> None:
+    """Hear the same text when the model breaks off in the middle: nobody notices."""
+    with client.responses.stream(model="partner", input=key) as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert final.output_text == "one two three four five"
+    assert kinds.count("response.content_part.added") == 1
+
+
+class Losing(httpx2.HTTPTransport):
+    """Loses the first answer, once the server has given it: as a proxy that dies."""
+
+    lost = 0
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = super().handle_request(request)
+        if self.lost:
+            return answer
+        self.lost += 1
+        answer.read()
+        raise httpx2.RemoteProtocolError("the server went away")
+
+
+def lost_answer(client: Client, key: str) -> None:
+    """Have the library ask again by itself: with a key that is the same run."""
+    losing = Losing()
+    http = httpx2.Client(transport=losing)
+    impatient: Any = OpenAI(base_url=client.openai.base_url, api_key="none", http_client=http)
+    metadata = {"case": key.replace(" ", "-")}
+    headers = {"Idempotency-Key": key}
+    body = {"model": "partner", "input": key, "metadata": metadata}
+    response = impatient.responses.create(**body, extra_headers=headers)
+    assert (response.output_text, losing.lost) == ("Once.", 1)
+    runs = client.native.get(f"/runs?metadata.case={metadata['case']}")["items"]
+    assert [run["run_id"] for run in runs] == [run_of(response)]
 
 
 def schema(client: Client, key: str) -> None:
@@ -202,28 +252,37 @@ def approvals(client: Client, key: str) -> None:
 
 def chains(client: Client, key: str) -> None:
     """Go on with an earlier response twice: two conversations; a common chain is one thread."""
-    first = client.create(input=f"{key} 1")
-    ids, threads = [first.id], set()
-    for turn in range(2, 6):
-        ids.append(client.create(input=f"{key} {turn}", previous_response_id=ids[-1]).id)
-        run = client.native.get(f"/runs/{ids[-1].removeprefix('resp_').rpartition('_')[0]}")
-        threads.add(run["thread_id"])
-    assert len(threads) == 1
-    thread = client.native.get(f"/threads/{threads.pop()}/messages?limit=100")["items"]
-    assert [message["content"] for message in thread] == [
-        said for turn in range(1, 6) for said in (f"{key} {turn}", "Yes.")
-    ]
-    other = client.create(input=f"{key} other", previous_response_id=ids[1])
-    run = client.native.get(f"/runs/{run_of(other)}")
-    forked = client.native.get(f"/threads/{run['thread_id']}/messages?limit=100")["items"]
-    assert [message["content"] for message in forked] == [
-        *(said for turn in (1, 2) for said in (f"{key} {turn}", "Yes.")),
-        f"{key} other",
-        "Yes.",
-    ]
-    assert [item.content[0].text for item in client.responses.input_items.list(other.id).data] == [
-        f"{key} other"
-    ]
+
+    def told_in(thread_id: str) -> list[str]:
+        items = client.native.get(f"/threads/{thread_id}/messages?limit=100")["items"]
+        return [message["content"] for message in items]
+
+    def go_on(word: str, before: Any) -> Any:
+        return client.create(input=f"{key} {word}", previous_response_id=before.id)
+
+    def thread_of(response: Any) -> str:
+        return client.native.get(f"/runs/{run_of(response)}")["thread_id"]
+
+    def said(*words: str) -> list[str]:
+        return [each for word in words for each in (f"{key} {word}", "Yes.")]
+
+    turns = [str(turn) for turn in range(1, 21)]
+    chain = [client.create(input=f"{key} 1")]
+    for turn in turns[1:]:
+        chain.append(go_on(turn, chain[-1]))
+    assert thread_of(chain[0]) is None
+    [common] = {thread_of(response) for response in chain[1:]}
+    # From the first one, which is on no thread, and from a later one; both go on.
+    begun = [go_on("other", chain[0]), go_on("another", chain[1])]
+    ends = [go_on("then", each) for each in begun]
+    own = [thread_of(each) for each in ends]
+    assert own == [thread_of(each) for each in begun]
+    assert len({common, *own}) == 3
+    assert told_in(common) == said(*turns)
+    assert told_in(own[0]) == said("1", "other", "then")
+    assert told_in(own[1]) == said("1", "2", "another", "then")
+    items = client.responses.input_items.list(begun[0].id).data
+    assert [item.content[0].text for item in items] == [f"{key} other"]
 
 
 def conversation(client: Client, key: str) -> None:
