@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from fakes.api import Api
 from fakes.frames import read_frames
 from fakes.model_server import ScriptedModel
+from fakes.protocols import said_by_chat
 from fakes.script import Gate, call, calls, text
 from fakes.stack import TestStack
 from outlast_app.keyring import hash_of_key
@@ -17,6 +19,12 @@ RESPONSES, CHAT = "/v1/responses", "/v1/chat/completions"
 
 def run_of(response: dict[str, Any]) -> str:
     return response["id"].removeprefix("resp_").rpartition("_")[0]
+
+
+def said_by(completion: httpx.Response) -> str:
+    if completion.headers["content-type"].startswith("text/event-stream"):
+        return said_by_chat(completion)
+    return completion.json()["choices"][0]["message"]["content"]
 
 
 def said_in(response: dict[str, Any]) -> list[str]:
@@ -103,48 +111,109 @@ def test_the_same_request_again(api: Api, model: ScriptedModel, key: str, stream
     answers = [api.http.post(CHAT, json=body, headers=headers) for _ in range(2)]
     assert answers[0].content == answers[1].content
     otherwise = api.http.post(CHAT, json={**body, "stream": not stream}, headers=headers)
-    assert {said_by_chat(each) for each in (*answers, otherwise)} == {"Hello."}
+    assert {said_by(each) for each in (*answers, otherwise)} == {"Hello."}
     assert len(model.requests(key)) == 1
     other = {**body, "messages": [{"role": "user", "content": f"{key}!"}]}
     refused = api.http.post(CHAT, json=other, headers=headers)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "idempotency_conflict")
 
 
-def test_other_tenants_and_rights(stack: TestStack, model: ScriptedModel, key: str) -> None:
-    """Another tenant's ids are nobody's; who may not approve can't do it here either."""
-    model.script(key, [call("transfer", cents=5), text("Sent.")])
-    rights = {"acme": ["invoke", "read"], "rival": ["invoke", "read", "approve"]}
+def keys_of(rights: dict[str, list[str]]) -> dict[str, str]:
+    """Return the settings of an app with a tenant for each key."""
     keys = {
         tenant: [{"name": tenant, "sha256": hash_of_key(f"s-{tenant}"), "rights": of}]
         for tenant, of in rights.items()
     }
-    with stack.another_app({"APP_KEYS": json.dumps(keys)}) as url, Api(url) as api:
-        acme, rival = ({"Authorization": f"Bearer s-{tenant}"} for tenant in rights)
-        body = {"model": "partner", "input": key}
+    return {"APP_KEYS": json.dumps(keys)}
+
+
+def as_one(tenant: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer s-{tenant}"}
+
+
+def test_other_tenants(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """Another tenant's ids are nobody's, wherever they are sent; who may not approve can't here."""
+    model.script(key, [calls(call("transfer", cents=5), call("locate", of="x")), text("Sent.")])
+    model.script(f"{key} in chat", [call("locate", of="x"), text("Unknown.")])
+    rights = {"acme": ["invoke", "read"], "rival": ["invoke", "read", "approve"]}
+    with stack.another_app(keys_of(rights)) as url, Api(url) as api:
+        acme, rival = as_one("acme"), as_one("rival")
+        made = api.http.post("/v1/conversations", json={}, headers=acme).json()["id"]
+        body = {"model": "partner", "input": key, "conversation": made}
         first = api.http.post(RESPONSES, json=body, headers=acme).json()
-        [asked] = first["output"]
+        run_id = run_of(first)
+        ids = {item["type"]: item for item in first["output"]}
         decided = {
             "type": "mcp_approval_response",
-            "approval_request_id": asked["id"],
+            "approval_request_id": ids["mcp_approval_request"]["id"],
             "approve": True,
         }
+        call_id = ids["function_call"]["call_id"]
+        output = {"type": "function_call_output", "call_id": call_id, "output": "here"}
         answer = {"model": "partner", "input": [decided]}
         mine = api.http.post(RESPONSES, json=answer, headers=acme)
         assert (mine.status_code, mine.json()["error"]["code"]) == (403, "missing_right")
-        path = f"{RESPONSES}/{first['id']}"
-        theirs = [
-            api.http.post(RESPONSES, json=answer, headers=rival),
-            api.http.post(
-                RESPONSES,
-                json={"model": "partner", "input": "x", "previous_response_id": first["id"]},
-                headers=rival,
-            ),
-            api.http.get(path, headers=rival),
-            api.http.get(path, params={"stream": "true"}, headers=rival),
-            api.http.get(f"{path}/input_items", headers=rival),
-            api.http.post(f"{path}/cancel", headers=rival),
-            api.http.delete(path, headers=rival),
+
+        before = {"previous_response_id": first["id"]}
+        reference = {"type": "item_reference", "id": ids["function_call"]["id"]}
+        message = {"type": "item_reference", "id": f"msg_{run_id}_1"}
+        user = {"role": "user", "content": "x"}
+        path, talk = f"{RESPONSES}/{first['id']}", f"/v1/conversations/{made}"
+        asked: list[tuple[str, str, Any]] = [
+            ("POST", RESPONSES, answer),
+            ("POST", RESPONSES, {"model": "partner", "input": "x", **before}),
+            ("POST", RESPONSES, {"model": "partner", "input": [output], **before}),
+            ("POST", RESPONSES, {"model": "partner", "input": [reference, user]}),
+            ("POST", RESPONSES, {"model": "partner", "input": [message, user]}),
+            ("POST", RESPONSES, {"model": "partner", "input": "x", "conversation": made}),
+            ("POST", f"{path}/cancel", None),
+            ("GET", path, None),
+            ("GET", f"{path}?stream=true", None),
+            ("GET", f"{path}/input_items", None),
+            ("DELETE", path, None),
+            ("GET", talk, None),
+            ("GET", f"{talk}/items", None),
+            ("POST", talk, {"metadata": {"a": "b"}}),
+            ("POST", f"{talk}/items", {"items": [user]}),
+            ("DELETE", talk, None),
         ]
-        assert {each.status_code for each in theirs} == {404}, [each.text for each in theirs]
+        for method, where, said in asked:
+            theirs = api.http.request(method, where, json=said, headers=rival)
+            assert theirs.status_code == 404, (method, where, said, theirs.text)
+        # In a chat it is a call like any other: history.
+        function = {"name": "locate", "arguments": "{}"}
+        called = {"id": call_id, "type": "function", "function": function}
+        history = [
+            {"role": "user", "content": f"{key} in chat"},
+            {"role": "assistant", "tool_calls": [called]},
+            {"role": "tool", "tool_call_id": call_id, "content": "here"},
+        ]
+        chat = {"model": "partner", "messages": history}
+        theirs = api.http.post(CHAT, json=chat, headers=rival)
+        assert said_by(theirs) == "Unknown."
+        assert theirs.headers["x-run-id"] != run_id
         assert api.http.get(path, headers=acme).json() == first
-    assert not [each for each in stack.effects(tool="transfer") if run_of(first) in each["key"]]
+    assert not [each for each in stack.effects(tool="transfer") if run_id in each["key"]]
+
+
+def test_who_may_not_read(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """Cancelling tells them how a response stands, and nothing that is in it."""
+    model.script(key, [calls(call("transfer", cents=5), text="A secret.")])
+    keys = {
+        "acme": [
+            {"name": name, "sha256": hash_of_key(f"s-{name}"), "rights": rights}
+            for name, rights in (("desk", ["invoke", "read"]), ("door", ["invoke"]))
+        ]
+    }
+    with stack.another_app({"APP_KEYS": json.dumps(keys)}) as url, Api(url) as api:
+        body = {"model": "partner", "input": key, "metadata": {"secret": "yes"}}
+        made = api.http.post(RESPONSES, json=body, headers=as_one("desk")).json()
+        for _ in range(2):
+            path = f"{RESPONSES}/{made['id']}/cancel"
+            cancelled = api.http.post(path, headers=as_one("door")).json()
+            # The response has ended where it asked; the run is what is cancelled.
+            assert cancelled == {"id": made["id"], "object": "response", "status": "completed"}
+        path = f"{RESPONSES}/{made['id']}"
+        assert api.http.get(path, headers=as_one("desk")).json()["metadata"] == {"secret": "yes"}
+        ended = api.http.get(f"/runs/{run_of(made)}", headers=as_one("desk")).json()
+        assert ended["status"] == "cancelled"

@@ -105,10 +105,8 @@ class Colour(BaseModel):
 
 def retold(client: Client, key: str) -> None:
     """Hear another text when the model breaks off in the middle: the last one alone counts."""
-    kinds: list[str] = []
     with client.responses.stream(model="partner", input=key) as stream:
-        for event in stream:
-            kinds.append(event.type)
+        kinds = [event.type for event in stream]
         final = stream.get_final_response()
     assert final.output_text == "uno dos tres"
     assert [kinds.count(f"response.content_part.{what}") for what in ("added", "done")] == [2, 2]

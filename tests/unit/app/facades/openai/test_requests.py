@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes.front import Client, Connect
+from fakes.front import Client, Connect, saying
 from fakes.watching import RUN_ID
 from outlast.protocol import FilePart, ImagePart, InputMessage, TextPart, ToolCall
 from outlast_app.facades.openai.chat_requests import ChatRequest
@@ -225,6 +225,21 @@ async def test_while_restate_is_away(client: Client, path: str, said: dict[str, 
     assert answer.status_code == 503
     assert answer.headers["x-should-retry"] == "true"
     assert answer.json()["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [(CHAT, {"messages": [USER]}), (RESPONSES, {"input": "Hi."})]
+)
+async def test_what_restate_may_have_accepted(
+    connect: Connect, path: str, said: dict[str, Any]
+) -> None:
+    """Libraries must not send it again: it would be another run."""
+    with saying(b"garbage\r\n\r\n") as ingress:
+        async with connect(ingress=ingress) as client:
+            answer = await client.post(path, json={"model": "support", **said})
+    assert answer.status_code == 503
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.headers["x-run-id"] in answer.json()["error"]["message"]
 
 
 async def test_ids_of_others(client: Client) -> None:
