@@ -16,6 +16,7 @@ from fakes.ui_message import UiMessage
 
 _AGENT = "partner"
 _RESPONSES, _CHAT, _AI_SDK = "/v1/responses", "/v1/chat/completions", f"/ai-sdk/{_AGENT}"
+_AG_UI = f"/ag-ui/{_AGENT}"
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,53 @@ def _ai_sdk_approve(api: Api, begun: Begun, call_id: str) -> None:
         assert _run_of(told) == begun.run_id
 
 
+def _ag_ui_start(api: Api, text: str) -> Begun:
+    thread_id = uuid4().hex
+    said = [{"id": uuid4().hex, "role": "user", "content": text}]
+    with api.http.stream("POST", _AG_UI, json=_ag_ui_body(thread_id, said)) as answer:
+        return Begun(_run_of(answer), thread_id)
+
+
+def _ag_ui_asked(api: Api, begun: Begun) -> set[str]:
+    outcome = [*_ag_ui_told(api, begun)][-1]["outcome"]
+    return {begun.read_call(each["id"]) for each in outcome["interrupts"]}
+
+
+def _ag_ui_watch(api: Api, begun: Begun) -> Iterator[str]:
+    text = ""
+    for event in _ag_ui_told(api, begun):
+        if event["type"] == "TEXT_MESSAGE_CONTENT":
+            text += event["delta"]
+            yield text
+
+
+def _ag_ui_approve(api: Api, begun: Begun, call_id: str) -> None:
+    payload = {"approved": True}
+    entry = {"interruptId": begun.call("call", call_id), "status": "resolved", "payload": payload}
+    body = _ag_ui_body(begun.thread_id, _ag_ui_messages(api, begun), resume=[entry])
+    with api.http.stream("POST", _AG_UI, json=body) as told:
+        assert _run_of(told) == begun.run_id
+
+
+def _ag_ui_told(api: Api, begun: Begun) -> Iterator[dict[str, Any]]:
+    """Come to a thread again with what it has: nothing is started, and the run is told."""
+    body = _ag_ui_body(begun.thread_id, _ag_ui_messages(api, begun))
+    with api.http.stream("POST", _AG_UI, json=body) as answer:
+        assert _run_of(answer) == begun.run_id
+        yield from _frames(answer)
+
+
+def _ag_ui_messages(api: Api, begun: Begun) -> list[dict[str, Any]]:
+    return api.http.get(f"{_AG_UI}/threads/{begun.thread_id}/messages").json()
+
+
+def _ag_ui_body(
+    thread_id: str | None, messages: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
+    ids = {"threadId": thread_id, "runId": uuid4().hex}
+    return {**ids, "messages": messages, "tools": [], "context": [], **more}
+
+
 def _user(text: str) -> dict[str, Any]:
     return {"id": uuid4().hex, "role": "user", "parts": [{"type": "text", "text": text}]}
 
@@ -222,5 +270,12 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "chat": Protocol(_chat_start, has_threads=False),
     "ai-sdk": Protocol(
         _ai_sdk_start, _ai_sdk_asked, _ai_sdk_watch, _ai_sdk_approve, needs_threads=True
+    ),
+    "ag-ui": Protocol(
+        _ag_ui_start,
+        _ag_ui_asked,
+        _ag_ui_watch,
+        _ag_ui_approve,
+        needs_threads=True,
     ),
 }
