@@ -3,12 +3,15 @@
 import asyncio
 import json
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
 from fakes.front import Client, problem
 
+Made = Callable[[], TypeVar("T")]
+"""Makes a large value for one test, so that others need not carry it."""
 TEXT = {"type": "text", "text": "Hi."}
 
 
@@ -168,37 +171,39 @@ async def test_missing_context(client: Client) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        {"input": "x" * 2_000_000, "metadata": {"a": "x" * 16_000}},
-        {"input": ',[{"\\' * 400_000},
-        {"input": [{"role": "user", "content": [TEXT] * 1000}]},
-        {"input": [{"role": "user", "content": "Hi."}] * 1000},
-        {"input": "Hi.", "context": {"prices": {str(n): n for n in range(40_000)}}},
-        {"input": "Hi.", "after_s": 1, "stream": True, "limits": {"max_turns": 1}},
+        lambda: {"input": "x" * 2_000_000, "metadata": {"a": "x" * 16_000}},
+        lambda: {"input": ',[{"\\' * 400_000},
+        lambda: {"input": [{"role": "user", "content": [TEXT] * 1000}]},
+        lambda: {"input": [{"role": "user", "content": "Hi."}] * 1000},
+        lambda: {"input": "Hi.", "context": {"prices": {str(n): n for n in range(40_000)}}},
+        lambda: {"input": "Hi.", "after_s": 1, "stream": True, "limits": {"max_turns": 1}},
     ],
     ids=["text", "text of signs", "parts", "messages", "context", "numbers"],
 )
-async def test_large_bodies(client: Client, body: dict[str, Any]) -> None:
+async def test_large_bodies(client: Client, body: Made[dict[str, Any]]) -> None:
     """What is within the limits is read, whatever its texts look like."""
-    response = await client.post("/agents/support/runs", json=body)
+    response = await client.post("/agents/support/runs", json=body())
     problem(response, 503, "restate-unavailable")
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        list(range(1_000_000)),
-        [[]] * 2_000_000,
-        ['\\"'] * 1_000_000,
-        {str(n): 1 for n in range(500_000)},
-        "]" * 10 + "[" * 150_000,
+        lambda: list(range(1_000_000)),
+        lambda: [[]] * 2_000_000,
+        lambda: ['\\"'] * 1_000_000,
+        lambda: {str(n): 1 for n in range(500_000)},
+        lambda: "]" * 10 + "[" * 150_000,
     ],
     ids=["numbers", "lists", "texts", "names", "brackets"],
 )
-async def test_more_values_than_anybody_needs(client: Client, value: Any) -> None:
+async def test_more_values_than_anybody_needs(client: Client, value: Made[Any]) -> None:
     """A body of very many values is refused before anything is made of them."""
-    content = json.dumps({"input": "Hi.", "context": {"a": value}}).encode()
-    if isinstance(value, str):
-        content = content.replace(b'"' + value.encode() + b'"', value.encode())
+    made = value()
+    content = json.dumps({"input": "Hi.", "context": {"a": made}}).encode()
+    if isinstance(made, str):
+        content = content.replace(b'"' + made.encode() + b'"', made.encode())
+    del made
     refused, took_s = await _refused(client, content)
     assert "more than 100000 values" in refused["detail"]
     assert took_s < 5
@@ -207,16 +212,16 @@ async def test_more_values_than_anybody_needs(client: Client, value: Any) -> Non
 @pytest.mark.parametrize(
     "body",
     [
-        {"input": "Hi.", **{f"a{n}": 1 for n in range(90_000)}},
-        {"input": [{f"a{n}": 1 for n in range(90)}] * 990},
-        {"input": [{"role": "user", "content": [{"type": "x"}] * 40_000}]},
-        {"input": "Hi.", "metadata": {str(n): n for n in range(90_000)}},
+        lambda: {"input": "Hi.", **{f"a{n}": 1 for n in range(90_000)}},
+        lambda: {"input": [{f"a{n}": 1 for n in range(90)}] * 990},
+        lambda: {"input": [{"role": "user", "content": [{"type": "x"}] * 40_000}]},
+        lambda: {"input": "Hi.", "metadata": {str(n): n for n in range(90_000)}},
     ],
     ids=["unknown fields", "messages", "parts", "metadata"],
 )
-async def test_many_faults(client: Client, body: dict[str, Any]) -> None:
+async def test_many_faults(client: Client, body: Made[dict[str, Any]]) -> None:
     """The first faults are listed, and how many more there are; to find them takes no time."""
-    refused, took_s = await _refused(client, json.dumps(body).encode())
+    refused, took_s = await _refused(client, json.dumps(body()).encode())
     assert len(refused["errors"]) == 20
     assert "faults more than are listed" in refused["detail"]
     assert took_s < 5

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,10 +143,13 @@ print("litellm" in sys.modules)
         ("gemini/gemini-2.5-flash", "auto", "True"),
     ],
 )
-def test_it_is_loaded_when_an_agent_needs_it(model: str, chosen: str, loaded: str) -> None:
+def test_it_is_loaded_when_an_agent_needs_it(
+    tmp_path: Path, model: str, chosen: str, loaded: str
+) -> None:
     """It takes seconds and a hundred megabytes, which no agent pays that is called directly."""
+    (tmp_path / "litellm.py").touch()  # in its place, so that no test pays it either
     command = [sys.executable, "-c", LOADED, model]
-    environment = {**os.environ, "WORKER_MODEL_CLIENT": chosen}
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "WORKER_MODEL_CLIENT": chosen}
     done = subprocess.run(
         command, check=True, timeout=60, stdout=subprocess.PIPE, text=True, env=environment
     )
