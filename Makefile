@@ -4,6 +4,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
+# Where it is set, each of the hundreds of processes that tests start compiles all of ours anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 PY := .venv/bin/python
 # Certificates are the machine's, as for pip and npm: behind a company's proxy only those fit.
 UV := UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 .venv/bin/uv
