@@ -1,5 +1,6 @@
 """Fixtures that every kind of test shares, and how tests are spread over processes."""
 
+import gc
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from fakes.receiver import Receiver
 from modes import STACK_SETTINGS, unwanted
 
 _STACK = re.compile(rf"tests/integration/.*[\[-]({'|'.join(STACK_SETTINGS)})[-\]]")
+_LITELLM = re.compile(r"tests/unit/(worker/models/\w+|fakes/test_model_server)\.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,16 +33,18 @@ def pytest_configure() -> None:
 
 
 def _scope(nodeid: str) -> str:
-    """Return the stack that a test runs on, or else its file."""
-    stack = _STACK.match(nodeid)
-    return stack[1] if stack else nodeid.partition("::")[0]
+    """Return the stack that a test runs on, or that it runs on litellm, or else its file."""
+    if stack := _STACK.match(nodeid):
+        return stack[1]
+    return "litellm" if _LITELLM.match(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave tests to the other mode; put slow ones last: what they wait for goes on meanwhile."""
     left = unwanted(items, one_mode=bool(config.getoption("one_mode")))
     config.hook.pytest_deselected(items=[*left])
-    scopes: dict[str, int] = {}
+    # The longest of what runs in one process comes first.
+    scopes: dict[str, int] = {"litellm": 0}
     for item in items:
         scopes.setdefault(_scope(item.nodeid), len(scopes))
     items[:] = sorted(
@@ -49,8 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     )
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was collected: that stays, and is much to look through."""
+    gc.freeze()
+
+
 class ByStack(LoadScopeScheduling):
-    """Keeps the tests of one stack, and those of one file, in one process."""
+    """Keeps the tests of one stack, those on litellm, and those of one file in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _scope(nodeid)
@@ -58,8 +67,8 @@ class ByStack(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Have `auto` mean one process more than cores: tests wait for servers much of their time."""
-    return (os.cpu_count() or 1) + 1 if config.option.numprocesses == "auto" else None
+    """Have `auto` mean two processes more than cores: tests wait for servers half of their time."""
+    return (os.cpu_count() or 1) + 2 if config.option.numprocesses == "auto" else None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,6 +1,7 @@
 """A stack whose parts are killed and started again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from fakes.stack import TestStack
 pytestmark = pytest.mark.crash
 pytest.register_assert_rewrite("crash.abilities")
 
+_HERE = Path(__file__).parent
+
 
 @pytest.fixture(scope="session")
 def crash_stack(
@@ -20,6 +23,15 @@ def crash_stack(
     """One stack for all crash tests."""
     with TestStack(tmp_path_factory.mktemp("crash"), model, receiver.settings) as running:
         yield running
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the stack's processes where other tests follow: a Restate that idles costs, too."""
+    left = nextitem is None or not nextitem.path.is_relative_to(_HERE)
+    stack = getattr(item, "funcargs", {}).get("crash_stack")
+    if left and stack:
+        stack.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import gc
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from outlast.providers import PROVIDERS
 from outlast_worker.models.litellm import LitellmApi, load_litellm
 from unit.worker.models.asking import Asker, Client
 
+_HERE = Path(__file__).parent
 _ADDRESSES = (
     "OPENAI_BASE_URL",
     "OPENAI_API_BASE",
@@ -29,17 +30,17 @@ _ADDRESSES = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let pass what litellm does not close: it is collected during any test after."""
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
+        if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def collect_what_litellm_leaves() -> Iterator[None]:
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
     """Collect connections that litellm has not closed here, or they fail tests of other rooms."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    if nextitem is None or not nextitem.path.is_relative_to(_HERE):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture(scope="session")
