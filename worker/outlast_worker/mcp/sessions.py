@@ -23,6 +23,8 @@ MAX_SESSIONS = 32
 OPEN_TIMEOUT_S = 30.0
 """Of a session, the start of its command included."""
 _CLOSE_TIMEOUT_S = 10.0
+_STUCK_AFTER = 3
+"""Uses that were broken off, one after the other, with none in between that came to its end."""
 _CONNECTION = "outlast_worker.mcp.connection"
 
 _logger = get_logger()
@@ -53,6 +55,7 @@ class _Session:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     users: int = 0
     used_at: float = 0.0
+    broken_off: int = 0
     task: asyncio.Task[None] | None = None
 
     @property
@@ -63,12 +66,17 @@ class _Session:
     @property
     def takes_another(self) -> bool:
         """Whether one more may use it now."""
-        if self.is_over:
+        if self.is_over or self.is_stuck:
             return False
         if not self.users or not self.server.elicitation:
             return True
         opened = self.connection
         return opened.done() and not opened.exception() and opened.result().is_shareable
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the server seems to answer nobody any more, though it is there."""
+        return self.broken_off >= _STUCK_AFTER
 
     @property
     def is_over(self) -> bool:
@@ -102,7 +110,7 @@ class McpSessions:
         """Give a session with a server, as others may have it at the same time.
 
         But where the server may ask people, and could not say which call asks: one for this use.
-        One whose connection breaks meanwhile is not given again.
+        One whose connection breaks meanwhile is not given again, nor one that seems to be stuck.
 
         Raises:
             ServerUnavailable: It can't be opened.
@@ -111,12 +119,21 @@ class McpSessions:
         session = await self._take(key, access)
         try:
             yield await asyncio.shield(session.connection)
+            session.broken_off = 0
         except ServerUnavailable:
             session.done.set()
+            raise
+        except asyncio.CancelledError:
+            session.broken_off += 1
+            raise
+        except Exception:
+            session.broken_off = 0  # that was an answer
             raise
         finally:
             session.users -= 1
             session.used_at = self._clock()
+            if session.is_stuck and not session.users:
+                session.done.set()
             async with self._freed:
                 self._freed.notify_all()
 

@@ -33,6 +33,11 @@ async def use(sessions: McpSessions, who: str) -> str:
         return str(connection)
 
 
+async def use_for_ever(sessions: McpSessions, who: str) -> None:
+    async with sessions.session(SERVER, {"who": who}):
+        await asyncio.Event().wait()
+
+
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not true():  # noqa: ASYNC110  # a state that nobody tells of
@@ -79,6 +84,32 @@ async def test_broken(sessions: McpSessions) -> None:
             raise ServerUnavailable("gone")
     await use(sessions, "ana")
     assert mcp_connection.opened == ["ana", "ana"]
+
+
+async def test_stuck(sessions: McpSessions) -> None:
+    """One in which call after call was broken off is not given again; who has it keeps it."""
+
+    async def break_off() -> None:
+        using = asyncio.create_task(use_for_ever(sessions, "ana"))
+        await until(lambda: mcp_connection.opened[-1:] == ["ana"])
+        await asyncio.sleep(0)
+        using.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await using
+
+    async with sessions.session(SERVER, {"who": "ana"}):
+        for _ in range(2):
+            await break_off()
+        await use(sessions, "ana")  # which was answered
+        for _ in range(3):
+            await break_off()
+        assert mcp_connection.opened == ["ana"]
+        await use(sessions, "ana")
+        assert mcp_connection.opened == ["ana", "ana"]
+    assert not mcp_connection.closed  # the last one was answered after all
+    for _ in range(3):
+        await break_off()
+    await until(lambda: mcp_connection.closed == ["ana"])
 
 
 async def test_a_server_that_never_answers(
