@@ -1,15 +1,15 @@
 """Messages in the protocol's words, and as runs take and have them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import BaseModel
+from pydantic_core import to_json
 
 from outlast.errors import InvalidRequest
 from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Part, TextPart, ToolCall
-from outlast_app.bodies import refusal_of
+from outlast_app.bodies import made
+from outlast_app.facades.call_arguments import read_arguments
 from outlast_app.facades.ids import message_id_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def _answer_of(message: "AssistantMessage", at: str) -> InputMessage:
             ToolCall,
             call_id=call.id,
             name=call.function.name,
-            arguments=_arguments_of(call.function.arguments, f"{at}.toolCalls.{index}"),
+            arguments=read_arguments(
+                call.function.arguments, f"{at}.toolCalls.{index}.function.arguments"
+            ),
         )
         for index, call in enumerate(message.tool_calls or ())
     ]
@@ -130,15 +132,6 @@ def _part_of(part: "ContentPart", at: str) -> Part:
             raise InvalidRequest.at((at, wrong))
 
 
-def _arguments_of(text: str, at: str) -> dict[str, Any]:
-    read: Any = None
-    with suppress(ValueError):
-        read = from_json(text or "{}")
-    if not isinstance(read, dict):
-        raise InvalidRequest.at((f"{at}.function.arguments", "they are a JSON object, as a text"))
-    return cast("dict[str, Any]", read)
-
-
 def shown_content(content: Content) -> str | list[dict[str, Any]]:
     """Return content in the protocol's words."""
     return content if isinstance(content, str) else [_shown_part(part) for part in content]
@@ -167,12 +160,7 @@ def checked(at: str, kind: type[M], **given: Any) -> M:
     Raises:
         InvalidRequest: It can't be; with where, in the client's request.
     """
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        problem = refusal_of(error, given)
-        rename(problem, {"body": at})
-        raise problem from None
+    return made(kind, given, at)
 
 
 def rename(problem: InvalidRequest, paths: Mapping[str, str]) -> None:

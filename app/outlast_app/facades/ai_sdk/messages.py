@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
 
 from outlast.errors import InvalidRequest
 from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Part, TextPart, ToolCall
-from outlast_app.bodies import refusal_of
+from outlast_app.bodies import made
 from outlast_app.facades.ids import message_id_of
 from outlast_app.runs.orders import fault_of
 
@@ -245,11 +245,4 @@ def _parts_of(message: UiMessage, at: str) -> Iterator[Part]:
 
 
 def _checked(at: str, kind: type[M], **given: Any) -> M:
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        problem = refusal_of(error, given)
-        for fault in problem.extra["errors"]:
-            fault["field"] = fault["field"].replace("body", at, 1)
-        problem.detail = problem.detail.replace("body", at, 1)
-        raise problem from None
+    return made(kind, given, at)

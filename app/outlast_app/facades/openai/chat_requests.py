@@ -14,13 +14,13 @@ from outlast.protocol import (
     ToolCall,
 )
 from outlast_app.bodies import made
+from outlast_app.facades.call_arguments import check_arguments
 from outlast_app.facades.openai.content import (
     NOT_HERE,
     FunctionSpec,
     OpenAiModel,
     Sampling,
     call_of,
-    check_arguments,
     file_of,
     image_of,
     joined,
@@ -187,7 +187,8 @@ class ChatRequest(Sampling):
             InvalidRequest: Neither.
         """
         calls = (call for message in self.messages for call in message.tool_calls or ())
-        check_arguments((call.function.arguments for call in calls if call.function), "messages")
+        texts = (call.function.arguments for call in calls if call.function)
+        check_arguments(texts, "body.messages")
         said = [
             message.read(f"messages.{index}")
             for index, message in enumerate(self.messages)

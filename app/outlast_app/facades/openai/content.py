@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from outlast.errors import InvalidRequest
 from outlast.protocol import (
     ClientToolSpec,
     FilePart,
@@ -17,7 +16,8 @@ from outlast.protocol import (
     TextPart,
     ToolCall,
 )
-from outlast_app.bodies import MAX_VALUES, made, parse, too_many_values, values_in
+from outlast_app.bodies import made
+from outlast_app.facades.call_arguments import read_arguments
 from outlast_app.facades.openai.errors import unsupported
 
 NOT_HERE = "agents do not take it; leave it out"
@@ -112,26 +112,14 @@ def joined(parts: list[Part]) -> str | list[Part]:
 
 
 def call_of(call_id: str, name: str, arguments: str, param: str) -> ToolCall:
-    """Read a call of a history, whose arguments are JSON in a text.
+    """Read a call of a history.
 
     Raises:
-        InvalidRequest: They are no JSON object that everybody can read.
+        InvalidRequest: It is none.
     """
-    read = parse((arguments or "{}").encode(), f"body.{param}")
-    if not isinstance(read, dict):
-        raise InvalidRequest.at((f"body.{param}", "arguments are a JSON object"))
-    given = {"call_id": call_id, "name": name, "arguments": cast("dict[str, JsonValue]", read)}
-    return made(ToolCall, given, f"body.{param}")
-
-
-def check_arguments(texts: Iterable[str], param: str) -> None:
-    """Refuse calls whose arguments have more values than a body may: to a body they are texts.
-
-    Raises:
-        InvalidRequest: They have.
-    """
-    if sum(values_in(text.encode()) for text in texts) > MAX_VALUES:
-        raise too_many_values(f"body.{param}")
+    at = f"body.{param}"
+    given = {"call_id": call_id, "name": name, "arguments": read_arguments(arguments, at)}
+    return made(ToolCall, given, at)
 
 
 def written(arguments: Mapping[str, JsonValue]) -> str:

@@ -15,6 +15,7 @@ from outlast.protocol import (
     ToolCall,
 )
 from outlast_app.bodies import made
+from outlast_app.facades.call_arguments import check_arguments
 from outlast_app.facades.ids import message_id_of
 from outlast_app.facades.openai.content import (
     NOT_HERE,
@@ -22,7 +23,6 @@ from outlast_app.facades.openai.content import (
     OpenAiModel,
     Sampling,
     call_of,
-    check_arguments,
     file_of,
     image_of,
     joined,
@@ -217,7 +217,7 @@ def read_history(items: Sequence[InputItem], at: Sequence[int]) -> list[InputMes
         items: Without references.
         at: Their places in the input, for what is wrong with them.
     """
-    check_arguments((item.arguments or "" for item in items), "input")
+    check_arguments((item.arguments or "" for item in items), "body.input")
     history: list[InputMessage] = []
     calls: dict[int, list[ToolCall]] = {}
     for item, place in zip(items, at, strict=True):
