@@ -27,6 +27,9 @@ import uvloop
 from benchmarks.systems import Product, model_server, product
 from outlast.events import RunStarted, TurnStarted
 from outlast.live import Delta, write_line
+from outlast.names import DEFAULT_TENANT, RunRef
+from outlast_app.facades.ag_ui.events import AgUiEncoder, AgUiRun
+from outlast_app.facades.ag_ui.shown import ClientMessages
 from outlast_app.facades.ai_sdk.chunks import UiEncoder
 from outlast_app.facades.items import Encoder, TextRule
 from outlast_app.facades.openai.chat_encoder import ChatEncoder, ChatName
@@ -35,7 +38,7 @@ from outlast_app.facades.openai.response_object import Facts
 from outlast_app.runs.feed import ShownEvent
 
 AGENT = "plain"
-NATIVE = "native"
+NATIVE, ON_THREAD = "native", "native, on a thread"
 _RUN_ID = f"{AGENT}.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 _SHORT, _LONG = 50, 500  # tokens
 _PIECES = 500
@@ -51,12 +54,18 @@ class Facade:
         body: What is sent there, for a text.
         delta: Returns the piece of text that an event brings, if it does.
         encoder: Makes what its streams are encoded by; none of the native ones are.
+        beside: What it is compared with.
     """
 
     path: str
     body: Callable[[str], Mapping[str, Any]]
     delta: Callable[[Mapping[str, Any]], str | None]
     encoder: Callable[[], Encoder] | None = None
+    beside: str = NATIVE
+
+
+def _native_delta(event: Mapping[str, Any]) -> str | None:
+    return event["text"] if event["type"] == "message.delta" else None
 
 
 def _responses_delta(event: Mapping[str, Any]) -> str | None:
@@ -67,16 +76,28 @@ def _chat_delta(chunk: Mapping[str, Any]) -> str | None:
     return chunk["choices"][0]["delta"].get("content")
 
 
+def _ag_ui_body(text: str) -> Mapping[str, Any]:
+    said = [{"id": "1", "role": "user", "content": text}]
+    return {"threadId": uuid4().hex, "runId": uuid4().hex, "messages": said}
+
+
+def _ag_ui_encoder() -> Encoder:
+    messages = ClientMessages(RunRef(DEFAULT_TENANT, _RUN_ID), list[Any])
+    return AgUiEncoder(_RUN_ID, AgUiRun("thread", "run"), messages)
+
+
 def _ui_body(text: str) -> Mapping[str, Any]:
     said = {"id": "1", "role": "user", "parts": [{"type": "text", "text": text}]}
     return {"id": uuid4().hex, "messages": [said]}
 
 
 FACADES: Mapping[str, Facade] = {
-    NATIVE: Facade(
+    NATIVE: Facade(f"/agents/{AGENT}/runs", lambda text: {"input": text}, _native_delta),
+    ON_THREAD: Facade(
         f"/agents/{AGENT}/runs",
-        lambda text: {"input": text},
-        lambda event: event["text"] if event["type"] == "message.delta" else None,
+        lambda text: {"input": text, "thread_id": uuid4().hex},
+        _native_delta,
+        beside=ON_THREAD,
     ),
     "Responses": Facade(
         "/v1/responses",
@@ -99,6 +120,14 @@ FACADES: Mapping[str, Facade] = {
         _ui_body,
         lambda chunk: chunk["delta"] if chunk["type"] == "text-delta" else None,
         lambda: UiEncoder(_RUN_ID, 1),
+        ON_THREAD,
+    ),
+    "AG-UI": Facade(
+        f"/ag-ui/{AGENT}",
+        _ag_ui_body,
+        lambda event: event["delta"] if event["type"] == "TEXT_MESSAGE_CONTENT" else None,
+        _ag_ui_encoder,
+        ON_THREAD,
     ),
 }
 
@@ -194,11 +223,11 @@ def _table(alone: _Samples, whole: _Samples, first: _Samples, streams: int) -> s
         f"| | encoder alone, µs | app, µs, {streams} streams | of native | first piece, ms later |",
         "|---|---|---|---|---|",
     ]
-    for name in FACADES:
+    for name, facade in FACADES.items():
         # The first time of an encoder is slower than all others.
         encoder = _spread(alone[name][1:]) if name in alone else ""
-        ratio = median(whole[name]) / median(whole[NATIVE])
-        later = median(first[name]) - median(first[NATIVE])
+        ratio = median(whole[name]) / median(whole[facade.beside])
+        later = median(first[name]) - median(first[facade.beside])
         told = (name, encoder, _spread(whole[name]), f"{ratio:.2f} ×", f"{later:.1f}")
         lines.append(f"| {' | '.join(told)} |")
     return "\n".join(lines)
