@@ -122,6 +122,32 @@ def test_of_a_run_on_a_thread(api: Api, model: ScriptedModel, key: str) -> None:
     assert third["output"] == "thrice"
 
 
+def test_results_that_a_start_brought_along(api: Api, model: ScriptedModel, key: str) -> None:
+    """They stay as they were given, also where the run's own calls have the same names."""
+    given = [
+        {"role": "user", "content": key},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"call_id": "1.0", "name": "leak", "arguments": {}}],
+        },
+        {"role": "tool", "content": "as given", "call_id": "1.0"},
+    ]
+    model.script(key, [text("unused"), call("leak"), text("done"), text("done")])
+    source = api.http.post("/agents/tester/runs", json={"input": given}).json()
+    assert source["status"] == "completed", source
+    forked(api, source["run_id"], 1)
+    then, now = [request.messages for request in model.requests(key, turn=3)]
+    assert contents_of_tools(now) == contents_of_tools(then)
+    assert contents_of_tools(now)[0] == "as given"
+    prompt = api.http.get(f"/runs/{source['run_id']}/turns/2/prompt").json()["messages"]
+    assert contents_of_tools(prompt) == contents_of_tools(then)
+
+
+def contents_of_tools(messages: list[dict[str, Any]]) -> list[str]:
+    return [message["content"] for message in messages if message["role"] == "tool"]
+
+
 def test_of_a_run_that_failed(api: Api, model: ScriptedModel, key: str) -> None:
     """It goes on where the model failed; the turn without an answer is none."""
     model.script(key, [call("note", text=key), fault(400, "bad")])

@@ -107,7 +107,7 @@ async def _read_kept(
     before = await read_history(ctx, prefix, order)
     if before is None:
         return None
-    own = [await with_told(ctx, message) for message in said]
+    own = await with_told(ctx, order, said)
     if order.thread_id is None:
         return _Kept([*before, *own])
     mark = await state.CONVERSATION.get(ctx) or NOTHING_SAID

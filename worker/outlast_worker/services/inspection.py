@@ -52,7 +52,7 @@ def add_inspection(workflow: Workflow, prefix: str) -> None:
             return None
         mark = await state.CONVERSATION.get(ctx) or NOTHING_SAID
         history = await read_history(ctx, prefix, order)
-        said = _Said(mark, history, [await with_told(ctx, message) for message in own])
+        said = _Said(mark, history, await with_told(ctx, order, own))
         stand_in = await find_stand_in(ctx, question.turn)
         before, since = said.read(stand_in)
         read = _as_read(before)

@@ -68,10 +68,22 @@ async def pin_in(ctx: WorkflowSharedContext, turn: int, events: Sequence[ReadEve
     return await kept.get(ctx)
 
 
-async def with_told(ctx: WorkflowSharedContext, message: Message) -> StoredMessage:
-    """Return a message as models read it, where clients see less or other words."""
-    told = await state.told(message.call_id or message_key(message.id)).get(ctx)
-    return StoredMessage(**message.model_dump(), told=told)
+async def with_told(
+    ctx: WorkflowSharedContext, order: RunOrder, said: Sequence[Message]
+) -> list[StoredMessage]:
+    """Return a run's messages, from the first, as models read them where clients see other words.
+
+    Results that its start has brought along may be of calls named as the run's own are.
+    """
+    given, own = said[: len(order.input)], said[len(order.input) :]
+    names = [message_key(message.id) for message in given]
+    names += [message.call_id or message_key(message.id) for message in own]
+    asked = [state.told(name).get(ctx) for name in names]
+    # Asked for together and awaited one by one: `gather` looks at all of them for each.
+    return [
+        StoredMessage(**message.model_dump(), told=await told)
+        for message, told in zip(said, asked, strict=True)
+    ]
 
 
 def message_key(message_id: str) -> str:
