@@ -23,7 +23,7 @@ class AgUiClient:
 
     def take(self, events: Iterable[dict[str, Any]]) -> "AgUiClient":
         """Take the events of one run of theirs."""
-        self.finished = None
+        self.finished, self._open, self._step = None, {}, None
         for number, event in enumerate(events):
             assert self.finished is None, f"after the end: {event}"
             assert (event["type"] == "RUN_STARTED") == (number == 0)

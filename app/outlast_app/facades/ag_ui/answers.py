@@ -54,7 +54,7 @@ async def go_on(sent: Sent, holder: ThreadHolder | None) -> Told | Run | None:
         return None
     if named and run.thread_id != sent.thread.thread_id:
         raise InvalidRequest.at(("body.threadId", f"the run {run.run_id} is of another thread"))
-    answers = [*_verdicts(decided), *_outputs(sent, run, results)]
+    answers = _once([*_verdicts(decided), *_outputs(sent, run, results)])
     warnings = [f"There is no interrupt {each!r}; it was ignored." for each in unknown]
     return await _answer(sent, run, answers, warnings)
 
@@ -161,6 +161,20 @@ def _said_beside(sent: Sent, run: Run) -> list[InputMessage]:
         if message.role == "user" and message_id_of(message.id) not in heard:
             beside.insert(0, message)
     return [sent.input(message) for message in beside]
+
+
+def _once(answers: Sequence[Answer]) -> list[Answer]:
+    """Return each answer once.
+
+    Raises:
+        InvalidRequest: Two of them contradict each other.
+    """
+    found: dict[str, Answer] = {}
+    for answer in answers:
+        if found.setdefault(_id_of(answer), answer) != answer:
+            field = "messages" if isinstance(answer, Output) else "resume"
+            raise InvalidRequest.at((f"body.{field}", "two answers to one call"))
+    return [*found.values()]
 
 
 def _has_heard(run: Run, said: Sequence[InputMessage]) -> bool:

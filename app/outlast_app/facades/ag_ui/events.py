@@ -23,6 +23,7 @@ from outlast.protocol import Run, Usage
 from outlast_app.facades.ag_ui.messages import shown_arguments, shown_content
 from outlast_app.facades.ag_ui.outcomes import interrupt, usage_of
 from outlast_app.facades.ag_ui.shown import ClientMessages
+from outlast_app.facades.elsewhere import Elsewhere
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text, text_of
 from outlast_app.facades.segments import RunLog
 from outlast_app.facades.streams import frame
@@ -66,6 +67,7 @@ class AgUiEncoder:
         self._messages = messages
         self._first, self._last = first, max(first, last)
         self._log = RunLog(takes_approvals=True)
+        self._elsewhere = Elsewhere(run_id)
         self._shown: dict[str, None] = {}
         """Calls that the client knows of, now or from an earlier segment, in that order."""
         self._usage: dict[str, Usage] = {}
@@ -141,6 +143,8 @@ class AgUiEncoder:
                 pass
 
     def _hear(self, event: ReadEvent) -> Iterator[bytes]:
+        for name, about in self._elsewhere.take(event):
+            yield _custom("approval", id=name, **about)
         match event:
             case TurnStarted():
                 yield from self._begin_step(event.turn)
@@ -148,8 +152,8 @@ class AgUiEncoder:
                 yield from self._complete_turn(event)
             case ToolCallStarted() | ToolCallRequested():
                 yield from self._show_call(event.call_id)
-            case ApprovalRequested():
-                yield from self._ask(event)
+            case ApprovalRequested(call_id=str(call_id)) if event.reason == "approval":
+                yield from self._show_call(call_id)
             case ToolCallCompleted():
                 yield from self._complete_call(event)
             case RunWaiting() if self._log.is_over and event.segment >= self._last:
@@ -229,21 +233,6 @@ class AgUiEncoder:
         )
         yield _event("TOOL_CALL_ARGS", toolCallId=name, delta=arguments)
         yield _event("TOOL_CALL_END", toolCallId=name)
-
-    def _ask(self, asked: ApprovalRequested) -> Iterator[bytes]:
-        if asked.reason == "approval" and asked.call_id:
-            yield from self._show_call(asked.call_id)
-            return
-        # No yes or no: what it takes can be answered at its native address alone.
-        approval_id = asked.approval_id or asked.call_id or ""
-        yield _custom(
-            "approval",
-            id=approval_id,
-            reason=asked.reason,
-            name=asked.name,
-            question=asked.question,
-            decide_at=f"/runs/{self._run_id}/approvals/{approval_id}",
-        )
 
     def _complete_call(self, done: ToolCallCompleted) -> Iterator[bytes]:
         # One that never started, since its arguments were wrong, say, was asked for nevertheless.

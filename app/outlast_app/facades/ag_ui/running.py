@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from outlast.agent import Agent
-from outlast.errors import RunEnded, UnknownRun, UnknownThread
+from outlast.errors import InvalidRequest, RunEnded, UnknownRun, UnknownThread
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
 from outlast_app.facades.ag_ui.answers import go_on
@@ -14,6 +14,7 @@ from outlast_app.facades.ag_ui.body import read_input
 from outlast_app.facades.ag_ui.capabilities import capabilities_of
 from outlast_app.facades.ag_ui.events import AgUiEncoder, AgUiRun
 from outlast_app.facades.ag_ui.keys import AgUiRoute
+from outlast_app.facades.ag_ui.messages import rename
 from outlast_app.facades.ag_ui.seeding import shown_messages
 from outlast_app.facades.ag_ui.sending import begin
 from outlast_app.facades.ag_ui.sent import Sent
@@ -27,6 +28,14 @@ from outlast_app.facades.streams import RunStream
 router = APIRouter(tags=["threads"], route_class=AgUiRoute)
 
 _SEED = 1000  # messages of a thread that a page is loaded with: the newest
+_NAMES = {
+    "body.input": "body.messages",
+    "body.instructions": "body.messages",
+    "body.client_tools": "body.tools",
+    "body.metadata": "body.forwardedProps.metadata",
+    "body.context": "body.forwardedProps.context",
+}
+"""What clients call the fields of a native start."""
 
 
 @router.post("/{agent}")
@@ -74,10 +83,12 @@ async def _told(sent: Sent) -> Told:
         holder = await sent.asked.deps.threads.holder(sent.thread)
     except UnknownThread:
         holder = None
-    found = await go_on(sent, holder)
-    if isinstance(found, Told):
-        return found
-    return await begin(sent, holder, found)
+    try:
+        found = await go_on(sent, holder)
+        return found if isinstance(found, Told) else await begin(sent, holder, found)
+    except InvalidRequest as problem:
+        rename(problem, _NAMES)
+        raise
 
 
 def _stream(request: Request, sent: Sent, told: Told) -> Response:

@@ -5,8 +5,8 @@ last message that the list and the thread both have says how far they agree: wha
 it is new, and what the thread has after it was taken back.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from outlast.errors import (
 )
 from outlast.names import RunRef, derived_run_id
 from outlast.protocol import InputMessage, Message, Run
-from outlast_app.facades.ag_ui.messages import rename
 from outlast_app.facades.ag_ui.sent import Sent, is_context
 from outlast_app.facades.ag_ui.told import Told, tell_again
 from outlast_app.facades.conversations import (
@@ -40,13 +39,6 @@ if TYPE_CHECKING:
     from outlast_app.facades.ag_ui.sent import Said
 
 _TO_BE_TRIED_AGAIN = frozenset({"failed", "cancelled"})
-_NAMES = {
-    "body.input": "body.messages",
-    "body.instructions": "body.messages",
-    "body.client_tools": "body.tools",
-    "body.metadata": "body.forwardedProps.metadata",
-    "body.context": "body.forwardedProps.context",
-}
 
 
 async def begin(sent: Sent, holder: ThreadHolder | None, run: Run | None) -> Told:
@@ -65,12 +57,11 @@ async def begin(sent: Sent, holder: ThreadHolder | None, run: Run | None) -> Tol
     """
     if sent.new is None:
         return await _tell_last(sent, run)
-    with _renaming():
-        if holder is None:
-            return await _start_new(sent, sent.start(sent.inputs(sent.said)))
-        if run and _was_said_to(sent, run):
-            return await tell_again(sent, run)
-        return await _compare(sent, holder, run)
+    if holder is None:
+        return await _start_new(sent, sent.start(sent.inputs(sent.said)))
+    if run and _was_said_to(sent, run):
+        return await tell_again(sent, run)
+    return await _compare(sent, holder, run)
 
 
 async def _tell_last(sent: Sent, run: Run | None) -> Told:
@@ -227,16 +218,6 @@ async def _read_started(sent: Sent, key: str) -> Run:
     """Return the run that was started under a key with another body: by another try."""
     run_id = derived_run_id(sent.agent.name, sent.asked.tenant, key)
     return await sent.asked.deps.reader.read(RunRef(sent.asked.tenant, run_id))
-
-
-@contextmanager
-def _renaming() -> Generator[None]:
-    """Have problems of a native start name fields as the client does."""
-    try:
-        yield
-    except InvalidRequest as problem:
-        rename(problem, _NAMES)
-        raise
 
 
 def _busy(run_id: str | None) -> ThreadBusy:

@@ -12,7 +12,8 @@ from pydantic_core import to_json
 
 from outlast.agent import Agent
 from outlast.client_tool import ClientTool
-from outlast.names import RunRef, ThreadRef
+from outlast.errors import InvalidRequest
+from outlast.names import RunRef, ThreadRef, derived_run_id
 from outlast.protocol import ClientToolSpec, InputMessage, Message, Overrides, Run
 from outlast_app.auth import check_right
 from outlast_app.facades.ag_ui.messages import checked, input_of, inputs_of
@@ -125,8 +126,11 @@ class Sent:
             messages=[*messages[:-1], *context, messages[-1]],
             protocol=PROTOCOL,
             request={"run_id": self.body.run_id, "key": self.asked.caller.key},
-            overrides=Overrides(
-                instructions=self._instructions(), client_tools=self._client_tools() or None
+            overrides=checked(
+                "body",
+                Overrides,
+                instructions=self._instructions(),
+                client_tools=self._client_tools() or None,
             ),
             thread_id=self.thread.thread_id,
             context=self._context(given),
@@ -142,6 +146,9 @@ class Sent:
 
     def is_of(self, run: Run) -> bool:
         """Tell whether this very request has started a run, before."""
+        key = self.asked.idempotency_key
+        if key and run.run_id == derived_run_id(self.agent.name, self.asked.tenant, key):
+            return True
         origin = run.origin
         return (
             origin is not None
@@ -169,10 +176,11 @@ class Sent:
         return cast("Mapping[str, Any]", given) if isinstance(given, dict) else {}
 
     def _context(self, given: Mapping[str, Any]) -> dict[str, JsonValue]:
-        context = cast("dict[str, JsonValue]", given.get("context") or {})
-        if self.body.state is None:
-            return context
-        return {**context, "state": self.body.state}
+        context: object = given.get("context") or {}
+        if not isinstance(context, dict):
+            raise InvalidRequest.at(("body.forwardedProps.context", "it is an object"))
+        named = cast("dict[str, JsonValue]", context)
+        return named if self.body.state is None else {**named, "state": self.body.state}
 
     def _instructions(self) -> str | None:
         said = [

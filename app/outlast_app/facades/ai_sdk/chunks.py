@@ -24,7 +24,7 @@ from outlast.events import (
 )
 from outlast.live import Kind
 from outlast.protocol import Run, Usage
-from outlast_app.facades.ai_sdk.elsewhere import Elsewhere
+from outlast_app.facades.elsewhere import Elsewhere
 from outlast_app.facades.ids import name_of, name_of_call
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text
 from outlast_app.facades.segments import RunLog

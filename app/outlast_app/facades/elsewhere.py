@@ -1,4 +1,4 @@
-"""What a chat's page can't decide, but people can elsewhere: shown until that is done.
+"""What a page can't decide by its protocol, but people can elsewhere: shown until that is done.
 
 Doubts, limits and questions take more than a yes or no. What a called run asks for is shown by the
 run that waits for it, which does not know what would be approved: that is at its own address.
