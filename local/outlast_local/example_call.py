@@ -33,7 +33,7 @@ def example_call(app_url: str, settings: AppSettings) -> str:
 
 
 def _listing(app_url: str) -> str:
-    return f"outlast agents\n\ncurl {app_url}/agents{_KEY}"
+    return f"outlast list\n\ncurl {app_url}/agents{_KEY}"
 
 
 def _call(app_url: str, agent: AgentDescription, needs_key: bool) -> str:  # noqa: FBT001

@@ -62,4 +62,4 @@ def test_a_key_that_is_only_known_by_its_hash(url: str) -> None:
     settings = AppSettings.model_validate({"AGENTS": "mine", "keys": {"acme": [key]}})
     shown = example_call(url, settings)
     assert f"curl {url}/agents -H 'authorization: Bearer" in shown
-    assert "outlast agents\n" in shown
+    assert "outlast list\n" in shown
