@@ -166,6 +166,11 @@ class Sent:
         if self.asked.caller.key is None or request.get("key") != self.asked.caller.key:
             check_right(self.asked.caller, "read")
 
+    @property
+    def may_read(self) -> bool:
+        """Whether the client may be told what others have said in the thread."""
+        return "read" in self.asked.caller.rights
+
     def ref_of(self, run: Run) -> RunRef:
         """Return a run's reference."""
         return RunRef(self.asked.tenant, run.run_id)

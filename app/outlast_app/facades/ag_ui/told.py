@@ -41,12 +41,12 @@ async def tell_again(sent: Sent, run: Run, warnings: Sequence[str] = ()) -> Told
     ref, log = sent.ref_of(run), RunLog(takes_approvals=True)
     for event in await committed(await sent.asked.deps.events.so_far(ref, 0)):
         log.take(event)
-    known = None if sent.has(run) else await _list_of(sent, run)
+    known = None if sent.has(run) or not sent.may_read else await _list_of(sent, run)
     return Told(ref, log.segment, log.segment, known, comes_again=True, warnings=warnings)
 
 
 async def _list_of(sent: Sent, run: Run) -> Callable[[], Sequence[Shown]]:
-    """Return the conversation up to a run, for a client that has nothing of it."""
+    """Return the conversation up to a run, for a client that has nothing of it, but may read."""
     try:
         had = await read_back(sent.asked, sent.thread)
     except UnknownThread:
