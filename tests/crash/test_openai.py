@@ -1,5 +1,6 @@
 """SIGKILL of each process while a client of OpenAI's API streams, or is waited for."""
 
+import json
 from typing import Any
 
 import pytest
@@ -94,15 +95,21 @@ def test_an_answer_that_is_taken_back_in_chat(
     model.script(key, [attempts(text(FIRST, gate=gate), text(SECOND))])
     body = {"model": "partner", "messages": [{"role": "user", "content": key}], "stream": True}
     headers, path = {"Idempotency-Key": key}, "/v1/chat/completions"
-    lines: list[str] = []
+    said: list[str] = []
+    shown, kills = "", 0
     with api.http.stream("POST", path, json=body, headers=headers) as stream:
         for line in stream.iter_lines():
-            lines.append(line)
-            if '"content":" three"' in line:
+            if not line.startswith("data: "):
+                continue
+            said.append(line)
+            for choice in json.loads(line.removeprefix("data: ")).get("choices", ()):
+                shown += choice["delta"].get("content") or ""
+            if shown == "one two three" and not kills:
+                kills += 1
                 stack.worker.kill()
                 stack.start_worker()
     gate.open()
-    said = [line for line in lines if line.startswith("data: ")]
+    assert (shown, kills) == ("one two three", 1)
     assert "answer_restarted" in said[-1]
     assert "data: [DONE]" not in said
     again = api.http.post(path, json={**body, "stream": False}, headers=headers)
