@@ -10,6 +10,8 @@ import { AGENTS } from "./agents";
 import { MessageView } from "./MessageView";
 import { type ChatName, describe, loadMessages, type Message, stopRun, transport } from "./server";
 
+const RECONNECT_MS = 1000;
+
 interface Props {
   chat: ChatName;
   initialMessages: Message[];
@@ -27,6 +29,11 @@ export function Chat({ chat, initialMessages }: Props) {
       // Once all is decided and answered that the run waits for, it goes on.
       sendAutomaticallyWhen: (options) => isDecided(options) || isAnswered(options),
       onError: () => setFailure(undefined),
+      // A stream that broke off, as when the app restarts, lacks its end. The run goes on.
+      onFinish: ({ isAbort, isError, isDisconnect, finishReason }) => {
+        const hasEnded = isAbort || isError || finishReason !== undefined;
+        if (isDisconnect || !hasEnded) setTimeout(() => void resumeStream(), RECONNECT_MS);
+      },
     });
   const isBusy = status === "submitted" || status === "streaming";
   const isAsked = messages.at(-1)?.parts.some(waitsForUser) ?? false;

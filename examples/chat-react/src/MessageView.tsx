@@ -41,7 +41,8 @@ function PartView({ part, ...answers }: { part: Message["parts"][number] } & Ans
       if (!part.data.is_open) return null;
       return (
         <p className="notice">
-          {part.data.question ?? `Waits for a decision (${part.data.reason}).`} Decide at <code>{part.data.decide_at}</code>.
+          {part.data.question ?? `Waits for a decision (${part.data.reason}).`} Decide at{" "}
+          <code>{part.data.decide_at}</code>.
         </p>
       );
     default:

@@ -66,7 +66,9 @@ function Decision({ decide }: { decide: (approved: boolean, reason: string) => v
   const [reason, setReason] = useState("");
   return (
     <div className="answer">
-      <button className="first" onClick={() => decide(true, reason)}>Approve</button>
+      <button className="first" onClick={() => decide(true, reason)}>
+        Approve
+      </button>
       <button onClick={() => decide(false, reason)}>Deny</button>
       <input
         aria-label="Reason"
@@ -88,7 +90,9 @@ function Place({ tell, refuse }: { tell: (city: string) => void; refuse: () => v
   return (
     <form className="answer" onSubmit={submit}>
       <input aria-label="City" value={city} onChange={(event) => setCity(event.target.value)} />
-      <button className="first" disabled={!city.trim()}>I am here</button>
+      <button className="first" disabled={!city.trim()}>
+        I am here
+      </button>
       <button type="button" onClick={refuse}>
         I don’t tell
       </button>
