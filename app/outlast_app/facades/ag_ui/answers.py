@@ -48,15 +48,20 @@ async def go_on(sent: Sent, holder: ThreadHolder | None) -> Told | Run | None:
     named = {name.ref for name, _ in [*decided, *results]}
     if len(named) > 1:
         raise InvalidRequest.at(("body.resume", "the answers are for several runs"))
-    ref = next(iter(named), None) or _held(sent, holder)
-    run = await _read(sent, ref)
-    if run is None:
+    run = await _read(sent, next(iter(named), None))
+    if run is not None:
+        if run.thread_id != sent.thread.thread_id:
+            wrong = f"the run {run.run_id} is of another thread"
+            raise InvalidRequest.at(("body.threadId", wrong))
+        answers = _once([*_verdicts(decided), *_outputs(sent, run, results)])
+        if found := await _answer(sent, run, answers, [*map(_ignored, unknown)]):
+            return found
+    # What is for no run, or for one that has ended, says nothing to the one that goes on.
+    held = await _read(sent, _held(sent, holder))
+    if held is None:
         return None
-    if named and run.thread_id != sent.thread.thread_id:
-        raise InvalidRequest.at(("body.threadId", f"the run {run.run_id} is of another thread"))
-    answers = _once([*_verdicts(decided), *_outputs(sent, run, results)])
-    warnings = [f"There is no interrupt {each!r}; it was ignored." for each in unknown]
-    return await _answer(sent, run, answers, warnings)
+    late = [*unknown, *(entry.interrupt_id for _, entry in decided)]
+    return await _answer(sent, held, [], [*map(_ignored, late)])
 
 
 async def _answer(
@@ -181,6 +186,10 @@ def _has_heard(run: Run, said: Sequence[InputMessage]) -> bool:
     """Tell whether all of this was said to a run: what is said beside gets other ids there."""
     heard = [message.content for message in run.messages or () if message.role == "user"]
     return all(any(is_same(each.content, content) for content in heard) for each in said)
+
+
+def _ignored(interrupt_id: str) -> str:
+    return f"There is no interrupt {interrupt_id!r}; it was ignored."
 
 
 def _id_of(answer: Answer) -> str:

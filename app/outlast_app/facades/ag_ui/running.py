@@ -34,8 +34,11 @@ _NAMES = {
     "body.client_tools": "body.tools",
     "body.metadata": "body.forwardedProps.metadata",
     "body.context": "body.forwardedProps.context",
+    "body.origin": "body.runId",
+    "body.arguments": "body.resume.payload.editedArgs",
+    "body.output": "body.messages",
 }
-"""What clients call the fields of a native start."""
+"""What clients call the fields of a native start, a decision and a result."""
 
 
 @router.post("/{agent}")

@@ -226,6 +226,6 @@ def is_context(message: Message) -> bool:
 
 def _client_tool(tool: "Tool", at: str) -> ClientToolSpec:
     given: dict[str, Any] = {"name": tool.name, "description": tool.description or tool.name}
-    if tool.parameters is not None:
+    if tool.parameters not in (None, {}):  # which say the same
         given["parameters"] = tool.parameters
     return checked(at, ClientToolSpec, **given)
