@@ -55,6 +55,8 @@ def test_another_answer(page: Page, model: ScriptedModel, key: str) -> None:
     repeated = [page.post(user("u1", key), runId="r2") for _ in range(2)]
     assert first.headers["x-run-id"] != again.headers["x-run-id"]
     assert {each.headers["x-run-id"] for each in repeated} == {again.headers["x-run-id"]}
+    late = page.post(user("u1", key), runId="r1")
+    assert late.headers["x-run-id"] == first.headers["x-run-id"]
     assert page.load().client.texts() == ["Blue."]
     assert len(model.requests(key)) == 2
 

@@ -110,7 +110,7 @@ async def _compare(sent: Sent, holder: ThreadHolder, run: Run | None) -> Told:
         return await _start_new(sent, sent.start(sent.inputs(sent.said)))
     found = _last_known(sent, had)
     if found is None:
-        return await _replace(sent, holder, [], sent.inputs(sent.said))
+        return await _replace(sent, holder, [], sent.start(sent.inputs(sent.said)))
     index, place = found
     known = sent.users[index]
     if not is_same(had[place].content, sent.input(known).content):
@@ -161,8 +161,14 @@ async def _replace_from(sent: Sent, holder: ThreadHolder, index: int) -> Told:
     place = place_of(had, message_id_of(sent.users[index].id))
     if place is None:
         raise _moved(holder)
-    new = sent.inputs(sent.since(sent.users[index]))
-    return await _replace(sent, holder, had[:place], new)
+    kept = _without_context(had[:place])
+    wanted = sent.start(sent.inputs(sent.since(sent.users[index])), kept)
+    # It comes late: another answer has taken the place of the one that it has begun.
+    with suppress(UnknownRun):
+        key = _key_after(sent, wanted, kept[-1].id if kept else None)
+        if key and sent.is_of(run := await _read_started(sent, key)):
+            return await tell_again(sent, run)
+    return await _replace(sent, holder, kept, wanted)
 
 
 async def _replace_after(
@@ -173,17 +179,23 @@ async def _replace_after(
     place = place_of(had, message_id_of(sent.users[index].id))
     if place is None:
         raise _moved(holder)
-    return await _replace(sent, holder, had[: next_asked(had, place)], new)
+    kept = _without_context(had[: next_asked(had, place)])
+    return await _replace(sent, holder, kept, sent.start(new, kept))
+
+
+def _without_context(kept: Sequence[Message]) -> Sequence[Message]:
+    """Leave out what a request that is replaced has said of its page."""
+    end = len(kept)
+    while end and is_context(kept[end - 1]):
+        end -= 1
+    return kept[:end]
 
 
 async def _replace(
-    sent: Sent, holder: ThreadHolder, kept: Sequence[Message], new: Sequence[InputMessage]
+    sent: Sent, holder: ThreadHolder, kept: Sequence[Message], wanted: Start
 ) -> Told:
     """Start a run that goes on after what is kept."""
-    kept = [*kept]
-    while kept and is_context(kept[-1]):
-        kept.pop()
-    wanted = instead(sent.asked, sent.start(new, kept), kept, holder)
+    wanted = instead(sent.asked, wanted, kept, holder)
     wanted = replace(wanted, key=sent.key("instead", sent.body.run_id))
     try:
         return await _start(sent, wanted)
@@ -195,8 +207,13 @@ async def _replace(
 
 async def _start_new(sent: Sent, wanted: Start, after: str | None = None) -> Told:
     """Start a run with what is new: said twice it is one run, unless that has failed."""
+    return await _start(sent, replace(wanted, key=_key_after(sent, wanted, after)))
+
+
+def _key_after(sent: Sent, wanted: Start, after: str | None) -> str | None:
+    """Name what is said after a thread's last message."""
     said = [message.model_dump(exclude_none=True) for message in wanted.messages]
-    return await _start(sent, replace(wanted, key=sent.key(after, said)))
+    return sent.key(after, said)
 
 
 async def _start(sent: Sent, wanted: Start) -> Told:
