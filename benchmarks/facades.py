@@ -5,7 +5,9 @@
 First each encoder alone: what a piece of an answer costs from the live channel's line to the bytes
 for the client. Then the whole app, with so many streams of 50 tokens a second side by side: what is
 sent costs the difference of long and short answers, so that the starts of the runs don't count.
-Then how much later than natively the first piece comes. Protocols take turns.
+Then how much later than natively the first piece comes. Protocols take turns. Responses and
+completions are compared with native runs, chats with native ones on threads and with a key, since
+that is what they are.
 """
 
 import argparse
@@ -39,6 +41,7 @@ from outlast_app.runs.feed import ShownEvent
 
 AGENT = "plain"
 NATIVE, ON_THREAD = "native", "native, on a thread"
+KEYED = f"{ON_THREAD}, with a key"
 _RUN_ID = f"{AGENT}.aaaaaaaaaaaaaaaaaaaaaaaaaa"
 _SHORT, _LONG = 50, 500  # tokens
 _PIECES = 500
@@ -55,6 +58,8 @@ class Facade:
         delta: Returns the piece of text that an event brings, if it does.
         encoder: Makes what its streams are encoded by; none of the native ones are.
         beside: What it is compared with.
+        is_keyed: Whether requests have keys that make them safe to repeat; those of chats always
+            are.
     """
 
     path: str
@@ -62,6 +67,11 @@ class Facade:
     delta: Callable[[Mapping[str, Any]], str | None]
     encoder: Callable[[], Encoder] | None = None
     beside: str = NATIVE
+    is_keyed: bool = False
+
+
+def _on_thread(text: str) -> Mapping[str, Any]:
+    return {"input": text, "thread_id": uuid4().hex}
 
 
 def _native_delta(event: Mapping[str, Any]) -> str | None:
@@ -93,11 +103,9 @@ def _ui_body(text: str) -> Mapping[str, Any]:
 
 FACADES: Mapping[str, Facade] = {
     NATIVE: Facade(f"/agents/{AGENT}/runs", lambda text: {"input": text}, _native_delta),
-    ON_THREAD: Facade(
-        f"/agents/{AGENT}/runs",
-        lambda text: {"input": text, "thread_id": uuid4().hex},
-        _native_delta,
-        beside=ON_THREAD,
+    ON_THREAD: Facade(f"/agents/{AGENT}/runs", _on_thread, _native_delta),
+    KEYED: Facade(
+        f"/agents/{AGENT}/runs", _on_thread, _native_delta, beside=ON_THREAD, is_keyed=True
     ),
     "Responses": Facade(
         "/v1/responses",
@@ -120,14 +128,14 @@ FACADES: Mapping[str, Facade] = {
         _ui_body,
         lambda chunk: chunk["delta"] if chunk["type"] == "text-delta" else None,
         lambda: UiEncoder(_RUN_ID, 1),
-        ON_THREAD,
+        KEYED,
     ),
     "AG-UI": Facade(
         f"/ag-ui/{AGENT}",
         _ag_ui_body,
         lambda event: event["delta"] if event["type"] == "TEXT_MESSAGE_CONTENT" else None,
         _ag_ui_encoder,
-        ON_THREAD,
+        KEYED,
     ),
 }
 
@@ -155,6 +163,8 @@ def _encode(encoder: Encoder, rule: TextRule, shown: ShownEvent) -> int:
 async def pieces(product: Product, facade: Facade, text: str) -> AsyncGenerator[str]:
     """Ask for an answer, and yield its pieces."""
     url, headers = f"{product.stack.app_url}{facade.path}", {"accept": "text/event-stream"}
+    if facade.is_keyed:
+        headers["idempotency-key"] = uuid4().hex
     async with product.http.post(url, json=facade.body(text), headers=headers) as answer:
         if answer.status != 200:
             raise ValueError(f"{facade.path}: {answer.status} {await answer.text()}")
@@ -220,7 +230,7 @@ _Samples = Mapping[str, Sequence[float]]
 
 def _table(alone: _Samples, whole: _Samples, first: _Samples, streams: int) -> str:
     lines = [
-        f"| | encoder alone, µs | app, µs, {streams} streams | of native | first piece, ms later |",
+        f"| | encoder alone, µs | app, µs, {streams} streams | over native | first piece, ms later |",
         "|---|---|---|---|---|",
     ]
     for name, facade in FACADES.items():
