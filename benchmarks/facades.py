@@ -229,8 +229,9 @@ _Samples = Mapping[str, Sequence[float]]
 
 
 def _table(alone: _Samples, whole: _Samples, first: _Samples, streams: int) -> str:
+    app = f"app, µs, {streams} streams"
     lines = [
-        f"| | encoder alone, µs | app, µs, {streams} streams | over native | first piece, ms later |",
+        f"| | encoder alone, µs | {app} | over native | first piece, ms later |",
         "|---|---|---|---|---|",
     ]
     for name, facade in FACADES.items():
