@@ -36,7 +36,10 @@ _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 def _module(name: str) -> str:
     if not name:
-        raise ValueError("is missing; write AGENTS=desk, the module with your list `agents`")
+        raise ValueError(
+            "is missing; set it in .env or the environment: AGENTS=desk, if desk.py has your list"
+            " `agents`"
+        )
     return name
 
 

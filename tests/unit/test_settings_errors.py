@@ -241,7 +241,10 @@ def test_agents_are_missing(
     monkeypatch.delenv("AGENTS")
     if value is not None:
         monkeypatch.setenv("AGENTS", value)
-    told = "AGENTS is missing; write AGENTS=desk, the module with your list `agents`"
+    told = (
+        "AGENTS is missing; set it in .env or the environment: AGENTS=desk, if desk.py has"
+        " your list `agents`"
+    )
     assert lines(kind) == [told]
     monkeypatch.setenv("AGENT", "desk")
     assert lines(kind) == [f"{told} (AGENT is given: did you mean AGENTS?)"]

@@ -113,7 +113,7 @@ def test_agents_and_their_data(project: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_no_agents(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without AGENTS it is said what to set."""
     monkeypatch.delenv("AGENTS")
-    with pytest.raises(InvalidSettings, match="AGENTS is missing; write AGENTS=desk"):
+    with pytest.raises(InvalidSettings, match="AGENTS is missing; set it in"):
         read_settings(LocalSettings)
 
 
