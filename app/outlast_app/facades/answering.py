@@ -46,6 +46,11 @@ class Verdict:
     reason: str | None = None
     arguments: dict[str, JsonValue] | None = None
 
+    @property
+    def answers_to(self) -> str:
+        """The approval that is decided on."""
+        return self.approval_id
+
 
 @dataclass(frozen=True)
 class Output:
@@ -55,8 +60,27 @@ class Output:
     output: str | list[Part]
     is_error: bool = False
 
+    @property
+    def answers_to(self) -> str:
+        """The call whose result it is."""
+        return self.call_id
+
 
 Answer = Verdict | Output
+
+
+def open_decisions(run: Run) -> set[str]:
+    """Return the approvals that a run waits for, of those that a yes or no decides."""
+    if run.ended:
+        return set()
+    return {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
+
+
+def open_questions(run: Run) -> set[str]:
+    """Return all that a run waits for and an `Answer` can give: approvals and calls."""
+    if run.ended:
+        return set()
+    return open_decisions(run) | {call.call_id for call in run.calls if call.answer is None}
 
 
 async def continue_run(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from outlast.names import RUN_ID, THREAD_ID, RunRef, digest_of
 
 _NAMED = re.compile(rf"([a-z]+)[_-]({RUN_ID})((?:_[0-9]{{1,7}})*)")
+_CALL_ID = re.compile(r"[0-9]+\.[0-9]+")
 _THREAD_ID = re.compile(THREAD_ID)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _RUN_CHARS = 26
@@ -38,6 +39,16 @@ def name_of_call(kind: str, run_id: str, call_id: str) -> str:
     """Make the id of a call, or of something that there is one of for each call."""
     turn, _, index = call_id.partition(".")
     return name_of(kind, run_id, int(turn), int(index))
+
+
+def is_runs_own(call_id: str) -> bool:
+    """Tell whether a call is one that a run has named, and none of a history of a client's."""
+    return _CALL_ID.fullmatch(call_id) is not None
+
+
+def name_of_own_call(kind: str, run_id: str | None, call_id: str) -> str | None:
+    """Make an id as `name_of_call` does, for a call that a run has named itself; else None."""
+    return name_of_call(kind, run_id, call_id) if run_id and is_runs_own(call_id) else None
 
 
 def read_name(tenant: str, text: str, *kinds: str, count: int) -> Named | None:

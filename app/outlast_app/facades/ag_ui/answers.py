@@ -14,7 +14,14 @@ from outlast.protocol import InputMessage, Run
 from outlast_app.facades.ag_ui.messages import output_of
 from outlast_app.facades.ag_ui.sent import Sent
 from outlast_app.facades.ag_ui.told import Told, tell_again
-from outlast_app.facades.answering import Answer, Output, Verdict, continue_run
+from outlast_app.facades.answering import (
+    Answer,
+    Output,
+    Verdict,
+    continue_run,
+    open_decisions,
+    open_questions,
+)
 from outlast_app.facades.conversations import is_same
 from outlast_app.facades.ids import Named, message_id_of, name_of_call, read_name
 from outlast_app.facades.reader import committed
@@ -68,11 +75,11 @@ async def _answer(
     sent: Sent, run: Run, answers: Sequence[Answer], warnings: Sequence[str]
 ) -> Told | Run | None:
     said = _said_beside(sent, run)
-    still_open = _open_of(run)
-    mine = [each for each in answers if _id_of(each) in still_open]
+    still_open = open_questions(run)
+    mine = [each for each in answers if each.answers_to in still_open]
     is_repeated = bool(answers) and not mine and _has_heard(run, said)
     covered = {each.approval_id for each in mine if isinstance(each, Verdict)}
-    missing = _open_decisions(run) - covered
+    missing = open_decisions(run) - covered
     if not is_repeated and (missing or (still_open and not mine)):
         is_heard = not answers and not said
         left = sorted(missing or still_open)
@@ -176,7 +183,7 @@ def _once(answers: Sequence[Answer]) -> list[Answer]:
     """
     found: dict[str, Answer] = {}
     for answer in answers:
-        if found.setdefault(_id_of(answer), answer) != answer:
+        if found.setdefault(answer.answers_to, answer) != answer:
             field = "messages" if isinstance(answer, Output) else "resume"
             raise InvalidRequest.at((f"body.{field}", "two answers to one call"))
     return [*found.values()]
@@ -190,23 +197,6 @@ def _has_heard(run: Run, said: Sequence[InputMessage]) -> bool:
 
 def _ignored(interrupt_id: str) -> str:
     return f"There is no interrupt {interrupt_id!r}; it was ignored."
-
-
-def _id_of(answer: Answer) -> str:
-    return answer.call_id if isinstance(answer, Output) else answer.approval_id
-
-
-def _open_decisions(run: Run) -> set[str]:
-    if run.ended:
-        return set()
-    return {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
-
-
-def _open_of(run: Run) -> set[str]:
-    """Return what the run waits for and this protocol's clients can give."""
-    if run.ended:
-        return set()
-    return _open_decisions(run) | {call.call_id for call in run.calls if call.answer is None}
 
 
 def _missing(run: Run, missing: Sequence[str]) -> str:
@@ -235,5 +225,5 @@ async def _segment_after(sent: Sent, run: Run, answers: Sequence[Answer]) -> tup
     """Return the segment that answers begin, and the one that the run is in."""
     log = RunLog(takes_approvals=True)
     events = await committed(await sent.asked.deps.events.so_far(sent.ref_of(run), 0))
-    found = segment_after(events, log, map(_id_of, answers))
+    found = segment_after(events, log, (each.answers_to for each in answers))
     return found or log.segment, log.segment

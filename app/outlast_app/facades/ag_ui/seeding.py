@@ -1,6 +1,5 @@
 """A thread's messages in the protocol's words: what a page begins with."""
 
-import re
 from collections.abc import Sequence
 
 from outlast.protocol import Message
@@ -8,9 +7,7 @@ from outlast_app.facades.ag_ui.messages import shown_arguments, shown_content
 from outlast_app.facades.ag_ui.sent import is_context
 from outlast_app.facades.ag_ui.shown import Shown
 from outlast_app.facades.conversations import run_saying
-from outlast_app.facades.ids import name_of, name_of_call
-
-_CALL_ID = re.compile(r"[0-9]+\.[0-9]+")
+from outlast_app.facades.ids import is_runs_own, name_of, name_of_own_call
 
 
 def shown_messages(said: Sequence[Message]) -> list[Shown]:
@@ -30,9 +27,9 @@ def _shown(message: Message, turns: dict[str, int]) -> Shown:
     if message.role == "tool":
         call_id = message.call_id or ""
         return {
-            "id": _name(run_id, "tool", call_id, message.id),
+            "id": name_of_own_call("tool", run_id, call_id) or message.id,
             "role": "tool",
-            "toolCallId": _name(run_id, "call", call_id, call_id),
+            "toolCallId": name_of_own_call("call", run_id, call_id) or call_id,
             "content": content,
         }
     shown: Shown = {"id": message.id, "role": "assistant"}
@@ -43,7 +40,7 @@ def _shown(message: Message, turns: dict[str, int]) -> Shown:
     if message.tool_calls:
         shown["toolCalls"] = [
             {
-                "id": _name(run_id, "call", call.call_id, call.call_id),
+                "id": name_of_own_call("call", run_id, call.call_id) or call.call_id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": shown_arguments(call.arguments)},
             }
@@ -54,13 +51,7 @@ def _shown(message: Message, turns: dict[str, int]) -> Shown:
 
 def _turn_of(message: Message, run_id: str, turns: dict[str, int]) -> int:
     """Return the turn of an answer: its calls name it; else it is the one after the last."""
-    calls = [call.call_id for call in message.tool_calls or () if _CALL_ID.fullmatch(call.call_id)]
+    calls = [call.call_id for call in message.tool_calls or () if is_runs_own(call.call_id)]
     turn = int(calls[0].partition(".")[0]) if calls else turns.get(run_id, 0) + 1
     turns[run_id] = turn
     return turn
-
-
-def _name(run_id: str | None, kind: str, call_id: str, otherwise: str) -> str:
-    """Name something of a call as the run's stream does; a client's own keeps its name."""
-    is_ours = run_id and _CALL_ID.fullmatch(call_id)
-    return name_of_call(kind, run_id, call_id) if run_id and is_ours else otherwise

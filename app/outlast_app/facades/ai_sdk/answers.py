@@ -10,7 +10,7 @@ from outlast.protocol import Run
 from outlast_app.auth import check_right
 from outlast_app.facades.ai_sdk.messages import UiMessage, UiRequest, input_of, result_of
 from outlast_app.facades.ai_sdk.told import Told
-from outlast_app.facades.answering import Answer, Output, Verdict, continue_run
+from outlast_app.facades.answering import Answer, Output, Verdict, continue_run, open_questions
 from outlast_app.facades.conversations import is_same
 from outlast_app.facades.ids import Named, name_of_call, read_name, thread_id_of
 from outlast_app.facades.reader import committed
@@ -45,8 +45,8 @@ async def go_on(
         run = await asked.deps.reader.read(named.ref, messages=False)
     except UnknownRun:
         return None
-    still_open = _open_of(run)
-    mine = [each for each in answers if _id_of(each) in still_open]
+    still_open = open_questions(run)
+    mine = [each for each in answers if each.answers_to in still_open]
     is_repeated = bool(answers) and not mine and await _was_said(asked, named.ref, body)
     if not still_open and not is_repeated:
         return None
@@ -131,22 +131,9 @@ def _call(asked: Asked, ref: RunRef, given: str | None, at: str) -> str:
     return name.call_id
 
 
-def _id_of(answer: Answer) -> str:
-    return answer.call_id if isinstance(answer, Output) else answer.approval_id
-
-
-def _open_of(run: Run) -> set[str]:
-    """Return what the run waits for and this protocol's clients can give."""
-    if run.ended:
-        return set()
-    calls = {call.call_id for call in run.calls if call.answer is None}
-    asked = {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
-    return calls | asked
-
-
 async def _segment_after(asked: Asked, named: Named, answers: Sequence[Answer]) -> int:
     """Return the segment that answers begin: after the last wait that asked for any of them."""
-    wanted = {_id_of(answer) for answer in answers}
+    wanted = {answer.answers_to for answer in answers}
     log, found = RunLog(takes_approvals=True), 1
     for event in await committed(await asked.deps.events.so_far(named.ref, 0)):
         log.take(event)

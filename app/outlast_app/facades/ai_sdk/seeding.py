@@ -1,6 +1,5 @@
 """A thread's messages as `useChat` takes them, so that a page begins where the last one was."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +8,9 @@ from outlast.client_tool import ClientTool
 from outlast.protocol import Content, FilePart, ImagePart, Message, TextPart, ToolCall
 from outlast_app.facades.ai_sdk.chunks import client_output, message_id
 from outlast_app.facades.conversations import run_saying
-from outlast_app.facades.ids import name_of_call
+from outlast_app.facades.ids import name_of_own_call
 
 _FIRST = "first"
-_CALL_ID = re.compile(r"\d+\.\d+")
 
 
 def ui_messages(agent: Agent, said: Sequence[Message]) -> list[dict[str, Any]]:
@@ -74,9 +72,7 @@ def _part(part: TextPart | ImagePart | FilePart) -> dict[str, Any]:
 
 
 def _call(message: Message, call: ToolCall, clients: set[str]) -> dict[str, Any]:
-    run_id, call_id = run_saying(message), call.call_id
-    if run_id and _CALL_ID.fullmatch(call_id):
-        call_id = name_of_call("call", run_id, call_id)
+    call_id = name_of_own_call("call", run_saying(message), call.call_id) or call.call_id
     part = {"toolCallId": call_id, "state": "input-available"}
     if call.name in clients:
         return {"type": f"tool-{call.name}", **part}
