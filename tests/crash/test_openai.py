@@ -8,7 +8,7 @@ import pytest
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.response_follower import ResponseFollower
-from fakes.script import Gate, attempts, call, text
+from fakes.script import Gate, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 
@@ -32,10 +32,12 @@ def test_worker_in_mid_text(
 ) -> None:
     """Over one connection: nobody notices the same text; another one is in a part of its own."""
     gate = Gate(after_chunks=4)
-    model.script(key, [attempts(text(FIRST, gate=gate), text(again))])
+    model.script(key, [text(FIRST, gate=gate)])
     with ResponseFollower(stack.app_url, ask(key)) as follower:
         follower.wait_for_text("one two three")
         stack.worker.kill()
+        model.forget(key)
+        model.script(key, [text(again)])
         stack.start_worker()
         response = follower.wait_for_end()
     gate.open()
@@ -92,7 +94,7 @@ def test_an_answer_that_is_taken_back_in_chat(
 ) -> None:
     """The stream ends loudly; the same request with its key gives the whole answer."""
     gate = Gate(after_chunks=4)
-    model.script(key, [attempts(text(FIRST, gate=gate), text(SECOND))])
+    model.script(key, [text(FIRST, gate=gate)])
     body = {"model": "partner", "messages": [{"role": "user", "content": key}], "stream": True}
     headers, path = {"Idempotency-Key": key}, "/v1/chat/completions"
     said: list[str] = []
@@ -102,11 +104,15 @@ def test_an_answer_that_is_taken_back_in_chat(
             if not line.startswith("data: "):
                 continue
             said.append(line)
+            if line == "data: [DONE]":
+                break
             for choice in json.loads(line.removeprefix("data: ")).get("choices", ()):
                 shown += choice["delta"].get("content") or ""
             if shown == "one two three" and not kills:
                 kills += 1
                 stack.worker.kill()
+                model.forget(key)
+                model.script(key, [text(SECOND)])
                 stack.start_worker()
     gate.open()
     assert (shown, kills) == ("one two three", 1)

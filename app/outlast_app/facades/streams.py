@@ -1,7 +1,7 @@
 """Answers that stream: what an encoder makes of a run's items, as server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from fastapi.responses import StreamingResponse
@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from outlast.names import RunRef
 from outlast_app.closing import Closing
-from outlast_app.facades.items import Encoder
+from outlast_app.facades.items import Encoder, Item
 from outlast_app.facades.positions import Mark
 from outlast_app.facades.reader import SegmentReader
 from outlast_app.facades.requests import Asked
@@ -62,7 +62,7 @@ async def encoded(
             break
         heard_at = loop.time()
         # One part for all that came at once.
-        part = b"".join(said for item in items for said in encoder.take(item))
+        part = b"".join(_said(encoder, items))
         if part:
             yield part
     if last := b"".join(encoder.end()):
@@ -75,12 +75,19 @@ async def read_whole(asked: Asked, ref: RunRef, encoder: Encoder, wait_s: float)
         try:
             async with asked.deps.closing.timeout(wait_s):
                 while not encoder.is_over and (items := await reader.next()):
-                    for item in items:
-                        for _ in encoder.take(item):
-                            pass
+                    for _ in _said(encoder, items):
+                        pass
         except TimeoutError:
             return encoder.is_over
     return encoder.is_over
+
+
+def _said(encoder: Encoder, items: Iterable[Item]) -> Iterator[bytes]:
+    """Yield what an encoder says of items, and nothing after its last word."""
+    for item in items:
+        if encoder.is_over:
+            return
+        yield from encoder.take(item)
 
 
 class RunStream(StreamingResponse):
