@@ -121,11 +121,11 @@ class TestStack(Stack):
         answer.raise_for_status()
         return answer.json()["rows"]
 
-    def invocation_id(self, run_id: str) -> str:
+    def invocation_id(self, run_id: str, tenant: str = "default") -> str:
         """Return the id of a run's invocation."""
         rows = self.query(
             "SELECT id FROM sys_invocation WHERE target_handler_name = 'run'"
-            f" AND target_service_key = 'default/{run_id}'"
+            f" AND target_service_key = '{tenant}/{run_id}'"
         )
         return rows[0]["id"]
 

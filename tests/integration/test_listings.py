@@ -16,7 +16,7 @@ from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast_local.ports import free_ports
 
-TENANTS = {"pager": "key-1", "acme": "key-2", "globex": "key-3"}
+TENANTS = {"pager": "key-1", "acme": "key-2", "globex": "key-3", "asker": "key-4"}
 Item = dict[str, Any]
 
 
@@ -280,7 +280,7 @@ def test_threads(tenants: dict[str, Api], model: ScriptedModel, key: str, thread
 
 def write_approvals(stack: TestStack, run_id: str, approvals: list[Item]) -> None:
     """Write pending approvals where a run's worker keeps them, as an operator may."""
-    rows = stack.query(f"SELECT key, value FROM state WHERE service_key = 'default/{run_id}'")
+    rows = stack.query(f"SELECT key, value FROM state WHERE service_key = 'asker/{run_id}'")
     state = {row["key"]: list(bytes.fromhex(row["value"])) for row in rows}
     for approval in approvals:
         call_id, requested_at = approval["call_id"], approval["requested_at"]
@@ -288,15 +288,14 @@ def write_approvals(stack: TestStack, run_id: str, approvals: list[Item]) -> Non
         state[f"pending:{call_id}"] = list(json.dumps(requested_at).encode())
     httpx.post(
         f"{stack.admin_url}/services/{run_id.partition('.')[0]}/state",
-        json={"object_key": f"default/{run_id}", "new_state": state},
+        json={"object_key": f"asker/{run_id}", "new_state": state},
         trust_env=False,
     ).raise_for_status()
 
 
-def test_approvals(
-    api: Api, stack: TestStack, tenants: dict[str, Api], key: str, thread_id: str
-) -> None:
+def test_approvals(stack: TestStack, tenants: dict[str, Api], key: str, thread_id: str) -> None:
     """What is pending is listed over all runs, newest first; what an ended run left is not."""
+    api = tenants["asker"]
     first = api.start("tester", key, after_s=3600, thread_id=thread_id)
     second, killed = (api.start("short", key, after_s=3600) for _ in range(2))
     began = datetime.now(UTC)
@@ -313,7 +312,7 @@ def test_approvals(
         api.wait_for_status(run_id, "waiting")
         write_approvals(stack, run_id, [approval(index) for index in indexes])
     wait_until(lambda: len(page(api, "/approvals")["items"]) == 5, "five approvals")
-    stack.administer(killed, "kill")
+    stack.kill_invocation(stack.invocation_id(killed, "asker"))
     api.wait_for_status(killed, "failed")
     listed = [item for items in pages(api, "/approvals", limit=2) for item in items]
     assert [item["arguments"]["cents"] for item in listed] == [4, 3, 2, 1]
