@@ -109,9 +109,9 @@ def runs_query(
         begin = sql_text(key_of(tenant, wanted.id_prefix))
         limits.append(f"starts_with(service_key, {begin})")
     if wanted.created_after:
-        limits.append(f"created_at >= {_timestamp(wanted.created_after)}")
+        limits.append(f"created_at >= {_millisecond(wanted.created_after)}")
     if wanted.created_before:
-        limits.append(f"created_at < {_timestamp(wanted.created_before)}")
+        limits.append(f"created_at < {_millisecond(wanted.created_before)}")
     return f"""
         SELECT * FROM ({found})
         WHERE {" AND ".join(limits)}
@@ -280,6 +280,14 @@ def _texts(values: Iterable[str]) -> str:
 
 def _timestamp(at: datetime) -> str:
     return f"TIMESTAMP {sql_text(at.isoformat())}"
+
+
+def _millisecond(at: datetime) -> str:
+    """Return a moment as Restate tells when it has accepted a run: without what is finer.
+
+    So a run's own `created_at`, which is a little earlier, is never taken for a later moment.
+    """
+    return _timestamp(at.replace(microsecond=at.microsecond // 1000 * 1000))
 
 
 def _comes_after(time: str, key: str, tenant: str, after: Cursor) -> str:

@@ -83,6 +83,14 @@ def test_a_thread_that_is_called_as_a_run_is() -> None:
     assert "service_name = 'p.Thread'" in threads_metadata_query("p.", {"t/a.b": 7})
 
 
+def test_times_are_as_fine_as_restates() -> None:
+    """A run was not accepted before its own `created_at`, which is finer than what Restate tells."""
+    between = RunFilter(created_after=AT, created_before=AT)
+    listed = runs_query("", "t", between, 21, None)
+    assert "created_at >= TIMESTAMP '2026-11-23T11:45:21.052000+00:00'" in listed
+    assert "created_at < TIMESTAMP '2026-11-23T11:45:21.052000+00:00'" in listed
+
+
 def test_lists_tell_what_backs_off() -> None:
     """The table of invocations has no word for it, and `GET /runs` says that no worker answers."""
     listed = runs_query("", "t", RunFilter(), 21, None)
