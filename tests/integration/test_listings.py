@@ -200,7 +200,7 @@ def test_filters_by_metadata_and_time(api: Api, model: ScriptedModel, key: str) 
     assert found(status=["failed", "completed"]) == [0, 1, 2, 3, 4]
     assert found(status=["failed", "running"]) == []
     assert found(created_after=runs[2]["ended_at"]) == [3, 4]
-    assert found(created_before=runs[2]["created_at"]) == [0, 1]
+    assert found(created_before=runs[1]["ended_at"]) == [0, 1]
     between = {"created_after": runs[0]["ended_at"], "created_before": runs[2]["ended_at"]}
     assert found(**between) == [1, 2]
 

@@ -84,7 +84,7 @@ def test_a_thread_that_is_called_as_a_run_is() -> None:
 
 
 def test_times_are_as_fine_as_restates() -> None:
-    """A run was not accepted before its own `created_at`, which is finer than what Restate tells."""
+    """No run was accepted before its own `created_at`, which is finer than what Restate tells."""
     between = RunFilter(created_after=AT, created_before=AT)
     listed = runs_query("", "t", between, 21, None)
     assert "created_at >= TIMESTAMP '2026-11-23T11:45:21.052000+00:00'" in listed
