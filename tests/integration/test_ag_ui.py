@@ -10,6 +10,7 @@ import pytest
 from fakes.ag_ui_page import Page, user
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
+from fakes.rights import check_rights
 from fakes.script import Gate, attempts, call, fault, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
@@ -227,18 +228,11 @@ ALLOWED = {
 
 def test_rights(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """Each call needs what it does: nobody reads a run, or decides, without the right for that."""
-    keys = [
-        {"name": f"k{place}", "sha256": hash_of_key(rights), "rights": rights.split()}
-        for place, rights in enumerate(ALLOWED)
-    ]
-    with stack.another_app({"APP_KEYS": json.dumps({"default": keys})}) as url:
-        for place, rights in enumerate(ALLOWED):
-            with Api(stack.app_url) as owner, Api(url) as api:
-                api.http.headers["authorization"] = f"Bearer {rights}"
-                answers = _all_calls(model, f"{key} {place}", Page(owner.http), api)
-            for name, answer in answers.items():
-                wanted = {200, 204} if name in ALLOWED[rights] else {403}
-                assert answer.status_code in wanted, (rights, name, answer.text)
+    check_rights(
+        stack,
+        ALLOWED,
+        lambda place, owner, api: _all_calls(model, f"{key} {place}", Page(owner.http), api),
+    )
 
 
 def _all_calls(model: ScriptedModel, key: str, page: Page, api: Api) -> dict[str, httpx.Response]:

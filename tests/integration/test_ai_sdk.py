@@ -10,6 +10,7 @@ import pytest
 from fakes.api import Api
 from fakes.chat import Chat, answer_of, decide, run_of, shown, tool_of, user
 from fakes.model_server import ScriptedModel
+from fakes.rights import check_rights
 from fakes.script import Gate, Single, attempts, call, fault, text
 from fakes.stack import TestStack
 from outlast_app.keyring import hash_of_key
@@ -36,7 +37,7 @@ def two_answers(
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["the whole list", "the last alone"])
-def test_anothershown(chat: Chat, model: ScriptedModel, key: str, is_whole: bool) -> None:
+def test_another_answer(chat: Chat, model: ScriptedModel, key: str, is_whole: bool) -> None:
     """What was said before stays, however little of it the page sends."""
     first, answer, second, _ = two_answers(chat, model, key, text("Navy."))
     again = (
@@ -241,18 +242,11 @@ ALLOWED = {
 
 def test_rights(stack: TestStack, model: ScriptedModel, key: str) -> None:
     """Each call needs what it does: nobody reads a run, or decides, without the right for that."""
-    keys = [
-        {"name": f"k{place}", "sha256": hash_of_key(rights), "rights": rights.split()}
-        for place, rights in enumerate(ALLOWED)
-    ]
-    with stack.another_app({"APP_KEYS": json.dumps({"default": keys})}) as url:
-        for place, rights in enumerate(ALLOWED):
-            with Api(stack.app_url) as owner, Api(url) as api:
-                api.http.headers["authorization"] = f"Bearer {rights}"
-                answers = _all_calls(model, f"{key} {place}", Chat(owner.http), api)
-            for name, answer in answers.items():
-                wanted = {200, 204} if name in ALLOWED[rights] else {403}
-                assert answer.status_code in wanted, (rights, name, answer.text)
+    check_rights(
+        stack,
+        ALLOWED,
+        lambda place, owner, api: _all_calls(model, f"{key} {place}", Chat(owner.http), api),
+    )
 
 
 def _all_calls(model: ScriptedModel, key: str, chat: Chat, api: Api) -> dict[str, httpx.Response]:
