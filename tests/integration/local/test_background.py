@@ -48,7 +48,7 @@ def test_ctrl_c_while_the_stack_starts(start: Start, tmp_path: Path, started: st
 
 
 def test_a_life(start: Start, tmp_path: Path) -> None:
-    """A stack is started, looked at, read, restarted in part and ended, with its data kept."""
+    """A stack is started, looked at, asked and ended, with its data kept."""
     folder = tmp_path / ".outlast" / "example_agents"
     assert "app       http://127.0.0.1:" in done(start(outlast("up")))
     assert (folder.parent / ".gitignore").read_text() == "*\n"
@@ -64,7 +64,29 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     assert f"with {names}" in status
 
     assert ask(start(outlast("list")), "support", "Where is A-1003?")["status"] == "completed"
-    assert '"event":"run_ended"' in done(start(outlast("logs", "worker")))
+    ended = done(start(outlast("down")))
+    assert all(f"{part} ended" in ended for part in ("app", "worker", "restate", "demo_model"))
+    assert "not running" in done(start(outlast("status")), 1)
+    assert "Nothing runs" in done(start(outlast("restart", "app")), 1)
+
+    up = start(outlast("up"))
+    done(up)
+    before, now = ((folder / name).read_text() for name in ("worker.log.1", "worker.log"))
+    assert (before.count("worker_starts"), before.count("run_ended")) == (1, 1)
+    assert (now.count("worker_starts"), now.count("run_ended")) == (1, 0)
+    runs = json.loads(done(start(outlast("runs", "--json"))))
+    assert [run["status"] for run in runs["items"]] == ["completed"]
+    done(start(outlast("down")))
+    assert up.left() == []
+
+
+def test_logs(start: Start, tmp_path: Path) -> None:
+    """What the parts log is read, and followed over the restart of one."""
+    up = start(outlast("up"))
+    done(up)
+    worker = running(tmp_path).alive()["worker"]
+    assert '"event":"worker_starts"' in done(start(outlast("logs", "worker")))
+    assert "There is no log of others" in done(start(outlast("logs", "others")), 1)
     following = start(outlast("logs", "--follow"))
     following.wait_to_say("models_loaded")
     assert "worker     | {" in following.said()
@@ -74,20 +96,6 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
     following.wait_to_say('"event":"worker_starts"', times=2)
     following.press_ctrl_c()
     done(following, 130)
-
-    ended = done(start(outlast("down")))
-    assert all(f"{part} ended" in ended for part in ("app", "worker", "restate", "demo_model"))
-    assert "not running" in done(start(outlast("status")), 1)
-    assert "Nothing runs" in done(start(outlast("restart", "app")), 1)
-    assert "There is no log of others" in done(start(outlast("logs", "others")), 1)
-
-    up = start(outlast("up"))
-    done(up)
-    before, now = ((folder / name).read_text() for name in ("worker.log.1", "worker.log"))
-    assert before.count("worker_starts") == 2
-    assert (now.count("worker_starts"), now.count("run_ended")) == (1, 0)
-    runs = json.loads(done(start(outlast("runs", "--json"))))
-    assert [run["status"] for run in runs["items"]] == ["completed"]
     done(start(outlast("down")))
     assert up.left() == []
 
