@@ -33,7 +33,7 @@ async def read_back(
         asked: The request.
         thread: The conversation.
         ids: Of users' messages.
-        at_most: How many messages at least are enough.
+        at_most: How many messages are enough.
 
     Raises:
         UnknownThread: There is no such conversation.
@@ -75,12 +75,12 @@ def run_asked(said: Sequence[Message], place: int) -> str:
 
 
 def is_last_asked(said: Sequence[Message], place: int) -> bool:
-    """Tell whether no user has said anything after this; what a run was told beside counts not."""
+    """Tell whether no user has spoken since; what a run was told beside does not count."""
     return next_asked(said, place) == len(said)
 
 
 def next_asked(said: Sequence[Message], place: int) -> int:
-    """Return where a user speaks next; what a run was told beside counts not."""
+    """Return where a user speaks next; what a run was told beside does not count."""
     for after in range(place + 1, len(said)):
         if said[after].role == "user" and not _is_beside(said[after]):
             return after
