@@ -105,8 +105,8 @@ def _ask(params: dict[str, Any], call_id: int) -> dict[str, Any] | None:
     """Ask, and return what came back: nothing if too late, None if nobody wants the call."""
     within_s, method = params.pop("within_s", None), params.pop("method", "elicitation/create")
     asked_id = f"asks-{call_id}"
-    _send({"id": asked_id, "method": method, "params": params})
     note("asked")
+    _send({"id": asked_id, "method": method, "params": params})
     for message in _lines(within_s):
         if message.get("id") == asked_id:
             return message.get("result") or {"error": message["error"]}

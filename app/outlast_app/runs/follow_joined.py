@@ -5,7 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from outlast.errors import OperatorProblem, UnknownRun
+from outlast.logging import get_logger
 from outlast.names import RunRef
+from outlast_app.backoff import backoff_s
+from outlast_app.runs.committed import RETRY_S
 from outlast_app.runs.feed import ShownEvent
 from outlast_app.runs.follow import Following, RunEvents
 from outlast_app.runs.join import Join, JoinedRun
@@ -13,6 +16,7 @@ from outlast_app.runs.join_position import Position
 
 # After its caller has told of it a run may take a moment until it is found, while Restate restarts.
 _ARRIVAL_S = 0.5
+_logger = get_logger()
 
 
 class _Lost(Exception):
@@ -64,7 +68,7 @@ class JoinedFollowing:
     async def next(self) -> list[ShownEvent]:
         """Return what is new, as soon as there is something; nothing when nothing follows.
 
-        Also when one of the runs can't be read now: who follows comes again with its position.
+        Also when the run itself can't be read now: who follows comes again with its position.
         """
         while True:
             if shown := self._join.pass_on():
@@ -93,16 +97,27 @@ class JoinedFollowing:
 
     async def _read(self, run: JoinedRun) -> list[ShownEvent] | None:
         """Return what is new of one run; None if nobody can tell how it goes on."""
-        try:
-            while not (events := await self._next_of(run)):
-                # It is not there: it was forgotten, if its call has ended, or is on its way.
-                if run.caller and run.caller.waits_for(run):
-                    run.end()
-                    return []
-                await asyncio.sleep(_ARRIVAL_S)
-        except (OperatorProblem, _Lost):
-            return None
-        return events
+        failures = 0
+        while True:
+            try:
+                events = await self._next_of(run)
+            except OperatorProblem as problem:
+                if run is self._join.top:
+                    return None
+                # It was told of, so it is there: it is waited for, and the stream stays.
+                _logger.debug("events_not_read", run_id=run.run_id, reason=problem.detail)
+                await asyncio.sleep(backoff_s(failures, *RETRY_S))
+                failures += 1
+                continue
+            except _Lost:
+                return None
+            if events:
+                return events
+            # It is not there: it was forgotten, if its call has ended, or is on its way.
+            if run.caller and run.caller.waits_for(run):
+                run.end()
+                return []
+            await asyncio.sleep(_ARRIVAL_S)
 
     async def _next_of(self, run: JoinedRun) -> list[ShownEvent]:
         """Return what is new of one run; nothing if there is no such run.

@@ -23,12 +23,12 @@ def event(run_id: str, seq: int, kind: str, **fields: str) -> ShownEvent:
 class FakeFollowing:
     def __init__(self, log: list[ShownEvent], after: int, problem: Problem | None) -> None:
         self._rest = log[after:]
-        self._problem = problem
+        self.problem = problem
         self._last = len(log)
         self.left = False
 
     async def next(self) -> list[ShownEvent]:
-        if self._problem:
+        if self.problem:
             return []
         new, self._rest = self._rest[:2], self._rest[2:]
         if not new:
@@ -36,8 +36,8 @@ class FakeFollowing:
         return new
 
     async def ready(self) -> None:
-        if self._problem:
-            raise self._problem
+        if self.problem:
+            raise self.problem
 
     def is_over_after(self, seq: int) -> bool:
         return seq >= self._last
@@ -149,11 +149,24 @@ async def test_a_called_run_that_is_gone() -> None:
 
 
 async def test_a_called_run_that_can_not_be_read() -> None:
-    """The stream ends, and goes on from its position when the run can be read again."""
-    behind = Behind.where(child=[WorkerUnavailable("it is away")])
-    assert await behind.read() == ["lead 1", "lead 2"]
+    """The stream stays, and goes on when the run can be read again."""
+    behind = Behind.where(child=[WorkerUnavailable("it is away")] * 3)
+    assert await behind.read() == WHOLE
+    assert len(behind.followed) == 5
     assert all(following.left for following in behind.all)
-    assert await behind.read(behind.positions[-1]) == WHOLE[2:]
+
+
+async def test_the_run_itself_can_not_be_read() -> None:
+    """The stream ends, and its client comes again with its position."""
+    behind = Behind()
+    mine: Any = behind
+    joined = await JoinedFollowing.open(mine, REF, Position())
+    assert joined
+    with joined:
+        assert [each.seq for each in await joined.next()] == [1, 2]
+        behind.all[0].problem = WorkerUnavailable("it is away")
+        while new := await joined.next():
+            assert json.loads(new[0].data)["run_id"] == "child"
 
 
 async def test_an_unknown_run() -> None:
