@@ -3,7 +3,7 @@
 from typing import Any
 
 from outlast import Agent, McpServer, ToolContext
-from outlast_worker.engine.operations import NOTHING_ANSWERED, Answered, GivenAnswer
+from outlast_worker.engine.planned_calls import NOTHING_ANSWERED, Answered, GivenAnswer
 from outlast_worker.engine.records import PinnedTool, ServerAsks
 from outlast_worker.mcp.asking import HeldCalls
 from outlast_worker.mcp.sessions import McpSessions

@@ -31,13 +31,13 @@ from outlast_worker.engine.operations import (
     ModelCall,
     Operation,
     PinAgent,
-    PlannedCall,
     PrepareChild,
     RunBuiltIn,
     RunOnce,
     RunTool,
     VerifyEffect,
 )
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,

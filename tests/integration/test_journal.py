@@ -1,7 +1,7 @@
 """The journal of the current version is as it was recorded: runs in flight replay against it.
 
 After a change of order, names or records: raise `JOURNAL_VERSION` in
-`outlast_worker/engine/records.py`, unless old journals still replay (a new optional field, say).
+`outlast_worker/engine/records/`, unless old journals still replay (a new optional field, say).
 Then record anew: `RECORD_JOURNAL=1`.
 """
 

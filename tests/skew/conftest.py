@@ -1,6 +1,7 @@
 """Wheels of the version before, beside the code of this one."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from fakes.stack import TESTS, TestStack
 from outlast_local.process import Process
 
 _PACKAGES = ("shared", "app", "worker")
-_VERSION_FILE = "worker/outlast_worker/engine/records.py"
+_VERSION_LINE = "JOURNAL_VERSION = "
+_HASH = re.compile(r"[0-9a-f]{40,}")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ def of_earlier_journal(tmp_path_factory: pytest.TempPathFactory) -> OlderVersion
 
 
 def _build(folder: Path, raises_ago: int) -> OlderVersion:
-    found = _git("log", "--format=%H", "-G", "^JOURNAL_VERSION = ", "--", _VERSION_FILE)
-    commits = found.decode().split()
+    commits = _raising_commits()
     if len(commits) <= raises_ago:
         pytest.skip("the history of this clone does not reach to the version before")
     archive = folder / "source.tar"
@@ -66,6 +67,24 @@ def _build(folder: Path, raises_ago: int) -> OlderVersion:
     install = (uv, "pip", "install", "--quiet", "--offline", "--no-deps")
     _run(*install, "--target", str(installed), *wheels)
     return OlderVersion(installed)
+
+
+def _raising_commits() -> list[str]:
+    """Return the commits that raised the journal version, the latest one first.
+
+    The line may have moved since from file to file: of a version the first commit counts.
+    """
+    found = _git(
+        "log", "--reverse", "--format=%H", "-p", "-U0", "-G", f"^{_VERSION_LINE}", "--", "worker"
+    )
+    raised_by: dict[str, str] = {}
+    commit = ""
+    for line in found.decode().splitlines():
+        if _HASH.fullmatch(line):
+            commit = line
+        elif line.startswith(f"+{_VERSION_LINE}"):
+            raised_by.setdefault(line, commit)
+    return list(raised_by.values())[::-1]
 
 
 class SkewedStack(TestStack):

@@ -24,7 +24,8 @@ from outlast.hooks import (
 from outlast.logging import get_logger
 from outlast.run_context import RunContext
 from outlast.tool_context import ToolContext
-from outlast_worker.engine.operations import CallHook, PlannedCall
+from outlast_worker.engine.operations import CallHook
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import HookRecord, PinnedHook, RequestedCall
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import TookTooLong, call_in_time, kind_of

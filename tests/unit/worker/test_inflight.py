@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from fakes.records import result
-from outlast_worker.engine.operations import PlannedCall, RunTool
+from outlast_worker.engine.operations import RunTool
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import UNFINISHED, ToolRecord
 from outlast_worker.inflight import Inflight
 from outlast_worker.tools.effects import Effects

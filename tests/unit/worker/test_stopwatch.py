@@ -7,7 +7,7 @@ import pytest
 
 from outlast import Agent, ToolContext, tool
 from outlast_worker import stopwatch
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.tools.runner import ToolRunner
 

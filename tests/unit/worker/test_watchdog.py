@@ -13,7 +13,7 @@ import pytest
 
 import outlast_worker.watchdog
 from outlast import Agent, ToolContext, tool
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.tools.runner import ToolRunner
 from outlast_worker.watchdog import LoopWatchdog
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from outlast.hooks import HookedCall, ModelAnswer, Prompt, RequestedTool, ToolResult
 from outlast.protocol import Message, RunError, Usage
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.operations import CallHook, HookSubject, PlannedCall
+from outlast_worker.engine.operations import CallHook, HookSubject
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     HookPoint,
     HookRecord,

@@ -12,12 +12,12 @@ from outlast_worker.engine.budget import Budget
 from outlast_worker.engine.compaction import Compactions
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.operations import AskModel, ModelCall, PlannedCall
+from outlast_worker.engine.operations import AskModel, ModelCall
+from outlast_worker.engine.planned_calls import PlannedCall, plan_call
 from outlast_worker.engine.records import Forgotten, ModelFault, ModelRecord, Pin, StoredMessage
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunFailed, RunState
 from outlast_worker.engine.steps import Steps
-from outlast_worker.engine.tool_calls import plan_call
 
 # Faults that are found in what was said, and would be found there again.
 _REFUSALS = frozenset({"content-policy", "context-too-long", "model-rejected"})
@@ -85,15 +85,8 @@ class ModelCalls:
     def add_answer(self, pin: Pin, turn: int, answer: ModelRecord) -> list[PlannedCall]:
         """Add an answer to the conversation and return the tool calls it asks for."""
         tools = {tool.name: tool for tool in pin.tools}
-        of_servers = {name: tool for name, tool in tools.items() if tool.server}
         planned = [
-            plan_call(
-                turn,
-                index,
-                call,
-                known=call.name in tools,
-                server_tool=of_servers.get(call.name),
-            )
+            plan_call(turn, index, call, tools.get(call.name))
             for index, call in enumerate(answer.calls)
         ]
         shown = [

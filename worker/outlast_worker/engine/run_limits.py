@@ -13,7 +13,7 @@ from outlast.contract import Allowance
 from outlast.protocol import Approval, IncompleteReason, Limits, RunError
 from outlast_worker.engine.approvals import ask_between_turns
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import Pin
 from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
 from outlast_worker.engine.steps import Steps

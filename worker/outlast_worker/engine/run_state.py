@@ -29,7 +29,7 @@ from outlast.protocol import (
     preview_of,
 )
 from outlast_worker.engine.limits import RunSize
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.prompt_size import estimate_tokens
 from outlast_worker.engine.records import ModelRecord, Pin, StandIn, StoredMessage, rest_of
 from outlast_worker.engine.steps import Cancelled, Left, StepFailed, Steps

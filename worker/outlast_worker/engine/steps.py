@@ -15,7 +15,8 @@ from outlast.contract import (
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
-from outlast_worker.engine.operations import Operation, PlannedCall
+from outlast_worker.engine.operations import Operation
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     DurableReport,
     ForkSource,

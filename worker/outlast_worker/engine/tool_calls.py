@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from outlast.arguments import UnreadableArguments, read_arguments
 from outlast.contract import Allowance
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.agent import AgentCalls
@@ -22,13 +21,12 @@ from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
 from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.operations import CheckApproval, PlannedCall
+from outlast_worker.engine.operations import CheckApproval
 from outlast_worker.engine.pinning import Pinning
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     ApprovalCheck,
     Pin,
-    PinnedTool,
-    RequestedCall,
     ToolKind,
     ToolRecord,
 )
@@ -38,7 +36,6 @@ from outlast_worker.engine.waits import Waits
 
 NOT_RUN = "The run was cancelled before this call was run."
 _NOT_CHECKED = "This call could not be checked, so it was not run."
-_SHOWN_ARGUMENTS_CHARS = 500
 
 
 class ToolCalls:
@@ -179,25 +176,6 @@ class ToolCalls:
             told=record.told if record else None,
             handed_over_to=self._handoffs.taker_by(call) if record else None,
         )
-
-
-def plan_call(
-    turn: int,
-    index: int,
-    requested: RequestedCall,
-    *,
-    known: bool,
-    server_tool: PinnedTool | None = None,
-) -> PlannedCall:
-    """Read a call that a model asked for."""
-    call_id, name = f"{turn}.{index}", requested.name
-    try:
-        arguments = read_arguments(requested.arguments)
-    except UnreadableArguments as error:
-        shown = requested.arguments[:_SHOWN_ARGUMENTS_CHARS]
-        fault = f"The arguments of {name} can't be read: {error}. They were: {shown}"
-        return PlannedCall(turn, call_id, name, {}, known, fault)
-    return PlannedCall(turn, call_id, name, arguments, known, server_tool=server_tool)
 
 
 def _refusal(call: PlannedCall, resolution: Resolution) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from outlast.errors import ToolError
 from outlast.mcp import McpServer
 from outlast.tool_context import ToolContext
-from outlast_worker.engine.operations import Answered, GivenAnswer
+from outlast_worker.engine.planned_calls import Answered, GivenAnswer
 from outlast_worker.engine.records import HELD_FOR, ServerAsks, ServerQuestion
 from outlast_worker.mcp.access import Access, CallForgotten
 

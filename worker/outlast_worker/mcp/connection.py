@@ -37,7 +37,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from outlast.errors import ToolError
 from outlast.mcp import McpServer
-from outlast_worker.engine.operations import GivenAnswer
+from outlast_worker.engine.planned_calls import GivenAnswer
 from outlast_worker.engine.records import ServerAsks, ServerQuestion
 from outlast_worker.mcp.access import Access, CallForgotten, ConnectionLost
 from outlast_worker.mcp.asking import (

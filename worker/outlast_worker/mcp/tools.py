@@ -19,7 +19,7 @@ from outlast.mcp import McpServer
 from outlast.tool import AnyTool, Tool, ToolArguments
 from outlast.tool_context import ToolContext
 from outlast.tool_output import ToolOutput
-from outlast_worker.engine.operations import NOTHING_ANSWERED, Answered
+from outlast_worker.engine.planned_calls import NOTHING_ANSWERED, Answered
 from outlast_worker.engine.records import PinnedTool, ServerAsks
 from outlast_worker.mcp.access import (
     Access,

@@ -15,7 +15,7 @@ from outlast.protocol import Time
 from outlast.tool import AnyTool
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import TIME
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ToolRecord
 from outlast_worker.services import calls, promises
 from outlast_worker.services.cancellation import is_own_cancellation

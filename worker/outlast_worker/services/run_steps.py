@@ -37,7 +37,8 @@ from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, 
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
-from outlast_worker.engine.operations import Operation, PlannedCall, RunOnce
+from outlast_worker.engine.operations import Operation, RunOnce
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     DurableReport,
     EffectClaim,

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from outlast.durable_context import DurableContext, MemoryJournal
 from outlast.tool import AnyTool
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ToolRecord
 from outlast_worker.execution import Execution
 from outlast_worker.stopwatch import Stopwatch

@@ -24,7 +24,8 @@ from outlast.contract import (
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
-from outlast_worker.engine.operations import AskModel, Operation, PlannedCall
+from outlast_worker.engine.operations import AskModel, Operation
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     DurableReport,
     ForkSource,

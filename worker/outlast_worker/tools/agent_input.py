@@ -10,7 +10,7 @@ from outlast.agent import Agent
 from outlast.logging import get_logger
 from outlast.protocol import ToolErrorType
 from outlast.registry import Registry
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ChildInput, HandoffRefused
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import call_safely, kind_of, text_of

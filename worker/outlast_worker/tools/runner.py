@@ -24,7 +24,7 @@ from outlast.tool import AnyTool
 from outlast.tool_context import ToolContext
 from outlast.tool_output import ToolOutput
 from outlast_worker.engine.names import tool_step
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     ApprovalCheck,
     EffectOutcome,

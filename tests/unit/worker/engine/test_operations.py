@@ -19,13 +19,13 @@ from outlast_worker.engine.operations import (
     HandOver,
     Operation,
     PinAgent,
-    PlannedCall,
     PrepareChild,
     RunBuiltIn,
     RunOnce,
     RunTool,
     VerifyEffect,
 )
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,

@@ -11,12 +11,8 @@ from fakes.records import NOON, model_call, pin
 from outlast import Agent
 from outlast.registry import Registry
 from outlast_worker.conversations import Conversations
-from outlast_worker.engine.operations import (
-    AskModel,
-    CheckApproval,
-    PlannedCall,
-    RunTool,
-)
+from outlast_worker.engine.operations import AskModel, CheckApproval, RunTool
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ApprovalCheck, ModelFault, ToolRecord
 from outlast_worker.execution import AgentMissing
 from outlast_worker.inflight import Inflight

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from outlast import Agent, Tool, ToolContext
-from outlast_worker.engine.records import RequestedCall, ToolRecord
-from outlast_worker.engine.tool_calls import plan_call
+from outlast_worker.engine.planned_calls import plan_call
+from outlast_worker.engine.records import PinnedTool, RequestedCall, ToolRecord
 from outlast_worker.tools.runner import ToolRunner
 
 WAIT_S = 10
@@ -22,5 +22,6 @@ async def execute(
     runner: ToolRunner, called: Tool[..., Any], arguments: str = "{}", *, known: bool = True
 ) -> ToolRecord:
     agent = Agent(name="support", instructions="Help.", tools=[called])
-    call = plan_call(1, 0, RequestedCall(name=called.name, arguments=arguments), known=known)
+    tool = PinnedTool(name=called.name, description="…", parameters={}) if known else None
+    call = plan_call(1, 0, RequestedCall(name=called.name, arguments=arguments), tool)
     return await runner.execute(agent, call, context())

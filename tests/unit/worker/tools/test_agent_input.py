@@ -7,7 +7,7 @@ from pydantic import BaseModel, field_validator
 
 from outlast import Agent
 from outlast.registry import Registry
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ChildInput
 from outlast_worker.tools.agent_input import read_child_input
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import AfterValidator, PlainSerializer
 
 from outlast import Agent, ToolError, tool
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import WAIT_S, context, execute
 

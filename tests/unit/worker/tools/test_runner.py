@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from outlast import Agent, ImagePart, ToolContext, ToolError, ToolOutput, tool
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.tools.runner import MAX_PARTS_BYTES, MAX_RESULT_BYTES, ToolRunner
 from unit.worker.tools.executing import context, execute
 

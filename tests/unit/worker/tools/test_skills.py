@@ -8,7 +8,8 @@ import pytest
 from fakes.skill_folders import write_skill
 from outlast import Agent
 from outlast.skills import load_skills
-from outlast_worker.engine.operations import PlannedCall, RunBuiltIn
+from outlast_worker.engine.operations import RunBuiltIn
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ToolRecord
 from outlast_worker.tools.built_in import pin_built_in, run_built_in
 from outlast_worker.tools.skills import tell_skills

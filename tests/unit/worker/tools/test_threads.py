@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from outlast import Agent, DurableContext, tool
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import A_MOMENT, WAIT_S, context, execute
 

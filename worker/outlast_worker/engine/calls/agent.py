@@ -19,7 +19,8 @@ from outlast.names import child_run_id, child_thread_id
 from outlast.protocol import InputMessage, Limits, ParentCall, Run, Time
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import PlannedCall, PrepareChild
+from outlast_worker.engine.operations import PrepareChild
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ChildInput, PinnedChild, PinnedTool, ToolRecord
 from outlast_worker.engine.run_state import OpenWait
 from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending

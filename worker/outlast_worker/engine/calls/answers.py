@@ -8,7 +8,7 @@ from typing import Literal
 
 from outlast.protocol import Approval, Resolution
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import Answered, GivenAnswer, PlannedCall
+from outlast_worker.engine.planned_calls import Answered, GivenAnswer, PlannedCall
 from outlast_worker.engine.records import PinnedTool, ServerAsks, ServerQuestion, ToolRecord
 
 MAX_QUESTIONS = 50

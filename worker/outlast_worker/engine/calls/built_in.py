@@ -5,7 +5,8 @@ from functools import partial
 
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import PlannedCall, RunBuiltIn
+from outlast_worker.engine.operations import RunBuiltIn
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import PinnedTool, ToolRecord
 
 

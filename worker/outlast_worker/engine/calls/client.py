@@ -9,7 +9,8 @@ from outlast.events import ToolCallRequested
 from outlast.protocol import ClientCall, Time
 from outlast.tool_output import ToolOutput
 from outlast_worker.engine.calls.kind import CallKind
-from outlast_worker.engine.operations import CheckArguments, PlannedCall
+from outlast_worker.engine.operations import CheckArguments
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.questions import Question
 from outlast_worker.engine.records import ApprovalCheck, PinnedTool, ToolRecord
 from outlast_worker.engine.run_state import OpenWait

@@ -10,7 +10,7 @@ from functools import partial
 from outlast.protocol import WaitKind
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import DurableReport, PinnedTool, ToolRecord
 from outlast_worker.engine.run_state import OpenWait
 from outlast_worker.engine.steps import Cancelled, Pending

@@ -4,7 +4,8 @@ from functools import partial
 
 from outlast_worker.engine.calls.answers import ask_people
 from outlast_worker.engine.calls.kind import CallKind
-from outlast_worker.engine.operations import PlannedCall, RunTool
+from outlast_worker.engine.operations import RunTool
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import PinnedTool, ToolRecord
 
 

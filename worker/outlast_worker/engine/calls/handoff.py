@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import HandOver, PlannedCall
+from outlast_worker.engine.operations import HandOver
 from outlast_worker.engine.pinning import Pinning
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     HandoffOutcome,
     HandoffRefused,

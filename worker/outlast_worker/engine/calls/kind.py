@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from outlast.contract import Allowance
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.operations import PlannedCall
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import UNFINISHED, PinnedTool
 
 

@@ -15,7 +15,8 @@ from pydantic_core import to_json
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.answers import ask_people, begin_anew
 from outlast_worker.engine.calls.kind import CallKind
-from outlast_worker.engine.operations import ClaimEffect, PlannedCall, RunOnce, VerifyEffect
+from outlast_worker.engine.operations import ClaimEffect, RunOnce, VerifyEffect
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
     HELD_FOR,
     EffectClaim,
