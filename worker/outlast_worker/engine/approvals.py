@@ -7,10 +7,12 @@ from typing import Literal
 
 from outlast.events import ApprovalRequested, ApprovalResolved
 from outlast.protocol import Action, Approval, Resolution, Time
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.inbox import Inbox
+from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.questions import Question, Questions
-from outlast_worker.engine.run_state import OpenWait, RunState
-from outlast_worker.engine.steps import Cancelled, Steps
+from outlast_worker.engine.run_state import RunState
+from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.waits import Waits
 
 _NOT_APPROVED = "The run was cancelled before anybody had decided."

@@ -11,10 +11,11 @@ from pydantic_core import to_json
 from outlast.contract import RunOrder
 from outlast.protocol import NOTHING_USED
 from outlast_worker.engine.budget_book import Reservation, Settlement
+from outlast_worker.engine.exceptions import RunStopped
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import ModelCall
 from outlast_worker.engine.records import Cut, ModelFault, ModelRecord
-from outlast_worker.engine.run_state import RunState, RunStopped
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 
 # A call whose agent sets no `max_output_tokens`.
@@ -44,13 +45,10 @@ class Budget:
         if not order.allowances:
             return
         asking = self._steps.reserve(make_reservation(order, call, attempt))
-        await self._inbox.wait(asking)
-        answer = await self._steps.result_of(asking)
+        answer = await self._inbox.result_of(asking)
         if answer.outcome == "waits":
             self._state.wait_for_budget()
-            word = self._steps.expect_grant(call.turn, attempt)
-            await self._inbox.wait(word)
-            answer = await self._steps.result_of(word)
+            answer = await self._inbox.result_of(self._steps.expect_grant(call.turn, attempt))
             self._state.change(waiting=None)
         if answer.outcome == "refused":
             raise RunStopped(answer.reason or "max_tokens")

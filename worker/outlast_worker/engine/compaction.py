@@ -9,7 +9,6 @@ from itertools import count
 
 from outlast.compaction import Compaction
 from outlast.events import Compacted
-from outlast.protocol import Engine
 from outlast_worker.engine.budget import Budget
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
@@ -39,6 +38,7 @@ class Compactions:
     def __init__(self, steps: Steps, state: RunState, inbox: Inbox) -> None:
         self._steps = steps
         self._state = state
+        self._conversation = state.conversation
         self._inbox = inbox
         self._not_before = 0.0
         """How long a prompt has to be to be looked at again, after that was in vain."""
@@ -55,7 +55,7 @@ class Compactions:
         Raises:
             RunStopped: The summary has taken the run to a limit.
         """
-        policy, tokens = pin.compaction, self._state.prompt_tokens
+        policy, tokens = pin.compaction, self._conversation.prompt_tokens
         if policy is None or tokens is None or tokens < self._not_before:
             return
         window = policy.windows.get(model)
@@ -126,10 +126,10 @@ class Compactions:
             model=candidates.current,
             settings=pin.model_settings,
             pin=pin,
-            messages=self._state.said,
+            messages=self._conversation.said,
             stream=False,
-            unread=self._state.unread,
-            stand_in=self._state.stand_in,
+            unread=self._conversation.unread,
+            stand_in=self._conversation.stand_in,
             sums_up=True,
         )
 
@@ -145,13 +145,11 @@ class Compactions:
 
     async def _outcome_of(self, compact: Compact) -> Cut | ModelFault:
         while True:
-            asked = self._steps.begin(compact)
-            await self._inbox.wait(asked)
-            outcome = await self._steps.result_of(asked)
+            outcome = await self._inbox.result_of(self._steps.begin(compact))
             if not isinstance(outcome, Forgotten):
                 return outcome
-            await self._state.read_conversation()
-            compact = compact.with_said(self._state.said)
+            await self._conversation.read_history()
+            compact = compact.with_said(self._conversation.said)
 
     async def _may_ask_again(
         self, candidates: Candidates, fault: ModelFault, attempt: int, limits: RunLimits
@@ -162,13 +160,7 @@ class Compactions:
             return False
         await limits.pass_wait(delay)
         if delay:
-            self._state.wait_for_model(
-                Engine(
-                    attempts=attempt,
-                    last_failure=f"{fault.error.type}: {fault.error.message}",
-                    next_retry_at=self._state.now + delay,
-                )
-            )
+            self._state.wait_for_model(attempt, fault.error, delay)
             await self._inbox.wait(self._steps.start_timer(delay))
         return True
 
@@ -183,12 +175,12 @@ class Compactions:
             stands_for=cut.covers,
         )
         # Made of what models read, it lacks what was left out before.
-        lasts = lasts and (self._state.stand_in is None or self._state.stand_in.lasts)
+        lasts = lasts and (self._conversation.stand_in is None or self._conversation.stand_in.lasts)
         stand_in = StandIn(how=how, message=message, covers=cut.covers, lasts=lasts)
         # Models count otherwise than by length; their own count is scaled.
-        before = self._state.prompt_tokens or cut.tokens_before
+        before = self._conversation.prompt_tokens or cut.tokens_before
         after = round(before * cut.tokens_after / cut.tokens_before)
-        self._state.leave_out(stand_in, after)
+        self._conversation.leave_out(stand_in, after)
         self._steps.keep_stand_in(turn, stand_in)
         self._state.save()
         self._state.emit(

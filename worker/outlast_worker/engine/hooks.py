@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from outlast.hooks import HookedCall, ModelAnswer, Prompt, RequestedTool, ToolResult
 from outlast.protocol import Message, RunError, Usage
+from outlast_worker.engine.exceptions import RunFailed
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CallHook, HookSubject
 from outlast_worker.engine.planned_calls import PlannedCall
@@ -19,7 +20,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.run_state import RunFailed, RunState
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Pending, Steps
 
 
@@ -60,7 +61,7 @@ class Hooks:
             RunFailed: It is not to be asked.
         """
         for hook in self.at("before_model"):
-            messages = [_as_read(message) for message in self._state.messages]
+            messages = [_as_read(message) for message in self._state.conversation.messages]
             request = Prompt(turn=turn, instructions=pin.instructions, messages=messages)
             record = await self._call(hook, request)
             if record.verdict == "instead":
@@ -69,7 +70,7 @@ class Hooks:
             if record.instructions is not None:
                 pin = pin.model_copy(update={"instructions": record.instructions})
             if record.texts:
-                self._state.retell(record.texts)
+                self._state.conversation.retell(record.texts)
         return pin
 
     async def after_model(self, turn: int, answer: ModelRecord) -> Checked:
@@ -101,9 +102,7 @@ class Hooks:
         return None
 
     async def _call(self, hook: PinnedHook, subject: HookSubject) -> HookRecord:
-        called = self.begin(hook, subject)
-        await self._inbox.wait(called)
-        record = await self._steps.result_of(called)
+        record = await self._inbox.result_of(self.begin(hook, subject))
         self._state.advance_clock(record.at)
         return record
 

@@ -1,9 +1,11 @@
 """Steering: what somebody says to a run that goes on. Each message is heard once, in order."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from outlast.contract import SteeringMessage
 from outlast_worker.engine.steps import Pending, Steps
+
+T = TypeVar("T")
 
 
 class Inbox:
@@ -25,6 +27,11 @@ class Inbox:
                 self._hear(await self._steps.result_of(following))
             if found := [pending for pending in done if pending is not following]:
                 return found
+
+    async def result_of(self, wanted: Pending[T]) -> T:
+        """Wait for one alone, and return what came of it."""
+        await self.wait(wanted)
+        return await self._steps.result_of(wanted)
 
     async def take(self) -> list[SteeringMessage]:
         """Return what was heard since the last time; if anything was, look for more."""

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import AnyEvent, RunQueued, RunStarted, SteerReceived, TurnStarted
 from outlast.protocol import IncompleteReason, Run, RunError
+from outlast_worker.engine.exceptions import Cancelled, RunFailed, RunStopped, StepFailed
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.limits import MAX_RUN_BYTES
@@ -25,8 +26,8 @@ from outlast_worker.engine.pinning import Pinning
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_limits import RunLimits
-from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
-from outlast_worker.engine.steps import Cancelled, StepFailed, Steps
+from outlast_worker.engine.run_state import RunState
+from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.tool_calls import NOT_RUN, ToolCalls
 
 _INCOMPLETE: dict[str, IncompleteReason] = {
@@ -50,12 +51,13 @@ class AgentLoop:
         self._steps = steps
         self._order = order
         self._state = RunState(steps, order)
+        self._conversation = self._state.conversation
         self._inbox = Inbox(steps)
         self._outputs = Outputs(steps, self._state, self._inbox)
         self._output: JsonValue = None
         self._pinning = Pinning(steps, self._state, self._inbox)
         self._speaker: str | None = None
-        self._models = ModelCalls(steps, self._state, self._inbox, order)
+        self._models = ModelCalls(steps, self._state, self._inbox)
         self._hooks = Hooks(steps, self._state, self._inbox)
         self._kept: Pin | None = None
         """The definition that the run takes over, of one that it is a fork of."""
@@ -96,17 +98,17 @@ class AgentLoop:
                 self._state.set_status("queued", waiting_for=None, waiting=None)
             if self._order.admission == "queued":
                 self._state.emit(RunQueued)
-            await self._state.take_up_thread()
+            await self._conversation.take_up_thread()
             if self._order.sticky and self._order.history != "replace":
                 self._speaker = await self._steps.find_speaker()
         if fork := self._order.forked_from:
-            kept = await self._state.take_up_fork()
+            kept = await self._conversation.take_up_fork()
             if fork.definition == "pinned":
                 self._kept = kept
             elif kept:
                 self._speaker = kept.agent
         for message in self._order.input:
-            self._state.add_said(message, message.id)
+            self._conversation.add_said(message, message.id)
 
     async def _pin(self) -> Pin:
         outcome = await self._pinning.pin(PinAgent(self._speaker, self._kept))
@@ -150,7 +152,7 @@ class AgentLoop:
 
     def _say_to_model(self, text: str) -> None:
         """Add what nobody outside has said."""
-        said = self._state.add_message("user", text)
+        said = self._conversation.add("user", text)
         self._state.emit(SteerReceived, message=said.public())
 
     async def _run_calls(self, pin: Pin, calls: Sequence[PlannedCall], limits: RunLimits) -> Pin:
@@ -189,7 +191,9 @@ class AgentLoop:
                 has_room = self._state.size.has_room_for(message.content)
                 all_added = all_added and has_room
                 kept = message if has_room else message.model_copy(update={"content": _LEFT_OUT})
-                said = self._state.add_said(kept, message.id if left else steering.message_id)
+                said = self._conversation.add_said(
+                    kept, message.id if left else steering.message_id
+                )
                 self._state.emit(SteerReceived, message=said.public())
         return all_added
 
@@ -210,12 +214,8 @@ class AgentLoop:
         return self._state.change(status="completed", output=self._output)
 
     def _stop_short(self, reason: IncompleteReason) -> None:
-        said = [m.content for m in self._state.messages if m.role == "assistant" and m.content]
-        self._state.change(
-            status="incomplete",
-            incomplete_reason=reason,
-            output=cast("JsonValue", said[-1]) if said else None,
-        )
+        said = cast("JsonValue", self._conversation.last_answer)
+        self._state.change(status="incomplete", incomplete_reason=reason, output=said)
 
     async def _try_to_finish(self) -> bool:
         """Finish; False if a cancellation cut it. Each cancellation fires once."""

@@ -5,18 +5,18 @@ from hashlib import sha256
 from itertools import count
 from typing import Any, NoReturn
 
-from outlast.contract import RunOrder
 from outlast.events import MessageCompleted, ModelFallback
-from outlast.protocol import Engine, RunError, ToolCall, Usage
+from outlast.protocol import RunError, ToolCall, Usage
 from outlast_worker.engine.budget import Budget
 from outlast_worker.engine.compaction import Compactions
+from outlast_worker.engine.exceptions import RunFailed
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import AskModel, ModelCall
 from outlast_worker.engine.planned_calls import PlannedCall, plan_call
 from outlast_worker.engine.records import Forgotten, ModelFault, ModelRecord, Pin, StoredMessage
 from outlast_worker.engine.run_limits import RunLimits
-from outlast_worker.engine.run_state import RunFailed, RunState
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 
 # Faults that are found in what was said, and would be found there again.
@@ -26,17 +26,18 @@ _REFUSALS = frozenset({"content-policy", "context-too-long", "model-rejected"})
 class ModelCalls:
     """Asks the model, turn by turn."""
 
-    def __init__(self, steps: Steps, state: RunState, inbox: Inbox, order: RunOrder) -> None:
+    def __init__(self, steps: Steps, state: RunState, inbox: Inbox) -> None:
         self._steps = steps
         self._state = state
+        self._conversation = state.conversation
         self._inbox = inbox
-        self._order = order
+        self._order = state.order
         self._budget = Budget(steps, state, inbox)
         self._call_in_flight: ModelCall | None = None
         self._attempt = 0
         self._answered_by: str | None = None
         self._compaction = Compactions(steps, state, inbox)
-        conversation = f"{order.tenant}/{order.thread_id or order.run_id}"
+        conversation = f"{self._order.tenant}/{self._order.thread_id or self._order.run_id}"
         self._cache_key = sha256(conversation.encode()).hexdigest()[:32]
 
     async def ask(self, pin: Pin, turn: int, limits: RunLimits) -> ModelRecord:
@@ -55,11 +56,11 @@ class ModelCalls:
                 model=candidates.current,
                 settings=pin.settings_in(turn),
                 pin=pin,
-                messages=self._state.said,
+                messages=self._conversation.said,
                 # What a hook may change or refuse is shown when it has passed.
                 stream=self._order.stream and not pin.hooks_at("after_model"),
-                unread=self._state.unread,
-                stand_in=self._state.stand_in,
+                unread=self._conversation.unread,
+                stand_in=self._conversation.stand_in,
                 malformed=candidates.malformed,
                 cache_key=self._cache_key,
             )
@@ -93,7 +94,7 @@ class ModelCalls:
             ToolCall(call_id=plan.call_id, name=plan.name, arguments=dict(plan.arguments))
             for plan in planned
         ]
-        message = self._state.add_message(
+        message = self._conversation.add(
             "assistant",
             answer.text,
             tool_calls=shown or None,
@@ -101,7 +102,7 @@ class ModelCalls:
             reasoning=answer.reasoning,
             opaque=answer.opaque,
         )
-        self._state.note_answer(answer)
+        self._conversation.note_answer(answer)
         self._complete(
             turn,
             message,
@@ -123,20 +124,18 @@ class ModelCalls:
         if not text:
             return
         agent = call.pin.agent or self._order.agent
-        message = self._state.add_message("assistant", text, agent=agent)
+        message = self._conversation.add("assistant", text, agent=agent)
         # Nobody knows what a call costs that was broken off.
         usage = Usage(model_calls=1, cost_usd=None)
         self._complete(call.turn, message, usage, model=call.model, finish_reason="cancelled")
 
     async def _outcome_of(self, call: ModelCall) -> ModelRecord | ModelFault:
         while True:
-            asked = self._steps.begin(AskModel(call))
-            await self._inbox.wait(asked)
-            outcome = await self._steps.result_of(asked)
+            outcome = await self._inbox.result_of(self._steps.begin(AskModel(call)))
             if not isinstance(outcome, Forgotten):
                 return outcome
-            await self._state.read_conversation()
-            call = replace(call, messages=self._state.said, unread=None)
+            await self._conversation.read_history()
+            call = replace(call, messages=self._conversation.said, unread=None)
 
     async def _go_on(
         self, candidates: Candidates, call: ModelCall, fault: ModelFault, limits: RunLimits
@@ -168,17 +167,13 @@ class ModelCalls:
         await limits.pass_wait(delay)
         if not delay:
             return candidates
-        failure = f"{fault.error.type}: {fault.error.message}"
-        next_at = self._state.now + delay
-        self._state.wait_for_model(
-            Engine(attempts=self._attempt, last_failure=failure, next_retry_at=next_at)
-        )
+        self._state.wait_for_model(self._attempt, fault.error, delay)
         await self._inbox.wait(self._steps.start_timer(delay))
         return candidates
 
     def _fail(self, error: RunError) -> NoReturn:
         if error.type in _REFUSALS and not error.retryable:
-            self._state.mark_refused(error.type)
+            self._conversation.mark_refused(error.type)
         raise RunFailed(error)
 
     def _complete(self, turn: int, message: StoredMessage, usage: Usage, **facts: Any) -> None:

@@ -6,10 +6,11 @@ from pydantic import JsonValue
 
 from outlast.events import OutputRejected
 from outlast.protocol import RunError
+from outlast_worker.engine.exceptions import RunFailed
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckOutput
 from outlast_worker.engine.records import PinnedOutput
-from outlast_worker.engine.run_state import RunFailed, RunState
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 
 
@@ -34,8 +35,7 @@ class Outputs:
             RunFailed: It was told so as often as the agent allows.
         """
         reading = self._steps.begin(CheckOutput(turn, text, pinned))
-        await self._inbox.wait(reading)
-        check = await self._steps.result_of(reading)
+        check = await self._inbox.result_of(reading)
         self._state.advance_clock(check.at)
         if check.faults is None:
             self.value = check.output
@@ -43,7 +43,7 @@ class Outputs:
         if self._rejected >= pinned.retries:
             raise RunFailed(_invalid(check.faults, self._rejected + 1))
         self._rejected += 1
-        message = self._state.add_message("user", _advice(check.faults))
+        message = self._state.conversation.add("user", _advice(check.faults))
         self._state.emit(OutputRejected, turn=turn, faults=check.faults, message=message.public())
         return False
 

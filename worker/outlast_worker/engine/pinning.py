@@ -4,7 +4,6 @@ from datetime import timedelta
 from itertools import count
 from typing import TypeVar
 
-from outlast.protocol import Engine
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import Operation
 from outlast_worker.engine.records import HandoffOutcome, PinFailure
@@ -28,9 +27,7 @@ class Pinning:
         """Return the definition, or why there is none."""
         waited_s = 0.0
         for attempt in count(1):
-            pinning = self._steps.begin(operation)
-            await self._inbox.wait(pinning)
-            outcome = await self._steps.result_of(pinning)
+            outcome = await self._inbox.result_of(self._steps.begin(operation))
             self._state.advance_clock(outcome.at)
             delay_s = _LONGEST_DELAY_S if attempt > _DOUBLINGS else 2.0**attempt
             if not isinstance(outcome, PinFailure) or waited_s + delay_s > (
@@ -40,13 +37,7 @@ class Pinning:
                     self._state.change(engine=None, waiting=None)
                 return outcome
             delay = timedelta(seconds=delay_s)
-            self._state.wait_for_tool_server(
-                Engine(
-                    attempts=attempt,
-                    last_failure=f"{outcome.error.type}: {outcome.error.message}",
-                    next_retry_at=self._state.now + delay,
-                )
-            )
+            self._state.wait_for_tool_server(attempt, outcome.error, delay)
             await self._inbox.wait(self._steps.start_timer(delay))
             waited_s += delay_s
         raise AssertionError("unreachable")

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 from outlast.protocol import Time
-from outlast_worker.engine.run_state import OpenWait, RunState
-from outlast_worker.engine.steps import Cancelled, Pending, Steps
+from outlast_worker.engine.exceptions import Cancelled
+from outlast_worker.engine.open_waits import OpenWait
+from outlast_worker.engine.run_state import RunState
+from outlast_worker.engine.steps import Pending, Steps
 from outlast_worker.engine.waits import Waits
 
 A = TypeVar("A")

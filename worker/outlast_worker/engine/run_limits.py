@@ -12,10 +12,11 @@ from math import inf
 from outlast.contract import Allowance
 from outlast.protocol import Approval, IncompleteReason, Limits, RunError
 from outlast_worker.engine.approvals import ask_between_turns
+from outlast_worker.engine.exceptions import RunFailed, RunStopped
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import Pin
-from outlast_worker.engine.run_state import RunFailed, RunState, RunStopped
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 
 _COST_LOST = RunError(

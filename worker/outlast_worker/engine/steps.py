@@ -29,22 +29,6 @@ from outlast_worker.engine.records import (
 T = TypeVar("T")
 
 
-class Cancelled(Exception):
-    """The run was cancelled from outside."""
-
-
-class StepFailed(Exception):
-    """A part of the engine refused a step for good.
-
-    Attributes:
-        status: As in HTTP; 413 means that something has become too large.
-    """
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Pending(Generic[T]):
     """Something that was begun and is not waited for yet. Compared by identity."""
 

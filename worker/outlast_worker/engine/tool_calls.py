@@ -19,6 +19,7 @@ from outlast_worker.engine.calls.handoff import HandoffCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.exceptions import Cancelled, RunFailed
 from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval
@@ -30,8 +31,8 @@ from outlast_worker.engine.records import (
     ToolKind,
     ToolRecord,
 )
-from outlast_worker.engine.run_state import RunFailed, RunState
-from outlast_worker.engine.steps import Cancelled, Steps
+from outlast_worker.engine.run_state import RunState
+from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.waits import Waits
 
 NOT_RUN = "The run was cancelled before this call was run."
@@ -167,7 +168,7 @@ class ToolCalls:
         record = self._turn.record_of(call)
         if record and record.told:
             self._steps.keep_told(call.call_id, record.told)
-        self._state.add_message(
+        self._state.conversation.add(
             "tool",
             record.content if record else self._kind_of(call).unfinished,
             call_id=call.call_id,

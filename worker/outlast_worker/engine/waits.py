@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.run_state import OpenWait, RunState
+from outlast_worker.engine.open_waits import OpenWait
+from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Pending, Steps
 
 T = TypeVar("T")

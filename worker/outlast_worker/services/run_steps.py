@@ -36,6 +36,7 @@ from outlast.names import RunRef, key_of
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, RunOnce
 from outlast_worker.engine.planned_calls import PlannedCall
@@ -49,7 +50,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import Cancelled, ChildEnd, Left, Pending, StepFailed
+from outlast_worker.engine.steps import ChildEnd, Left, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state
 from outlast_worker.services.cancellation import is_own_cancellation

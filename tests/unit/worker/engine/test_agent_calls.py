@@ -13,8 +13,9 @@ from outlast.events import ApprovalRequested, ChildStarted, RunWaiting, ToolCall
 from outlast.names import child_run_id
 from outlast.protocol import Awaited, Limits, ParentCall, Run, RunError, Usage
 from outlast_worker.engine.calls.agent import share_out
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import ChildInput, HookRecord, Pin, PinnedHook
-from outlast_worker.engine.steps import Cancelled, ChildEnd
+from outlast_worker.engine.steps import ChildEnd
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 CHILD = child_run_id("researcher", RUN_ID, "1.0")

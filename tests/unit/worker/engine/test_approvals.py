@@ -17,9 +17,9 @@ from outlast.events import (
 )
 from outlast.protocol import Approval, Limits, Run, Waiting
 from outlast_worker.engine.approvals import ask_between_turns
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.run_state import RunState
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
 
 ONE_CALL = answer("", ("refund", '{"cents": 100}'))

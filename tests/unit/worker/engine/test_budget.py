@@ -12,8 +12,9 @@ from outlast.contract import Allowance
 from outlast.names import child_run_id
 from outlast.protocol import Run, Usage
 from outlast_worker.engine.budget_book import BudgetAnswer
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import CallPrice
-from outlast_worker.engine.steps import Cancelled, ChildEnd
+from outlast_worker.engine.steps import ChildEnd
 from unit.worker.engine.playing import play
 
 CHILD = child_run_id("researcher", RUN_ID, "1.0")

@@ -3,9 +3,9 @@
 from fakes.records import answer, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import ToolCallCompleted
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.operations import RunBuiltIn
 from outlast_worker.engine.records import Pin, PinnedTool
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 SEARCH = PinnedTool(name="search_tools", description="…", parameters={}, kind="built_in")

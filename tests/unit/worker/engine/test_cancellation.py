@@ -4,7 +4,7 @@ import pytest
 
 from fakes.orders import on_thread
 from fakes.records import after
-from outlast_worker.engine.steps import Cancelled
+from outlast_worker.engine.exceptions import Cancelled
 from unit.worker.engine.playing import (
     STEPS,
     assert_valid_for_a_model,

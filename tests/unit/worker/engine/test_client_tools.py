@@ -10,8 +10,8 @@ from fakes.steps import FakeSteps
 from outlast.contract import ClientResult
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallRequested, ToolCallStarted
 from outlast.protocol import ImagePart, Run, TextPart
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import ApprovalCheck, PinnedTool
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
 
 LOCATE = PinnedTool(

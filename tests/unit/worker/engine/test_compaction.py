@@ -10,8 +10,8 @@ from fakes.steps import NOTHING_SAID, FakeSteps
 from outlast.contract import ConversationMark
 from outlast.events import Compacted, MessageCompleted
 from outlast.protocol import InputMessage, Run, Usage
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import Forgotten, ModelRecord, Pin, PinnedCompaction
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play, remembered
 
 LONG = ConversationMark(digest="d", messages=6, bytes=9_000, tokens=800)

@@ -6,8 +6,8 @@ from fakes.orders import on_thread
 from fakes.records import answer, model_fault, result
 from fakes.steps import FakeSteps
 from outlast.contract import ConversationMark
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.records import Forgotten, ModelOutcome
-from outlast_worker.engine.steps import Cancelled, StepFailed
 from unit.worker.engine.playing import TWO_CALLS, assert_valid_for_a_model, play, remembered
 
 MARK = ConversationMark(digest="d", messages=2, bytes=100)

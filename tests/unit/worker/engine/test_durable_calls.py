@@ -6,8 +6,8 @@ from fakes.orders import on_thread
 from fakes.records import after, answer, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import RunWaiting
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import DurableReport, HookRecord, PinnedHook
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 ONE = answer("", ("ship", "{}"))

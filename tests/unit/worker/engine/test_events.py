@@ -7,8 +7,8 @@ from fakes.records import after, answer, decided, model_fault, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import ANY_EVENT, MessageCompleted, ToolCallCompleted
 from outlast.protocol import Usage
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.records import ApprovalCheck, Opaque, ToolRecord
-from outlast_worker.engine.steps import Cancelled, StepFailed
 from unit.worker.engine.playing import (
     TWO_CALLS,
     play,

@@ -9,11 +9,11 @@ from fakes.records import after, answer, model_fault, pin, result, steering
 from fakes.steps import FakeSteps
 from outlast.contract import RunOrder
 from outlast.protocol import ForkedFrom, Limits, Run
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.forking import messages_after_turn, turns_of
 from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import ForkSource, PinFailure
-from outlast_worker.engine.steps import Cancelled, StepFailed
 from unit.worker.engine.playing import TWO_CALLS, play, remembered, script_with_tools
 
 SOURCE = f"support.{'b' * 26}"

@@ -9,6 +9,7 @@ from fakes.records import after, answer, decided, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import AnyEvent, HandedOver, RunStarted, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Limits, ModelSettings, Run, RunError
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import (
     HandoffOutcome,
     HandoffRefused,
@@ -18,7 +19,6 @@ from outlast_worker.engine.records import (
     PinnedHook,
     PinnedTool,
 )
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 TO_BILLING = ("transfer_to_billing", "{}")

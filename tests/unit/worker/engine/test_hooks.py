@@ -8,8 +8,8 @@ from fakes.orders import on_thread, order
 from fakes.records import after, answer, decided, pin, result
 from fakes.steps import FakeSteps
 from outlast.protocol import ImagePart, TextPart
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import HookPoint, HookRecord, Pin, PinnedHook
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 _POINTS: tuple[HookPoint, ...] = (

@@ -8,9 +8,9 @@ from fakes.records import after, answer, decided, once, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.planned_calls import Answered, GivenAnswer
 from outlast_worker.engine.records import EffectOutcome, ServerAsks, ServerQuestion, ToolRecord
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}

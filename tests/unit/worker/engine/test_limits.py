@@ -10,8 +10,8 @@ from pydantic_core import to_json
 from fakes.records import NOON, after, answer, decided, model_fault, pin, result, steering
 from fakes.steps import FakeSteps
 from outlast.protocol import Resolution, Usage
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.limits import MAX_RUN_BYTES, RunSize
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import (
     assert_valid_for_a_model,
     play,

@@ -10,8 +10,8 @@ from fakes.steps import FakeSteps
 from outlast.contract import RunOrder
 from outlast.conversation import whole
 from outlast.protocol import InputMessage, RunError, ToolCall, Usage
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.records import PinFailure
-from outlast_worker.engine.steps import Cancelled, StepFailed
 from outlast_worker.models.chat_format import wire_messages
 from unit.worker.engine.playing import (
     STEPS,

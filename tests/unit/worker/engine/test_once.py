@@ -9,8 +9,8 @@ from fakes.records import after, answer, decided, once, pin, result
 from fakes.steps import FakeSteps
 from outlast.events import RunWaiting, ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Run
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import EffectOutcome, EffectVerdict
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import play
 
 PAID = EffectOutcome(outcome="done", at=after(4), record=result("paid", at_s=4))

@@ -6,9 +6,9 @@ from fakes.orders import on_thread
 from fakes.records import NOON, answer, pin, result, steering
 from fakes.steps import FakeSteps
 from outlast.events import OutputRejected
+from outlast_worker.engine.exceptions import Cancelled
 from outlast_worker.engine.records import OutputCheck, Pin, PinnedOutput
 from outlast_worker.engine.salvage import salvage_messages
-from outlast_worker.engine.steps import Cancelled
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 GOOD = OutputCheck(at=NOON, output={"cents": 5})

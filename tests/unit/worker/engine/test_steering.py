@@ -7,7 +7,7 @@ from fakes.records import pin as pinned
 from fakes.steps import FakeSteps
 from outlast.events import SteerReceived
 from outlast.protocol import InputMessage
-from outlast_worker.engine.steps import Cancelled
+from outlast_worker.engine.exceptions import Cancelled
 from unit.worker.engine.playing import play
 
 CALL = answer("", ("find", "{}"))

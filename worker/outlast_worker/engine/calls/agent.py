@@ -19,11 +19,12 @@ from outlast.names import child_run_id, child_thread_id
 from outlast.protocol import InputMessage, Limits, ParentCall, Run, Time
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.exceptions import Cancelled
+from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.operations import PrepareChild
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import ChildInput, PinnedChild, PinnedTool, ToolRecord
-from outlast_worker.engine.run_state import OpenWait
-from outlast_worker.engine.steps import Cancelled, ChildEnd, Pending
+from outlast_worker.engine.steps import ChildEnd, Pending
 
 _TOO_DEEP = (
     "Agents may call each other up to {most} deep, and this run is as deep already, so {name} was "

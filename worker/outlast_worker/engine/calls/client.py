@@ -9,11 +9,11 @@ from outlast.events import ToolCallRequested
 from outlast.protocol import ClientCall, Time
 from outlast.tool_output import ToolOutput
 from outlast_worker.engine.calls.kind import CallKind
+from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.operations import CheckArguments
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.questions import Question
 from outlast_worker.engine.records import ApprovalCheck, PinnedTool, ToolRecord
-from outlast_worker.engine.run_state import OpenWait
 
 _NOT_ANSWERED = "No client sent the result of this call of {name} in time."
 _WITHDRAWN = "The run was cancelled before a client had sent the result of this call."

@@ -10,10 +10,11 @@ from functools import partial
 from outlast.protocol import WaitKind
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
+from outlast_worker.engine.exceptions import Cancelled
+from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import DurableReport, PinnedTool, ToolRecord
-from outlast_worker.engine.run_state import OpenWait
-from outlast_worker.engine.steps import Cancelled, Pending
+from outlast_worker.engine.steps import Pending
 
 
 class DurableCalls(CallKind):

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from outlast.protocol import Approval, Resolution, Time
 from outlast_worker.engine.calls.answers import ask_people, begin_anew
 from outlast_worker.engine.calls.kind import CallKind
+from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.operations import ClaimEffect, RunOnce, VerifyEffect
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
@@ -25,7 +26,6 @@ from outlast_worker.engine.records import (
     PinnedTool,
     ToolRecord,
 )
-from outlast_worker.engine.run_state import OpenWait
 
 _IN_DOUBT = "Nobody knows whether this call of {name} ran: {why}. Don't repeat it unasked."
 _STOPPED = (
