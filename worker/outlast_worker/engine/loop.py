@@ -56,17 +56,14 @@ class AgentLoop:
         self._outputs = Outputs(steps, self._state, self._inbox)
         self._output: JsonValue = None
         self._pinning = Pinning(steps, self._state, self._inbox)
-        self._speaker: str | None = None
         self._models = ModelCalls(steps, self._state, self._inbox)
         self._hooks = Hooks(steps, self._state, self._inbox)
-        self._kept: Pin | None = None
-        """The definition that the run takes over, of one that it is a fork of."""
 
     async def run(self) -> Run:
         """Run the agent to its end. A run that fails or is cancelled returns too."""
         try:
-            await self._start()
-            pin = await self._pin()
+            pinning = await self._start()
+            pin = await self._pin(pinning)
             await self._take_turns(pin)
         except RunStopped as stopped:
             self._stop_short(stopped.reason)
@@ -87,7 +84,10 @@ class AgentLoop:
         """Return the last events of a run that has ended, unless they are large."""
         return self._state.last_events()
 
-    async def _start(self) -> None:
+    async def _start(self) -> PinAgent:
+        """Begin when it is time and the thread is free; return how the definition is fixed."""
+        speaker: str | None = None
+        adopted: Pin | None = None
         if self._order.after_s:
             delay = timedelta(seconds=self._order.after_s)
             self._state.wait_for_its_time(self._order.created_at + delay)
@@ -100,18 +100,19 @@ class AgentLoop:
                 self._state.emit(RunQueued)
             await self._conversation.take_up_thread()
             if self._order.sticky and self._order.history != "replace":
-                self._speaker = await self._steps.find_speaker()
+                speaker = await self._steps.find_speaker()
         if fork := self._order.forked_from:
             kept = await self._conversation.take_up_fork()
             if fork.definition == "pinned":
-                self._kept = kept
+                adopted = kept
             elif kept:
-                self._speaker = kept.agent
+                speaker = kept.agent
         for message in self._order.input:
             self._conversation.add_said(message, message.id)
+        return PinAgent(speaker, adopted)
 
-    async def _pin(self) -> Pin:
-        outcome = await self._pinning.pin(PinAgent(self._speaker, self._kept))
+    async def _pin(self, pinning: PinAgent) -> Pin:
+        outcome = await self._pinning.pin(pinning)
         taken_over_by = outcome.agent if isinstance(outcome, Pin) else None
         if isinstance(outcome, Pin):
             self._steps.keep_definition(outcome)
@@ -191,9 +192,8 @@ class AgentLoop:
                 has_room = self._state.size.has_room_for(message.content)
                 all_added = all_added and has_room
                 kept = message if has_room else message.model_copy(update={"content": _LEFT_OUT})
-                said = self._conversation.add_said(
-                    kept, message.id if left else steering.message_id
-                )
+                message_id = message.id if left else steering.message_id
+                said = self._conversation.add_said(kept, message_id)
                 self._state.emit(SteerReceived, message=said.public())
         return all_added
 
