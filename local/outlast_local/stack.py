@@ -336,9 +336,14 @@ def is_up(url: str) -> bool:
 def _warning(line: str) -> str:
     """Write a record of the worker's log as a sentence for the terminal."""
     record: dict[str, Any] = json.loads(line)
+    agent = record.get("agent")
+    if record["event"] == "durable_tools_removed_with_calls":
+        return (
+            f"{record['calls']} calls of durable tools of {agent} have not ended, and {agent} has "
+            "no such tools any more. Bring them back and let the calls end, or cancel their runs."
+        )
     if record["event"] != "agent_removed_with_runs":
         return line
-    agent = record["agent"]
     return (
         f"The agent {agent} is gone, but {record['runs']} of its runs have not ended: "
         f"{record['effect']}. Bring it back and let them end, or cancel them then: "

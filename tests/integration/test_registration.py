@@ -12,7 +12,7 @@ from fakes.agents import agents
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.repository import ROOT
-from fakes.script import Gate, attempts, text
+from fakes.script import Gate, attempts, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 from outlast_local.restate.binary import in_node_modules
@@ -22,6 +22,10 @@ from outlast_worker.engine.records import JOURNAL_VERSION
 _NEWER = JOURNAL_VERSION + 1
 _IN_VAIN = ("--timeout", "3")
 """For a command that waits for what does not come."""
+_TOOLLESS = """
+from outlast import Agent
+agents = [Agent(name="courier", instructions="Deliver parcels.")]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +135,24 @@ def test_worker_out_of_reach(fresh: TestStack) -> None:
     done = _register(fresh, {"RESTATE_ADMIN_URL": f"http://127.0.0.1:{free}"}, *_IN_VAIN)
     assert done.returncode == 1
     assert "Restate's admin API does not answer" in done.stderr
+
+
+def test_durable_tools_with_calls_are_not_taken_away(
+    api: Api, fresh: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """A call that waits is in nobody's way, but for a worker whose agent has no such tool."""
+    model.script(key, [call("deliver", parcel="P-1"), text("done")])
+    run_id = api.start("courier", key)
+    wait_until(lambda: api.get(run_id)["waiting_for"] == "signal", "the call")
+    assert _register(fresh).returncode == 0
+    (fresh.directory / "toolless.py").write_text(_TOOLLESS)
+    refused = _register(fresh, {"AGENTS": "toolless"})
+    assert refused.returncode == 1
+    assert "1 calls of durable tools of courier have not ended" in refused.stderr
+    gone = _register(fresh, {"AGENTS": "example_agents"})
+    assert "1 runs of courier have not ended" in gone.stderr
+    assert api.cancel(run_id).status_code == 202
+    wait_until(lambda: api.get(run_id)["ended_at"], "its end")
 
 
 def test_agent_with_runs_is_not_taken_away(api: Api, fresh: TestStack, key: str) -> None:

@@ -6,7 +6,7 @@ under runs in flight: their journals fit.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from outlast.errors import OutlastError
 from outlast.logging import get_logger
 from outlast.names import (
     budget_service,
+    durable_tools_service,
     service_of,
     thread_service,
     thread_watch_service,
@@ -72,8 +73,9 @@ async def register(
         aiohttp.ClientSession(restate.base_url, connector=connector, timeout=_TIMEOUT) as admin,
         aiohttp.ClientSession(timeout=_TIMEOUT) as worker,
     ):
+        served = service_names(registry, settings.service_prefix)
         registration = _Registration(
-            admin, worker, settings, url, expected, allow_removed=allow_removed
+            admin, worker, settings, url, expected, served, allow_removed=allow_removed
         )
         try:
             async with asyncio.timeout(timeout_s):
@@ -81,6 +83,22 @@ async def register(
         except TimeoutError:
             raise RegistrationError(registration.problem) from None
     _logger.info("registered", url=url, agents=registry.names(), digest=registry.digest())
+
+
+def service_names(registry: Registry, prefix: str) -> list[str]:
+    """Return the names of all services of a worker with these agents."""
+    with_durable_tools = [
+        agent.name for agent in registry if any(tool.durable for tool in agent.functions)
+    ]
+    return [
+        *(service_of(name, prefix) for name in registry.names()),
+        *(durable_tools_service(name, prefix) for name in with_durable_tools),
+        budget_service(prefix),
+        thread_service(prefix),
+        thread_watch_service(prefix),
+        webhooks_service(prefix),
+        webhook_watch_service(prefix),
+    ]
 
 
 class _Registration:
@@ -91,6 +109,7 @@ class _Registration:
         settings: WorkerSettings,
         url: str,
         expected: Mapping[str, str],
+        served: Iterable[str],
         *,
         allow_removed: bool,
     ) -> None:
@@ -100,14 +119,7 @@ class _Registration:
         self._url = url
         self._expected = expected
         self._allow_removed = allow_removed
-        self._services = [
-            *expected,
-            budget_service(settings.service_prefix),
-            thread_service(settings.service_prefix),
-            thread_watch_service(settings.service_prefix),
-            webhooks_service(settings.service_prefix),
-            webhook_watch_service(settings.service_prefix),
-        ]
+        self._services = frozenset(served)
         self.problem = ""
 
     async def run(self) -> None:
@@ -204,36 +216,48 @@ class _Registration:
         for deployment in await self._deployments():
             if (deployment.get("uri") or "").rstrip("/") != self._url:
                 continue
-            removed = {service["name"] for service in deployment["services"]} - set(self._services)
+            removed = {service["name"] for service in deployment["services"]} - self._services
             for service in sorted(removed):
+                agent, _, part = service.partition(".")
+                if part and agent in removed:
+                    continue  # its runs are waiting for these calls, and are counted themselves
                 if running := await self._count(f"target_service_name = '{service}'"):
-                    self._take_away(service, running)
+                    agent = agent.removeprefix(self._settings.service_prefix)
+                    self._take_away(agent, running, tools_alone=bool(part))
 
-    def _take_away(self, service: str, running: int) -> None:
-        if self._allow_removed:
+    def _take_away(self, agent: str, running: int, *, tools_alone: bool) -> None:
+        if self._allow_removed and tools_alone:
+            _logger.warning("durable_tools_removed_with_calls", agent=agent, calls=running)
+        elif self._allow_removed:
             _logger.warning(
                 "agent_removed_with_runs",
-                agent=service.removeprefix(self._settings.service_prefix),
+                agent=agent,
                 runs=running,
                 effect="they can't go on, nor be cancelled, and their threads wait for them",
                 fix="bring the agent back until they have ended, or cancel them then",
             )
-            return
-        raise RegistrationError(
-            f"{running} runs of {service} have not ended, and this worker does not "
-            "have it any more: they could not go on, nor be cancelled, and their "
-            "threads would wait for them. Keep the agent until they have ended, or "
-            "cancel them; then run this again. Or leave them as they are: --allow-removed."
-        )
+        elif tools_alone:
+            raise RegistrationError(
+                f"{running} calls of durable tools of {agent} have not ended, and this worker's "
+                f"{agent} has no such tools any more: they could not go on. Keep the tools until "
+                "they have ended, or cancel their runs; then run this again. Or leave them as they "
+                "are: --allow-removed."
+            )
+        else:
+            raise RegistrationError(
+                f"{running} runs of {agent} have not ended, and this worker does not "
+                "have it any more: they could not go on, nor be cancelled, and their "
+                "threads would wait for them. Keep the agent until they have ended, or "
+                "cancel them; then run this again. Or leave them as they are: --allow-removed."
+            )
 
     async def _newer_deployments(self) -> list[tuple[str, str]]:
-        ours = set(self._services)
         return [
             (deployment["id"], deployment["uri"])
             for deployment in await self._deployments()
             if (version := _VERSION.search(deployment.get("uri") or ""))
             and int(version[1]) > JOURNAL_VERSION
-            and ours & {service["name"] for service in deployment["services"]}
+            and self._services & {service["name"] for service in deployment["services"]}
         ]
 
     async def _deployments(self) -> list[dict[str, Any]]:

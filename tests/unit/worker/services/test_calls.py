@@ -10,6 +10,7 @@ import restate
 from outlast import Agent, DurableContext, tool
 from outlast.registry import Registry
 from outlast_worker.main import make_dependencies
+from outlast_worker.register import service_names
 from outlast_worker.services import calls
 from outlast_worker.services.all import build_services
 from outlast_worker.services.calls import Call
@@ -47,6 +48,16 @@ def test_a_call_fits_its_handler(name: str, signatures: dict[str, list[tuple[Any
     """It is there under this name, takes what is sent and gives what is read."""
     call = CALLS[name]
     assert (call.takes, call.gives) in signatures[call.name]
+
+
+def test_all_services_are_registered() -> None:
+    """Registering knows of each service that the worker has: others would count as removed."""
+    plain = Agent(name="assistant", instructions="Help.")
+    agent = Agent(name="support", instructions="Help.", tools=[ship])
+    registry = Registry([plain, agent], default_model="openai/x")
+    settings = WorkerSettings(SERVICE_PREFIX="p-")
+    services = build_services(make_dependencies(settings, registry))
+    assert sorted(service_names(registry, "p-")) == sorted(service.name for service in services)
 
 
 def test_there_are_calls() -> None:
