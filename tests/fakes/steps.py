@@ -15,10 +15,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 from fakes.records import after, pin
+from fakes.step_parts import FakeBudget, FakeKeeping, FakePending, FakeThread
 from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, WaitReport
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
-from outlast_worker.engine.budget_book import GRANTED, BudgetAnswer, Reservation, Settlement
+from outlast.protocol import Resolution, Time
+from outlast_worker.engine.budget_book import GRANTED, BudgetAnswer
 from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
@@ -53,13 +54,10 @@ from outlast_worker.engine.records import (
     OutputCheck,
     Pin,
     PinOutcome,
-    StandIn,
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.steps import ChildEnd, Left, Pending
-
-NOTHING_SAID = ConversationMark(digest="", messages=0, bytes=0)
+from outlast_worker.engine.steps import ChildEnd, Pending
 
 _KINDS: Mapping[type[Operation[Any]], str] = {
     RunTool: "tool",
@@ -89,11 +87,6 @@ _AT_ONCE = (
 )
 
 
-@dataclass(eq=False)
-class FakePending(Pending[Any]):
-    name: str
-
-
 @dataclass
 class FakeSteps:
     """A script of results, and a record of what the loop did.
@@ -121,7 +114,7 @@ class FakeSteps:
         late_results: Results that come just before the run gives up waiting for them.
         cuts: What comes of making a prompt shorter, each time.
         asked: What is read of calls of agents, by call id; by default that it can be asked.
-        budget: What comes of model calls that have to be asked for, by turn and attempt (`1.1`);
+        grants: What comes of model calls that have to be asked for, by turn and attempt (`1.1`);
             else they may be made. What comes of one that waits: `1.1 granted`.
         child_reports: What called agents' runs tell of their waits, by call id and index (`1.0.0`).
         children: How called agents' runs end, by call id, in this order.
@@ -160,7 +153,7 @@ class FakeSteps:
     late_results: Mapping[str, ClientResult] = field(default_factory=dict[str, ClientResult])
     cuts: Sequence[CutOutcome] = ()
     asked: Mapping[str, ChildInput] = field(default_factory=dict[str, ChildInput])
-    budget: Mapping[str, BudgetAnswer] = field(default_factory=dict[str, BudgetAnswer])
+    grants: Mapping[str, BudgetAnswer] = field(default_factory=dict[str, BudgetAnswer])
     child_reports: Mapping[str, WaitReport] = field(default_factory=dict[str, WaitReport])
     children: Mapping[str, ChildEnd] = field(default_factory=dict[str, ChildEnd])
     speaker: str | None = None
@@ -172,7 +165,6 @@ class FakeSteps:
     log: list[str] = field(default_factory=list[str])
     """Every step, event and save, by name, in order."""
     events: list[AnyEvent] = field(default_factory=list[AnyEvent])
-    saved: list[Run] = field(default_factory=list[Run])
     sleeps: list[float] = field(default_factory=list[float])
     calls: list[ModelCall] = field(default_factory=list[ModelCall])
     hooked: list[CallHook] = field(default_factory=list[CallHook])
@@ -180,22 +172,19 @@ class FakeSteps:
     reported: list[WaitReport] = field(default_factory=list[WaitReport])
     adopted: Pin | None = None
     """The definition that a fork takes over."""
-    reservations: list[Reservation] = field(default_factory=list[Reservation])
-    settlements: list[Settlement] = field(default_factory=list[Settlement])
     child_orders: list[RunOrder] = field(default_factory=list[RunOrder])
     compacts: list[Compact] = field(default_factory=list[Compact])
-    left: list[Left] = field(default_factory=list[Left])
-    released: list[tuple[list[StoredMessage], Time]] = field(
-        default_factory=list[tuple[list[StoredMessage], Time]]
-    )
 
     def __post_init__(self) -> None:
+        self.thread = FakeThread(self._enter, self.history, self.mark, self.speaker)
+        self.budget = FakeBudget(self._enter)
+        self.keep = FakeKeeping(self._enter)
         granted = {
             name.removesuffix(" granted"): word
-            for name, word in self.budget.items()
+            for name, word in self.grants.items()
             if name.endswith(" granted")
         }
-        self._reserved = defaultdict(lambda: GRANTED, self.budget)
+        self._reserved = defaultdict(lambda: GRANTED, self.grants)
         self._granted = defaultdict(lambda: GRANTED, granted)
         self._inbox: list[SteeringMessage] = []
         self._unsaid = dict(self.said)
@@ -203,26 +192,9 @@ class FakeSteps:
         self._closed = False
         self._outcomes = {call_id: iter(each) for call_id, each in self.effects.items()}
 
-    async def acquire_thread(self) -> ConversationMark | None:
-        self._enter("acquire_thread")
-        return self.mark if self.mark or self.history else NOTHING_SAID
-
-    async def read_conversation(self) -> list[StoredMessage]:
-        self._enter("read_conversation")
-        return list(self.history)
-
-    async def find_speaker(self) -> str | None:
-        self._enter("find_speaker")
-        return self.speaker
-
     async def read_fork(self) -> ForkSource:
         self._enter("read_fork")
         return self.forked
-
-    async def release_thread(self, left: Left, at: Time) -> None:
-        self.released.append((list(left.items), at))
-        self.left.append(left)
-        self._enter("release_thread")
 
     def begin(self, operation: Operation[Any]) -> Pending[Any]:
         match operation:
@@ -274,23 +246,6 @@ class FakeSteps:
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         self._enter(f"cancel_agent {cast('FakePending', child).name}")
-
-    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
-        self.reservations.append(reservation)
-        return FakePending(f"reserve {reservation.turn}.{reservation.attempt}")
-
-    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
-        return FakePending(f"grant {turn}.{attempt}")
-
-    def settle_budget(self, settlement: Settlement) -> None:
-        self.settlements.append(settlement)
-        self._enter(f"settle_budget {settlement.turn}.{settlement.attempt}")
-
-    def close_reservations(self, run_id: str) -> None:
-        self._enter(f"close_reservations {run_id}")
-
-    def close_allowance(self, account: str) -> None:
-        self._enter(f"close_allowance {account}")
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
         self._enter(f"call_durable {call.call_id} {' '.join(signals)}".strip())
@@ -401,9 +356,6 @@ class FakeSteps:
     def settle(self, segment: int, *, ended: bool) -> None:
         self._enter(f"settle {segment}{' ended' if ended else ''}")
 
-    def hold_up_thread(self, *, waits: bool) -> None:
-        self._enter(f"hold_up_thread {waits}")
-
     async def partial_answer(self, turn: int) -> str:
         self._enter(f"partial {turn}")
         return self.partial
@@ -412,33 +364,8 @@ class FakeSteps:
         self.events.append(event)
         self._enter(event.type)
 
-    def save(self, run: Run) -> None:
-        self.saved.append(run)
-        self._enter(f"save {run.status}")
-
     def keep_definition(self, pin: Pin) -> None:
         self._enter(f"keep_definition {pin.digest}")
-
-    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
-        self._enter(f"keep_former_definition {pin.digest} {last_turn}")
-
-    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
-        self._enter(f"keep_stand_in {turn} {stand_in.covers}")
-
-    def keep_told(self, call_id: str, text: str) -> None:
-        self._enter(f"keep_told {call_id} {text}")
-
-    def keep_approval(self, approval: Approval) -> None:
-        self._enter(f"keep_approval {approval.id}")
-
-    def keep_resolution(self, resolution: Resolution) -> None:
-        self._enter(f"keep_resolution {resolution.id}")
-
-    def keep_client_call(self, call: ClientCall) -> None:
-        self._enter(f"keep_client_call {call.call_id}")
-
-    def keep_answer(self, answer: CallAnswer) -> None:
-        self._enter(f"keep_answer {answer.call_id}")
 
     async def cancelled_at(self) -> Time | None:
         self._enter("cancelled_at")

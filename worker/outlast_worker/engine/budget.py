@@ -27,7 +27,7 @@ class Budget:
     """What one run may use of what those above it allow; nothing is asked where they don't."""
 
     def __init__(self, steps: Steps, state: RunState, inbox: Inbox) -> None:
-        self._steps = steps
+        self._book = steps.budget
         self._state = state
         self._inbox = inbox
 
@@ -44,11 +44,11 @@ class Budget:
         order = self._state.order
         if not order.allowances:
             return
-        asking = self._steps.reserve(make_reservation(order, call, attempt))
+        asking = self._book.reserve(make_reservation(order, call, attempt))
         answer = await self._inbox.result_of(asking)
         if answer.outcome == "waits":
             self._state.wait_for_budget()
-            answer = await self._inbox.result_of(self._steps.expect_grant(call.turn, attempt))
+            answer = await self._inbox.result_of(self._book.expect_grant(call.turn, attempt))
             self._state.change(waiting=None)
         if answer.outcome == "refused":
             raise RunStopped(answer.reason or "max_tokens")
@@ -62,7 +62,7 @@ class Budget:
             return
         used = None if isinstance(outcome, ModelFault) else outcome.usage
         used = used or NOTHING_USED
-        self._steps.settle_budget(
+        self._book.settle(
             Settlement(
                 run_id=order.run_id,
                 turn=call.turn,

@@ -181,7 +181,7 @@ class Compactions:
         before = self._conversation.prompt_tokens or cut.tokens_before
         after = round(before * cut.tokens_after / cut.tokens_before)
         self._conversation.leave_out(stand_in, after)
-        self._steps.keep_stand_in(turn, stand_in)
+        self._steps.keep.stand_in(turn, stand_in)
         self._state.save()
         self._state.emit(
             Compacted,

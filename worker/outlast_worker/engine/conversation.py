@@ -46,7 +46,7 @@ class Conversation:
 
     async def take_up_thread(self) -> None:
         """Wait until the run holds its thread, and go on with what was said there."""
-        self.unread = await self._steps.acquire_thread()
+        self.unread = await self._steps.thread.acquire()
         if self.unread is None:
             self._counted_tokens = None
             await self.read_history()
@@ -67,14 +67,14 @@ class Conversation:
             self._size.count_history(source.history)
         self.stand_in = source.stand_in
         if source.stand_in:
-            self._steps.keep_stand_in(0, source.stand_in)
+            self._steps.keep.stand_in(0, source.stand_in)
         read = source.stand_in.apply(source.history) if source.stand_in else source.history
         self._count(estimate_tokens(read))
         return source.pin
 
     async def read_history(self) -> None:
         """Read what was said on the thread before."""
-        self.history = await self._steps.read_conversation()
+        self.history = await self._steps.thread.read()
         self.unread = None
         if self._counted_tokens is None:
             self._counted_tokens = estimate_tokens(self.history)
@@ -135,7 +135,7 @@ class Conversation:
             for message in self.messages
         ]
         for message_id, text in texts.items():
-            self._steps.keep_told(f"message:{message_id}", text)
+            self._steps.keep.told(f"message:{message_id}", text)
 
     @property
     def prompt_tokens(self) -> int | None:

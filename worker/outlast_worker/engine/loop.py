@@ -100,7 +100,7 @@ class AgentLoop:
                 self._state.emit(RunQueued)
             await self._conversation.take_up_thread()
             if self._order.sticky and self._order.history != "replace":
-                speaker = await self._steps.find_speaker()
+                speaker = await self._steps.thread.find_speaker()
         if fork := self._order.forked_from:
             kept = await self._conversation.take_up_fork()
             if fork.definition == "pinned":
@@ -173,7 +173,7 @@ class AgentLoop:
 
     def _hand_over(self, pin: Pin, call: PlannedCall, new: Pin, limits: RunLimits) -> Pin:
         """Go on with another agent, and with nothing of the one before."""
-        self._steps.keep_former_definition(pin, call.turn)
+        self._steps.keep.former_definition(pin, call.turn)
         self._steps.keep_definition(new)
         self._hooks.pin(new)
         self._models.hand_over()

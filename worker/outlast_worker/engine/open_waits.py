@@ -90,7 +90,7 @@ class WaitNotices:
         """Tell the thread whether the run waits for somebody outside."""
         if self._order.thread_id and waits != self._holds_up:
             self._holds_up = waits
-            self._steps.hold_up_thread(waits=waits)
+            self._steps.thread.hold_up(waits=waits)
 
     def tell_caller(self, at: Time, awaited: AwaitedItems) -> None:
         """Tell the calling run what is waited for; nothing, if the run goes on."""

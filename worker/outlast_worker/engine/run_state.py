@@ -158,7 +158,7 @@ class RunState:
         """Show an approval that waits."""
         self.size.count(approval)
         self.change(approvals=[*self.run.approvals, approval])
-        self._steps.keep_approval(approval)
+        self._steps.keep.approval(approval)
 
     def resolve_approval(self, resolution: Resolution) -> None:
         """Show what an approval came to."""
@@ -171,13 +171,13 @@ class RunState:
                 for approval in self.run.approvals
             ]
         )
-        self._steps.keep_resolution(resolution)
+        self._steps.keep.resolution(resolution)
 
     def add_client_call(self, call: ClientCall) -> None:
         """Show a call that waits for a client."""
         self.size.count(call)
         self.change(calls=[*self.run.calls, call])
-        self._steps.keep_client_call(call)
+        self._steps.keep.client_call(call)
 
     def answer_client_call(self, answer: CallAnswer) -> None:
         """Show how a client's call ended."""
@@ -190,11 +190,11 @@ class RunState:
                 for call in self.run.calls
             ]
         )
-        self._steps.keep_answer(answer)
+        self._steps.keep.answer(answer)
 
     def save(self) -> None:
         """Show the run as it is now."""
-        self._steps.save(self.run)
+        self._steps.keep.run(self.run)
 
     def emit(self, kind: type[AnyEvent], *, at: Time | None = None, **fields: Any) -> None:
         """Commit the next event: of now, or of a time that is known better."""
@@ -211,7 +211,7 @@ class RunState:
         if self.order.thread_id:
             # The thread takes nothing from a run that never held it: that one leaves the line.
             with suppress(Cancelled, StepFailed):  # it is on its way; only the wait was cut
-                await self._steps.release_thread(self.conversation.leave_to_thread(), self.now)
+                await self._steps.thread.release(self.conversation.leave_to_thread(), self.now)
         self._seq += 1
         self._commit(terminal_event(self.run, self._seq))
         self.save()

@@ -61,10 +61,10 @@ class Left:
     tokens: int | None = None
 
 
-class Steps(Protocol):
-    """An await may raise `Cancelled` or `StepFailed`; what is begun goes on until waited for."""
+class ThreadSteps(Protocol):
+    """What a run does with its thread."""
 
-    async def acquire_thread(self) -> ConversationMark | None:
+    async def acquire(self) -> ConversationMark | None:
         """Wait until the run holds its thread.
 
         Returns:
@@ -72,7 +72,7 @@ class Steps(Protocol):
         """
         ...
 
-    async def read_conversation(self) -> list[StoredMessage]:
+    async def read(self) -> list[StoredMessage]:
         """Return what was said on the thread, which the run holds, before it."""
         ...
 
@@ -80,15 +80,98 @@ class Steps(Protocol):
         """Return to whom the thread, which the run holds, had runs of this agent handed over."""
         ...
 
-    async def read_fork(self) -> ForkSource:
-        """Return what the run goes on from, which is another one's fork."""
-        ...
-
-    async def release_thread(self, left: Left, at: Time) -> None:
+    async def release(self, left: Left, at: Time) -> None:
         """Hold the thread no longer, with what the run adds to the conversation.
 
         The thread has it when this returns. It will have it, whatever cuts the wait.
         """
+        ...
+
+    def hold_up(self, *, waits: bool) -> None:
+        """Tell the thread, which the run holds, that it waits for a person, or no longer."""
+        ...
+
+
+class BudgetSteps(Protocol):
+    """What a run asks, and tells, those above it who allow it what it uses."""
+
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        """Ask whether what limited runs above this one have left has room for a model call."""
+        ...
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
+        """Begin to wait for the word on a call that had to wait."""
+        ...
+
+    def settle(self, settlement: Settlement) -> None:
+        """Say what such a call did use."""
+        ...
+
+    def close_run(self, run_id: str) -> None:
+        """Say that a called run can't say any more what it has used of what it had reserved."""
+        ...
+
+    def close_account(self, account: str) -> None:
+        """Say that nobody uses what this run has allowed any more."""
+        ...
+
+
+class Keeping(Protocol):
+    """What a run keeps, for whoever asks."""
+
+    def run(self, run: Run) -> None:
+        """Keep the run as it is now."""
+        ...
+
+    def former_definition(self, pin: Pin, last_turn: int) -> None:
+        """Keep the definition of an agent that has handed the run over."""
+        ...
+
+    def stand_in(self, turn: int, stand_in: StandIn) -> None:
+        """Keep what models read from a turn on in place of what was said first."""
+        ...
+
+    def told(self, call_id: str, text: str) -> None:
+        """Keep what the model is told of a call, where clients see less."""
+        ...
+
+    def approval(self, approval: Approval) -> None:
+        """Keep an approval that waits from now on."""
+        ...
+
+    def resolution(self, resolution: Resolution) -> None:
+        """Keep what an approval came to."""
+        ...
+
+    def client_call(self, call: ClientCall) -> None:
+        """Keep a call that waits for a client from now on."""
+        ...
+
+    def answer(self, answer: CallAnswer) -> None:
+        """Keep how a client's call ended."""
+        ...
+
+
+class Steps(Protocol):
+    """An await may raise `Cancelled` or `StepFailed`; what is begun goes on until waited for."""
+
+    @property
+    def thread(self) -> ThreadSteps:
+        """What the run does with its thread."""
+        ...
+
+    @property
+    def budget(self) -> BudgetSteps:
+        """What limited runs above this one allow."""
+        ...
+
+    @property
+    def keep(self) -> Keeping:
+        """What is kept of the run."""
+        ...
+
+    async def read_fork(self) -> ForkSource:
+        """Return what the run goes on from, which is another one's fork."""
         ...
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
@@ -121,26 +204,6 @@ class Steps(Protocol):
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         """Cancel a called agent's run alone."""
-        ...
-
-    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
-        """Ask whether what limited runs above this one have left has room for a model call."""
-        ...
-
-    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
-        """Begin to wait for the word on a call that had to wait."""
-        ...
-
-    def settle_budget(self, settlement: Settlement) -> None:
-        """Say what such a call did use."""
-        ...
-
-    def close_reservations(self, run_id: str) -> None:
-        """Say that a called run can't say any more what it has used of what it had reserved."""
-        ...
-
-    def close_allowance(self, account: str) -> None:
-        """Say that nobody uses what this run has allowed any more."""
         ...
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:
@@ -191,10 +254,6 @@ class Steps(Protocol):
         """Tell those who wait in this segment that the run has ended, or waits for a person."""
         ...
 
-    def hold_up_thread(self, *, waits: bool) -> None:
-        """Tell the thread, which the run holds, that it waits for a person, or no longer."""
-        ...
-
     async def partial_answer(self, turn: int) -> str:
         """Return the text that a model call which was broken off had streamed."""
         ...
@@ -207,38 +266,6 @@ class Steps(Protocol):
         """Commit an event."""
         ...
 
-    def save(self, run: Run) -> None:
-        """Keep the run as it is now, but for its approvals, for whoever asks."""
-        ...
-
     def keep_definition(self, pin: Pin) -> None:
         """Keep the definition that counts from now on: what begins next is that agent's."""
-        ...
-
-    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
-        """Keep the definition of an agent that has handed the run over."""
-        ...
-
-    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
-        """Keep what models read from a turn on in place of what was said first."""
-        ...
-
-    def keep_told(self, call_id: str, text: str) -> None:
-        """Keep what the model is told of a call, where clients see less."""
-        ...
-
-    def keep_approval(self, approval: Approval) -> None:
-        """Keep an approval that waits from now on."""
-        ...
-
-    def keep_resolution(self, resolution: Resolution) -> None:
-        """Keep what an approval came to."""
-        ...
-
-    def keep_client_call(self, call: ClientCall) -> None:
-        """Keep a call that waits for a client from now on."""
-        ...
-
-    def keep_answer(self, answer: CallAnswer) -> None:
-        """Keep how a client's call ended."""
         ...

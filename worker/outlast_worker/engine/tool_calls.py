@@ -167,7 +167,7 @@ class ToolCalls:
     def _add_result(self, call: PlannedCall) -> None:
         record = self._turn.record_of(call)
         if record and record.told:
-            self._steps.keep_told(call.call_id, record.told)
+            self._steps.keep.told(call.call_id, record.told)
         self._state.conversation.add(
             "tool",
             record.content if record else self._kind_of(call).unfinished,

@@ -1,7 +1,8 @@
 """What runs below limited ones may use, in memory: as `services/budget.py` keeps it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from outlast_worker.engine.budget_book import (
     Book,
@@ -10,6 +11,7 @@ from outlast_worker.engine.budget_book import (
     Reservation,
     Settlement,
 )
+from outlast_worker.engine.steps import Pending
 
 
 class MemoryBudget:
@@ -45,3 +47,40 @@ class MemoryBudget:
             word = self._words.pop((each.run_id, each.turn, each.attempt))
             if not word.done():
                 word.set_result(each.answer)
+
+
+class MemoryBudgetSteps:
+    """The `BudgetSteps` of one run.
+
+    Args:
+        budget: Of the tree of runs that it is in.
+        begin: Begins a step of the run's, by its name.
+    """
+
+    def __init__(
+        self,
+        budget: MemoryBudget,
+        begin: Callable[[Coroutine[Any, Any, BudgetAnswer], str], Pending[BudgetAnswer]],
+    ) -> None:
+        self._budget = budget
+        self._begin = begin
+
+    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
+        """Ask for a model call; wait at once, if it has to."""
+        return self._begin(self._budget.reserve(reservation), "reserve")
+
+    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:
+        """Hear no word: what `reserve` answers is final."""
+        raise AssertionError(f"the call {turn}.{attempt} has waited already")
+
+    def settle(self, settlement: Settlement) -> None:
+        """Say what a model call did use."""
+        self._budget.settle(settlement)
+
+    def close_run(self, run_id: str) -> None:
+        """Say that a called run says no more."""
+        self._budget.close_run(run_id)
+
+    def close_account(self, account: str) -> None:
+        """Say that the called runs have ended."""
+        self._budget.close_account(account)

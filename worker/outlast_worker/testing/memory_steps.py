@@ -16,14 +16,12 @@ from pydantic_core import PydanticSerializationError
 
 from outlast.contract import (
     ClientResult,
-    ConversationMark,
     RunOrder,
     SteeringMessage,
     WaitReport,
 )
 from outlast.events import AnyEvent
-from outlast.protocol import Approval, CallAnswer, ClientCall, InputMessage, Resolution, Run, Time
-from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement
+from outlast.protocol import InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import (
@@ -31,17 +29,17 @@ from outlast_worker.engine.records import (
     ForkSource,
     Pin,
     Record,
-    StandIn,
     StoredMessage,
     ToolRecord,
 )
-from outlast_worker.engine.speakers import speakers_in
-from outlast_worker.engine.steps import ChildEnd, Left, Pending
+from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
-from outlast_worker.testing.budget import MemoryBudget
+from outlast_worker.testing.budget import MemoryBudget, MemoryBudgetSteps
 from outlast_worker.testing.client_results import ClientResults
 from outlast_worker.testing.decisions import Decisions
 from outlast_worker.testing.durable import call_in_memory
+from outlast_worker.testing.memory_keeping import MemoryKeeping
+from outlast_worker.testing.memory_thread import MemoryThread
 
 T = TypeVar("T")
 _TIMES = ("at", "started_at", "ended_at")
@@ -105,23 +103,16 @@ class MemorySteps:
         self._execution = execution
         self._decisions = decisions
         self._results = results
-        self._calls: dict[str, ClientCall] = {}
         self._unsaid = {turn: list(said) for turn, said in steering.items()}
-        self._history = list(history)
         self._run_child = run_child
         self._signals = signals or {}
-        self._budget = budget or MemoryBudget()
         self._heard: list[SteeringMessage] = []
-        self._closed = False
-        self._approvals: dict[str, Approval] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._skipped = timedelta(0)
         self.events: list[AnyEvent] = []
-        self.told: dict[str, str] = {}
-        """What the model is told of calls, where the events say less."""
-        self.run: Run | None = None
-        self.thread: list[StoredMessage] | None = None
-        """What the next run on the thread reads, if the run is on one."""
+        self.thread = MemoryThread(history, execution.order.agent)
+        self.keep = MemoryKeeping()
+        self.budget = MemoryBudgetSteps(budget or MemoryBudget(), self._begin_task)
 
     @property
     def spare(self) -> str | None:
@@ -138,26 +129,9 @@ class MemorySteps:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def acquire_thread(self) -> ConversationMark | None:
-        """Hold the thread, which nobody else does."""
-        return None
-
-    async def read_conversation(self) -> list[StoredMessage]:
-        """Return the conversation so far."""
-        return self._history
-
-    async def find_speaker(self) -> str | None:
-        """Return who took over in the conversation so far."""
-        return speakers_in(self._history).get(self._execution.order.agent)
-
     async def read_fork(self) -> ForkSource:
         """Find nothing: runs in memory are nobody's forks."""
         return ForkSource()
-
-    async def release_thread(self, left: Left, at: Time) -> None:  # noqa: ARG002  # nobody waits
-        """Keep what the next run on the thread would read."""
-        said = [*self._history, *left.items]
-        self.thread = left.stand_in.apply(said) if left.stand_in else said
 
     def begin(self, operation: Operation[T]) -> Pending[T]:
         """Begin a step beside the others."""
@@ -166,7 +140,7 @@ class MemorySteps:
 
     def expect_decision(self, approval_id: str) -> Pending[Resolution]:
         """Ask the test for its decision; one that expires never comes."""
-        approval = self._approvals[approval_id]
+        approval = self.keep.approvals[approval_id]
         decision = self._decisions.on(approval)
         if decision is None:
             return _Decision(None)
@@ -181,7 +155,7 @@ class MemorySteps:
 
     def expect_result(self, call_id: str) -> Pending[ClientResult]:
         """Ask the test for a client's result; one that expires never comes."""
-        return _Result(self._results.of(self._calls[call_id], self._now()))
+        return _Result(self._results.of(self.keep.client_calls[call_id], self._now()))
 
     def expect_message(self, index: int) -> Pending[SteeringMessage | None]:
         """Begin to wait for the steering message of this number."""
@@ -208,26 +182,6 @@ class MemorySteps:
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:  # noqa: ARG002  # the task ends at once
         """Cut a called agent's run off."""
         cast("_Step", child).task.cancel()
-
-    def reserve(self, reservation: Reservation) -> Pending[BudgetAnswer]:
-        """Ask for a model call; wait at once, if it has to."""
-        return self._begin_task(self._budget.reserve(reservation), "reserve")
-
-    def expect_grant(self, turn: int, attempt: int) -> Pending[BudgetAnswer]:  # noqa: ARG002  # `reserve` has waited
-        """Hear no word: the answer was final."""
-        return _Never()
-
-    def settle_budget(self, settlement: Settlement) -> None:
-        """Say what a model call did use."""
-        self._budget.settle(settlement)
-
-    def close_reservations(self, run_id: str) -> None:
-        """Say that a called run says no more."""
-        self._budget.close_run(run_id)
-
-    def close_allowance(self, account: str) -> None:
-        """Say that the called runs have ended."""
-        self._budget.close_account(account)
 
     def call_durable(self, call: PlannedCall, signals: Sequence[str]) -> Pending[ToolRecord]:  # noqa: ARG002  # the test sends what it sends
         """Begin a durable tool's call beside the others."""
@@ -291,9 +245,6 @@ class MemorySteps:
     def settle(self, segment: int, *, ended: bool) -> None:
         """Have nobody who waits."""
 
-    def hold_up_thread(self, *, waits: bool) -> None:
-        """Have nobody in line."""
-
     async def partial_answer(self, turn: int) -> str:  # noqa: ARG002  # no call is broken off
         """Return nothing: only a cancelled run asks."""
         return ""
@@ -306,37 +257,9 @@ class MemorySteps:
         """Write an event down."""
         self.events.append(event)
 
-    def save(self, run: Run) -> None:
-        """Keep the run as it is now."""
-        self.run = run
-
     def keep_definition(self, pin: Pin) -> None:
         """Execute what follows as the agent whose definition it is."""
         self._execution = self._execution.played_by(pin.agent)
-
-    def keep_former_definition(self, pin: Pin, last_turn: int) -> None:
-        """Have nobody who looks behind the run."""
-
-    def keep_stand_in(self, turn: int, stand_in: StandIn) -> None:
-        """Have nobody who looks behind the run."""
-
-    def keep_told(self, call_id: str, text: str) -> None:
-        """Keep what the model is told of a call."""
-        self.told[call_id] = text
-
-    def keep_approval(self, approval: Approval) -> None:
-        """Keep an approval for when its decision is expected."""
-        self._approvals[approval.id] = approval
-
-    def keep_resolution(self, resolution: Resolution) -> None:
-        """Have nobody who asks what an approval came to."""
-
-    def keep_client_call(self, call: ClientCall) -> None:
-        """Keep a call for when its result is expected."""
-        self._calls[call.call_id] = call
-
-    def keep_answer(self, answer: CallAnswer) -> None:
-        """Have nobody who asks how a call ended."""
 
     def _is_done(self, pending: Pending[Any]) -> bool:
         match pending:
@@ -346,8 +269,6 @@ class MemorySteps:
                 return False
             case _Timer(due):
                 return due <= self._now()
-            case _Never():
-                return False
             case _Decision(resolution):
                 return resolution is not None
             case _Result(result):

@@ -150,13 +150,13 @@ class Team:
                 raise ScriptError(f"The run ended ({ended}), and {spare}")  # noqa: TRY301  # as the others
         except ScriptError as error:
             whose = f" of {agent.name}" if order.parent else ""
-            so_far = transcript(order.input, steps.events, steps.told)
+            so_far = transcript(order.input, steps.events, steps.keep.texts_told)
             raise ScriptError(f"{error}\n\nThe run{whose} so far:\n{so_far}") from error.__cause__
         finally:
             await steps.stop()
         before = [message.public() for message in history]
-        requests, told = api.requests, steps.told
-        left = steps.thread
+        requests, told = api.requests, steps.keep.texts_told
+        left = steps.thread.left
         return RunResult(run, before, steps.events, live.events, requests, told, called, left)
 
     async def _play_child(self, order: RunOrder) -> RunResult:

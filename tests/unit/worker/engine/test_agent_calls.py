@@ -274,7 +274,7 @@ async def test_one_wait() -> None:
     [waiting] = [event for event in steps.events if isinstance(event, RunWaiting)]
     assert (waiting.waiting_for, waiting.segment, waiting.calls) == ("child", 1, [])
     assert waiting.approvals == [Awaited(run_id=CHILD, id="1.0")]
-    [stood] = [saved for saved in steps.saved if saved.status == "waiting"]
+    [stood] = [saved for saved in steps.keep.runs if saved.status == "waiting"]
     assert stood.waiting_for == "child"
     assert stood.waiting
     assert (stood.waiting.run_id, stood.waiting.call_ids) == (CHILD, ["1.0"])
@@ -313,7 +313,9 @@ def of_two(*reports: tuple[str, str], holds_up: bool | None = True, **fields: An
 def waits_of(steps: FakeSteps) -> list[tuple[list[str], list[str]]]:
     """Return for which calls the run stood still, and on which approvals, each time."""
     told = [event for event in steps.events if isinstance(event, RunWaiting)]
-    stood = [saved.waiting for saved in steps.saved if saved.status == "waiting" and saved.waiting]
+    stood = [
+        saved.waiting for saved in steps.keep.runs if saved.status == "waiting" and saved.waiting
+    ]
     return [
         (wait.call_ids or [], [item.id for item in event.approvals])
         for wait, event in zip(stood, told, strict=True)
@@ -325,7 +327,7 @@ async def test_in_line_behind_a_child_that_waits() -> None:
     steps = of_two(("1.0", "1.0"), ("1.0", ""))
     run = await play(steps)
     assert waits_of(steps) == [(["1.0", "1.1"], ["1.0"])]
-    [stood] = [saved.waiting for saved in steps.saved if saved.status == "waiting"]
+    [stood] = [saved.waiting for saved in steps.keep.runs if saved.status == "waiting"]
     assert stood
     assert (stood.run_id, stood.text) == (
         CHILD,

@@ -68,7 +68,7 @@ async def test_waits_as_waiting() -> None:
     """While only people are waited for, the run says so; then it runs again."""
     steps = script(decisions={"1.0": decided("1.0")}, tools={"1.0": result("paid")})
     await play(steps)
-    shown = [(run.status, run.waiting_for) for run in steps.saved]
+    shown = [(run.status, run.waiting_for) for run in steps.keep.runs]
     waiting = shown.index(("waiting", "approval"))
     assert ("running", None) in shown[waiting:]
 
@@ -125,7 +125,7 @@ async def test_what_is_waited_for_is_committed() -> None:
     assert waited[0].approvals[0].run_id == run.run_id
     assert steps.log.index("tool 1.2") < steps.log.index("run.waiting")
     assert steps.log.index("run.waiting") < steps.log.index("settle 1")
-    shown = next(saved for saved in steps.saved if saved.waiting)
+    shown = next(saved for saved in steps.keep.runs if saved.waiting)
     assert shown.waiting == Waiting(
         kind="approval",
         since=after(4),
@@ -145,7 +145,7 @@ async def test_asked_between_turns() -> None:
     )
     resolution = await ask_between_turns(steps, state, inbox, approval, None)
     assert resolution.limits == Limits(max_turns=9)
-    [waiting] = [saved.waiting for saved in steps.saved if saved.waiting]
+    [waiting] = [saved.waiting for saved in steps.keep.runs if saved.waiting]
     assert (waiting.call_ids, waiting.text) == (
         None,
         "Waits for a decision on the limit max_turns.",

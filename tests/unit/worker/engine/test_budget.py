@@ -35,7 +35,7 @@ def caller(end: ChildEnd, *, calls: int = 1, **limits: Any) -> FakeSteps:
 
 
 def said_to_the_book(steps: FakeSteps) -> list[str]:
-    kinds = ("reserve ", "settle_budget ", "grant ", "close_reservations ", "close_allowance ")
+    kinds = ("reserve ", "settle_budget ", "grant ", "close_run ", "close_account ")
     return [name for name in steps.log if name.startswith(kinds)]
 
 
@@ -55,7 +55,7 @@ async def test_what_children_may_use() -> None:
     await play(steps)
     left = Allowance(account=f"{RUN_ID}:1", tokens=960, cost_usd=1.9)
     assert [child.allowances for child in steps.child_orders] == [[left], [left]]
-    assert said_to_the_book(steps) == [f"close_allowance {RUN_ID}:1"]
+    assert said_to_the_book(steps) == [f"close_account {RUN_ID}:1"]
 
 
 async def test_limits_above_hold_below() -> None:
@@ -88,10 +88,10 @@ async def test_calls_are_reserved_and_settled() -> None:
         "reserve 2.1",
         "settle_budget 2.1",
     ]
-    first, *_, last = steps.reservations
+    first, *_, last = steps.budget.reservations
     assert (first.run_id, first.above, first.allowances) == (RUN_ID, ["lead.x"], [ABOVE])
     assert last.tokens > first.tokens > 16 * 1024
-    used = [(settled.tokens, settled.cost_usd) for settled in steps.settlements]
+    used = [(settled.tokens, settled.cost_usd) for settled in steps.budget.settlements]
     assert used == [(0, 0), (40, 0.1), (40, 0.1)]
 
 
@@ -103,7 +103,7 @@ async def test_what_a_call_may_use() -> None:
     update = {"model_settings": settings, "prices": {"openai/x": price}}
     steps = FakeSteps(model=[answer("Done.")], pinned=pinned.model_copy(update=update))
     await play(steps, order(above=["lead.x"], allowances=[ABOVE]))
-    [asked] = steps.reservations
+    [asked] = steps.budget.reservations
     prompt = asked.tokens - 100
     assert prompt > len("Be brief.")
     assert asked.cost_usd == pytest.approx(prompt + 1000)
@@ -117,16 +117,16 @@ async def test_what_is_reserved_stays_the_same() -> None:
     models = [answer("", ("note", "{}")), answer("Done.")]
     steps = FakeSteps(model=models, tools={"1.0": result("noted")}, pinned=pin("note"))
     await play(steps, order(above=["lead.x"], allowances=[ABOVE]))
-    assert [asked.tokens - 16 * 1024 for asked in steps.reservations] == [646, 1367]
+    assert [asked.tokens - 16 * 1024 for asked in steps.budget.reservations] == [646, 1367]
 
 
 async def test_waiting_for_others() -> None:
     """A run that has to wait shows it, and asks the model when there is word."""
     budget = {"1.1": BudgetAnswer(outcome="waits")}
-    steps = FakeSteps(model=[answer("Done.")], budget=budget)
+    steps = FakeSteps(model=[answer("Done.")], grants=budget)
     run = await play(steps, order(above=["lead.x"], allowances=[ABOVE]))
     assert said_to_the_book(steps) == ["reserve 1.1", "grant 1.1", "settle_budget 1.1"]
-    [waited] = [saved.waiting for saved in steps.saved if saved.waiting]
+    [waited] = [saved.waiting for saved in steps.keep.runs if saved.waiting]
     assert "reserved what is left" in waited.text
     assert (run.status, run.waiting) == ("completed", None)
 
@@ -136,7 +136,7 @@ async def test_nothing_left(waits: bool) -> None:
     """The run stops where it is, as at a limit of its own."""
     refused = BudgetAnswer(outcome="refused", reason="max_cost_usd")
     budget = {"1.1": BudgetAnswer(outcome="waits"), "1.1 granted": refused}
-    steps = FakeSteps(model=[answer("x")], budget=budget if waits else {"1.1": refused})
+    steps = FakeSteps(model=[answer("x")], grants=budget if waits else {"1.1": refused})
     run = await play(steps, order(above=["lead.x"], allowances=[ABOVE]))
     assert (run.status, run.incomplete_reason) == ("incomplete", "max_cost_usd")
     assert steps.calls == []
@@ -152,8 +152,8 @@ async def test_children_that_say_no_more(end: ChildEnd) -> None:
     steps = caller(cut, max_tokens=1000)
     await play(steps)
     assert said_to_the_book(steps) == [
-        f"close_reservations {CHILD}",
-        f"close_allowance {RUN_ID}:1",
+        f"close_run {CHILD}",
+        f"close_account {RUN_ID}:1",
     ]
 
 
@@ -164,6 +164,6 @@ async def test_a_cancelled_run() -> None:
     run = await play(steps)
     assert run.status == "cancelled"
     assert said_to_the_book(steps) == [
-        f"close_reservations {CHILD}",
-        f"close_allowance {RUN_ID}:1",
+        f"close_run {CHILD}",
+        f"close_account {RUN_ID}:1",
     ]

@@ -25,9 +25,9 @@ async def test_cancelled_at(step: str, again: bool) -> None:
     assert (run.status, run.error, run.output) == ("cancelled", None, None)
     assert [event.type for event in steps.events][-1] == "run.cancelled"
     assert [event.seq for event in steps.events] == list(range(1, len(steps.events) + 1))
-    assert steps.saved[-1].status == "cancelled"
-    assert steps.saved[-1].waiting_for is None
-    assert len(steps.released) == 1
+    assert steps.keep.runs[-1].status == "cancelled"
+    assert steps.keep.runs[-1].waiting_for is None
+    assert len(steps.thread.released) == 1
     assert steps.log[-4:] == ["release_thread", "run.cancelled", "save cancelled", "settle 1 ended"]
     if not again:
         assert run.ended_at == after(500)

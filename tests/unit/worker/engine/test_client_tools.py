@@ -55,7 +55,7 @@ async def test_answered() -> None:
     assert steps.log.index("keep_client_call 1.0") < steps.log.index("tool_call.requested")
     assert steps.log.index("save waiting") < steps.log.index("run.waiting")
     assert steps.log.index("run.waiting") < steps.log.index("settle 1")
-    shown = next(saved for saved in steps.saved if saved.waiting)
+    shown = next(saved for saved in steps.keep.runs if saved.waiting)
     assert (shown.waiting_for, shown.segment) == ("client", 2)
     assert shown.waiting
     assert shown.waiting.text == "Waits for a client's result of locate."

@@ -6,7 +6,8 @@ import pytest
 
 from fakes.orders import on_thread, order
 from fakes.records import answer, cut, model_fault, pin, result, steering
-from fakes.steps import NOTHING_SAID, FakeSteps
+from fakes.step_parts import NOTHING_SAID
+from fakes.steps import FakeSteps
 from outlast.contract import ConversationMark
 from outlast.events import Compacted, MessageCompleted
 from outlast.protocol import InputMessage, Run, Usage
@@ -265,8 +266,8 @@ async def test_a_summary_is_waited_for_a_little() -> None:
     )
     await play(steps, on_thread())
     assert (steps.sleeps, asked(steps)) == ([1, 2], [4])
-    assert any(run.waiting and run.waiting.kind == "model" for run in steps.saved)
-    assert steps.saved[-1].waiting is None
+    assert any(run.waiting and run.waiting.kind == "model" for run in steps.keep.runs)
+    assert steps.keep.runs[-1].waiting is None
 
 
 async def test_without_a_summary_what_does_not_fit_is_left_out() -> None:
@@ -283,7 +284,7 @@ async def test_without_a_summary_what_does_not_fit_is_left_out() -> None:
     assert (run.status, asked(steps)) == ("completed", [None, 4])
     assert [compact.how for compact in steps.compacts] == ["summary", "window"]
     assert compacted(steps)[0].how == "window"
-    [left] = steps.left
+    [left] = steps.thread.left
     assert (left.stand_in, left.tokens) == (None, None)
 
 
@@ -301,7 +302,7 @@ async def test_a_summary_of_what_was_left_out_does_not_last() -> None:
     )
     await play(steps, on_thread())
     assert asked(steps) == [None, 4, 8]
-    assert steps.left[0].stand_in is None
+    assert steps.thread.left[0].stand_in is None
 
 
 async def test_the_agents_own_model_sums_up_where_the_other_one_can_not() -> None:
@@ -345,7 +346,7 @@ async def test_the_thread_keeps_it() -> None:
         mark=LONG,
     )
     await play(steps, on_thread())
-    [left] = steps.left
+    [left] = steps.thread.left
     assert left.stand_in is not None
     assert (left.stand_in.covers, left.stand_in.how, left.tokens) == (4, "summary", 300)
     assert left.stand_in.message.content == "In short: lamps."
@@ -355,10 +356,10 @@ async def test_the_thread_keeps_it() -> None:
 
 async def test_an_unchanged_thread_only_learns_its_length() -> None:
     """What the last answer has counted, for the next run to begin with."""
-    steps = FakeSteps(model=[counted("Done.", 300)], pinned=pinned(), history=HISTORY, mark=LONG)
-    steps.mark = LONG.model_copy(update={"tokens": 250})
+    known = LONG.model_copy(update={"tokens": 250})
+    steps = FakeSteps(model=[counted("Done.", 300)], pinned=pinned(), history=HISTORY, mark=known)
     await play(steps, on_thread())
-    assert (steps.left[0].stand_in, steps.left[0].tokens) == (None, 300)
+    assert (steps.thread.left[0].stand_in, steps.thread.left[0].tokens) == (None, 300)
 
 
 async def test_a_run_that_fails_leaves_it_too() -> None:
@@ -367,7 +368,7 @@ async def test_a_run_that_fails_leaves_it_too() -> None:
     steps = FakeSteps(model=[refuses], cuts=[cut()], pinned=pinned(), history=HISTORY, mark=LONG)
     run = await play(steps, on_thread())
     assert run.status == "failed"
-    assert steps.left[0].stand_in is not None
+    assert steps.thread.left[0].stand_in is not None
 
 
 # What comes between.
@@ -400,7 +401,7 @@ async def test_a_cancellation_meanwhile(at: str) -> None:
     )
     run = await play(steps, on_thread())
     assert (run.status, len(run.messages or [])) == ("cancelled", 1)
-    assert (steps.calls, steps.left[0].stand_in) == ([], None)
+    assert (steps.calls, steps.thread.left[0].stand_in) == ([], None)
 
 
 async def test_what_is_said_meanwhile_comes_next() -> None:
@@ -433,11 +434,11 @@ async def test_a_replay_says_the_same() -> None:
         return await play(steps, on_thread()), steps
 
     (run, steps), (again, replayed) = await once(), await once()
-    assert (run, steps.log, steps.events, steps.left) == (
+    assert (run, steps.log, steps.events, steps.thread.left) == (
         again,
         replayed.log,
         replayed.events,
-        replayed.left,
+        replayed.thread.left,
     )
 
 

@@ -76,6 +76,6 @@ async def test_the_reading_is_cut(error: Exception, status: str) -> None:
     )
     run = await play(steps, on_thread())
     assert run.status == status
-    [(items, _)] = steps.released
+    [(items, _)] = steps.thread.released
     assert [item.role for item in items] == ["user"]
     assert len(steps.calls) == 1

@@ -65,9 +65,9 @@ async def test_a_call_that_waits_for_a_signal() -> None:
     [waiting] = [event for event in steps.events if isinstance(event, RunWaiting)]
     assert (waiting.waiting_for, waiting.at) == ("signal", after(3))
     assert [item.id for item in waiting.calls] == ["1.0"]
-    shown = [saved.waiting for saved in steps.saved if saved.waiting]
+    shown = [saved.waiting for saved in steps.keep.runs if saved.waiting]
     assert {wait.text for wait in shown} == {"Waits for the signal paid of ship."}
-    assert steps.saved[-1].waiting is None
+    assert steps.keep.runs[-1].waiting is None
 
 
 async def test_a_call_that_sleeps() -> None:
@@ -76,7 +76,7 @@ async def test_a_call_that_sleeps() -> None:
     run = await play(steps)
     assert run.status == "completed"
     assert not [event for event in steps.events if isinstance(event, RunWaiting)]
-    [shown] = {(s.waiting.kind, s.waiting.until) for s in steps.saved if s.waiting}
+    [shown] = {(s.waiting.kind, s.waiting.until) for s in steps.keep.runs if s.waiting}
     assert shown == ("timer", after(900))
 
 
@@ -100,7 +100,7 @@ async def test_a_cancellation(at: str) -> None:
     run = await play(steps, on_thread())
     assert run.status == "cancelled"
     assert_valid_for_a_model(run)
-    [(items, _)] = steps.released
+    [(items, _)] = steps.thread.released
     assert items[-1].role == "tool"
 
 

@@ -116,7 +116,7 @@ async def test_the_last_event_is_the_run() -> None:
     run = await play(steps)
     last = steps.events[-1]
     assert last.type == "run.completed"
-    assert last.run == run.model_copy(update={"messages": None}) == steps.saved[-1]
+    assert last.run == run.model_copy(update={"messages": None}) == steps.keep.runs[-1]
 
 
 async def test_time_goes_on() -> None:
@@ -137,7 +137,7 @@ async def test_what_a_provider_wants_back_is_not_shown() -> None:
     run = await play(steps, on_thread())
     assert "secret thoughts" not in run.model_dump_json()
     assert not any(b"secret thoughts" in ANY_EVENT.dump_json(event) for event in steps.events)
-    [(items, _)] = steps.released
+    [(items, _)] = steps.thread.released
     assert items[-1].opaque == opaque
 
 
@@ -166,6 +166,6 @@ async def test_replay(raising: dict[str, Exception]) -> None:
 def _bytes(steps: FakeSteps) -> list[bytes]:
     return [
         *(ANY_EVENT.dump_json(event) for event in steps.events),
-        *(saved.model_dump_json().encode() for saved in steps.saved),
-        *(item.model_dump_json().encode() for items, _ in steps.released for item in items),
+        *(saved.model_dump_json().encode() for saved in steps.keep.runs),
+        *(item.model_dump_json().encode() for items, _ in steps.thread.released for item in items),
     ]

@@ -134,7 +134,7 @@ async def test_on_a_thread_of_its_own() -> None:
     steps = forked()
     forked_from = ForkedFrom(run_id=SOURCE, after_turn=1)
     await play(steps, on_thread(forked_from=forked_from))
-    [(items, _)] = steps.released
+    [(items, _)] = steps.thread.released
     assert [item.role for item in items] == ["user", "assistant", "user", "assistant"]
     assert items[:2] == HISTORY
 

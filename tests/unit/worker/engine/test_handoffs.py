@@ -122,7 +122,7 @@ async def test_how_it_is_told() -> None:
         "handoff",
         "save running",
     ]
-    saved = [run.handed_over_to for run in steps.saved]
+    saved = [run.handed_over_to for run in steps.keep.runs]
     assert saved[0] is None
     assert saved[-1] == "billing"
 
@@ -306,7 +306,7 @@ async def test_a_server_that_is_away() -> None:
     run = await play(steps)
     assert steps.sleeps == [2.0, 4.0]
     assert told(run) == ["billing could not take over: No crm. Go on without."]
-    waiting = [saved for saved in steps.saved if saved.engine]
+    waiting = [saved for saved in steps.keep.runs if saved.engine]
     assert [saved.engine.attempts for saved in waiting if saved.engine] == [1, 2]
     assert (run.engine, run.waiting) == (None, None)
 
@@ -330,7 +330,7 @@ async def test_a_thread_that_remembers() -> None:
     steps = FakeSteps(model=[answer("Me again.")], speaker="billing", pinned=first)
     run = await play(steps, on_thread(sticky=True))
     assert steps.log.index("acquire_thread") < steps.log.index("find_speaker")
-    assert (run.handed_over_to, steps.saved[0].handed_over_to) == ("billing", "billing")
+    assert (run.handed_over_to, steps.keep.runs[0].handed_over_to) == ("billing", "billing")
     assert [event.agent for event in of(RunStarted, steps)] == ["billing"]
     assert [message.agent for message in run.messages or []] == [None, "billing"]
 

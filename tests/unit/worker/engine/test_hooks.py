@@ -80,7 +80,7 @@ async def test_cancelled(at: int, again: bool) -> None:
     assert (run.status, run.error, run.output) == ("cancelled", None, None)
     assert steps.hooked[-1].hook.name == "on_end"
     assert steps.hooked[-1].subject.status == "cancelled"  # type: ignore[union-attr]
-    assert len(steps.released) == 1
+    assert len(steps.thread.released) == 1
     assert_valid_for_a_model(run)
 
 

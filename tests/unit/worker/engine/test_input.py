@@ -52,7 +52,7 @@ async def test_asked_then_answered() -> None:
     [approval] = run.approvals
     assert (approval.id, approval.reason) == ("1.0.input1", "input")
     assert (approval.question, approval.content_schema) == ("What name?", SCHEMA)
-    waiting = next(saved.waiting for saved in steps.saved if saved.waiting)
+    waiting = next(saved.waiting for saved in steps.keep.runs if saved.waiting)
     assert (waiting.kind, waiting.text) == ("input", "Waits for what find asks for.")
     [standing] = [event for event in steps.events if isinstance(event, RunWaiting)]
     assert (standing.waiting_for, [item.id for item in standing.approvals]) == (

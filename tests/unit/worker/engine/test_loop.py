@@ -79,7 +79,7 @@ async def test_how_a_run_begins(ordered: RunOrder, first: list[str]) -> None:
     assert steps.log[: len(first)] == first
     assert [event.type for event in steps.events].count("run.queued") == first.count("run.queued")
     assert steps.sleeps == ([5.0] if ordered.after_s else [])
-    waits = [saved.waiting_for for saved in steps.saved]
+    waits = [saved.waiting_for for saved in steps.keep.runs]
     assert waits == ["timer" if name == "save waiting" else None for name in _saves(steps)]
 
 
@@ -196,7 +196,7 @@ async def test_a_step_that_the_engine_refuses(step: str) -> None:
     assert run.status == "failed"
     assert run.error == RunError(type="internal", message="too large", retryable=False)
     assert steps.events[-1].type == "run.failed"
-    assert len(steps.released) == 1
+    assert len(steps.thread.released) == 1
     assert_valid_for_a_model(run)
 
 
@@ -206,7 +206,7 @@ async def test_the_thread_gets_what_was_added() -> None:
         history=[remembered("user", "Hi."), remembered("assistant", "Hello.")]
     )
     run = await play(steps, on_thread())
-    [(items, at)] = steps.released
+    [(items, at)] = steps.thread.released
     assert [item.public() for item in items] == run.messages
     assert items[0].content == "Where is my order?"
     assert at == run.ended_at
@@ -221,7 +221,7 @@ async def test_a_run_that_never_held_its_thread(step: str, error: Exception) -> 
     """A run that ends before it holds its thread adds nothing, and still leaves the line."""
     steps = script_with_tools(raising={step: error})
     run = await play(steps, on_thread(admission="join", after_s=1))
-    assert steps.released == [([], run.ended_at)]
+    assert steps.thread.released == [([], run.ended_at)]
     assert run.messages == []
 
 
@@ -230,7 +230,7 @@ async def test_without_a_thread() -> None:
     steps = script_with_tools()
     await play(steps)
     assert "acquire_thread" not in steps.log
-    assert steps.released == []
+    assert steps.thread.released == []
 
 
 async def test_a_bug_is_not_swallowed() -> None:

@@ -22,7 +22,7 @@ async def test_a_fault_is_waited_out() -> None:
     assert [(call.turn, call.attempt) for call in steps.calls] == [(1, 1), (1, 2), (1, 3)]
     assert run.usage.model_calls == 1
     assert [event.type for event in steps.events].count("turn.started") == 1
-    said = [(shown.turn, shown.engine) for shown in steps.saved if shown.engine]
+    said = [(shown.turn, shown.engine) for shown in steps.keep.runs if shown.engine]
     assert said == [
         (1, Engine(attempts=1, last_failure=FAILURE, next_retry_at=after(4.5))),
         (1, Engine(attempts=2, last_failure=FAILURE, next_retry_at=after(10))),

@@ -139,7 +139,7 @@ async def test_verify(verdict: EffectVerdict, kinds: list[str], said: str) -> No
     assert steps_of(steps) == kinds
     assert steps.sleeps == [14]
     assert said in told(run)
-    waited = next(saved.waiting for saved in steps.saved if saved.waiting)
+    waited = next(saved.waiting for saved in steps.keep.runs if saved.waiting)
     assert (waited.kind, waited.until) == ("timer", OVER)
 
 

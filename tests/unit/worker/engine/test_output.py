@@ -47,7 +47,7 @@ async def test_repair() -> None:
     assert "- cents: Field required\n- x: Extra" in told
     rejected = [event for event in steps.events if isinstance(event, OutputRejected)]
     assert [(event.turn, event.faults) for event in rejected] == [(1, BAD.faults), (2, BAD.faults)]
-    salvaged = salvage_messages(order, steps.saved[-1], steps.events, [])
+    salvaged = salvage_messages(order, steps.keep.runs[-1], steps.events, [])
     assert [m.content for m in salvaged] == [m.content for m in run.messages or []]
 
 

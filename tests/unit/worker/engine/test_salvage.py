@@ -146,7 +146,7 @@ async def test_a_conversation_that_came_with_the_input() -> None:
     assert [m.id for m in foreign] == ["m-1", *(f"{order.run_id}:{n}" for n in (2, 3, 4))]
     assert foreign[1].tool_calls == FOREIGN[1].tool_calls
     assert (foreign[2].call_id, foreign[2].content) == ("1.0", "found")
-    run = steps.saved[-1]
+    run = steps.keep.runs[-1]
     for said in (
         messages_so_far(order, run, steps.events),
         [m.public() for m in salvage_messages(order, run, steps.events, [])],
@@ -175,7 +175,7 @@ async def test_handoffs() -> None:
         handoffs={"1.0": pinned.model_copy(update={"agent": "billing", "first_turn": 2})},
     )
     run = await AgentLoop(steps, ORDER).run()
-    rebuilt = messages_so_far(ORDER, steps.saved[-1], steps.events)
+    rebuilt = messages_so_far(ORDER, steps.keep.runs[-1], steps.events)
     said = [(message.agent, message.handed_over_to) for message in rebuilt]
     assert said == [(None, None), ("support", None), (None, "billing"), ("billing", None)]
     assert said == [(message.agent, message.handed_over_to) for message in run.messages or []]

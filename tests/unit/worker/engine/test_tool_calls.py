@@ -111,7 +111,7 @@ async def test_what_only_the_model_is_told() -> None:
     assert sorted(completed) == shown
     assert "password" not in run.model_dump_json()
     assert "password" not in str(steps.events)
-    [(kept, _)] = steps.released
+    [(kept, _)] = steps.thread.released
     for messages in (steps.calls[-1].messages, kept):
         told = [m.told for m in messages if m.role == "tool"]
         assert told == ["password 4711", "password 4712"]
@@ -132,5 +132,5 @@ async def test_a_result_with_an_image() -> None:
     assert said[2] == parts
     [done] = [event for event in steps.events if isinstance(event, ToolCallCompleted)]
     assert done.parts == parts
-    salvaged = salvage_messages(ordered, steps.saved[-1], steps.events, [])
+    salvaged = salvage_messages(ordered, steps.keep.runs[-1], steps.events, [])
     assert [message.content for message in salvaged] == said

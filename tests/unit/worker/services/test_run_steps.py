@@ -59,7 +59,7 @@ def steps_with(broken: Any) -> tuple[Context, RestateSteps]:
     agent = Agent(name="support", instructions="Help.")
     dependencies = SimpleNamespace(
         registry=Registry([agent], "openai/x"),
-        settings=None,
+        settings=SimpleNamespace(service_prefix=""),
         model=broken,
         tools=broken,
         conversations=Conversations(1_000_000),

@@ -107,9 +107,9 @@ class AgentCalls(CallKind):
     def conclude(self) -> None:
         """Take back what the called runs were allowed, if it was anything."""
         for child in self._open.values() if self._allowances else ():
-            self.turn.steps.close_reservations(child.run_id)  # nobody is there to end it
+            self.turn.steps.budget.close_run(child.run_id)  # nobody is there to end it
         if self._own_allowance and self._was_allowed:
-            self.turn.steps.close_allowance(self._own_allowance.account)
+            self.turn.steps.budget.close_account(self._own_allowance.account)
 
     @property
     def _allowances(self) -> list[Allowance]:
@@ -192,7 +192,7 @@ class AgentCalls(CallKind):
         """Count what a child has used, and return what came of its call."""
         state = self.turn.state
         if self._allowances and not _has_settled(end):
-            self.turn.steps.close_reservations(child.run_id)
+            self.turn.steps.budget.close_run(child.run_id)
         if end.run:
             state.change(usage=state.run.usage + end.run.usage)
         ended_at = (end.run and end.run.ended_at) or state.now
