@@ -1,17 +1,32 @@
 """What an agent is: frozen data that both processes import."""
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
-from outlast.agent_tool import MAX_DEPTH, AgentTool, ChildThread, make_agent_tool
+from outlast.agent_checks import (
+    check_built_in,
+    check_fallbacks,
+    check_final_result,
+    check_handoffs,
+    check_kinds,
+    check_model,
+    check_model_settings,
+    check_on_limit,
+    check_output_retries,
+    check_overrides,
+    check_servers,
+    check_skill_folders,
+    check_skills,
+    check_tools,
+)
+from outlast.agent_tool import AgentTool, ChildThread, make_agent_tool
 from outlast.built_in import READ_SKILL, SEARCH_TOOLS
 from outlast.client_tool import ClientTool
 from outlast.compaction import COMPACT_AT, Compaction, check_compaction
@@ -25,39 +40,13 @@ from outlast.instructions import (
     read_instructions,
 )
 from outlast.mcp import McpServer
-from outlast.model_support import unsupported
 from outlast.names import is_agent_name
-from outlast.output import FINAL_RESULT, Output
+from outlast.output import Output
 from outlast.protocol import Limits, ModelSettings, OnLimit, Override
 from outlast.skills import Skill, load_skills
-from outlast.spelling import nearest
 from outlast.tool import AnyTool, Condition, Tool
 
 DEFAULT_MAX_TURNS = 20
-MAX_OUTPUT_RETRIES = 10
-_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "name": ((str,), "a text"),
-    "description": ((str, NoneType), "a text"),
-    "model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
-    "tools": ((list, tuple), "a list, such as tools=[refund]"),
-    "handoffs": ((list, tuple), "a list, such as handoffs=[billing]"),
-    "sticky_handoff": ((bool,), "True or False"),
-    "hooks": ((list, tuple), "a list, such as hooks=[mask_cards]"),
-    "on_limit": ((str,), '"stop" or "approve"'),
-    "limits": ((Limits,), "Limits, such as Limits(max_turns=5)"),
-    "fallbacks": ((list, tuple), "a list, such as ['anthropic/claude-sonnet-4-5']"),
-    "fallback_on_refusal": ((bool,), "True or False"),
-    "keep_reasoning": ((bool,), "True or False"),
-    "model_settings": ((ModelSettings,), "ModelSettings, such as ModelSettings(temperature=0)"),
-    "output_retries": ((int,), "a number, such as 2"),
-    "compact_at": ((float,), "a part of the model's window, such as 0.7"),
-    "compaction_model": ((str, NoneType), "a text, such as openai/gpt-5.4-mini"),
-    "context_window": ((int, NoneType), "a number of tokens, such as 128_000"),
-    "mcp": ((list, tuple), 'a list, such as mcp=[McpServer("time", command=["mcp-server-time"])]'),
-    "skills": ((list, tuple), 'a list, such as skills=[Path("skills")]'),
-    "search_tools": ((bool,), "True or False"),
-    "overrides": ((set, frozenset, list, tuple), 'a set, such as {"options", "instructions"}'),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +129,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Check the declaration, when the agent's file is imported."""
-        self._check_kinds()
+        check_kinds(self)
         if not is_agent_name(self.name):
             raise DefinitionError(
                 f"agent {self.name!r}: a name starts with a lower-case letter and goes on with "
@@ -148,199 +137,78 @@ class Agent:
             )
         # The one that calls `Agent(…)`: this function, `__init__`.
         declaring = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # documented
+        try:
+            self._take_in(declaring)
+        except DefinitionError as error:
+            raise DefinitionError(f"agent {self.name}: {error}") from error.__cause__
+
+    def _take_in(self, declaring: str | None) -> None:
+        """Bring what was given into one form, and check that it works, and works together.
+
+        Args:
+            declaring: The file that declares the agent.
+        """
         self._take_instructions(declaring)
         if self.model is not None:
-            check_model(self.model, f"agent {self.name}: model")
-        object.__setattr__(self, "fallbacks", tuple(self.fallbacks))
-        self._check_fallbacks()
-        object.__setattr__(self, "tools", tuple(self.tools))
-        self._check_tools()
+            check_model(self.model, "model")
+        self._set("fallbacks", tuple(self.fallbacks))
+        check_fallbacks(self.model, self.fallbacks)
+        self._set("tools", tuple(self.tools))
+        check_tools(self.tools)
         self._take_handoffs()
-        object.__setattr__(self, "mcp", tuple(self.mcp))
-        self._check_servers()
+        self._set("mcp", tuple(self.mcp))
+        check_servers(self.mcp)
         self._take_skills(declaring)
-        self._check_built_in()
-        self._check_model_settings()
-        object.__setattr__(self, "overrides", frozenset(self.overrides))
-        self._check_overrides()
-        object.__setattr__(self, "hooks", tuple(self.hooks))
-        try:
-            check_hooks(self.hooks)
-        except DefinitionError as error:
-            raise DefinitionError(f"agent {self.name}: {error}") from error
-        self._check_output()
-        self._check_compaction()
-        if self.on_limit not in get_args(OnLimit):
-            raise DefinitionError(
-                f'agent {self.name}: on_limit is {self.on_limit!r}; it must be "stop" or "approve"'
-            )
-
-    def _check_kinds(self) -> None:
-        for name, (kinds, wanted) in _KINDS.items():
-            value = getattr(self, name)
-            if not isinstance(value, kinds):
-                raise DefinitionError(
-                    f"agent {self.name!r}: {name} is {value!r}; it must be {wanted}"
-                )
+        check_built_in(self.built_in, [each.name for each in (*self.tools, *self.transfers)])
+        check_model_settings(self.model, self.model_settings, self.callable_names)
+        self._set("overrides", frozenset(self.overrides))
+        check_overrides(self.overrides)
+        self._set("hooks", tuple(self.hooks))
+        check_hooks(self.hooks)
+        self._take_output()
+        check_compaction(self.compaction, self.compact_at, self.context_window)
+        if self.compaction_model is not None:
+            check_model(self.compaction_model, "compaction_model")
+        check_on_limit(self.on_limit)
 
     def _take_instructions(self, declaring: str | None) -> None:
         given: Any = self.instructions
-        try:
-            if isinstance(given, Path):
-                given = read_instructions(given, declaring)
-                object.__setattr__(self, "instructions", given)
-            check_instructions(given)
-        except DefinitionError as error:
-            raise DefinitionError(f"agent {self.name}: {error}") from error
-
-    def _check_tools(self) -> None:
-        seen: set[str] = set()
-        for tool in self.tools:
-            if isinstance(tool, Agent):
-                raise DefinitionError(
-                    f"agent {self.name}: the agent {tool.name} is no tool yet; write "
-                    f"{tool.name}.as_tool()"
-                )
-            if not isinstance(tool, Tool | ClientTool | AgentTool):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-                raise DefinitionError(
-                    f"agent {self.name}: {tool!r} is no tool; decorate the function with @tool"
-                )
-            if tool.name in seen:
-                raise DefinitionError(
-                    f"agent {self.name}: two tools are called {tool.name!r}; "
-                    "rename one with @tool(name=…), or as_tool(name=…)"
-                )
-            seen.add(tool.name)
-        if _depth_below(self) > MAX_DEPTH:
-            raise DefinitionError(
-                f"agent {self.name}: it calls agents that call agents, more than {MAX_DEPTH} deep; "
-                "runs may not be that deep"
-            )
+        if isinstance(given, Path):
+            given = read_instructions(given, declaring)
+            self._set("instructions", given)
+        check_instructions(given)
 
     def _take_handoffs(self) -> None:
-        try:
-            taken = [each if isinstance(each, Handoff) else Handoff(each) for each in self.handoffs]
-            for handoff in taken:
-                if isinstance(handoff.agent, Agent):
-                    handoff.told(handoff.agent)
-        except DefinitionError as error:
-            raise DefinitionError(f"agent {self.name}: {error}") from error
-        object.__setattr__(self, "handoffs", tuple(taken))
-        seen = {tool.name for tool in self.tools}
+        taken = [each if isinstance(each, Handoff) else Handoff(each) for each in self.handoffs]
         for handoff in taken:
-            if handoff.target == self.name:
-                raise DefinitionError(
-                    f"agent {self.name}: it can't hand over to itself; leave that out of handoffs"
-                )
-            if handoff.name in seen:
-                raise DefinitionError(
-                    f"agent {self.name}: two of its tools and handoffs are called "
-                    f"{handoff.name!r}; rename one with Handoff(…, name=…), or @tool(name=…)"
-                )
-            seen.add(handoff.name)
-
-    def _check_fallbacks(self) -> None:
-        seen = {self.model}
-        for model in self.fallbacks:
-            check_model(model, f"agent {self.name}: a model of fallbacks")
-            if model in seen:
-                raise DefinitionError(
-                    f"agent {self.name}: fallbacks: {model} is asked already; leave it out"
-                )
-            seen.add(model)
-
-    def _check_servers(self) -> None:
-        names: set[str] = set()
-        for server in self.mcp:
-            if not isinstance(server, McpServer):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-                raise DefinitionError(f"agent {self.name}: {server!r} in mcp is no McpServer")
-            if server.name in names:
-                raise DefinitionError(
-                    f"agent {self.name}: two MCP servers are called {server.name!r}; rename one"
-                )
-            names.add(server.name)
+            if isinstance(handoff.agent, Agent):
+                handoff.told(handoff.agent)
+        self._set("handoffs", tuple(taken))
+        check_handoffs(self.name, taken, [tool.name for tool in self.tools])
 
     def _take_skills(self, declaring: str | None) -> None:
-        for folder in self.skills:
-            if not isinstance(folder, Path):  # pyright: ignore[reportUnnecessaryIsInstance]  # authors are not type-checked
-                raise DefinitionError(
-                    f"agent {self.name}: {folder!r} in skills is no Path; write Path({folder!r})"
-                )
+        check_skill_folders(self.skills)
         beside = Path(declaring).parent.absolute() if declaring else Path.cwd()
-        object.__setattr__(self, "skills", tuple(beside / folder for folder in self.skills))
-        try:
-            object.__setattr__(self, "known_skills", load_skills(self.skills))
-        except DefinitionError as error:
-            raise DefinitionError(f"agent {self.name}: {error}") from error
-        taken = {tool.name: "a tool" for tool in self.tools}
-        taken |= {server.name: "an MCP server" for server in self.mcp}
-        for skill in self.known_skills:
-            if skill.name in taken:
-                raise DefinitionError(
-                    f"agent {self.name}: a skill and {taken[skill.name]} are called "
-                    f"{skill.name!r}, which the model would mix up; rename one"
-                )
+        self._set("skills", tuple(beside / folder for folder in self.skills))
+        self._set("known_skills", load_skills(self.skills))
+        check_skills(self.known_skills, self.tools, self.mcp)
 
-    def _check_built_in(self) -> None:
-        own = {each.name for each in (*self.tools, *self.transfers)}
-        for name in self.built_in:
-            if name in own:
-                raise DefinitionError(
-                    f"agent {self.name}: the worker brings a tool {name!r} along for it; rename "
-                    "its own with @tool(name=…), or Handoff(…, name=…)"
-                )
-
-    def _check_model_settings(self) -> None:
-        for name, why in unsupported(self.model or "", self.model_settings).items():
-            raise DefinitionError(
-                f"agent {self.name}: {self.model} takes no {name}: {why}; leave it out"
-            )
-        choice = self.model_settings.tool_choice
-        tools = self.callable_names
-        if choice not in (None, "auto", "none", "required", *tools):
-            raise DefinitionError(
-                f"agent {self.name}: tool_choice is {choice!r}; write auto, none, required, or "
-                f"one of its tools ({', '.join(tools) or 'it has none'})"
-            )
-
-    def _check_output(self) -> None:
-        if not 0 <= self.output_retries <= MAX_OUTPUT_RETRIES:
-            raise DefinitionError(
-                f"agent {self.name}: output_retries is {self.output_retries}; it must be between "
-                f"0 and {MAX_OUTPUT_RETRIES}"
-            )
+    def _take_output(self) -> None:
+        check_output_retries(self.output_retries)
         if self.output_type is None:
             return
         try:
-            object.__setattr__(self, "output", Output.of_type(self.output_type))
+            self._set("output", Output.of_type(self.output_type))
         except TypeError as error:
             raise DefinitionError(
-                f"agent {self.name}: output_type is {self.output_type!r}; it must be a type that "
-                f"pydantic can read, such as a BaseModel: {error}"
+                f"output_type is {self.output_type!r}; it must be a type that pydantic can read, "
+                f"such as a BaseModel: {error}"
             ) from error
-        if FINAL_RESULT in self.callable_names:
-            raise DefinitionError(
-                f"agent {self.name}: with output_type no tool may be called {FINAL_RESULT!r}; "
-                "rename it with @tool(name=…)"
-            )
+        check_final_result(self.callable_names)
 
-    def _check_compaction(self) -> None:
-        try:
-            check_compaction(self.compaction, self.compact_at, self.context_window)
-        except DefinitionError as error:
-            raise DefinitionError(f"agent {self.name}: {error}") from error
-        if self.compaction_model is not None:
-            check_model(self.compaction_model, f"agent {self.name}: compaction_model")
-
-    def _check_overrides(self) -> None:
-        known = get_args(Override)
-        for name in self.overrides:
-            if name not in known:
-                meant = nearest(str(name), known)
-                hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(known)}"
-                raise DefinitionError(
-                    f"agent {self.name}: overrides: nothing is called {name!r}; {hint}"
-                )
+    def _set(self, name: str, value: object) -> None:
+        """Set a field, of which `__post_init__` knows better than its author what it is."""
+        object.__setattr__(self, name, value)
 
     @property
     def placeholders(self) -> tuple[str, ...]:
@@ -431,35 +299,4 @@ class Agent:
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
             deferred=deferred,
-        )
-
-
-def may_ask_people(agent: Agent) -> bool:
-    """Tell whether an agent, or one that it calls, may wait for somebody outside."""
-    return (
-        agent.on_limit == "approve"
-        or bool(agent.mcp)  # whose tools may happen `once`: only the servers know
-        or any(tool.signals for tool in agent.functions)
-        or "client_tools" in agent.overrides
-        or any(tool.needs_approval or tool.effect == "once" for tool in agent.functions)
-        or any(isinstance(tool, ClientTool) for tool in agent.tools)
-        or any(hook.point == "before_tool" for hook in agent.hooks)
-        or any(tool.needs_approval or may_ask_people(tool.agent) for tool in agent.agent_tools)
-    )
-
-
-def _depth_below(agent: Agent) -> int:
-    return max((1 + _depth_below(tool.agent) for tool in agent.agent_tools), default=0)
-
-
-def check_model(model: str, where: str) -> None:
-    """Refuse a model string without its provider.
-
-    Raises:
-        DefinitionError: With the fix.
-    """
-    provider, slash, name = model.partition("/")
-    if not (provider and slash and name):
-        raise DefinitionError(
-            f"{where} is {model!r}; write provider/model, such as openai/gpt-5.4-mini"
         )

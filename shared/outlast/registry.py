@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from outlast.agent import Agent, check_model
+from outlast.agent import Agent
+from outlast.agent_checks import check_model
 from outlast.agent_tool import AgentTool
 from outlast.built_in import SEARCH_TOOLS
 from outlast.client_tool import ClientTool

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
-from outlast.agent import Agent, may_ask_people
+from outlast.agent import Agent
+from outlast.client_tool import ClientTool
 from outlast.errors import DefinitionError
 from outlast.handoff import Handoff
 from outlast.spelling import nearest
@@ -47,7 +48,7 @@ class Teams:
             yield from self._takers_from(speaker)
             yield from (tool.agent for tool in speaker.agent_tools)
 
-        return any(map(may_ask_people, _reached(agent, who_acts)))
+        return any(map(_asks_people, _reached(agent, who_acts)))
 
     def told_of(self, handoff: Handoff) -> str:
         """Return what the model is told of a handoff."""
@@ -94,6 +95,19 @@ class Teams:
                     f"needs {', '.join(needed)} in the run's context, and context=False keeps it "
                     "from it; leave that out"
                 )
+
+
+def _asks_people(agent: Agent) -> bool:
+    """Tell whether an agent itself may have its runs wait for somebody outside."""
+    return (
+        agent.on_limit == "approve"
+        or bool(agent.mcp)  # whose tools may happen `once`: only the servers know
+        or "client_tools" in agent.overrides
+        or any(isinstance(tool, ClientTool) for tool in agent.tools)
+        or any(tool.needs_approval for tool in (*agent.functions, *agent.agent_tools))
+        or any(tool.signals or tool.effect == "once" for tool in agent.functions)
+        or any(hook.point == "before_tool" for hook in agent.hooks)
+    )
 
 
 def _reached(first: Agent, follow: Callable[[Agent], Iterable[Agent]]) -> list[Agent]:

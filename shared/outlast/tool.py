@@ -1,39 +1,30 @@
 """The `@tool` decorator: a typed function becomes something that a model can call.
 
-This module turns a signature and a docstring into a JSON schema, and what a model wrote into
-keyword arguments. It never runs a tool: the worker does.
+`outlast.tool_signature` reads the function; here what a model wrote becomes keyword arguments. It
+never runs a tool: the worker does.
 """
 
 import inspect
-import typing
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-import docstring_parser
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from outlast.effects import Effect, Unknown, Verdict
-from outlast.errors import DefinitionError
 from outlast.schema_titles import without_titles
+from outlast.signature_checks import check_function, check_kind
 from outlast.tool_checks import (
     check_approval,
-    check_context,
     check_deferred,
-    check_docstring,
     check_durable,
-    check_function,
-    check_kind,
-    check_name,
-    check_parameter,
-    check_result,
-    check_timeout,
+    check_options,
     check_verify,
-    context_kind,
 )
 from outlast.tool_context import ToolContext
+from outlast.tool_signature import ToolArguments, read_signature
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,12 +33,6 @@ Condition = Callable[..., bool]
 Verify = Callable[..., Awaitable[Verdict]]
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 DURABLE_TIMEOUT = timedelta(days=30)
-
-
-class ToolArguments(BaseModel):
-    """Base of the argument model of each tool."""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +175,6 @@ def tool(
         verify: Of a `once` tool: an async function that returns `Done(result)`, `NotDone()` or
             `Unknown()` for a call in doubt. It takes those of the tool's parameters that it names,
             and a `ToolContext`, whose `idempotency_key` is the call's.
-            most, for ever if None.
         durable: Whether the call is a journal of its own: an async function that takes a
             `DurableContext`, whose steps, sleeps and waits for signals outlive the worker.
         signals: The names of what may be sent to a durable call while it goes on.
@@ -204,185 +188,35 @@ def tool(
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
         check_function(function)
+        called = name or function.__name__
         usual = DURABLE_TIMEOUT if durable else DEFAULT_TIMEOUT
-        return _build(
-            function,
-            name=name or function.__name__,
+        limit = usual if timeout is None else timeout
+        check_options(called, effect, limit, retries)
+        check_kind(called, function)
+        check_deferred(f"tool {called}", deferred)
+        check_durable(called, function, effect, signals, step_timeout, durable=durable)
+        signature = read_signature(function, called, durable=durable)
+        check_approval(called, signature.names, needs_approval, approval_timeout, effect)
+        check_verify(called, signature.names, verify, effect)
+        return Tool(
+            fn=function,
+            name=called,
+            description=signature.description,
             effect=effect,
-            timeout=usual if timeout is None else timeout,
+            timeout=limit,
             retries=retries,
             needs_approval=needs_approval,
             approval_timeout=approval_timeout,
             verify=verify,
+            arguments=signature.arguments,
+            returns=signature.returns,
+            context_parameter=signature.context_parameter,
+            is_async=signature.is_async,
+            parameters=without_titles(signature.arguments.model_json_schema()),
             durable=durable,
-            signals=signals,
+            signals=frozenset(signals),
             step_timeout=step_timeout,
             deferred=deferred,
         )
 
     return decorate if fn is None else decorate(fn)
-
-
-def _build(
-    fn: Callable[P, R],
-    *,
-    name: str,
-    effect: Effect,
-    timeout: timedelta,
-    retries: int,
-    needs_approval: bool | Condition,
-    approval_timeout: timedelta | None,
-    verify: Verify | None,
-    durable: bool,
-    signals: Collection[str],
-    step_timeout: timedelta,
-    deferred: bool | None,
-) -> Tool[P, R]:
-    _check_options(name, effect, timeout, retries)
-    check_kind(name, fn)
-    check_deferred(f"tool {name}", deferred)
-    check_durable(name, fn, effect, signals, step_timeout, durable=durable)
-    hints = _type_hints(fn, name)
-    doc = docstring_parser.parse(inspect.getdoc(fn) or "", docstring_parser.DocstringStyle.GOOGLE)
-    if not doc.short_description:
-        raise DefinitionError(
-            f"tool {name}: it needs a docstring; its first lines tell the model what it does"
-        )
-    parameters, context_parameter = _parameters(fn, name, hints, durable=durable)
-    check_docstring(name, doc, inspect.signature(fn).parameters)
-    arguments = _arguments_model(name, parameters, hints, _parameter_docs(doc))
-    names = [parameter.name for parameter in parameters]
-    check_approval(name, names, needs_approval, approval_timeout, effect)
-    check_verify(name, names, verify, effect)
-    is_async = inspect.iscoroutinefunction(fn)
-    return Tool(
-        fn=fn,
-        name=name,
-        description=_description(doc),
-        effect=effect,
-        timeout=timeout,
-        retries=retries,
-        needs_approval=needs_approval,
-        approval_timeout=approval_timeout,
-        verify=verify,
-        arguments=arguments,
-        returns=_adapter(name, hints.get("return", Any), is_async=is_async),
-        context_parameter=context_parameter,
-        is_async=is_async,
-        parameters=without_titles(arguments.model_json_schema()),
-        durable=durable,
-        signals=frozenset(signals),
-        step_timeout=step_timeout,
-        deferred=deferred,
-    )
-
-
-def _check_options(name: str, effect: str, timeout: timedelta, retries: int) -> None:
-    check_name(name)
-    if effect not in typing.get_args(Effect):
-        allowed = ", ".join(repr(known) for known in typing.get_args(Effect))
-        raise DefinitionError(f"tool {name}: effect is {effect!r}; it must be one of {allowed}")
-    check_timeout(name, timeout)
-    if not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  # the same
-        raise DefinitionError(f"tool {name}: retries must be 0 or more, not {retries!r}")
-    if retries and effect == "once":
-        raise DefinitionError(
-            f"tool {name}: it runs once, so nothing repeats it; leave out retries, or make it "
-            "idempotent by context.idempotency_key"
-        )
-
-
-def _type_hints(fn: Callable[..., Any], name: str) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(fn, include_extras=True)
-    except NameError as error:
-        raise DefinitionError(
-            f"tool {name}: the type hint {error.name!r} is not defined where the tool is; "
-            "import it at the top of the file, not under TYPE_CHECKING"
-        ) from error
-    except (AttributeError, SyntaxError, TypeError) as error:
-        raise DefinitionError(f"tool {name}: a type hint can't be read: {error}") from error
-
-
-def _parameters(
-    fn: Callable[..., Any], name: str, hints: Mapping[str, Any], *, durable: bool
-) -> tuple[list[inspect.Parameter], str | None]:
-    """Split the signature into what the model fills in and where the context goes."""
-    shown: list[inspect.Parameter] = []
-    context: str | None = None
-    for parameter in inspect.signature(fn).parameters.values():
-        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD and (
-            parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-        ):
-            raise DefinitionError(
-                f"tool {name}: parameter {parameter.name!r} can't be given by name; "
-                "a tool takes no *args, **kwargs or positional-only parameters"
-            )
-        if parameter.name not in hints:
-            likely = "ToolContext" if parameter.name == "context" else "str"
-            raise DefinitionError(
-                f"tool {name}: parameter {parameter.name!r} has no type hint; "
-                f"write `{parameter.name}: {likely}`, or what it is"
-            )
-        for kind in filter(None, map(context_kind, typing.get_args(hints[parameter.name]))):
-            raise DefinitionError(
-                f"tool {name}: its context is always there; write `{parameter.name}: {kind}`"
-            )
-        kind = context_kind(hints[parameter.name])
-        if kind is None:
-            shown.append(parameter)
-            continue
-        check_context(name, parameter.name, kind, durable=durable)
-        if context:
-            raise DefinitionError(f"tool {name}: it takes its {kind} twice; once is enough")
-        context = parameter.name
-    if durable and context is None:
-        raise DefinitionError(
-            f"tool {name}: a durable tool does all by its context; "
-            "add a parameter `context: DurableContext`"
-        )
-    return shown, context
-
-
-def _parameter_docs(doc: docstring_parser.Docstring) -> dict[str, str]:
-    return {param.arg_name: " ".join((param.description or "").split()) for param in doc.params}
-
-
-def _description(doc: docstring_parser.Docstring) -> str:
-    return "\n\n".join(part for part in (doc.short_description, doc.long_description) if part)
-
-
-def _arguments_model(
-    name: str,
-    parameters: list[inspect.Parameter],
-    hints: Mapping[str, Any],
-    docs: Mapping[str, str],
-) -> type[ToolArguments]:
-    undocumented = [p.name for p in parameters if not docs.get(p.name)]
-    if undocumented:
-        raise DefinitionError(
-            f"tool {name}: the docstring does not describe {', '.join(undocumented)}; "
-            f"add a line under `Args:`, such as `{undocumented[0]}: What it means.`"
-        )
-    for parameter in parameters:
-        check_parameter(name, parameter, hints[parameter.name])
-    # Fields have names of our own, so that a parameter may be called `schema`, `copy` or `_x`.
-    fields: dict[str, Any] = {
-        f"argument_{index}": (
-            hints[p.name],
-            Field(
-                default=... if p.default is inspect.Parameter.empty else p.default,
-                alias=p.name,
-                description=docs[p.name],
-            ),
-        )
-        for index, p in enumerate(parameters)
-    }
-    return create_model(f"{name}_arguments", __base__=ToolArguments, **fields)
-
-
-def _adapter(name: str, annotation: Any, *, is_async: bool) -> TypeAdapter[Any]:
-    if is_async and typing.get_origin(annotation) is Awaitable:
-        annotation = typing.get_args(annotation)[0]
-    check_result(name, annotation, is_async=is_async)
-    return TypeAdapter(annotation)

@@ -7,7 +7,6 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from outlast import Agent, DefinitionError, DurableContext, McpServer, ToolContext, tool
-from outlast.agent import may_ask_people
 from outlast.registry import Registry
 
 researcher = Agent(name="researcher", description="Finds things out.", instructions="Find out.")
@@ -78,10 +77,11 @@ def test_approval() -> None:
     assert not deep.asks_first(deep.parse({"topic": "rain"}), context)
     waits = researcher.as_tool(needs_approval=True, approval_timeout=timedelta(hours=8))
     caller = Agent(name="caller", instructions="Lead.", tools=[waits, deep])
-    [always, sometimes] = Registry([caller, researcher], "openai/x").describe(caller).tools
+    registry = Registry([caller, researcher], "openai/x")
+    [always, sometimes] = registry.describe(caller).tools
     assert (always.needs_approval, always.approval_timeout_s) == (True, 8 * 3600)
     assert sometimes.needs_approval == "sometimes"
-    assert may_ask_people(caller)
+    assert registry.teams.may_ask_people(caller)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,13 @@ def test_people() -> None:
     """An agent may wait for people by one that it calls."""
     payer = Agent(name="payer", description="Pays.", instructions="Pay.", tools=[pay])
     boss = Agent(name="boss", instructions="Lead.", tools=[payer.as_tool()])
-    assert may_ask_people(boss)
-    assert not may_ask_people(Agent(name="b", instructions="L.", tools=[researcher.as_tool()]))
-    assert may_ask_people(Agent(name="s", instructions="Ship.", tools=[ship]))
+    leader = Agent(name="leader", instructions="Lead.", tools=[researcher.as_tool()])
+    shipper = Agent(name="shipper", instructions="Ship.", tools=[ship])
     bank = McpServer("bank", url="https://bank.example/mcp")
-    assert may_ask_people(Agent(name="m", instructions="Pay.", mcp=[bank]))
+    banker = Agent(name="banker", instructions="Pay.", mcp=[bank])
+    teams = Registry([payer, researcher, boss, leader, shipper, banker], "openai/x").teams
+    may_ask = {agent.name: teams.may_ask_people(agent) for agent in (boss, leader, shipper, banker)}
+    assert may_ask == {"boss": True, "leader": False, "shipper": True, "banker": True}
 
 
 def test_no_tool_yet() -> None:

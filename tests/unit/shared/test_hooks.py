@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from outlast import Agent, DefinitionError, after_tool, before_tool, input_guardrail, on_end
-from outlast.agent import may_ask_people
 from outlast.registry import Registry
 
 
@@ -27,8 +26,8 @@ def test_declared() -> None:
     shown = [(hook.point, hook.name) for hook in described.hooks]
     assert shown == [("before_tool", "look"), ("on_end", "told")]
     assert described.digest != registry.agent_digest(agent())
-    assert may_ask_people(agent(*hooks))
-    assert not may_ask_people(agent(hooks[1]))
+    assert registry.teams.may_ask_people(agent(*hooks))
+    assert not registry.teams.may_ask_people(agent(hooks[1]))
 
 
 @pytest.mark.parametrize(

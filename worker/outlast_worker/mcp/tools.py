@@ -16,9 +16,10 @@ from outlast.effects import Effect
 from outlast.errors import InDoubt, ToolError
 from outlast.logging import get_logger
 from outlast.mcp import McpServer
-from outlast.tool import AnyTool, Tool, ToolArguments
+from outlast.tool import AnyTool, Tool
 from outlast.tool_context import ToolContext
 from outlast.tool_output import ToolOutput
+from outlast.tool_signature import ToolArguments
 from outlast_worker.engine.planned_calls import NOTHING_ANSWERED, Answered
 from outlast_worker.engine.records import PinnedTool, ServerAsks
 from outlast_worker.mcp.access import (
