@@ -153,7 +153,8 @@ def create_app(
         threads,
         health,
     ):
-        app.include_router(module.router)
+        # As they are: `include_router` would look for the route of each request three times.
+        app.router.routes.extend(module.router.routes)
     app.webhooks.include_router(webhooks.webhooks)
     add_error_handlers(app)
     add_openapi(app)
