@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Annotated, Any, ClassVar
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer
 from starlette.types import Receive, Scope, Send
 
 from outlast.errors import MissingRight
@@ -19,12 +18,9 @@ from outlast_app.sse import MEDIA_TYPE
 _STARTS = frozenset({"POST /agents/{agent}/runs", "POST /runs/{run_id}/fork"})
 _STREAMS = "GET /runs/{run_id}/events"
 
-# Only describes the scheme in the OpenAPI document: the keyring decides.
-_bearer = HTTPBearer(auto_error=False, description="A key of `APP_KEYS`, if there are any.")
-
 
 # Not a plain `def`: FastAPI calls those in a thread of their own.
-async def _caller(request: Request, _credentials: Annotated[object, Security(_bearer)]) -> Caller:
+async def _caller(request: Request) -> Caller:
     return request.state.caller
 
 

@@ -34,6 +34,7 @@ from outlast.protocol import (
     SteerRun,
     WebhookEvent,
 )
+from outlast_app.probes import PROBES
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -61,6 +62,14 @@ _BODIES = (
     AddMessages,
     WebhookEvent,
 )
+# Described here, since FastAPI would read the header, too, and the keyring does.
+_BY_KEY = {
+    "HTTPBearer": {
+        "type": "http",
+        "description": "A key of `APP_KEYS`, if there are any.",
+        "scheme": "bearer",
+    }
+}
 _REFERENCE = "#/components/schemas/{model}"
 
 Responses = dict[int | str, dict[str, Any]]
@@ -142,12 +151,16 @@ def add_openapi(app: FastAPI) -> None:
             _, bodies = models_json_schema(
                 [(body, "validation") for body in _BODIES], ref_template=_REFERENCE
             )
-            schemas = app.openapi_schema["components"]["schemas"]
+            components = app.openapi_schema["components"]
+            components["securitySchemes"] = _BY_KEY
+            schemas = components["schemas"]
             schemas |= {name: of for name, of in bodies["$defs"].items() if name not in schemas}
             # Pydantic's own, which it describes in no other way.
             schemas["JsonValue"]["description"] = "Any JSON."
-            for operations in app.openapi_schema["paths"].values():
+            for path, operations in app.openapi_schema["paths"].items():
                 for operation in operations.values():
+                    if path not in PROBES:
+                        operation["security"] = [{scheme: [] for scheme in _BY_KEY}]
                     _name_media_types(operation["responses"])
         return app.openapi_schema
 

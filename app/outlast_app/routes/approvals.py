@@ -1,6 +1,6 @@
 """Tool calls that wait for a person, and what people decide."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from outlast.errors import (
     AdminUnavailable,
@@ -22,8 +22,8 @@ from outlast_app.routes.parameters import (
     CursorText,
     DecisionBody,
     Limit,
-    RequestTrace,
     RunPath,
+    trace_of,
 )
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
@@ -64,8 +64,8 @@ async def decide(
     body: DecisionBody,
     deps: Deps,
     caller: KnownCaller,
-    trace: RequestTrace,
+    request: Request,
 ) -> Response:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    decided = await deps.runs.decide(ref, approval_id, body, caller.key, trace)
+    decided = await deps.runs.decide(ref, approval_id, body, caller.key, trace_of(request))
     return answer_for(ref, decided.resolution, counts=decided.counts)

@@ -180,6 +180,14 @@ def log_run(request: Request, run_id: str) -> None:
     request.state.run_id = run_id
 
 
+def trace_of(request: Request) -> Trace | None:
+    """Return the trace that the request is part of; one that nobody can read is left out."""
+    parent = request.headers.get("traceparent")
+    if parent is None:
+        return None
+    return Trace.read(parent, ",".join(request.headers.getlist("tracestate")))
+
+
 class Seen(NamedTuple):
     """The `id` of the last event that a client has seen, as it sends it, and where."""
 
@@ -299,17 +307,10 @@ async def _filter(
     )
 
 
-async def _trace(request: Request) -> Trace | None:
-    """Return the trace that the request is part of; one that nobody can read is left out."""
-    state = ",".join(request.headers.getlist("tracestate"))
-    return Trace.read(request.headers.get("traceparent", ""), state)
-
-
 SeenEvent = Annotated[Seen, Depends(_seen)]
 RunPath = Annotated[RunRef, Depends(_run)]
 ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]
-RequestTrace = Annotated[Trace | None, Depends(_trace)]
 
 
 async def _start(request: Request) -> StartRun:

@@ -1,6 +1,6 @@
 """Read, list, watch, cancel and resume runs."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from outlast.errors import (
     AdminUnavailable,
@@ -33,12 +33,12 @@ from outlast_app.routes.parameters import (
     Filter,
     Limit,
     Prefer,
-    RequestTrace,
     RunPath,
     SeenEvent,
     WithChildren,
     WithEngine,
     WithMessages,
+    trace_of,
 )
 from outlast_app.routes.starting import APPLIED, RUN_PATH, answer_with
 from outlast_app.runs.follow_joined import JoinedFollowing
@@ -160,11 +160,9 @@ async def get_events(
         **problems(UnknownRun, RunEnded, InvalidRequest, *BEHIND),
     },
 )
-async def cancel_run(
-    ref: RunPath, deps: Deps, caller: KnownCaller, trace: RequestTrace
-) -> Response:
+async def cancel_run(ref: RunPath, deps: Deps, caller: KnownCaller, request: Request) -> Response:
     """Cancel the run, wherever it is."""
-    run = _shown(await deps.runs.cancel(ref, trace), caller)
+    run = _shown(await deps.runs.cancel(ref, trace_of(request)), caller)
     return answer_with(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
 
 

@@ -1,6 +1,6 @@
 """Signals to the durable calls of runs that are going on."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from outlast.errors import (
     BodyTooLarge,
@@ -16,11 +16,11 @@ from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems, takes
 from outlast_app.routes.handing_over import answer_for, handed_over
 from outlast_app.routes.parameters import (
-    RequestTrace,
     RunPath,
     SignalBody,
     SignalCall,
     SignalName,
+    trace_of,
 )
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
@@ -48,9 +48,9 @@ async def send_signal(
     name: SignalName,
     body: SignalBody,
     deps: Deps,
-    trace: RequestTrace,
+    request: Request,
     call_id: SignalCall = None,
 ) -> Response:
     """Send a signal to a durable call. The first value counts; the same one again is fine."""
-    taken = await deps.runs.signal(ref, name, body, call_id, trace)
+    taken = await deps.runs.signal(ref, name, body, call_id, trace_of(request))
     return answer_for(ref, taken, counts=taken.call_id is not None)

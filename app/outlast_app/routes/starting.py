@@ -33,10 +33,10 @@ from outlast_app.routes.parameters import (
     ForkBody,
     IdempotencyKey,
     Prefer,
-    RequestTrace,
     RunPath,
     StartBody,
     log_run,
+    trace_of,
 )
 from outlast_app.runs.orders import find_agent, make_order
 from outlast_app.sse import MEDIA_TYPE, EventStream
@@ -81,7 +81,6 @@ async def start_run(
     request: Request,
     deps: Deps,
     caller: KnownCaller,
-    trace: RequestTrace,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     accept: Accept = None,
@@ -101,7 +100,7 @@ async def start_run(
         tenant,
         idempotency_key,
         stream=asked.is_live,
-        trace=trace,
+        trace=trace_of(request),
     )
     return await _start(request, deps, order, asked)
 
@@ -118,7 +117,6 @@ async def fork_run(
     request: Request,
     deps: Deps,
     caller: KnownCaller,
-    trace: RequestTrace,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     accept: Accept = None,
@@ -133,7 +131,9 @@ async def fork_run(
         log_run(request, known.ref.run_id)
         run = await deps.starter.repeated(known.ref, known.body_hash, asked.wait_s)
         return _answer(deps, known.ref, run, asked)
-    order = await deps.forks.order(ref, body, idempotency_key, stream=asked.is_live, trace=trace)
+    order = await deps.forks.order(
+        ref, body, idempotency_key, stream=asked.is_live, trace=trace_of(request)
+    )
     return await _start(request, deps, order, asked)
 
 

@@ -1,6 +1,6 @@
 """Messages to runs that are going on."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from outlast.errors import (
     BodyTooLarge,
@@ -13,7 +13,7 @@ from outlast.protocol import Steered, SteerRun
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems, takes
-from outlast_app.routes.parameters import IdempotencyKey, RequestTrace, RunPath, SteerBody
+from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody, trace_of
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -33,8 +33,8 @@ async def steer_run(
     ref: RunPath,
     body: SteerBody,
     deps: Deps,
-    trace: RequestTrace,
+    request: Request,
     idempotency_key: IdempotencyKey = None,
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
-    return await deps.runs.steer(ref, body, idempotency_key, trace)
+    return await deps.runs.steer(ref, body, idempotency_key, trace_of(request))

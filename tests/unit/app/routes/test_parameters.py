@@ -7,7 +7,7 @@ from fastapi import Request
 
 from fakes.front import RUN_ID, Client, problem
 from outlast.trace import Trace
-from outlast_app.routes.parameters import _trace
+from outlast_app.routes.parameters import trace_of
 
 
 @pytest.mark.parametrize(
@@ -132,26 +132,26 @@ async def test_called_runs_are_streamed_only(client: Client) -> None:
         ("", False),
     ],
 )
-async def test_trace(traceparent: str, goes_along: bool) -> None:
+def test_trace(traceparent: str, goes_along: bool) -> None:
     """What is no trace is left out: no header that a caller sends breaks a call to Restate."""
     headers = [(b"traceparent", traceparent.encode("latin-1"))]
-    found = await _trace(Request({"type": "http", "headers": headers}))
+    found = trace_of(Request({"type": "http", "headers": headers}))
     assert found == (Trace(traceparent=traceparent) if goes_along else None)
 
 
-async def test_trace_state() -> None:
+def test_trace_state() -> None:
     """What tracing systems say beside goes along, over several headers, if it can be read."""
     traceparent = (b"traceparent", f"00-{'a' * 32}-{'b' * 16}-01".encode())
 
-    async def read(*states: bytes) -> Trace | None:
+    def read(*states: bytes) -> Trace | None:
         headers = [traceparent, *((b"tracestate", state) for state in states)]
-        return await _trace(Request({"type": "http", "headers": headers}))
+        return trace_of(Request({"type": "http", "headers": headers}))
 
-    found = await read(b"dd=s:2", b"x=1")
+    found = read(b"dd=s:2", b"x=1")
     assert found
     assert found.tracestate == "dd=s:2,x=1"
     for unreadable in (b"x=\xe9", b"x" * 513):
-        found = await read(unreadable)
+        found = read(unreadable)
         assert found
         assert found.tracestate is None
 
