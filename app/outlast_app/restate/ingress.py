@@ -15,7 +15,6 @@ from pydantic import BaseModel, TypeAdapter
 
 from outlast.contract import (
     CancelOrder,
-    ReturnedRun,
     RunOrder,
     SameAnswer,
     SameQuestion,
@@ -25,6 +24,7 @@ from outlast.contract import (
 )
 from outlast.errors import BadGateway, RestateUnavailable, WorkerUnavailable
 from outlast.names import RunRef, ThreadRef
+from outlast.protocol import Run
 from outlast.trace import Trace, trace_of
 from outlast_app.backoff import backoff_s
 from outlast_app.restate.http import Answer, Lost, unavailable, untraced
@@ -56,7 +56,7 @@ class _Invocation(BaseModel):
     invocationId: str  # noqa: N815  # Restate's name
 
 
-_RETURNED = TypeAdapter(ReturnedRun)
+_RUN = TypeAdapter(Run)
 _SUBMITTED = TypeAdapter(SubmitAnswer)
 _SAME = TypeAdapter(SameAnswer)
 _SETTLED = TypeAdapter(SettledAnswer)
@@ -321,8 +321,7 @@ class Ingress(RunCalls, ThreadCalls, WebhookCalls):
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.status == 200:
-        returned = answer.read(_RETURNED)
-        return Ended(returned.run, returned.last_events or ())
+        return Ended(answer.read(_RUN), answer.body)
     if answer.status == 404 and _NOT_FOUND.search(answer.text):
         return Unknown()
     if answer.source == "invocation":

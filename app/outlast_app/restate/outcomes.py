@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from outlast.contract import LastEvents
 from outlast.events import ReadEvent
 from outlast.protocol import Run, Time
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The run has returned, with the last events that it has committed, unless they are large."""
+    """The run has returned: `returned` is all of that, as JSON."""
 
     run: Run
-    last_events: Sequence[ReadEvent] = ()
+    returned: bytes = b"{}"
+
+    @cached_property
+    def last_events(self) -> Sequence[ReadEvent]:
+        """The last events that it has committed, unless they are large.
+
+        Only who follows a run needs them, and they are more than half of what there is to read.
+        """
+        return LastEvents.model_validate_json(self.returned).last_events or ()
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,18 @@ class EventPage(Wire):
     more: bool = False
 
 
-class ReturnedRun(Run):
-    """A run as its workflow returns it, for processes alone.
+class LastEvents(Wire):
+    """Beside a run that its workflow returns: for who follows it.
 
-    `last_events`: the last ones that it has committed, to its end, so that who follows it need not
-    read them; null if they are large.
+    `last_events`: the last ones that it has committed, to its end, so that nobody need read them;
+    null if they are large.
     """
+
+    last_events: list[ReadEvent] | None = None
+
+
+class ReturnedRun(Run):
+    """A run as its workflow returns it, for processes alone: with its `LastEvents`."""
 
     last_events: list[ReadEvent] | None = None
 
@@ -81,11 +87,6 @@ class ReturnedRun(Run):
         elsewhere: dict[str, Any] = {"metadata": {}, "approvals": [], "calls": []}
         nothing = {"messages": None, "origin": None, "input_preview": None}
         return cls(**_fields(run.model_copy(update={**elsewhere, **nothing})))
-
-    @property
-    def run(self) -> Run:
-        """The run, as everybody gets it."""
-        return Run(**_fields(self))
 
 
 def _fields(run: Run) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from fakes.watching import (
     started,
     turn_started,
 )
+from outlast.contract import LastEvents
 from outlast.errors import UnknownRun, WorkerUnavailable
 from outlast.events import ReadEvent
 from outlast.live import Committed, Delta, Reset
@@ -347,7 +348,8 @@ async def test_a_fault_of_ours(behind: Behind, events: RunEvents):
 
 
 def _ended_with(*last_events: ReadEvent) -> Ended:
-    return Ended(COMPLETED, last_events)
+    returned = LastEvents(last_events=list(last_events))
+    return Ended(COMPLETED, returned.model_dump_json().encode())
 
 
 async def test_the_end_brings_its_events(behind: Behind, events: RunEvents):
