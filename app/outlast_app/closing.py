@@ -6,8 +6,7 @@ over, and the caller gets the run so far.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 _GRACE_S = 0.2
 """What is answered within milliseconds, such as an accepted start, still comes through."""
@@ -34,16 +33,31 @@ class Closing:
             if due_at is not None and due_at > cut_at:
                 limit.reschedule(cut_at)
 
-    @asynccontextmanager
-    async def timeout(self, delay_s: float) -> AsyncGenerator[None]:
+    def timeout(self, delay_s: float) -> "_Wait":
         """Limit a wait, as `asyncio.timeout` does.
 
         Raises:
             TimeoutError: The time is over, or the process is about to end.
         """
-        async with asyncio.timeout(min(delay_s, _GRACE_S) if self._begun else delay_s) as limit:
-            self._limits.add(limit)
-            try:
-                yield
-            finally:
-                self._limits.discard(limit)
+        return _Wait(self._limits, min(delay_s, _GRACE_S) if self._begun else delay_s)
+
+
+class _Wait:
+    """A wait, whose limit is known for as long as it lasts."""
+
+    def __init__(self, limits: set[asyncio.Timeout], delay_s: float) -> None:
+        self._limits = limits
+        self._limit = asyncio.timeout(delay_s)
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._limits.add(self._limit)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._limits.discard(self._limit)
+        await self._limit.__aexit__(kind, error, trace)

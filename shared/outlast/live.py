@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+import orjson
+
 Kind = Literal["text", "reasoning"]
 """What a piece of an answer is."""
 
@@ -80,7 +82,6 @@ STREAMS_PATH = "/streams"
 # Each run that is watched holds one while it waits; redis-py's own limit is 100.
 REDIS_CONNECTIONS = 2**31 - 1
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
 
 
 def redis_stream(prefix: str, key: str) -> str:
@@ -101,7 +102,7 @@ def read_line(line: bytes) -> LiveItem:
     Raises:
         ValueError: Whoever wrote it is of another version, and says what is not known here.
     """
-    fields: Mapping[str, Any] = _decode(line.decode())
+    fields: Mapping[str, Any] = orjson.loads(line)
     try:
         match fields["type"]:
             case "message.delta":
