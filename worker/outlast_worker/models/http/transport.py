@@ -4,6 +4,8 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -21,6 +23,7 @@ class Transport:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._proxies: dict[str, str | None] = {}
 
     @asynccontextmanager
     async def post(
@@ -49,7 +52,9 @@ class Transport:
         self, url: str, headers: Mapping[str, str], body: bytes
     ) -> aiohttp.ClientResponse:
         try:
-            return await self._open().post(url, headers=headers, data=body, allow_redirects=False)
+            return await self._open().post(
+                url, headers=headers, data=body, proxy=self._proxy_for(url), allow_redirects=False
+            )
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError) as error:
             raise not_an_address(url) from error
         except aiohttp.ClientConnectionError:  # of a certificate's it is a ValueError, too
@@ -70,11 +75,26 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Streams that are packed come in lumps.
                 headers={"accept-encoding": "identity", "user-agent": "outlast"},
-                trust_env=True,  # HTTPS_PROXY and the like
                 max_line_size=_MAX_HEADER_BYTES,
                 max_field_size=_MAX_HEADER_BYTES,
             )
         return self._session
+
+    def _proxy_for(self, url: str) -> str | None:
+        # Not aiohttp's `trust_env`: that asks in two threads at each request, and takes logins of
+        # `.netrc` for its own, which no request with a key can have.
+        if url not in self._proxies:
+            self._proxies[url] = _find_proxy(url)
+        return self._proxies[url]
+
+
+def _find_proxy(url: str) -> str | None:
+    """Return the proxy that the machine's settings name (HTTPS_PROXY and the like)."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    return None if proxy is None or urlsplit(proxy).scheme == "https" else proxy
 
 
 def not_an_address(url: str) -> CallFailed:

@@ -65,20 +65,41 @@ async def test_redirects_are_refused(ask: Asker) -> None:
 
 
 async def test_a_proxy(ask: Asker, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's proxy variables count."""
+    """The machine's proxy variables count, with the login that they may have."""
     asked: list[str] = []
+    logins: list[str | None] = []
 
     async def proxy(request: web.Request) -> web.StreamResponse:
         asked.append(str(request.url))
+        logins.append(request.headers.get("proxy-authorization"))
         return web.Response(body=HI, content_type="text/event-stream")
 
     async with serving(proxy) as address:
-        monkeypatch.setenv("http_proxy", address)
+        monkeypatch.setenv("http_proxy", address.replace("://", "://me:secret@"))
         monkeypatch.setenv("no_proxy", "")
         there = Provider(base_url="http://model.example/v1")
         got = await ask.answer(text("unused"), provider=there)
     assert got.text == "Hi."
     assert asked == ["http://model.example/v1/chat/completions"]
+    assert logins == ["Basic bWU6c2VjcmV0"]
+
+
+async def test_hosts_without_a_proxy(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of one's own is called directly, whatever proxy there is."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert (await ask.answer(text("Hi."))).text == "Hi."
+
+
+async def test_logins_of_other_programs(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `.netrc` has for a provider's host does not get in the way of its key."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert (await ask.answer(text("Hi."))).text == "Hi."
 
 
 async def test_an_answer_over_the_limit(ask: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
