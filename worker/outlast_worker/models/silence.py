@@ -18,12 +18,30 @@ async def noticing_silence(idle_s: float) -> AsyncGenerator[Callable[[], None]]:
         CallFailed: The provider was silent.
     """
     loop = asyncio.get_running_loop()
-    silence = asyncio.timeout(idle_s)
+    heard_at = loop.time()
+    silence = asyncio.timeout(None)
+
+    def note_sound() -> None:
+        # No more than that: it is called for each token, and moving a timer takes its time.
+        nonlocal heard_at
+        heard_at = loop.time()
+
+    def check() -> None:
+        nonlocal checking
+        silent_at = heard_at + idle_s
+        if silent_at <= loop.time():
+            silence.reschedule(silent_at)
+        else:
+            checking = loop.call_at(silent_at, check)
+
+    checking = loop.call_later(idle_s, check)
     try:
         async with silence:
-            yield lambda: silence.reschedule(loop.time() + idle_s)
+            yield note_sound
     except TimeoutError as error:
         if not silence.expired():
             raise
         text = f"The model was silent for {idle_s:g} s."
         raise CallFailed(Symptoms(text, "timeout")) from error
+    finally:
+        checking.cancel()
