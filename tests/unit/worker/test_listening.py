@@ -1,13 +1,15 @@
-"""Connections to the worker: one that its client has ended is ended."""
+"""Connections to the worker: how they end, and what is written to them."""
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import h2.config
 import h2.connection
+import h2.events
 import psutil
 import pytest
 
@@ -29,15 +31,20 @@ async def greet(scope: Scope, receive: Receive, send: Send) -> None:
 async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
     """Where a server listens, with connections that may idle for an hour."""
     [port] = free_ports(1)
-    server: HttpServer = request.param
+    async with serving(request.param, port):
+        yield port
+
+
+@asynccontextmanager
+async def serving(server: HttpServer, port: int) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(
+    served = asyncio.ensure_future(
         choose_server(server)(greet, listen("127.0.0.1", port, "WORKER"), stop)
     )
     await until_it_listens(port)
-    yield port
+    yield
     stop.set()
-    await serving
+    await served
 
 
 async def until_it_listens(port: int) -> None:
@@ -71,6 +78,36 @@ def http_2(port: int) -> bytes:
     head = ((":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", f"a:{port}"))
     client.send_headers(1, list(head), end_stream=True)
     return client.data_to_send()
+
+
+async def test_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hypercorn has to say on a connection in one turn of the loop is one write."""
+    written: list[int] = []
+    write = asyncio.StreamWriter.write
+
+    def count(writer: asyncio.StreamWriter, data: bytes | bytearray | memoryview) -> None:
+        if writer is not own:
+            written.append(len(data))
+        write(writer, data)
+
+    [port] = free_ports(1)
+    async with serving("hypercorn", port):
+        reader, own = await asyncio.open_connection("127.0.0.1", port)
+        monkeypatch.setattr(asyncio.StreamWriter, "write", count)
+        client = h2.connection.H2Connection(h2.config.H2Configuration())
+        client.initiate_connection()
+        head = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", "a")]
+        for stream in range(1, 41, 2):
+            client.send_headers(stream, head, end_stream=True)
+        own.write(client.data_to_send())
+        ended = 0
+        while ended < 20:
+            events = client.receive_data(await reader.read(65536))
+            ended += sum(isinstance(event, h2.events.StreamEnded) for event in events)
+        own.close()
+        await own.wait_closed()
+    # Each answer has three frames: its head, its body, and its end.
+    assert len(written) < 20
 
 
 @pytest.mark.parametrize("request_of", [http_1, http_2])
