@@ -1,6 +1,7 @@
 """The worker's HTTP side: Restate's endpoint under its journal version, and health."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -90,6 +91,8 @@ class WorkerApp:
     async def _load_models(self) -> None:
         """Load the model client beside the first requests, not before them."""
         await self._dependencies.model.load()
+        # What is loaded by now stays. Looked through for garbage, it would hold up the loop.
+        gc.freeze()
         _logger.info("models_loaded")
 
 
