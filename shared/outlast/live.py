@@ -5,7 +5,6 @@ for the app alone. There is a line for each piece of each answer: they are writt
 hand. `outlast.events` describes them to clients.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -81,7 +80,6 @@ LiveItem = Committed | Reset | Delta | Snapshot | Progress
 STREAMS_PATH = "/streams"
 # Each run that is watched holds one while it waits; redis-py's own limit is 100.
 REDIS_CONNECTIONS = 2**31 - 1
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def redis_stream(prefix: str, key: str) -> str:
@@ -93,7 +91,7 @@ def write_line(run_id: str, item: LiveItem) -> bytes:
     """Write what happened in a run as a line, without its end."""
     fields: dict[str, Any] = {"run_id": run_id, "type": item.type, **item._asdict()}
     fields.pop("kind", None)
-    return _encode(fields).encode()
+    return orjson.dumps(fields)
 
 
 def read_line(line: bytes) -> LiveItem:
