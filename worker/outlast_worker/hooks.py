@@ -29,7 +29,8 @@ from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import HookRecord, PinnedHook, RequestedCall
 from outlast_worker.text import repair_surrogates
 from outlast_worker.tools.author_code import TookTooLong, call_in_time, kind_of
-from outlast_worker.tools.runner import MAX_RESULT_BYTES, ToolRunner
+from outlast_worker.tools.results import MAX_RESULT_BYTES
+from outlast_worker.tools.runner import ToolRunner
 
 _RETURNS = {
     "before_model": "Prompt, Instead, Refuse",

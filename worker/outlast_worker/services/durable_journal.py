@@ -110,7 +110,7 @@ class RestateJournal:
         serde: JsonSerde[StepRecord] = serde_of(StepRecord)
 
         async def execute() -> StepRecord:
-            record = await try_step(self._dependencies.tools, step)
+            record = await try_step(self._dependencies.tools.attempts, step)
             serde.serialize(record)  # one that can't be written is a fault like any other
             return record
 

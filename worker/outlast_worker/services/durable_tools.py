@@ -24,9 +24,7 @@ from outlast_worker.services.durable_journal import RestateJournal
 from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.stopwatch import Stopwatch, tell_time
-from outlast_worker.tools.author_code import call_safely
 from outlast_worker.tools.durable import carry_out
-from outlast_worker.tools.runner import error_record, invalid_arguments, unknown_tool
 
 _MARGIN = timedelta(seconds=60)
 # The run has the result in its own journal; what comes later is refused by its state.
@@ -100,17 +98,11 @@ async def _run(
     watch: Stopwatch,
 ) -> ToolRecord:
     call = PlannedCall(order.turn, order.call_id, order.name, order.arguments, known=True)
-    tool = next(
-        (tool for tool in agent.functions if tool.name == order.name and tool.durable), None
-    )
-    if tool is None:
-        return error_record(unknown_tool(agent, call), watch)
-    context = _context(ctx, tool, order, dependencies)
-    try:
-        arguments = call_safely(tool.parse, call.arguments)
-    except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
-        return error_record(invalid_arguments(tool, call, context, error), watch)
-    return await carry_out(tool, arguments, context, watch)
+
+    def make_context(tool: AnyTool) -> DurableContext[Any]:
+        return _context(ctx, tool, order, dependencies)
+
+    return await carry_out(agent, call, make_context, watch)
 
 
 def _context(

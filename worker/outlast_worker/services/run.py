@@ -61,7 +61,7 @@ from outlast_worker.services.whole_run import (
     add_messages,
     read_whole_run,
 )
-from outlast_worker.tools.runner import total_timeout_s
+from outlast_worker.tools.attempts import total_timeout_s
 
 _MARGIN = timedelta(seconds=60)
 _ABORT = "abort"

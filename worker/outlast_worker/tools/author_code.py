@@ -15,7 +15,7 @@ T = TypeVar("T")
 # A future refuses the first, and takes the second for its own cancellation.
 _NOT_FOR_A_FUTURE = (StopIteration, concurrent.futures.CancelledError)
 # How long a function that is cancelled may take to end; from then on it is left to itself.
-_STOP_GRACE_S = 2.0
+STOP_GRACE_S = 2.0
 
 
 def call_safely(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -65,7 +65,7 @@ async def call_in_time(fn: Callable[..., Any], /, *args: Any, timeout: timedelta
         late = not running.done()
         if late:
             running.cancel()
-            await asyncio.wait([running], timeout=_STOP_GRACE_S if is_async(fn) else 0)
+            await asyncio.wait([running], timeout=STOP_GRACE_S if is_async(fn) else 0)
     if late:
         raise TookTooLong(f"it did not return within {timeout.total_seconds():g} s")
     try:

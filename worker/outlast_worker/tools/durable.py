@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import to_json
 
+from outlast.agent import Agent
 from outlast.durable_context import DurableContext
 from outlast.errors import StepError, ToolError, ToolStopped
 from outlast.logging import get_logger
@@ -21,20 +22,22 @@ from outlast.protocol import Time
 from outlast.tool import AnyTool
 from outlast_worker.engine.names import durable_step
 from outlast_worker.engine.operations import Operation
+from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import Record, ToolRecord
 from outlast_worker.stopwatch import Stopwatch
-from outlast_worker.tools.author_code import Contained, kind_of, text_of
-from outlast_worker.tools.runner import (
+from outlast_worker.tools.attempts import Attempts, TimedOut, retry_delay_s
+from outlast_worker.tools.author_code import Contained, call_safely, kind_of, text_of
+from outlast_worker.tools.results import (
     MAX_RESULT_BYTES,
     Failure,
-    TimedOut,
-    ToolRunner,
     error_record,
     failure_of,
+    invalid_arguments,
     result_record,
+    shorten,
+    unknown_tool,
 )
 
-_FIRST_DELAY_S = 0.5
 _logger = get_logger()
 
 
@@ -77,7 +80,7 @@ class Step:
         """Return when the step is tried again; None if this attempt counts."""
         if record.fault is None or record.fault.final or attempt >= self.tool.retries:
             return None
-        return _FIRST_DELAY_S * 2**attempt
+        return retry_delay_s(attempt)
 
     def outcome_of(self, record: StepRecord) -> Any:
         """Return what the function returned, of the type that its hints say.
@@ -115,7 +118,7 @@ class TryStep(Operation[StepRecord]):
         return _fault(kind_of(error), "The step's result can't be kept.", final=True)
 
 
-async def try_step(runner: ToolRunner, step: Step) -> StepRecord:
+async def try_step(attempts: Attempts, step: Step) -> StepRecord:
     """Call the function of a step once."""
     timeout_s = step.tool.step_timeout.total_seconds()
     called = replace(
@@ -126,7 +129,7 @@ async def try_step(runner: ToolRunner, step: Step) -> StepRecord:
         is_async=inspect.iscoroutinefunction(step.fn),
     )
     try:
-        return _record_of(step, await runner.attempt(called, dict(step.kwargs), timeout_s))
+        return _record_of(step, await attempts.call(called, dict(step.kwargs), timeout_s))
     except ToolError as error:
         return _fault("ToolError", text_of(error), is_tool_error=True)
     except TimedOut as late:
@@ -137,16 +140,34 @@ async def try_step(runner: ToolRunner, step: Step) -> StepRecord:
 
 
 async def carry_out(
-    tool: AnyTool, arguments: dict[str, Any], context: DurableContext[Any], watch: Stopwatch
+    agent: Agent,
+    call: PlannedCall,
+    make_context: Callable[[AnyTool], DurableContext[Any]],
+    watch: Stopwatch,
 ) -> ToolRecord:
-    """Run a durable tool's code to its end, or to where it waits.
+    """Carry out a call of a durable tool.
 
     Args:
-        tool: It.
-        arguments: As its `parse` gave them.
-        context: What it does by.
+        agent: Whose tool.
+        call: What the model asked for.
+        make_context: Makes what the tool does by.
         watch: Tells when the call began; what it says of the end is corrected by the caller.
     """
+    tool = next((tool for tool in agent.functions if tool.name == call.name and tool.durable), None)
+    if tool is None:
+        return error_record(unknown_tool(agent, call), watch)
+    context = make_context(tool)
+    try:
+        arguments = call_safely(tool.parse, call.arguments)
+    except Exception as error:  # noqa: BLE001  # an author's validators may raise anything
+        return error_record(invalid_arguments(tool, call, context, error), watch)
+    return await _run(tool, arguments, context, watch)
+
+
+async def _run(
+    tool: AnyTool, arguments: dict[str, Any], context: DurableContext[Any], watch: Stopwatch
+) -> ToolRecord:
+    """Run a durable tool's code to its end, or to where it waits."""
     assert tool.context_parameter  # noqa: S101  # for types: a durable tool has one
     arguments = {**arguments, tool.context_parameter: context}
     try:
@@ -182,10 +203,8 @@ def _record_of(step: Step, result: Any) -> StepRecord:
 
 
 def _fault(kind: str, text: str, *, is_tool_error: bool = False, final: bool = False) -> StepRecord:
-    text = text.encode(errors="replace")[:MAX_RESULT_BYTES].decode(errors="ignore")
-    return StepRecord(
-        fault=StepFault(kind=kind, text=text, is_tool_error=is_tool_error, final=final)
-    )
+    fault = StepFault(kind=kind, text=shorten(text), is_tool_error=is_tool_error, final=final)
+    return StepRecord(fault=fault)
 
 
 def _result_type(fn: Callable[..., Any]) -> TypeAdapter[Any]:

@@ -7,13 +7,13 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-import outlast_worker.tools.runner
+import outlast_worker.tools.attempts
 from outlast_worker.tools.runner import ToolRunner
 
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlast_worker.tools.runner, "_FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(outlast_worker.tools.attempts, "FIRST_DELAY_S", 0.001)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-import outlast_worker.tools.runner
+import outlast_worker.tools.attempts
 from outlast import ToolContext, ToolError, tool
-from outlast_worker.tools.runner import ToolRunner, total_timeout_s
+from outlast_worker.tools.attempts import total_timeout_s
+from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import execute
 
 
@@ -62,8 +63,8 @@ async def test_invalid_arguments_are_not_retried(runner: ToolRunner) -> None:
 
 def test_total_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The longest that a call can take is all its attempts, their ends, and the waits between."""
-    monkeypatch.setattr(outlast_worker.tools.runner, "_FIRST_DELAY_S", 0.5)
-    monkeypatch.setattr(outlast_worker.tools.runner, "_STOP_GRACE_S", 2)
+    monkeypatch.setattr(outlast_worker.tools.attempts, "FIRST_DELAY_S", 0.5)
+    monkeypatch.setattr(outlast_worker.tools.attempts, "STOP_GRACE_S", 2)
 
     @tool(timeout=timedelta(seconds=10), retries=3)
     async def slow() -> str:

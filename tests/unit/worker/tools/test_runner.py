@@ -7,7 +7,8 @@ import pytest
 
 from outlast import Agent, ImagePart, ToolContext, ToolError, ToolOutput, tool
 from outlast_worker.engine.planned_calls import PlannedCall
-from outlast_worker.tools.runner import MAX_PARTS_BYTES, MAX_RESULT_BYTES, ToolRunner
+from outlast_worker.tools.results import MAX_PARTS_BYTES, MAX_RESULT_BYTES
+from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import context, execute
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import outlast_worker.tools.runner
+import outlast_worker.tools.attempts
 from outlast import tool
 from outlast_worker.tools.runner import ToolRunner
 from unit.worker.tools.executing import A_MOMENT, WAIT_S, execute
@@ -72,7 +72,7 @@ async def test_tool_that_does_not_let_itself_be_cancelled(
     runner: ToolRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is left to itself, and not run a second time beside."""
-    monkeypatch.setattr(outlast_worker.tools.runner, "_STOP_GRACE_S", 0.01)
+    monkeypatch.setattr(outlast_worker.tools.attempts, "STOP_GRACE_S", 0.01)
     released, runs = asyncio.Event(), list[int]()
 
     @tool(timeout=A_MOMENT, retries=1)
