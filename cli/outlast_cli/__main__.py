@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -57,6 +58,12 @@ def _app() -> typer.Typer:
     return app
 
 
+def _show_version(wanted: bool | None) -> None:
+    if wanted:
+        typer.echo(f"outlast {metadata.version('outlast-cli')}")
+        raise typer.Exit
+
+
 def _options(
     url: Annotated[str, typer.Option(envvar=URL, help="Where the app is.")] = DEFAULT_URL,
     key: Annotated[
@@ -67,10 +74,14 @@ def _options(
             help="The bearer key. Others see it on a command line; prefer the variable.",
         ),
     ] = "",
+    version: Annotated[
+        bool | None,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show it and exit."),
+    ] = None,
 ) -> None:
     """Agents that outlast their processes: make them, start them, watch and decide."""
     # `options.client_of` reads them when a command asks for a server; not all do.
-    del url, key
+    del url, key, version
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Other packages add commands by entry points of the group `outlast.commands`, who
 commands'. Each names a function as typer takes it, or a `typer.Typer` for a group of commands.
 """
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -45,7 +47,7 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "threads": ("reading:threads", "List conversations, those that changed last first."),
     "thread": (
         "changing:thread",
-        "Show how a conversation stands, make it, or say something of it.",
+        "Show how a conversation stands, make it, or change its title and metadata.",
     ),
     "messages": ("reading:messages", "Show a conversation."),
     "get": ("reading:get", "Show a run as it is now."),
@@ -74,6 +76,8 @@ RUNS: Final[Mapping[str, tuple[str, str]]] = {
     "resume": ("changing:resume", "Let a paused run try again."),
 }
 """Commands of this package, with the function in `outlast_cli.commands`."""
+
+_LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
 
 
 class Commands(TyperGroup):
@@ -142,7 +146,9 @@ def _as_command(found: Callable[..., Any] | typer.Typer, name: str, **more: Any)
     app = found
     if not isinstance(app, typer.Typer):
         app = typer.Typer(add_completion=False)
-        app.command(name, **more)(found)
+        # A docstring's lines end where the code's do; help is as wide as the terminal.
+        told = _LINE_END.sub(" ", inspect.getdoc(found) or "")
+        app.command(name, help=told, **more)(found)
     return cast("TyperCommand", typer.main.get_command(app))
 
 

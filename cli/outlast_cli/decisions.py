@@ -11,6 +11,7 @@ from outlast_cli.editing import Arguments
 from outlast_cli.errors import Refused, Undecided
 from outlast_cli.keyboard import forget_what_was_typed
 from outlast_cli.output import as_text, console, printable, say
+from outlast_cli.program import outlast
 
 _ASK_AGAIN = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 # Who pastes one into a shell decides nothing that was not chosen.
@@ -78,7 +79,7 @@ def _settle_result(
         if not is_shown and console.is_terminal:
             say(f"{run.run_id} waits: {call.name} {as_text(call.arguments)}")
         if not (may_ask and _answer(client, run.run_id, call)):
-            command = f"outlast answer {run.run_id} {call.call_id} RESULT"
+            command = outlast("answer", run.run_id, call.call_id, "RESULT")
             raise Undecided(f"The run waits for a client's result:\n  {command}  # {call.name}")
 
 
@@ -94,14 +95,14 @@ def undecided(run: Run) -> list[Approval]:
 
 def commands_to_decide(run: Run) -> list[str]:
     """Return the commands that let a run go on."""
-    return [f"  outlast {_command(run, each)}" for each in undecided(run)]
+    return [f"  {outlast()} {_command(run, each)}" for each in undecided(run)]
 
 
 def how_to_decide(run: Run) -> str:
     """Return the commands for a run that waits for decisions, and that nobody watches."""
     may_reject = any(each.reason == "approval" for each in undecided(run))
     then = "or reject, then" if may_reject else "then"
-    return "\n".join([*commands_to_decide(run), f"{then}: outlast watch {run.run_id}"])
+    return "\n".join([*commands_to_decide(run), f"{then}: {outlast('watch', run.run_id)}"])
 
 
 def _command(run: Run, approval: Approval) -> str:

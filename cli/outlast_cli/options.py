@@ -72,6 +72,10 @@ CallId = Annotated[
 ]
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A text; - reads standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: a document, or a line per event.")]
+Children = Annotated[
+    bool,
+    typer.Option("--children", help="Also what the runs do that it calls, and those they call."),
+]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 After = Annotated[int, typer.Option(min=0, help="Leave out events up to this number.")]
 By = Annotated[str | None, typer.Option(help="Who decides; your account, if not given.")]

@@ -15,7 +15,7 @@ from httpx_sse import EventSource
 from pydantic import Field, TypeAdapter, ValidationError
 
 from outlast.events import AnyEvent, AnyLiveEvent, Event, TerminalEvent
-from outlast.protocol import StartRun
+from outlast.protocol import Run, StartRun
 from outlast_cli.client import Client, as_content, as_path
 from outlast_cli.errors import CliError, Refused, Unreachable
 from outlast_cli.patience import Patience
@@ -140,6 +140,9 @@ class RunStream:
 
     def _connect(self) -> AbstractContextManager[httpx.Response]:
         stream = self._client.http.stream
+        if isinstance(self.source, Start) and self.run_id is None and self.children:
+            # The answer to a start has its own events only.
+            self.run_id = start_in_background(self._client, self.source).run_id
         if isinstance(self.source, Start) and self.run_id is None:
             headers = {"Accept": _MEDIA_TYPE, "Idempotency-Key": self.source.key}
             path = as_path("agents", self.source.agent, "runs")
@@ -155,6 +158,12 @@ class RunStream:
         named = self.run_id or "location" in response.headers
         if not (named and response.headers.get("content-type", "").startswith(_MEDIA_TYPE)):
             raise Refused(f"{self._client.url} sends no events.", response.status_code)
+
+
+def start_in_background(client: Client, start: Start) -> Run:
+    """Start a run, and return it without waiting for anything of it."""
+    headers = {"Prefer": "respond-async", "Idempotency-Key": start.key}
+    return client.post(Run, "agents", start.agent, "runs", body=start.body, headers=headers)
 
 
 def parse_event(data: str) -> Received:

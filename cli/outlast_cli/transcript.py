@@ -143,9 +143,13 @@ def summary(run: Run) -> Text:
 def _usage(usage: Usage) -> str:
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
     return (
-        f"{usage.model_calls} model calls, {usage.tool_calls} tool calls · "
+        f"{_count(usage.model_calls, 'model call')}, {_count(usage.tool_calls, 'tool call')} · "
         f"{usage.input_tokens} tokens in, {usage.output_tokens} out · {cost}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _resolution(event: ApprovalResolved) -> str:

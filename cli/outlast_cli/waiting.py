@@ -10,6 +10,7 @@ from outlast_cli.client import Client
 from outlast_cli.decisions import commands_to_decide, unanswered, undecided
 from outlast_cli.errors import CliError
 from outlast_cli.output import shortened
+from outlast_cli.program import outlast
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ def advise(standing: Standing) -> str:
     run = standing.run
     if run.status == "paused":
         why = "; ".join(filter(None, ["Paused", _failure(run.engine)[0]]))
-        return f"{why}. To try again:\n  outlast resume {run.run_id}"
+        return f"{why}. To try again:\n  {outlast('resume', run.run_id)}"
     if undecided(run):
         return "\n".join(["The run waits for a decision:", *commands_to_decide(run)])
     if calls := unanswered(run):
         commands = [
-            f"  outlast answer {run.run_id} {each.call_id} RESULT  # {each.name}" for each in calls
+            f"  {outlast('answer', run.run_id, each.call_id, 'RESULT')}  # {each.name}"
+            for each in calls
         ]
         return "\n".join(["The run waits for a client's result:", *commands])
     return ""

@@ -1,6 +1,7 @@
 """Act on a run, or on a conversation."""
 
 import sys
+from http import HTTPStatus
 from typing import Annotated, get_args
 
 import typer
@@ -25,8 +26,10 @@ from outlast_cli import completion, options, tables
 from outlast_cli.asking import read_value, whoami
 from outlast_cli.client import Client
 from outlast_cli.editing import parse_arguments
+from outlast_cli.errors import Refused
 from outlast_cli.fields import ask_for_content
 from outlast_cli.output import printable, say, show
+from outlast_cli.program import outlast
 
 Arguments = Annotated[
     str | None, typer.Option(metavar="JSON", help="Run the call with these, not the model's.")
@@ -181,7 +184,7 @@ def thread(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show how a conversation stands, make it, or say something of it."""
+    """Show how a conversation stands, make it, or change its title and metadata."""
     client = options.client_of(ctx)
     said = {**options.parse_pairs(metadata), **({} if title is None else {"title": title})}
     expiry = {} if expires_after_s is None else {"expires_after_s": expires_after_s or None}
@@ -224,8 +227,19 @@ def delete(
     if thread_id is not None:
         client.delete("threads", thread_id, **({"runs": "true"} if runs else {}))
     else:
-        client.delete("runs", run_id or "")
+        _delete_run(client, run_id or "")
     say(f"{run_id or thread_id} is forgotten.")
+
+
+def _delete_run(client: Client, run_id: str) -> None:
+    try:
+        client.delete("runs", run_id)
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        instead = outlast("delete", "--thread", run_id)
+        said = f"{error} If it is a conversation: {instead}"
+        raise Refused(said, error.status) from error
 
 
 def _ask_for_content(client: Client, run_id: str, approval_id: str) -> JsonValue:

@@ -1,6 +1,5 @@
 """`chat`: one run after the other on a thread."""
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from outlast_cli.errors import CliError, Refused
 from outlast_cli.following import follow, view_of
 from outlast_cli.line import runs_in_line
 from outlast_cli.output import console, say, write
+from outlast_cli.program import outlast
 from outlast_cli.stream import RunStream, Start
 from outlast_cli.transcript import lines_of
 
@@ -65,8 +65,8 @@ def chat(
                 _answer(client, RunStream(client, start), as_json=as_json)
     finally:
         pairs = [part for pair in context or () for part in ("--context", pair)]
-        again = ["outlast", "chat", agent, "--thread", thread_id, *pairs]
-        say(f"\nTo go on: {shlex.join(again)}")
+        again = outlast("chat", agent, "--thread", thread_id, *pairs)
+        say(f"\nTo go on: {again}")
 
 
 def _show_history(client: Client, thread_id: str) -> None:
@@ -82,7 +82,7 @@ def _show_history(client: Client, thread_id: str) -> None:
     questions = [index for index, message in enumerate(messages) if message.role == "user"]
     start = next(iter(questions[-_QUESTIONS:]), 0)
     if start or page.next_cursor:
-        say(f"What was said before: outlast messages {shlex.quote(thread_id)}")
+        say(f"What was said before: {outlast('messages', thread_id)}")
     _show(messages[start:])
 
 

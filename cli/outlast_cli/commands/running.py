@@ -11,7 +11,8 @@ from outlast_cli.client import Client, is_header_value
 from outlast_cli.errors import Detached
 from outlast_cli.following import follow, view_of
 from outlast_cli.output import show
-from outlast_cli.stream import RunStream, Start
+from outlast_cli.program import outlast
+from outlast_cli.stream import RunStream, Start, start_in_background
 
 
 def run(
@@ -32,6 +33,7 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.")
     ] = None,
+    children: options.Children = False,
     as_json: options.Json = False,
 ) -> None:
     """Start a run and follow it.
@@ -58,12 +60,11 @@ def run(
         idempotency_key or uuid4().hex,
     )
     if is_async:
-        headers = {"Prefer": "respond-async", "Idempotency-Key": start.key}
-        path = ("agents", agent, "runs")
-        started = client.post(Run, *path, body=start.body, headers=headers)
+        started = start_in_background(client, start)
         show(started, started.run_id, as_json=as_json)
     else:
-        _watch(client, RunStream(client, start), as_json=as_json, settles=True)
+        stream = RunStream(client, start, children=children)
+        _watch(client, stream, as_json=as_json, settles=True)
 
 
 def fork(
@@ -82,6 +83,7 @@ def fork(
     metadata: options.Metadata = None,
     limit: options.Limits = None,
     is_async: Annotated[bool, typer.Option("--async", help="Print the run's id and end.")] = False,
+    children: options.Children = False,
     as_json: options.Json = False,
 ) -> None:
     """Start a run that goes on from the middle of one that has ended.
@@ -103,7 +105,8 @@ def fork(
     if is_async:
         show(started, started.run_id, as_json=as_json)
     else:
-        _watch(client, RunStream(client, started.run_id), as_json=as_json, settles=True)
+        stream = RunStream(client, started.run_id, children=children)
+        _watch(client, stream, as_json=as_json, settles=True)
 
 
 def watch(
@@ -116,9 +119,7 @@ def watch(
             help="Leave out events up to this one: its number, or with --children its id.",
         ),
     ] = "0",
-    children: Annotated[
-        bool, typer.Option("--children", help="Also those of runs that it calls, and that they do.")
-    ] = False,
+    children: options.Children = False,
     as_json: options.Json = False,
 ) -> None:
     """Follow a run's events, before, during and after it."""
@@ -141,12 +142,12 @@ def _watch(client: Client, stream: RunStream, *, as_json: bool, settles: bool) -
 
 
 def _detached(stream: RunStream) -> str:
-    joined = " --children" if stream.children else ""
+    joined = ("--children",) if stream.children else ()
     if stream.run_id:
         return (
             "\nNot watching any more; the run goes on.\n"
-            f"  outlast watch {stream.run_id}{joined} --after {stream.seen}\n"
-            f"  outlast cancel {stream.run_id}"
+            f"  {outlast('watch', stream.run_id, *joined, '--after', stream.seen)}\n"
+            f"  {outlast('cancel', stream.run_id)}"
         )
     key = stream.source.key if isinstance(stream.source, Start) else ""
     return (

@@ -58,7 +58,9 @@ def down() -> None:
 
 
 @command
-def restart(part: Annotated[Part, typer.Argument(help="Which part.")]) -> None:
+def restart(
+    part: Annotated[Part, typer.Argument(metavar="PART", help="Which one.")],
+) -> None:
     """Restart one part of what `up` started.
 
     The worker has to be, after a change of the agents' code. Runs go on where they were.
@@ -83,7 +85,9 @@ def status() -> None:
 def logs(
     part: Annotated[
         str | None,
-        typer.Argument(help="app, worker, restate, guard or demo_model; all, if not given."),
+        typer.Argument(
+            metavar="[PART]", help="app, worker, restate, guard or demo_model; all, if not given."
+        ),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as more is logged.")

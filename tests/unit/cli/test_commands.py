@@ -1,6 +1,7 @@
 """Commands that ask once: what they send, what they print."""
 
 import json
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -255,6 +256,8 @@ def test_delete(app: ScriptedApp, outlast: Outlast) -> None:
     refused = outlast("delete", "--thread", "t-1")
     assert refused.code == 1
     assert "A run holds it" in refused.err
+    app.on("DELETE /runs/t-1", problem(404, "There is no such run", "'t-1' is not a run id."))
+    assert "If it is a conversation: outlast delete --thread t-1" in outlast("delete", "t-1").err
     for wrong in ([], [RUN_ID, "--thread", "t-1"], [RUN_ID, "--runs"]):
         assert outlast("delete", *wrong).code == 2
 
@@ -442,3 +445,17 @@ def test_what_is_not_a_problem_document(app: ScriptedApp, outlast: Outlast) -> N
 def test_help(outlast: Outlast, arguments: list[str]) -> None:
     """Help names the exit codes."""
     assert "Exit codes: 0 ok" in outlast(*arguments).out
+
+
+def test_help_is_as_wide_as_the_terminal(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines don't end where those of the code do."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert (
+        "shows how it went on last. Its runs that have not ended" in outlast("chat", "--help").out
+    )
+
+
+def test_version(outlast: Outlast) -> None:
+    """It says which one is installed, which whoever reports a fault is asked for."""
+    shown = outlast("--version")
+    assert (shown.code, shown.out) == (0, f"outlast {metadata.version('outlast')}\n")

@@ -114,6 +114,27 @@ def test_children(app: ScriptedApp, outlast: Outlast) -> None:
     assert outlast("watch", RUN_ID, "--after", "a.1").code == 2
 
 
+@pytest.mark.parametrize("command", [("run", "support", "Go"), ("fork", RUN_ID, "1")])
+def test_children_of_a_run_that_is_started(
+    app: ScriptedApp, outlast: Outlast, command: tuple[str, ...]
+) -> None:
+    """A start has its own events alone, so those of all are asked for once it is known."""
+    child = {"run_id": "scout.aaaaaaaaaaaaaaaaaaaaaaaaaa"}
+    told = wire.event(
+        1, "child.started", call_id="1.0", child_run_id=child["run_id"], agent="scout"
+    )
+    app.on(START, Document(wire.run("queued"), 202))
+    app.on(f"POST /runs/{RUN_ID}/fork", Document(wire.run("queued"), 202))
+    app.on(EVENTS, Stream([told, {**wire.message(1, "Much."), **child}, wire.ended(2)]))
+    shown = outlast(*command, "--children").out.splitlines()
+    assert shown[0] == f"run {RUN_ID}"
+    assert shown[2] == "  scout 1.0 · Much."
+    [asked] = app.sent(EVENTS)
+    assert asked.line == f"{EVENTS}?children=true"
+    [started] = app.sent(START) + app.sent(f"POST /runs/{RUN_ID}/fork")
+    assert started.headers["prefer"] == "respond-async"
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled", "incomplete"])
 def test_other_ends(app: ScriptedApp, outlast: Outlast, status: str) -> None:
     """A run that does not complete ends the command with 1, and says why."""

@@ -55,7 +55,7 @@ def test_all_services_are_registered() -> None:
     plain = Agent(name="assistant", instructions="Help.")
     agent = Agent(name="support", instructions="Help.", tools=[ship])
     registry = Registry([plain, agent], default_model="openai/x")
-    settings = WorkerSettings(SERVICE_PREFIX="p-")
+    settings = WorkerSettings.model_validate({"SERVICE_PREFIX": "p-"})
     services = build_services(make_dependencies(settings, registry))
     assert sorted(service_names(registry, "p-")) == sorted(service.name for service in services)
 
