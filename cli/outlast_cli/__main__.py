@@ -58,7 +58,7 @@ def _app() -> typer.Typer:
     return app
 
 
-def _show_version(wanted: bool | None) -> None:
+def _show_version(wanted: bool | None) -> None:  # noqa: FBT001  # as typer calls it
     if wanted:
         typer.echo(f"outlast {metadata.version('outlast-cli')}")
         raise typer.Exit

@@ -5,8 +5,10 @@ side: give each its own STACK_DIR and ports.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from outlast_cli.program import outlast
 from outlast_local.errors import AlreadyRunning, NotRunning, PortTaken
 from outlast_local.ports import is_free
 from outlast_local.private_files import make_private_folder
@@ -15,7 +17,7 @@ from outlast_local.provider import chosen_model
 from outlast_local.restate import container
 from outlast_local.settings import DATA, LocalSettings
 from outlast_local.sockets import RestateSockets
-from outlast_local.stack import Stack
+from outlast_local.stack import Ports, Stack
 
 _PORT_VARIABLES: Mapping[str, str] = {
     "app": "APP_PORT",
@@ -27,16 +29,30 @@ _PORT_VARIABLES: Mapping[str, str] = {
 _END_TIMEOUT_S = 15
 
 
-def local_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
-    """Return the stack that the environment and `.env` describe, in the current folder."""
+def local_stack(
+    settings: LocalSettings, ports: Ports | None = None, *, breakpoints: bool = False
+) -> Stack:
+    """Return the stack that the environment and `.env` describe, in the current folder.
+
+    Args:
+        settings: What they say.
+        ports: Others than they say.
+        breakpoints: As of `Stack`.
+    """
     return Stack(
         settings.directory(),
-        settings.ports(),
+        ports or settings.ports(),
         {"AGENTS": settings.agents, **settings.given()},
         demo_model=chosen_model() is None,
         project=Path.cwd(),
         breakpoints=breakpoints,
     )
+
+
+def started_stack(settings: LocalSettings) -> Stack:
+    """Return the same stack where it runs: ports may have been set for its start alone."""
+    running = ProcessTable(settings.directory()).ports()
+    return local_stack(settings, replace(settings.ports(), **running))
 
 
 def own_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
@@ -52,7 +68,7 @@ def own_stack(settings: LocalSettings, *, breakpoints: bool = False) -> Stack:
         names = ", ".join(sorted(alive))
         raise AlreadyRunning(
             f"Already running, with data in {settings.directory()}: {names}. "
-            "`outlast down` ends it."
+            f"`{outlast('down')}` ends it."
         )
     stack = local_stack(settings, breakpoints=breakpoints)
     needed = [name for name in _PORT_VARIABLES if name != "model" or stack.demo_model]
@@ -83,7 +99,7 @@ def end_stack(directory: Path) -> list[str]:
 
 
 def restart(settings: LocalSettings, part: str) -> list[str]:
-    """Start one part of a running stack again, and return what to know about it.
+    """Start one part of a running stack again, where it was, and return what to know about it.
 
     Raises:
         NotRunning: There is nothing to restart.
@@ -91,12 +107,14 @@ def restart(settings: LocalSettings, part: str) -> list[str]:
     table = ProcessTable(settings.directory())
     alive = table.alive()
     if not alive:
-        raise NotRunning("Nothing runs here; `outlast up` starts it.")
+        raise NotRunning(f"Nothing runs here; `{outlast('up')}` starts it.")
     if "all_in_one" in alive:
         raise NotRunning("`outlast dev` runs here, which restarts by itself on each change.")
+    stack = started_stack(settings)
     if process := alive.get(part):
         end(process, _END_TIMEOUT_S)
-    stack = local_stack(settings)
+    if part == "worker" and stack.demo_model and stack.demo_model.name not in alive:
+        stack.start_demo_model()  # the key that was there at the start is not there any more
     starts: Mapping[str, Callable[[], None]] = {
         "app": stack.start_app,
         "worker": stack.start_worker,

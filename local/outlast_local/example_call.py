@@ -1,12 +1,15 @@
 """A call to try first: of the first agent that the app serves."""
 
 import json
+import os
 import shlex
 
 import httpx
 
 from outlast.protocol import AgentDescription, AgentPage
 from outlast_app.settings import AppSettings
+from outlast_cli.program import outlast
+from outlast_cli.settings import DEFAULT_URL, KEY, URL
 
 _TIMEOUT_S = 5
 # Any tenant's key would do, but a key is not for the terminal.
@@ -33,7 +36,7 @@ def example_call(app_url: str, settings: AppSettings) -> str:
 
 
 def _listing(app_url: str) -> str:
-    return f"outlast list\n\ncurl {app_url}/agents{_KEY}"
+    return f"{_client(app_url, 'list', needs_key=True)}\n\ncurl {app_url}/agents{_KEY}"
 
 
 def _call(app_url: str, agent: AgentDescription, needs_key: bool) -> str:  # noqa: FBT001
@@ -42,7 +45,16 @@ def _call(app_url: str, agent: AgentDescription, needs_key: bool) -> str:  # noq
     if agent.context:
         body["context"] = dict.fromkeys(agent.context, "…")
     return (
-        f"outlast chat {agent.name}\n\n"
+        f"{_client(app_url, 'chat', agent.name, needs_key=needs_key)}\n\n"
         f"curl {app_url}/agents/{agent.name}/runs -H 'content-type: application/json'{key} \\\n"
         f"  -d {shlex.quote(json.dumps(body, ensure_ascii=False))}"
     )
+
+
+def _client(app_url: str, *words: str, needs_key: bool) -> str:
+    """Return a command for this app, with the variables that the user's shell does not have."""
+    variables = [
+        f"{URL}={app_url} " if app_url != os.environ.get(URL, DEFAULT_URL) else "",
+        f"{KEY}=… " if needs_key and not os.environ.get(KEY) else "",
+    ]
+    return f"{''.join(variables)}{outlast(*words)}"

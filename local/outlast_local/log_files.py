@@ -5,6 +5,7 @@ from pathlib import Path
 
 import watchfiles
 
+from outlast_cli.program import outlast
 from outlast_local.errors import NotRunning
 
 
@@ -25,8 +26,8 @@ def read(directory: Path, part: str | None, *, follow: bool) -> Iterator[str]:
         raise NotRunning(
             f"There is no log of {part}; there are: {there}."
             if part and there
-            else "There are no logs yet. `outlast up` starts what writes them; "
-            "`outlast dev` logs to its terminal."
+            else f"There are no logs yet. `{outlast('up')}` starts what writes them; "
+            f"`{outlast('dev')}` logs to its terminal."
         )
     width = max(len(path.stem) for path in paths)
     tails = [_Tail(path, prefix="" if part else f"{path.stem:{width}} | ") for path in paths]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ class ProcessTable:
         self._path = directory / "stack.json"
         self._own: dict[str, dict[str, Any]] = {}
 
-    def add(self, name: str, pid: int) -> None:
-        """Write down a process that was just started."""
+    def add(self, name: str, pid: int, ports: Mapping[str, int] | None = None) -> None:
+        """Write down a process that was just started, and where it listens."""
         # A pid alone may be somebody else's by the time it is read.
-        self._own[name] = {"pid": pid, "started": psutil.Process(pid).create_time()}
+        started = psutil.Process(pid).create_time()
+        self._own[name] = {"pid": pid, "started": started, "ports": dict(ports or {})}
         self._write({**self._read(), name: self._own[name]})
 
     def alive(self) -> dict[str, psutil.Process]:
@@ -34,6 +36,12 @@ class ProcessTable:
             except psutil.NoSuchProcess:
                 continue
         return found
+
+    def ports(self) -> dict[str, int]:
+        """Return where those that are there listen, by the names of the fields of `Ports`."""
+        known = self._read()
+        found = [known[name].get("ports", {}) for name in self.alive()]
+        return {field: port for each in found for field, port in each.items()}
 
     def forget_own(self) -> None:
         """Forget the processes that were written down here, and none of another stack's."""

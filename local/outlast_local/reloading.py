@@ -18,6 +18,7 @@ import watchfiles
 from outlast.settings_errors import InvalidSettings, read_settings
 from outlast_local.background import own_stack
 from outlast_local.errors import DevelopmentEnded
+from outlast_local.provider import describe_model
 from outlast_local.settings import INVALID_SETTINGS, LocalSettings
 from outlast_local.signals import interruptible
 from outlast_local.stack import Stack
@@ -84,8 +85,7 @@ def _editable() -> Iterator[Path]:
 def _serve(stack: Stack, agents: str, say: Say, at_wrong_settings: DevelopmentEnded | None) -> None:
     """Serve until `.env` changes."""
     say(f"app {stack.app_url} · Restate's UI {stack.admin_url} · Ctrl-C ends it")
-    if stack.demo_model:
-        say("model: the demo model, a stand-in (no provider key found)")
+    say(f"model: {describe_model()}")
     stack.start_demo_model()
     stack.start_restate()
     before = _env()

@@ -3,17 +3,21 @@
 App, worker and compose read the same names.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from outlast.hosts import is_loopback
 from outlast.settings import AgentsModule, HttpAddress, RestateAddress
-from outlast_local.errors import ForeignRestate
+from outlast.settings_errors import read_settings
+from outlast_local.errors import ForeignRestate, NotRunning
+from outlast_local.process_table import ProcessTable
 from outlast_local.stack import Ports
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -96,6 +100,30 @@ class LocalSettings(BaseSettings):
             url: str | None = getattr(self, f"restate_{door}_url")
             if url and not (_is_here(url) and urlsplit(url).port == getattr(ports, door)):
                 yield door.upper(), url
+
+
+def read_settings_of_started() -> LocalSettings:
+    """Read settings for a command on a stack that was started before.
+
+    `AGENTS` may have been set for its start alone. Where it is not, those of the one stack count
+    that is here.
+
+    Raises:
+        InvalidSettings: With what to write.
+        NotRunning: Several stacks are here.
+    """
+    if {**dotenv_values(".env"), **os.environ}.get("AGENTS"):
+        return read_settings(LocalSettings)
+    folders = sorted(log.parent for log in Path(DATA).glob("*/restate.log"))
+    running = [folder for folder in folders if ProcessTable(folder).alive()]
+    match running or folders:
+        case []:
+            return read_settings(LocalSettings)  # which says that it is missing
+        case [folder]:
+            return read_settings(LocalSettings, agents=folder.name)
+        case several:
+            names = ", ".join(folder.name for folder in several)
+            raise NotRunning(f"There are several stacks here: {names}. Set AGENTS to one of them.")
 
 
 def _port_of(url: str | None, default: int) -> int:

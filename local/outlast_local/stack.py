@@ -9,12 +9,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from outlast_cli.program import outlast
 from outlast_local.breakpoints import PATIENT
 from outlast_local.environment import (
     inherited_environment,
@@ -37,6 +38,16 @@ _GRACE_S = 1
 _LOOPBACK = "127.0.0.1"
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not bound to
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+# Which of the ports are whose.
+_LISTENING: Mapping[str, Sequence[str]] = {
+    "app": ("app",),
+    "worker": ("worker",),
+    "all_in_one": ("app", "worker"),
+    "guard": ("ingress", "admin"),
+    "demo_model": ("model",),
+}
 
 
 @dataclass(frozen=True)
@@ -270,7 +281,9 @@ class Stack:
     def _start(self, process: Process) -> None:
         with put_off():
             process.start()
-            self._table.add(process.name, process.pid)
+            fields = _LISTENING.get(process.name, ())
+            ports = {field: getattr(self.ports, field) for field in fields}
+            self._table.add(process.name, process.pid, ports)
 
     def _defaults(self) -> dict[str, str]:
         ports = self.ports
@@ -347,7 +360,8 @@ def _warning(line: str) -> str:
     return (
         f"The agent {agent} is gone, but {record['runs']} of its runs have not ended: "
         f"{record['effect']}. Bring it back and let them end, or cancel them then: "
-        f"`outlast runs --agent {agent}` lists them, `outlast cancel RUN` ends one."
+        f"`{outlast('runs', '--agent', str(agent))}` lists them, `{outlast('cancel', 'RUN')}` ends "
+        "one."
     )
 
 

@@ -8,7 +8,7 @@ import httpx
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from outlast_local.background import local_stack
+from outlast_local.background import started_stack
 from outlast_local.process_table import ProcessTable
 from outlast_local.settings import LocalSettings
 from outlast_local.stack import Stack, is_up
@@ -44,7 +44,7 @@ class Report:
 
 def look(settings: LocalSettings) -> Report:
     """Look at the stack of the current folder."""
-    stack = local_stack(settings)
+    stack = started_stack(settings)
     alive = ProcessTable(stack.directory).alive()
     pids = {name: process.pid for name, process in alive.items()}
     if "all_in_one" in pids:

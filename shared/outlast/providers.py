@@ -5,7 +5,8 @@ they count, was read off requests that litellm sent with all of them set, on 202
 provider that is not here may still be one that litellm knows: the worker asks it then.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +49,20 @@ def choose_model(variables: Mapping[str, str | None]) -> bool:
     return any(variables.get(name) for name in ("MODEL", "WORKER_PROVIDERS", *COMMON_KEYS))
 
 
+def mistaken_key(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return a variable that was most likely meant for a provider's key, and its right name."""
+    for name in sorted(names):
+        if name in COMMON_KEYS:
+            continue
+        found = _LIKE_A_KEY.fullmatch(name)
+        provider = nearest_provider(found[1]) if found else None
+        keys = [key for key in key_variables(provider) if key in COMMON_KEYS] if provider else []
+        if meant := next(iter(keys), None) or nearest(name, COMMON_KEYS):
+            return name, meant
+    return None
+
+
+_LIKE_A_KEY = re.compile(r"([A-Z]+?)_?(?:API_?)?(?:KEY|TOKEN)")
 _KEY = {
     "ai21": "AI21_API_KEY",
     "ai21_chat": "AI21_API_KEY",

@@ -4,7 +4,7 @@ No line has a value of the environment in it: that may be a key.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ValidationError
@@ -37,14 +37,18 @@ class InvalidSettings(OutlastError):
     """Settings that can't be used. The message has one line for each fault."""
 
 
-def read_settings(kind: type[S]) -> S:
+def read_settings(kind: type[S], **chosen: Any) -> S:
     """Read settings from the environment and `.env`.
+
+    Args:
+        kind: Which ones.
+        chosen: Fields that are known already, and come before what is read.
 
     Raises:
         InvalidSettings: With what to write.
     """
-    check_settings(kind)
-    return kind()
+    _refuse(_faults(kind, chosen))
+    return kind(**chosen)
 
 
 def check_settings(*kinds: type[BaseSettings]) -> None:
@@ -53,15 +57,18 @@ def check_settings(*kinds: type[BaseSettings]) -> None:
     Raises:
         InvalidSettings: With what to write.
     """
+    _refuse(fault for kind in kinds for fault in _faults(kind, {}))
+
+
+def _refuse(faults: Iterable[str]) -> None:
     # A setting that several kinds have has one line.
-    faults = dict.fromkeys(fault for kind in kinds for fault in _faults(kind))
-    if faults:
-        raise InvalidSettings("\n".join(("The settings are not valid:", *faults)))
+    if lines := dict.fromkeys(faults):
+        raise InvalidSettings("\n".join(("The settings are not valid:", *lines)))
 
 
-def _faults(kind: type[BaseSettings]) -> Iterator[str]:
+def _faults(kind: type[BaseSettings], chosen: Mapping[str, Any]) -> Iterator[str]:
     try:
-        kind()
+        kind(**chosen)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
             yield _line(kind, fault)

@@ -47,7 +47,10 @@ class ToolContext(Generic[Resources_co]):
     def report_progress(
         self, done: float, total: float | None = None, message: str | None = None
     ) -> None:
-        """Tell whoever watches the run how far this call is. Nothing of it is kept."""
+        """Tell whoever watches the run how far this call is: at once, so there is no `await`.
+
+        Nothing of it is kept.
+        """
         self.on_progress(done, total, message)
 
     @classmethod

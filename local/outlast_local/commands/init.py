@@ -23,6 +23,7 @@ def init(
     typer.echo(
         f"{name}/ is written: two agents with tools in {name}/{name}/, and their tests.\n\n"
         f"  cd {name}\n"
+        f"  pip install -r requirements.txt   # pytest, too\n"
         f"  outlast dev\n\n"
         "Its README.md says what is where."
     )

@@ -9,11 +9,12 @@ import typer
 from outlast.settings_errors import read_settings
 from outlast_app.settings import AppSettings
 from outlast_cli.output import console, say
+from outlast_cli.program import outlast
 from outlast_local import background, log_files, status_report
 from outlast_local.commands import command
 from outlast_local.example_call import example_call
-from outlast_local.provider import chosen_model
-from outlast_local.settings import LocalSettings
+from outlast_local.provider import describe_model
+from outlast_local.settings import LocalSettings, read_settings_of_started
 from outlast_local.signals import interruptible
 from outlast_local.stack import Stack
 
@@ -49,7 +50,7 @@ def down() -> None:
 
     The data stays, for the next start.
     """
-    directory = read_settings(LocalSettings).directory()
+    directory = read_settings_of_started().directory()
     ended = background.end_stack(directory)
     for name in ended:
         typer.echo(f"{name} ended")
@@ -65,7 +66,7 @@ def restart(
 
     The worker has to be, after a change of the agents' code. Runs go on where they were.
     """
-    _warn(background.restart(read_settings(LocalSettings), part))
+    _warn(background.restart(read_settings_of_started(), part))
     typer.echo(f"{part} started again")
 
 
@@ -75,7 +76,7 @@ def status() -> None:
 
     Exits with 1 if a part is not well.
     """
-    report = status_report.look(read_settings(LocalSettings))
+    report = status_report.look(read_settings_of_started())
     console.print(status_report.as_text(report), soft_wrap=True)
     if not report.well:
         raise typer.Exit(1)
@@ -94,7 +95,7 @@ def logs(
     ] = False,
 ) -> None:
     """Show what the parts have logged since they started."""
-    directory = read_settings(LocalSettings).directory()
+    directory = read_settings_of_started().directory()
     for line in log_files.read(directory, part, follow=follow):
         typer.echo(line)
 
@@ -114,7 +115,7 @@ def register(
     The one at WORKER_URL, to the server at RESTATE_ADMIN_URL. `dev`, `up` and `restart worker`
     do it themselves.
     """
-    stack = background.local_stack(read_settings(LocalSettings))
+    stack = background.started_stack(read_settings_of_started())
     _warn(stack.register(allow_removed=allow_removed))
     typer.echo("The worker is registered.")
 
@@ -125,11 +126,10 @@ def _warn(warnings: Iterable[str]) -> None:
 
 
 def _summary(stack: Stack, settings: AppSettings) -> str:
-    model = chosen_model() or "the demo model, a stand-in (no provider key found)"
     return (
         f"app       {stack.app_url}  (docs at /docs)\n"
         f"Restate   {stack.admin_url}  (UI)\n"
-        f"model     {model}\n"
-        f"data      {stack.directory}  (logs: outlast logs)\n\n"
+        f"model     {describe_model()}\n"
+        f"data      {stack.directory}  (logs: {outlast('logs')})\n\n"
         f"{example_call(stack.app_url, settings)}"
     )

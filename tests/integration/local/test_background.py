@@ -11,10 +11,13 @@ import pytest
 
 from fakes.local_command import LocalCommand, outlast
 from fakes.waiting import DEADLINE_S, wait_until
+from integration.local.conftest import PORTS
 from outlast_local.process_table import ProcessTable
 
 Start = Callable[..., LocalCommand]
 
+# What was set for the start of a stack alone, as in `AGENTS=mine APP_PORT=8071 outlast up`.
+_ELSEWHERE = {"AGENTS": "", **dict.fromkeys(PORTS, "")}
 AGENT = "from outlast import Agent\nagents = [Agent(name='mine', instructions='Help.')]\n"
 
 
@@ -62,9 +65,10 @@ def test_a_life(start: Start, tmp_path: Path) -> None:
         "shipping, support, translator, triage, warehouse"
     )
     assert f"with {names}" in status
+    assert done(start(outlast("status"), **_ELSEWHERE)) == status
 
     assert ask(start(outlast("list")), "support", "Where is A-1003?")["status"] == "completed"
-    ended = done(start(outlast("down")))
+    ended = done(start(outlast("down"), **_ELSEWHERE))
     assert all(f"{part} ended" in ended for part in ("app", "worker", "restate", "demo_model"))
     assert "not running" in done(start(outlast("status")), 1)
     assert "Nothing runs" in done(start(outlast("restart", "app")), 1)
@@ -91,7 +95,7 @@ def test_logs(start: Start, tmp_path: Path) -> None:
     following.wait_to_say("models_loaded")
     assert "worker     | {" in following.said()
 
-    assert "worker started again" in done(start(outlast("restart", "worker")))
+    assert "worker started again" in done(start(outlast("restart", "worker"), **_ELSEWHERE))
     assert running(tmp_path).alive()["worker"].pid != worker.pid
     following.wait_to_say('"event":"worker_starts"', times=2)
     following.press_ctrl_c()

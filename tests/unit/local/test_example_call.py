@@ -44,16 +44,31 @@ def url() -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell of a newcomer, who has set nothing yet."""
+    for name in ("OUTLAST_URL", "OUTLAST_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def test_the_call_to_try(url: str) -> None:
     """It has the agent's name and context, and says that it needs a key without showing one."""
     settings = AppSettings.model_validate({"AGENTS": "mine", "keys": {"acme": ["secret-1"]}})
     shown = example_call(url, settings)
-    assert "outlast chat mine\n" in shown
+    assert f"OUTLAST_URL={url} OUTLAST_KEY=… outlast chat mine\n" in shown
     assert f"curl {url}/agents/mine/runs" in shown
     body = shown.partition("-d ")[2].strip("'")
     assert json.loads(body) == {"input": "Hello", "context": {"company": "…"}}
     assert "authorization: Bearer" in shown
     assert "secret-1" not in shown
+
+
+def test_what_the_shell_has_is_not_said_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command has the variables before it that it needs, and no others."""
+    monkeypatch.setenv("OUTLAST_URL", url)
+    monkeypatch.setenv("OUTLAST_KEY", "secret-1")
+    settings = AppSettings.model_validate({"AGENTS": "mine", "keys": {"acme": ["secret-1"]}})
+    assert example_call(url, settings).startswith("outlast chat mine\n")
 
 
 def test_a_key_that_is_only_known_by_its_hash(url: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fakes.repository import ROOT
 from outlast.settings import DEFAULT_MODEL
-from outlast_local.provider import chosen_model
+from outlast_local.provider import chosen_model, describe_model
 
 CHOICES = [
     ("OPENAI_API_KEY", "sk", DEFAULT_MODEL),
@@ -37,6 +37,25 @@ def test_no_choice(project: Path, monkeypatch: pytest.MonkeyPatch, name: str, va
     (project / ".env").write_text(f"{name}={value}\n")
     monkeypatch.setenv(name, value)
     assert chosen_model() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("OPENAI_KEY", "OPENAI_API_KEY"),
+        ("OPENAI_API_KYE", "OPENAI_API_KEY"),
+        ("CLAUDE_API_KEY", "ANTHROPIC_API_KEY"),
+        ("GROK_API_KEY", "XAI_API_KEY"),
+        ("GITHUB_TOKEN", ""),
+        ("SSH_KEY", ""),
+    ],
+)
+def test_a_key_of_another_name(project: Path, given: str, meant: str) -> None:
+    """Who gave a key, and gets the demo model, is told what it has to be called."""
+    assert describe_model() == "the demo model, a stand-in (no provider key found)"
+    (project / ".env").write_text(f"{given}=sk-secret\n")
+    hint = f"; if {given} is one, call it {meant}" if meant else ""
+    assert describe_model() == f"the demo model, a stand-in (no provider key found{hint})"
 
 
 @pytest.mark.parametrize(

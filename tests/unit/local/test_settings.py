@@ -1,13 +1,15 @@
 """The local stack listens where the environment and `.env` say, under the names that all read."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from outlast.settings_errors import InvalidSettings, read_settings
-from outlast_local.background import local_stack
-from outlast_local.errors import ForeignRestate
-from outlast_local.settings import LocalSettings
+from outlast_local.background import local_stack, started_stack
+from outlast_local.errors import ForeignRestate, NotRunning
+from outlast_local.process_table import ProcessTable
+from outlast_local.settings import LocalSettings, read_settings_of_started
 from outlast_local.stack import Ports, Stack
 
 
@@ -157,3 +159,46 @@ def test_a_hermetic_stack_takes_nothing(
     environment = Stack(tmp_path, Ports()).environment
     assert "theirs" not in environment.values()
     assert environment["APP_PORT"] == str(Ports().app)
+
+
+@pytest.fixture
+def without_agents(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of which only the start of its stack knew the agents."""
+    monkeypatch.delenv("AGENTS")
+    return project
+
+
+def start(project: Path, agents: str, ports: dict[str, int]) -> ProcessTable:
+    """Leave behind what a stack does that has started: this process is its app."""
+    folder = project / ".outlast" / agents
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "restate.log").touch()
+    table = ProcessTable(folder)
+    table.add("app", os.getpid(), ports)
+    return table
+
+
+def test_agents_of_the_stack_that_runs(without_agents: Path) -> None:
+    """A later command acts on the stack that is here, whose agents were set for its start."""
+    with pytest.raises(InvalidSettings, match="AGENTS is missing"):
+        read_settings_of_started()
+    table = start(without_agents, "mine", {})
+    assert read_settings_of_started().directory() == Path(".outlast/mine")
+    other = start(without_agents, "yours", {})
+    with pytest.raises(NotRunning, match=r"several stacks here: mine, yours\. Set AGENTS"):
+        read_settings_of_started()
+    other.clear()
+    assert read_settings_of_started().agents == "mine"
+    table.clear()
+    with pytest.raises(NotRunning, match="several stacks here"):  # whose logs, say
+        read_settings_of_started()
+
+
+def test_ports_of_the_stack_that_runs(project: Path) -> None:
+    """Ports that were set for its start alone are where a later command finds it."""
+    settings = read_settings(LocalSettings)
+    assert started_stack(settings).ports == Ports()
+    table = start(project, "mine", {"app": 8071})
+    assert started_stack(settings).ports == Ports(app=8071)
+    table.clear()
+    assert started_stack(settings).ports == Ports()
