@@ -290,6 +290,7 @@ class WorkerUnavailable(OperatorProblem):
 class NotRegistered(OperatorProblem):
     slug, title, status = "not-registered", "The worker is not registered", 503
     retry_after_s = 1
+    how = "`outlast register`, `make register`, or `python -m outlast_worker register`"
 
 
 def problem_types() -> list[type[Problem]]:

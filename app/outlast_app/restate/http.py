@@ -80,9 +80,9 @@ class Answer:
             return
         if self.names_no_service:
             raise NotRegistered(
-                "Restate does not know this agent's service: it is not registered, or no longer. "
-                "Run `make register` (or `python -m outlast_worker register`) with a worker that "
-                "has the agent, and try again."
+                "Restate knows no worker that has this agent. If the agent was renamed or taken "
+                "out, bring it back until its runs have ended. Else register its worker: "
+                f"{NotRegistered.how}."
             )
         if self.status == 413:
             raise BodyTooLarge("Restate takes requests of up to 32 MiB.")

@@ -47,7 +47,9 @@ class ReadinessCheck:
                 f"goes on by itself within a minute. It said: {fault}"
             )
         if not any(served.values()):
-            raise NotRegistered("Restate knows no agent of this app. Run `make register`.")
+            raise NotRegistered(
+                f"Restate knows no agent of this app. Register its worker: {NotRegistered.how}."
+            )
         drift = [
             name for name, digest in self._registry.digests().items() if served[name] != digest
         ]

@@ -42,9 +42,9 @@ def test_the_wheels(written: Path) -> None:
 
 
 def test_its_tests(written: Path) -> None:
-    """Its own tests pass."""
+    """Its own tests pass, and warn of nothing."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-W", "error"],
         cwd=written,
         capture_output=True,
         text=True,
