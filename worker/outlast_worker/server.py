@@ -91,8 +91,10 @@ class WorkerApp:
     async def _load_models(self) -> None:
         """Load the model client beside the first requests, not before them."""
         await self._dependencies.model.load()
-        # What is loaded by now stays. Looked through for garbage, it would hold up the loop.
+        # What is loaded by now stays. Looked through for garbage, it would hold up the loop. And
+        # most of what comes goes by itself.
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         _logger.info("models_loaded")
 
 
