@@ -46,6 +46,8 @@ async def _serve_by_hypercorn(app: App, listener: Listener, stop: asyncio.Event)
     listener.keep_alive_max_requests = sys.maxsize
     listener.keep_alive_timeout = _NEVER_S
     listener.accesslog = None
+    # Nobody reads them.
+    listener.include_date_header = listener.include_server_header = False
     listener.errorlog = logging.getLogger("hypercorn.error")
     asgi: Any = app  # hypercorn types it more narrowly
     await hypercorn.asyncio.serve(asgi, listener, shutdown_trigger=stop.wait)  # pyright: ignore[reportUnknownMemberType]  # its types are incomplete
