@@ -86,8 +86,9 @@ class WorkerSettings(SharedSettings):
     fallback_after_s: Seconds = 30
     """How long a model that is unavailable is tried again before the agent's next one is asked, if
     it has one."""
-    live_interval_s: float = Field(default=0.03, ge=0)
-    """A streamed answer's pieces are sent together for so long; the first one goes at once."""
+    live_interval_s: float = Field(default=0.05, ge=0)
+    """A streamed answer's pieces are sent together for so long; the first one goes at once. It is
+    longer while many answers are streamed."""
     conversation_cache_bytes: int = Field(default=64_000_000, ge=0)
     """Memory for conversations, so that a thread's next run need not read what was said; 0 for
     none."""
