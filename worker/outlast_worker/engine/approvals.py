@@ -7,7 +7,7 @@ from typing import Literal
 
 from outlast.events import ApprovalRequested, ApprovalResolved
 from outlast.protocol import Action, Approval, Resolution, Time
-from outlast_worker.engine.exceptions import Cancelled
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.open_waits import OpenWait
 from outlast_worker.engine.questions import Question, Questions
@@ -101,7 +101,7 @@ async def ask_between_turns(
     Approvals(steps, state, questions).request(approval, timeout, decisions.append)
     try:
         await waits.finish()
-    except Cancelled:
+    except (Cancelled, StepFailed):
         await questions.withdraw()
         raise
     return decisions[0]

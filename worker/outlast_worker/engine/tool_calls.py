@@ -19,7 +19,7 @@ from outlast_worker.engine.calls.handoff import HandoffCalls
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
-from outlast_worker.engine.exceptions import Cancelled, RunFailed
+from outlast_worker.engine.exceptions import Cancelled, RunFailed, StepFailed
 from outlast_worker.engine.hooks import CallHooks, Hooks, Verdict
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval
@@ -81,7 +81,7 @@ class ToolCalls:
             await self._waits.finish()
             await self._handoffs.hand_over(calls)
             await self._waits.finish()
-        except (Cancelled, RunFailed) as cut:
+        except (Cancelled, RunFailed, StepFailed) as cut:
             await self._turn.questions.withdraw()
             for kind in self._kinds.values():
                 await kind.stop(was_cancelled=isinstance(cut, Cancelled))

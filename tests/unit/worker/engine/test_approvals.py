@@ -17,7 +17,7 @@ from outlast.events import (
 )
 from outlast.protocol import Approval, Limits, Run, Waiting
 from outlast_worker.engine.approvals import ask_between_turns
-from outlast_worker.engine.exceptions import Cancelled
+from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.run_state import RunState
 from unit.worker.engine.playing import play
@@ -285,3 +285,18 @@ async def test_steered_while_it_waits() -> None:
     run = await play(steps, order())
     roles = [(m.role, m.content) for m in run.messages or []]
     assert roles[-3:] == [("tool", "paid"), ("user", "and hurry"), ("assistant", "Done.")]
+
+
+async def test_a_step_that_is_refused_meanwhile() -> None:
+    """What waits beside it is withdrawn, so that nobody decides for a run that has ended."""
+    calls = answer("", ("refund", '{"cents": 100}'), ("find", "{}"))
+    steps = script(
+        model=[calls],
+        tools={"1.1": result("found")},
+        raising={"tool 1.1": StepFailed("too large", 500)},
+    )
+    run = await play(steps)
+    assert (run.status, run.error and run.error.message) == ("failed", "too large")
+    assert [approval.resolution and approval.resolution.action for approval in run.approvals] == [
+        "reject"
+    ]
