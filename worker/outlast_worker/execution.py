@@ -14,6 +14,7 @@ from outlast.registry import Registry
 from outlast.run_context import RunContext
 from outlast.tool_context import ProgressReport, ToolContext
 from outlast_worker.adopting import adopt_pin
+from outlast_worker.contexts import run_context, tool_context
 from outlast_worker.engine.offered import offered_tools
 from outlast_worker.engine.operations import (
     AskModel,
@@ -117,10 +118,7 @@ class Execution:
             case ClaimEffect() | RunOnce() | VerifyEffect():
                 return await self._execute_once(operation)
             case CallHook():
-                hooks = HookCaller(
-                    self.agent, self.tools, run_context(self.order, self.agent, self.resources)
-                )
-                return await hooks.call(operation)
+                return await HookCaller(self.agent, self.tools, self._context).call(operation)
             case CheckOutput():
                 return check_output(self.agent, self.order, operation)
             case _:
@@ -182,7 +180,7 @@ class Execution:
 
     async def pin(self, first_turn: int | None = None) -> PinOutcome:
         """Fix the definition of this agent; `first_turn` is its own, if it takes a run over."""
-        context = run_context(self.order, self.agent, self.resources)
+        context = self._context
         listings = await self.tools.list_of_servers(self.agent, context)
         pin = await pin_agent(
             self.registry, self.agent, self.order, self.settings, context, listings, first_turn
@@ -231,34 +229,14 @@ class Execution:
 
     def tool_context(self, call: PlannedCall) -> ToolContext:
         """Return what a tool may know of a call."""
-        return ToolContext(
-            run_id=self.order.run_id,
-            thread_id=self.order.thread_id,
-            tenant=self.order.tenant,
-            agent=self.agent.name,
-            turn=call.turn,
-            call_id=call.call_id,
-            idempotency_key=f"{self.order.run_id}:{call.call_id}",
-            context=self.order.context,
-            metadata=self.order.metadata,
-            resources=self.resources,
-            on_progress=self.reporter(call.call_id),
-        )
+        known = tool_context(self._context, call.turn, call.call_id)
+        return replace(known, on_progress=self.reporter(call.call_id))
+
+    @property
+    def _context(self) -> RunContext:
+        return run_context(self.order, self.agent, self.resources)
 
 
 def _hash_of(call: PlannedCall) -> str:
     arguments = json.dumps(dict(call.arguments), sort_keys=True)
     return hashlib.sha256(arguments.encode()).hexdigest()[:32]
-
-
-def run_context(order: RunOrder, agent: Agent, resources: object) -> RunContext:
-    """Return what hooks, and instructions that are a function, may know of a run."""
-    return RunContext(
-        run_id=order.run_id,
-        thread_id=order.thread_id,
-        tenant=order.tenant,
-        agent=agent.name,
-        context=order.context,
-        metadata=order.metadata,
-        resources=resources,
-    )

@@ -23,7 +23,7 @@ from outlast.hooks import (
 )
 from outlast.logging import get_logger
 from outlast.run_context import RunContext
-from outlast.tool_context import ToolContext
+from outlast_worker.contexts import tool_context
 from outlast_worker.engine.operations import CallHook
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import HookRecord, PinnedHook, RequestedCall
@@ -108,7 +108,8 @@ class HookCaller:
         if all(tool.name != call.name for tool in self._agent.functions):
             return None
         planned = PlannedCall(call.turn, call.call_id, call.name, call.arguments, known=True)
-        check = self._tools.refusal(self._agent, planned, self._tool_context(call))
+        context = tool_context(self._context, call.turn, call.call_id)
+        check = self._tools.refusal(self._agent, planned, context)
         if check is None:
             return None
         return HookRecord(
@@ -117,21 +118,6 @@ class HookCaller:
             text=check.reason,
             told=check.told,
             error_type=check.error_type,
-        )
-
-    def _tool_context(self, call: HookedCall) -> ToolContext:
-        of = self._context
-        return ToolContext(
-            run_id=of.run_id,
-            thread_id=of.thread_id,
-            tenant=of.tenant,
-            agent=of.agent,
-            turn=call.turn,
-            call_id=call.call_id,
-            idempotency_key=f"{of.run_id}:{call.call_id}",
-            context=of.context,
-            metadata=of.metadata,
-            resources=of.resources,
         )
 
     def _record(self, hook: AnyHook, operation: CallHook, returned: Any) -> HookRecord:

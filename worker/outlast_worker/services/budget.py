@@ -88,8 +88,7 @@ def _add_endings(budget: VirtualObject, prefix: str) -> None:
         top = RunRef.from_key(ctx.key())
         run = None
         if top and await state.BOOK.get(ctx):
-            target = calls.Target(top.service(prefix), top.key)
-            run = await calls.STATUS.call(ctx, target, StatusQuestion())
+            run = await calls.STATUS.call(ctx, calls.run_target(prefix, top), StatusQuestion())
         if run is None or run.ended:
             state.BOOK.clear(ctx)
             state.CHECK_IS_DUE.clear(ctx)
@@ -109,4 +108,4 @@ def _keep(ctx: ObjectContext, prefix: str, book: Book, news: Sequence[BudgetNews
     tenant = ctx.key().partition("/")[0]
     for each in news:
         run = RunRef(tenant, each.run_id)
-        calls.GRANT.send(ctx, calls.Target(run.service(prefix), run.key), each)
+        calls.GRANT.send(ctx, calls.run_target(prefix, run), each)

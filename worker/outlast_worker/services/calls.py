@@ -75,15 +75,14 @@ class Target:
     key: str | None = None
 
 
-def run_target(prefix: str, run: RunOrder | ThreadRun) -> Target:
+def run_target(prefix: str, run: RunOrder | ThreadRun | RunRef) -> Target:
     """Return a run's workflow."""
     return Target(service_of(run.agent, prefix), key_of(run.tenant, run.run_id))
 
 
 def caller_target(prefix: str, call: DurableOrder) -> Target:
     """Return the workflow of the run that makes a durable call, perhaps handed over by then."""
-    run = RunRef(call.tenant, call.run_id)
-    return Target(run.service(prefix), run.key)
+    return run_target(prefix, RunRef(call.tenant, call.run_id))
 
 
 def durable_target(prefix: str, run: RunRef, call_id: str, agent: str | None = None) -> Target:

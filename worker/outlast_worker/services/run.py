@@ -33,12 +33,12 @@ from outlast.contract import (
 from outlast.logging import bound_in_logs, get_logger
 from outlast.names import key_of, service_of
 from outlast.protocol import Run
+from outlast_worker.contexts import run_context
 from outlast_worker.deps import Dependencies
 from outlast_worker.engine.budget_book import BudgetNews
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import StoredMessage
 from outlast_worker.engine.salvage import salvage_messages
-from outlast_worker.execution import run_context
 from outlast_worker.hooks import HookCaller
 from outlast_worker.instructions import INSTRUCTIONS_TIMEOUT
 from outlast_worker.mcp.tools import longest_s

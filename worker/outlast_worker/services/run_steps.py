@@ -86,7 +86,7 @@ class RestateSteps:
         if forked is None:
             return ForkSource()
         source = RunRef(self._order.tenant, forked.run_id)
-        target = calls.Target(source.service(self._prefix), source.key)
+        target = calls.run_target(self._prefix, source)
         question = ForkQuestion(after_turn=forked.after_turn)
         found = await self._futures.wait(calls.FORK_SOURCE.call(self._ctx, target, question))
         if found.history is not None:
@@ -143,8 +143,7 @@ class RestateSteps:
         if self._order.parent is None:
             return
         parent = RunRef(self._order.tenant, self._order.parent.run_id)
-        target = calls.Target(parent.service(self._prefix), parent.key)
-        calls.CHILD_WAITS.send(self._ctx, target, report)
+        calls.CHILD_WAITS.send(self._ctx, calls.run_target(self._prefix, parent), report)
 
     async def cancel_agent(self, child: Pending[ChildEnd], at: Time) -> None:
         """Cancel a called agent's run as a caller of ours would."""

@@ -78,8 +78,8 @@ def build_webhook_watch(dependencies: Dependencies) -> VirtualObject:
 
 async def _read_killed(ctx: ObjectSharedContext, prefix: str, ref: RunRef) -> Run:
     """Return what a killed run had become, as readers see it."""
-    target = calls.Target(ref.service(prefix), ref.key)
-    left = await calls.STATUS.call(ctx, target, StatusQuestion(killed=True))
+    asked = StatusQuestion(killed=True)
+    left = await calls.STATUS.call(ctx, calls.run_target(prefix, ref), asked)
     run = left or Run(run_id=ref.run_id, agent=ref.agent, status="failed")
     error = RunError(type="killed", message="The run was killed in Restate.", retryable=False)
     broken = {"status": "failed", "waiting_for": None, "waiting": None, "engine": None}
