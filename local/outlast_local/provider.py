@@ -5,7 +5,13 @@ import os
 
 from dotenv import dotenv_values
 
-from outlast.providers import choose_model, mistaken_key
+from outlast.providers import (
+    COMMON_KEYS,
+    choose_model,
+    key_variables,
+    mistaken_key,
+    provider_of,
+)
 from outlast.settings import DEFAULT_MODEL
 
 DEMO_MODEL = "openai/demo"
@@ -21,9 +27,9 @@ def chosen_model() -> str | None:
 
 
 def describe_model() -> str:
-    """Say which model answers, and why it is none that was chosen."""
+    """Say which model agents have that name none, and what may be wrong with it."""
     if model := chosen_model():
-        return model
+        return f"{model}{_without_key()}"
     why = "no provider key found"
     if mistaken := mistaken_key(_known()):
         given, meant = mistaken
@@ -35,6 +41,19 @@ def demo_settings(base_url: str) -> dict[str, str]:
     """Return the settings that send every model call to the demo model."""
     providers = {"openai": {"base_url": base_url}}
     return {"MODEL": DEMO_MODEL, "WORKER_PROVIDERS": json.dumps(providers)}
+
+
+def _without_key() -> str:
+    """Say that the default model, which nobody named, is not the one that there is a key for."""
+    known = _known()
+    if known.get("MODEL") or known.get("WORKER_PROVIDERS"):
+        return ""
+    given = [name for name in COMMON_KEYS if known.get(name)]
+    default = key_variables(provider_of(DEFAULT_MODEL))
+    if not given or any(known.get(name) for name in default):
+        return ""
+    provider = given[0].removesuffix("_API_KEY").lower()
+    return f", for which there is no key; for {given[0]}, set MODEL={provider}/…"
 
 
 def _known() -> dict[str, str | None]:

@@ -4,7 +4,6 @@ The commands, the demo and the tests all use it. Restate listens on Unix sockets
 worker reach it; its two ports are the guard's.
 """
 
-import json
 import subprocess
 import sys
 import urllib.error
@@ -13,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from outlast_cli.program import outlast
 from outlast_local.breakpoints import PATIENT
 from outlast_local.environment import (
     inherited_environment,
@@ -23,11 +21,13 @@ from outlast_local.environment import (
     without_provider_keys,
 )
 from outlast_local.errors import NotRegistered
+from outlast_local.keeper import Keeper
 from outlast_local.ports import free_ports
 from outlast_local.private_files import make_private_folder
 from outlast_local.process import Process, end_all
 from outlast_local.process_table import ProcessTable
 from outlast_local.provider import demo_settings
+from outlast_local.registration import as_sentence
 from outlast_local.restate.server import RestateServer
 from outlast_local.signals import put_off
 from outlast_local.sockets import RestateSockets
@@ -67,7 +67,10 @@ class Ports:
 
 
 class Stack:
-    """Restate, worker and app. As a context manager it ends what it started, by pid."""
+    """Restate, worker and app.
+
+    As a context manager it ends what it started, by pid, also if this process is killed.
+    """
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ class Stack:
         make_private_folder(self._identity)
         make_identity(self._identity)
         self._table = ProcessTable(self.directory)
+        self._keeper = Keeper(self.directory)
         self.guard = self._guard()
         self.restate = self._restate(node_modules or self._cwd, PATIENT if breakpoints else {})
         self.worker = self._python("worker", self.environment, worker_module)
@@ -226,7 +230,7 @@ class Stack:
         )
         if done.returncode:
             raise NotRegistered(f"The worker was not registered.\n{done.stderr}")
-        return [_warning(line) for line in done.stderr.splitlines() if line.startswith("{")]
+        return [as_sentence(line) for line in done.stderr.splitlines() if line.startswith("{")]
 
     def wait_ready(self) -> None:
         """Wait until the app says that runs can be started."""
@@ -240,6 +244,7 @@ class Stack:
     def stop(self) -> None:
         """End what runs, all at once; a signal meanwhile kills what is left."""
         end_all(self._processes, _GRACE_S)
+        self._keeper.stop()
         self._table.forget_own()
         self.sockets.remove()
 
@@ -249,6 +254,7 @@ class Stack:
         return [self.app, self.worker, self.all_in_one, self.guard, self.restate, *demo]
 
     def __enter__(self) -> Self:
+        self._keeper.start()
         try:
             self.start()
         except BaseException:
@@ -344,25 +350,6 @@ def is_up(url: str) -> bool:
             return answer.status == 200
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _warning(line: str) -> str:
-    """Write a record of the worker's log as a sentence for the terminal."""
-    record: dict[str, Any] = json.loads(line)
-    agent = record.get("agent")
-    if record["event"] == "durable_tools_removed_with_calls":
-        return (
-            f"{record['calls']} calls of durable tools of {agent} have not ended, and {agent} has "
-            "no such tools any more. Bring them back and let the calls end, or cancel their runs."
-        )
-    if record["event"] != "agent_removed_with_runs":
-        return line
-    return (
-        f"The agent {agent} is gone, but {record['runs']} of its runs have not ended: "
-        f"{record['effect']}. Bring it back and let them end, or cancel them then: "
-        f"`{outlast('runs', '--agent', str(agent))}` lists them, `{outlast('cancel', 'RUN')}` ends "
-        "one."
-    )
 
 
 def _url(host: str, port: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from fakes.repository import ROOT
-from fakes.waiting import wait_until
+from fakes.waiting import DEADLINE_S, wait_until
 
 DEMO = [str(ROOT / "dev" / "demo.py")]
 ONE_PROCESS = ["-m", "outlast_local.one_process"]
@@ -63,7 +63,12 @@ class LocalCommand:
     def wait_to_end(self) -> float:
         """Return how long that took."""
         began = time.monotonic()
-        wait_until(lambda: self.said() is not None and self.process.poll() is not None, "the end")
+
+        def ended() -> bool:
+            self.said()  # or it would wait for somebody to read
+            return self.process.poll() is not None
+
+        wait_until(ended, "the end", 2 * DEADLINE_S)  # a whole stack begins meanwhile
         return time.monotonic() - began
 
     def left(self) -> list[psutil.Process]:

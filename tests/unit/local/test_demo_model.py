@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from fakes.waiting import DEADLINE_S
 from outlast_local.demo_model import rules as demo_rules
 from outlast_local.demo_model.__main__ import create_app
 from outlast_local.demo_model.amounts import amounts_in_cents
@@ -236,13 +237,13 @@ async def test_sigterm_ends_it() -> None:
     )
     try:
         assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), DEADLINE_S)).decode()
         assert f"127.0.0.1:{port}" in line
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
         thinks = {"messages": [], "stream": True}
         async with aiohttp.ClientSession() as session, session.post(url, json=thinks) as answer:
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), DEADLINE_S) == 0
             with pytest.raises(aiohttp.ClientError):
                 await answer.read()
     finally:

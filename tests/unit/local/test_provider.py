@@ -58,6 +58,18 @@ def test_a_key_of_another_name(project: Path, given: str, meant: str) -> None:
     assert describe_model() == f"the demo model, a stand-in (no provider key found{hint})"
 
 
+def test_a_key_for_another_model_than_the_default(project: Path) -> None:
+    """Who gave another provider's key alone is told to name a model, before the first run fails."""
+    (project / ".env").write_text("ANTHROPIC_API_KEY=sk-ant\n")
+    hint = ", for which there is no key; for ANTHROPIC_API_KEY, set MODEL=anthropic/…"
+    assert describe_model() == f"{DEFAULT_MODEL}{hint}"
+    for more in ("OPENAI_API_KEY=sk", "WORKER_PROVIDERS={}"):
+        (project / ".env").write_text(f"ANTHROPIC_API_KEY=sk-ant\n{more}\n")
+        assert describe_model() == DEFAULT_MODEL
+    (project / ".env").write_text("ANTHROPIC_API_KEY=sk-ant\nMODEL=anthropic/x\n")
+    assert describe_model() == "anthropic/x"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "demo"),
     [
