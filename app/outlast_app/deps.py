@@ -10,6 +10,7 @@ from outlast_app.closing import Closing
 from outlast_app.keyring import Keyring
 from outlast_app.quotas import Quotas
 from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.approvals import ApprovalReads
 from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.forks import Forks
@@ -37,6 +38,7 @@ class Dependencies:
     forks: Forks
     reader: RunReader
     events: RunEvents
+    approvals: ApprovalReads
     inspection: RunInspection
     runs: RunActions
     results: ClientResults

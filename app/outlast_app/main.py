@@ -43,6 +43,7 @@ from outlast_app.routes import (
     webhooks,
 )
 from outlast_app.runs.actions import RunActions, ThreadActions
+from outlast_app.runs.approvals import ApprovalReads
 from outlast_app.runs.deletion import Deletion
 from outlast_app.runs.follow import RunEvents
 from outlast_app.runs.forks import Forks
@@ -196,6 +197,7 @@ async def _lifespan(
             forks=Forks(registry, ingress, reader),
             reader=reader,
             events=events,
+            approvals=ApprovalReads(reader),
             inspection=RunInspection(ingress, reader),
             runs=RunActions(ingress, admin, reader),
             results=ClientResults(ingress, reader),

@@ -11,6 +11,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from fakes.records import NOON
+from fakes.scenarios import BELOW, PAYS
 from fakes.watching import COMPLETED, RUN_ID
 from outlast.events import (
     MessageCompleted,
@@ -18,6 +19,7 @@ from outlast.events import (
     RunCompleted,
     RunFailed,
     RunStarted,
+    RunWaiting,
     TerminalEvent,
     TurnStarted,
 )
@@ -107,14 +109,17 @@ def _cut(text: str, at: Sequence[int]) -> list[str]:
 
 
 @st.composite
-def tellings(draw: st.DrawFn) -> Telling:
-    """Draw a run of some turns, in each of which the model is asked until it has answered."""
+def tellings(draw: st.DrawFn, *, asks: bool = False) -> Telling:
+    """Draw a run of some turns, in each of which the model is asked until it has answered.
+
+    With `asks` runs below it ask people between them, mostly.
+    """
     happened: list[LiveItem | ReadEvent] = []
     said: dict[int, list[Attempt]] = {}
     seqs = iter(range(1, 1000))
     happened.append(RunStarted(run_id=RUN_ID, seq=next(seqs)))
     killed = draw(st.booleans())
-    turns = draw(st.integers(1, 3))
+    turns, segment = draw(st.integers(1, 3)), 0
     for turn in range(1, turns + 1):
         happened.append(TurnStarted(run_id=RUN_ID, seq=next(seqs), turn=turn))
         text = draw(_TEXTS)
@@ -132,9 +137,18 @@ def tellings(draw: st.DrawFn) -> Telling:
                 happened.append(Delta(kind, turn, number, n, piece))  # pyright: ignore[reportArgumentType]
         if not (killed and turn == turns):
             happened.append(_completed(next(seqs), turn, text))
+        if asks and turn < turns and draw(st.booleans()):
+            segment += 1
+            happened.append(_waiting(next(seqs), segment))
     end = RunFailed if killed else RunCompleted
     happened.append(end(run_id=RUN_ID, seq=next(seqs), run=COMPLETED))
     return Telling(tuple(happened), said)
+
+
+def _waiting(seq: int, segment: int) -> RunWaiting:
+    return RunWaiting(
+        run_id=RUN_ID, seq=seq, segment=segment, waiting_for="child", approvals=[PAYS, BELOW]
+    )
 
 
 def _completed(seq: int, turn: int, text: str) -> MessageCompleted:

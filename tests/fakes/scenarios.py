@@ -1,17 +1,54 @@
 """Runs as protocols have to tell them: each is what happened, live and committed, in order."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from fakes.records import NOON
 from fakes.telling import Story
-from fakes.watching import RUN_ID
+from fakes.watching import REF, RUN_ID
 from outlast.events import ModelFallback, OutputRejected, ReadEvent, RunWaiting
 from outlast.live import Delta, LiveItem, Progress, Reset, write_line
-from outlast.protocol import RunError
-from outlast_app.facades.items import Item, TextRule
+from outlast.names import RunRef
+from outlast.protocol import Approval, Awaited, Resolution, RunError
+from outlast_app.facades.called import CalledApproval, CalledRuns
+from outlast_app.facades.ids import key_of
+from outlast_app.facades.items import Committed, Item, TextRule
 from outlast_app.facades.positions import Mark
 from outlast_app.runs.feed import ShownEvent
 
 Happened = list[LiveItem | ReadEvent]
+
+SCOUT, HELPER, DEPUTY = (f"{name}.{'c' * 26}" for name in ("scout", "helper", "deputy"))
+PAYS = Awaited(run_id=SCOUT, id="1.0")
+REFUSED = Awaited(run_id=SCOUT, id="2.0")
+DROPPED = Awaited(run_id=SCOUT, id="3.0")
+DOUBTS = Awaited(run_id=SCOUT, id="1.1.doubt1")
+BELOW = Awaited(run_id=DEPUTY, id="1.0")
+
+
+def _kept(asked: Awaited, name: str, action: Any = None, **fields: Any) -> dict[str, Approval]:
+    call_id = asked.id[:3]
+    ended = action and Resolution(call_id=call_id, approval_id=asked.id, action=action, at=NOON)
+    approval = Approval(
+        call_id=call_id,
+        approval_id=asked.id,
+        name=name,
+        arguments={"to": "ann"},
+        requested_at=NOON,
+        resolution=ended,
+        **fields,
+    )
+    return {key_of(asked.id, asked.run_id): approval}
+
+
+KEPT: Mapping[str, Approval] = {
+    **_kept(PAYS, "pay", "approve"),
+    **_kept(REFUSED, "send", "reject"),
+    **_kept(DROPPED, "pay"),
+    **_kept(DOUBTS, "ship", "retry", reason="in_doubt", question="Has it been shipped?"),
+    **_kept(BELOW, "pay", "expired"),
+}
+"""What called runs keep of what they have asked people, by its keys."""
 
 
 def said(turn: int, *pieces: str, attempt: int = 0) -> Happened:
@@ -152,6 +189,36 @@ def too_many_turns() -> Happened:
     return list(story.ends("incomplete", incomplete_reason="max_turns").events)
 
 
+def called() -> Happened:
+    """Call an agent, which asks, and whose call then runs."""
+    story = Story().started().turn(1, "I ask.", "scout", of="ann").calls("1.0", SCOUT)
+    story.waits("", PAYS).done("1.0", "scout", "Paid.").turn(2, "Paid.")
+    return list(story.ends(output="Paid.").events)
+
+
+def called_refused() -> Happened:
+    story = Story().started().turn(1, "", "scout").calls("1.0", SCOUT).waits("", REFUSED)
+    return list(story.done("1.0", "scout", "No.").turn(2, "No.").ends(output="No.").events)
+
+
+def called_in_vain() -> Happened:
+    """Be cancelled while a called run asks."""
+    story = Story().started().turn(1, "", "scout").calls("1.0", SCOUT).waits("", DROPPED)
+    return list(story.done("1.0", "scout", "cancelled", is_error=True).ends("cancelled").events)
+
+
+def called_together() -> Happened:
+    """Wait for two called runs, one below them and an own approval, which end one by one."""
+    story = Story().started().turn(1, "", "scout", "pay", "helper")
+    story.calls("1.0", SCOUT).asked("1.1", "pay", cents=5).calls("1.2", HELPER)
+    story.waits("", PAYS, DOUBTS, BELOW).decided("1.1", "approve").begun("1.1", "pay", cents=5)
+    story.done("1.1", "pay", "paid 5").waits("", PAYS, DOUBTS, BELOW)
+    # The scout was decided on, and asks again at once.
+    story.waits("", REFUSED, DOUBTS, BELOW).done("1.0", "scout", "No.").waits("", BELOW)
+    story.done("1.2", "helper", "Helped.").turn(2, "Done.")
+    return list(story.ends(output="Done.").events)
+
+
 def said_nothing() -> Happened:
     return list(Story().started().turn(1, "").ends(output="").events)
 
@@ -180,6 +247,10 @@ SCENARIOS: Mapping[str, Callable[[], Happened]] = {
         too_long,
         too_many_turns,
         said_nothing,
+        called,
+        called_refused,
+        called_in_vain,
+        called_together,
     )
 }
 
@@ -193,11 +264,39 @@ def shown(happened: Iterable[LiveItem | ReadEvent]) -> Iterator[ShownEvent]:
             yield ShownEvent.of(each)
 
 
-def items_of(happened: Iterable[LiveItem | ReadEvent], mark: Mark | None = None) -> Iterator[Item]:
+def items_of(
+    happened: Iterable[LiveItem | ReadEvent],
+    mark: Mark | None = None,
+    kept: Mapping[str, Approval] = KEPT,
+) -> Iterator[Item]:
     """Yield what encoders are fed of it."""
-    rule = TextRule(mark)
-    for each in shown(happened):
-        yield from rule.take(each)
+    yield from items_of_shown(shown(happened), mark, kept)
+
+
+def items_of_shown(
+    events: Iterable[ShownEvent],
+    mark: Mark | None = None,
+    kept: Mapping[str, Approval] = KEPT,
+) -> Iterator[Item]:
+    """Yield what encoders are fed, with what called runs keep of what they have asked."""
+    rule, called = TextRule(mark), CalledRuns(REF.tenant, _unread, _unread)
+    for each in events:
+        for item in rule.take(each):
+            yield with_kept(item, called, kept) if isinstance(item, Committed) else item
+
+
+def with_kept(item: Committed, called: CalledRuns, kept: Mapping[str, Approval]) -> Committed:
+    """Return an item with what was kept by those who asked, as the reader finds it there."""
+    changes = called.take(item.event)
+    asked = (
+        CalledApproval(each.run_id, each.id, is_open, kept.get(key_of(each.id, each.run_id)))
+        for each, is_open in changes
+    )
+    return Committed(item.event, tuple(asked))
+
+
+async def _unread(_ref: RunRef) -> Sequence[Approval]:
+    raise NotImplementedError
 
 
 def segments_of(happened: Iterable[LiveItem | ReadEvent]) -> list[int]:

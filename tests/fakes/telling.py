@@ -8,6 +8,7 @@ from outlast.events import (
     AnyEvent,
     ApprovalRequested,
     ApprovalResolved,
+    ChildStarted,
     MessageCompleted,
     RunQueued,
     RunStarted,
@@ -121,8 +122,15 @@ class Story:
         said = Message(id="s", role="user", content=text, run_id=self.run_id, created_at=NOON)
         return self.add(SteerReceived, message=said)
 
-    def waits(self, kind: str = "") -> "Story":
-        """Tell that it stands still, for what is open; or else, for something of this kind."""
+    def calls(self, call_id: str, child_run_id: str) -> "Story":
+        """Tell that a call is a run of another agent's."""
+        agent = child_run_id.partition(".")[0]
+        self.begun(call_id, agent)
+        return self.add(ChildStarted, call_id=call_id, child_run_id=child_run_id, agent=agent)
+
+    def waits(self, kind: str = "", *below: Awaited) -> "Story":
+        """Tell that it stands still, for what is open and runs below ask; or else, for a kind."""
+        kind = "child" if below else kind
         kinds = set(self._open.values()) | ({kind} if kind else set())
         items = {
             name: [
@@ -130,6 +138,7 @@ class Story:
             ]
             for name, of in (("approvals", "approval"), ("calls", "client"))
         }
+        items["approvals"] += below
         first = next(k for k in ("client", "approval", kind) if k in kinds)
         self.add(RunWaiting, segment=self._segment, waiting_for=first, **items)
         self._segment += 1

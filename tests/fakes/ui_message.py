@@ -26,6 +26,18 @@ class UiMessage:
     def tool(self, call_id: str) -> dict[str, Any]:
         return next(p for p in self.parts if p.get("toolCallId") == call_id)
 
+    def is_sent_by_itself(self) -> bool:
+        """Tell what the SDK's `lastAssistantMessageIsCompleteWithApprovalResponses` says of it."""
+        starts = [n for n, part in enumerate(self.parts) if part["type"] == "step-start"]
+        step = self.parts[starts[-1] + 1 if starts else 0 :]
+        states = [
+            "preliminary" if part.get("preliminary") else part["state"]
+            for part in step
+            if part["type"] == "tool"
+        ]
+        done = {"output-available", "output-error", "output-denied", "approval-responded"}
+        return "approval-responded" in states and done.issuperset(states)
+
     def _take(self, chunk: Mapping[str, Any]) -> None:
         match chunk["type"].split("-"):
             case ["start"]:

@@ -1,9 +1,11 @@
 """How clients of other protocols go on with a run that waits for them: decisions and results."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from pydantic import JsonValue
 
@@ -13,6 +15,7 @@ from outlast.errors import (
     RunEnded,
     UnknownApproval,
     UnknownCall,
+    UnknownRun,
 )
 from outlast.names import RunRef
 from outlast.protocol import (
@@ -27,7 +30,10 @@ from outlast.protocol import (
 )
 from outlast_app.auth import check_right
 from outlast_app.bodies import made
+from outlast_app.facades.ids import key_of
+from outlast_app.facades.reader import committed
 from outlast_app.facades.requests import Asked
+from outlast_app.facades.segments import RunLog
 from outlast_app.runs.orders import (
     MAX_DECISION_BYTES,
     MAX_MESSAGE_BYTES,
@@ -36,20 +42,26 @@ from outlast_app.runs.orders import (
 )
 from outlast_app.runs.results import check_result
 
+_AT_ONCE = 16  # reads of runs below
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """A person's decision on a tool call, taken from a field that is made for it."""
+    """A person's decision on a tool call, taken from a field that is made for it.
+
+    `below` is the run that asks, where it is not the one that is answered.
+    """
 
     approval_id: str
     approved: bool
     reason: str | None = None
     arguments: dict[str, JsonValue] | None = None
+    below: str | None = None
 
     @property
     def answers_to(self) -> str:
-        """The approval that is decided on."""
-        return self.approval_id
+        """The key of the approval that is decided on."""
+        return key_of(self.approval_id, self.below)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,8 @@ class Output:
     output: str | list[Part]
     is_error: bool = False
 
+    below: ClassVar[None] = None
+
     @property
     def answers_to(self) -> str:
         """The call whose result it is."""
@@ -69,18 +83,32 @@ class Output:
 Answer = Verdict | Output
 
 
-def open_decisions(run: Run) -> set[str]:
-    """Return the approvals that a run waits for, of those that a yes or no decides."""
+async def open_decisions(asked: Asked, run: Run) -> set[str]:
+    """Return the keys of approvals that a run waits for, of those that a yes or no decides."""
     if run.ended:
         return set()
-    return {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
+    own = {a.id for a in run.approvals if a.reason == "approval" and a.resolution is None}
+    return own | await _open_below(asked, run)
 
 
-def open_questions(run: Run) -> set[str]:
-    """Return all that a run waits for and an `Answer` can give: approvals and calls."""
-    if run.ended:
+def open_calls(run: Run) -> set[str]:
+    """Return the calls that a run waits for, of its clients."""
+    return set() if run.ended else {call.call_id for call in run.calls if call.answer is None}
+
+
+async def _open_below(asked: Asked, run: Run) -> set[str]:
+    """Return what it waits for that runs below it ask."""
+    if run.status != "waiting" or run.waiting is None or run.waiting.run_id is None:
         return set()
-    return open_decisions(run) | {call.call_id for call in run.calls if call.answer is None}
+    log = await _log_of(asked, RunRef(asked.tenant, run.run_id))
+    return {*log.decisions} & log.asked_below if log.waiting else set()
+
+
+async def _log_of(asked: Asked, ref: RunRef) -> RunLog:
+    log = RunLog(takes_approvals=True)
+    for event in await committed(await asked.deps.events.so_far(ref, 0)):
+        log.take(event)
+    return log
 
 
 async def continue_run(
@@ -106,9 +134,10 @@ async def continue_run(
     if any(isinstance(answer, Verdict) for answer in answers):
         check_right(asked.caller, "approve")
     run = await asked.deps.reader.read(ref, messages=False)
+    runs: dict[str | None, Run] = {None: run, **await _runs_below(asked, ref, answers)}
     sendings = [_sending(asked, ref, answer) for answer in answers]
     beside = _said_beside(said) if said else None
-    waits = [_is_open(run, answer) for answer in answers]
+    waits = [_is_open(runs[answer.below], answer) for answer in answers]
     # What is said comes first, so that the next model call has it; but not to a run that has gone
     # on, unless these are the answers with which it did.
     if beside and any(waits):
@@ -117,6 +146,37 @@ async def continue_run(
         await send()
     if beside and not any(waits):
         await _steer(asked, ref, answers, beside)
+
+
+async def _runs_below(asked: Asked, ref: RunRef, answers: Sequence[Answer]) -> dict[str, Run]:
+    """Return the runs below that have asked for answers.
+
+    An id that a client sends is nothing to go by: the run that it follows has to have waited for
+    just that.
+
+    Raises:
+        UnknownApproval: It has not.
+        RunEnded: The run that asked is not kept any more.
+    """
+    wanted = {answer.answers_to: answer.below for answer in answers if answer.below}
+    if not wanted:
+        return {}
+    log = await _log_of(asked, ref)
+    for key in wanted:
+        if key not in log.asked_below:
+            raise UnknownApproval(f"The run {ref.run_id} waits for no {key}.")
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(run_id: str) -> Run:
+        async with at_once:
+            return await asked.deps.reader.read(RunRef(ref.tenant, run_id), messages=False)
+
+    run_ids = list(dict.fromkeys(wanted.values()))
+    try:
+        found = await asyncio.gather(*map(read, run_ids))
+    except UnknownRun as problem:
+        raise RunEnded(f"{problem.detail} Nothing waits there any more.") from None
+    return dict(zip(run_ids, found, strict=True))
 
 
 def _sending(asked: Asked, ref: RunRef, answer: Answer) -> Callable[[], Awaitable[object]]:
@@ -130,7 +190,8 @@ def _sending(asked: Asked, ref: RunRef, answer: Answer) -> Callable[[], Awaitabl
     given = {"action": action, "reason": answer.reason, "arguments": answer.arguments}
     decision = made(Decision, given)
     check_addition(decision, MAX_DECISION_BYTES)
-    return partial(asked.deps.runs.decide, ref, answer.approval_id, decision, key, asked.trace)
+    decides = RunRef(ref.tenant, answer.below) if answer.below else ref
+    return partial(asked.deps.runs.decide, decides, answer.approval_id, decision, key, asked.trace)
 
 
 def _said_beside(said: Sequence[InputMessage]) -> SteerRun:
@@ -166,6 +227,8 @@ def _is_open_call(run: Run, answer: Output) -> bool:
 
 def _may_decide(run: Run, answer: Verdict) -> bool:
     found: Approval | None = next((a for a in run.approvals if a.id == answer.approval_id), None)
+    if found is None and run.ended and answer.below:  # it has asked; nobody can tell any more
+        raise _nothing_waits(run)
     if found is None:
         raise UnknownApproval(f"The run {run.run_id} has no approval {answer.approval_id}.")
     if found.reason != "approval":
@@ -175,7 +238,7 @@ def _may_decide(run: Run, answer: Verdict) -> bool:
         )
     if found.resolution is None:
         if run.ended:
-            raise RunEnded(f"The run {run.run_id} has ended; nothing waits any more.")
+            raise _nothing_waits(run)
         return True
     counts = found.resolution
     if (counts.action == "approve") != answer.approved or counts.action == "expired":
@@ -185,3 +248,7 @@ def _may_decide(run: Run, answer: Verdict) -> bool:
             extra={"resolution": counts.model_dump(mode="json")},
         )
     return False
+
+
+def _nothing_waits(run: Run) -> RunEnded:
+    return RunEnded(f"The run {run.run_id} has ended; nothing waits any more.")

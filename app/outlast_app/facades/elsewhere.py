@@ -1,7 +1,7 @@
 """What a page can't decide by its protocol, but people can elsewhere: shown until that is done.
 
-Doubts, limits and questions take more than a yes or no. What a called run asks for is shown by the
-run that waits for it, which does not know what would be approved: that is at its own address.
+Doubts, limits and questions take more than a yes or no: those of the run itself, and those of runs
+below it, which it waits for.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from typing import Any
 from outlast.events import (
     ApprovalRequested,
     ApprovalResolved,
-    ReadEvent,
     RunWaiting,
     TerminalEvent,
     TurnStarted,
 )
+from outlast_app.facades.called import CalledApproval
+from outlast_app.facades.items import Committed
 
 
 class Elsewhere:
@@ -25,9 +26,12 @@ class Elsewhere:
         self._run_id = run_id
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def take(self, event: ReadEvent) -> Iterator[tuple[str, dict[str, Any]]]:
+    def take(self, item: Committed) -> Iterator[tuple[str, dict[str, Any]]]:
         """Return what changes: ids, and what is to be shown under them."""
-        match event:
+        for each in item.called:
+            if not each.is_yes_or_no:
+                yield from self._take_called(each)
+        match event := item.event:
             case ApprovalRequested() if event.reason != "approval" or not event.call_id:
                 approval_id = event.approval_id or event.call_id or ""
                 yield self._ask(
@@ -40,27 +44,33 @@ class Elsewhere:
             case ApprovalResolved():
                 yield from self._close((self._run_id, event.approval_id or event.call_id or ""))
             case RunWaiting():
-                asked = [(each.run_id, each.id) for each in event.approvals]
-                for each in [each for each in self._open if each not in asked]:
-                    yield from self._close(each)
-                for run_id, approval_id in asked:
-                    if run_id != self._run_id and (run_id, approval_id) not in self._open:
-                        yield self._ask(run_id, approval_id, reason="child")
+                asked = {each.id for each in event.approvals if each.run_id == self._run_id}
+                yield from self._close(*(e for e in self._own() if e[1] not in asked))
             # All calls of the turn before have ended.
             case _ if isinstance(event, TurnStarted | TerminalEvent):
-                for each in [*self._open]:
-                    yield from self._close(each)
+                yield from self._close(*self._own())
             case _:
                 pass
+
+    def _take_called(self, asked: CalledApproval) -> Iterator[tuple[str, dict[str, Any]]]:
+        where = asked.run_id, asked.approval_id
+        if not asked.is_open:
+            yield from self._close(where)
+        elif where not in self._open:
+            yield self._ask(*where, reason="child", name=asked.name, question=asked.question)
+
+    def _own(self) -> list[tuple[str, str]]:
+        return [each for each in self._open if each[0] == self._run_id]
 
     def _ask(self, run_id: str, approval_id: str, **about: Any) -> tuple[str, dict[str, Any]]:
         data = {**about, "decide_at": f"/runs/{run_id}/approvals/{approval_id}"}
         self._open[run_id, approval_id] = data
         return _name(run_id, approval_id), {**data, "is_open": True}
 
-    def _close(self, asked: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        if data := self._open.pop(asked, None):
-            yield _name(*asked), {**data, "is_open": False}
+    def _close(self, *asked: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for each in asked:
+            if data := self._open.pop(each, None):
+                yield _name(*each), {**data, "is_open": False}
 
 
 def _name(run_id: str, approval_id: str) -> str:

@@ -6,9 +6,9 @@ repetition says the same, nobody notices it; when it says something else, `Retra
 Pure: no I/O, no clock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import TypeAdapter
 
@@ -16,6 +16,7 @@ from outlast import live
 from outlast.events import MessageCompleted, ReadEvent, TerminalEvent
 from outlast.live import Kind
 from outlast.protocol import Content, TextPart
+from outlast_app.facades.called import CalledApproval
 from outlast_app.facades.positions import Mark
 from outlast_app.runs.feed import ShownEvent
 
@@ -29,9 +30,14 @@ _READ_EVENT: TypeAdapter[ReadEvent] = TypeAdapter(ReadEvent)
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A committed event: each exactly once, in order, from the first one on."""
+    """A committed event: each exactly once, in order, from the first one on.
+
+    `called` is what it changes in what runs below ask people: all that is waited for from then on,
+    and what is no longer.
+    """
 
     event: ReadEvent
+    called: Sequence[CalledApproval] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,9 @@ class Encoder(Protocol):
     one that is fed a run from its beginning, and says nothing until it has come to where its client
     is, goes on exactly as the one whose connection broke.
     """
+
+    shows_called: ClassVar[bool]
+    """Whether it is to be told what runs below ask people, which may have to be read."""
 
     def take(self, item: Item) -> Iterator[bytes]:
         """Return what the client is to be sent for this item, framed."""

@@ -12,6 +12,7 @@ from outlast.names import RunRef
 from outlast.trace import Trace
 from outlast_app.bodies import beside_loop
 from outlast_app.deps import Dependencies
+from outlast_app.facades.called import CalledRuns
 from outlast_app.keyring import Caller
 from outlast_app.runs.orders import find_agent
 
@@ -72,6 +73,15 @@ class Asked:
         if not getattr(state, "holds_stream", False):
             state.held.enter_context(self.deps.quotas.stream(self.caller))
             state.holds_stream = True
+
+    def called_runs(self, *, insists: bool = True) -> CalledRuns:
+        """Follow what runs below one ask people.
+
+        Args:
+            insists: Whether to read until somebody can tell; else that is a problem at once.
+        """
+        reads = self.deps.approvals
+        return CalledRuns(self.tenant, reads.of if insists else reads.of_soon, reads.of_soon)
 
     async def beside_loop(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do work on the body, which was read, in a thread where it is large."""

@@ -3,7 +3,11 @@
 A segment is what one run, response or answer of a protocol covers of a run of ours: from its start,
 or from the last time it waited for the protocol's client, to its end or to the next such wait. They
 are numbered as the run counts them, from 1. A wait for somebody else (a person elsewhere, a signal,
-what a sub-agent asks for) is within a segment: no client could end it. So numbers may have gaps.
+a client of a sub-agent's) is within a segment: no client could end it. So numbers may have gaps.
+
+All of this follows from the run's own events, also where a run below it asks: an approval of a call
+has the call's id, and a doubt, a limit or a question has another one. So nobody has to read that
+run, which may be forgotten, to tell where a segment ends.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +27,8 @@ from outlast.events import (
     ToolCallStarted,
     TurnStarted,
 )
-from outlast.protocol import NOTHING_USED, Run, Usage
+from outlast.protocol import NOTHING_USED, Awaited, Run, Usage
+from outlast_app.facades.ids import is_runs_own, key_of
 
 
 @dataclass
@@ -58,6 +63,8 @@ class RunLog:
         is_over: Whether that one has ended: the next event begins another one.
         usage: What the segment's model calls used.
         waiting: How the run stands still, if it does.
+        asked_below: All approvals of runs below it that it has ever waited for, by their keys, of
+            those that a yes or no decides.
         ended: The run, once it has ended.
     """
 
@@ -70,6 +77,7 @@ class RunLog:
     approvals: dict[str, ApprovalRequested] = field(default_factory=dict[str, ApprovalRequested])
     """Those that are open, by their ids."""
     waiting: RunWaiting | None = None
+    asked_below: set[str] = field(default_factory=set[str])
     ended: Run | None = None
     segments: list[int] = field(default_factory=lambda: [1])
     """All so far."""
@@ -85,11 +93,16 @@ class RunLog:
         return [asked for asked in self.approvals.values() if asked.reason == "approval"]
 
     @property
+    def decisions(self) -> list[str]:
+        """All approvals on which clients may decide, by their keys: also of runs below."""
+        own = [each.approval_id or each.call_id or "" for each in self.open_decisions]
+        return [*own, *(_decisions_below(self.waiting) if self.waiting else ())]
+
+    @property
     def asked(self) -> set[str]:
-        """What the protocol's client is asked for: ids of calls and approvals."""
-        decisions = self.open_decisions if self.takes_approvals else []
-        ids = [each.approval_id or each.call_id or "" for each in decisions]
-        return {*ids, *(call.call_id for call in self.open_calls)}
+        """What the protocol's client is asked for: keys of calls and approvals."""
+        decisions = self.decisions if self.takes_approvals else []
+        return {*decisions, *(call.call_id for call in self.open_calls)}
 
     def take(self, event: ReadEvent) -> None:
         """Add an event."""
@@ -118,7 +131,9 @@ class RunLog:
                 if asked and asked.reason == "approval" and asked.call_id in self.calls:
                     self.calls[asked.call_id].resolved = event
             case RunWaiting():
-                self.waiting, self.is_over = event, bool(self.asked)
+                self.waiting = event
+                self.asked_below.update(_decisions_below(event))
+                self.is_over = bool(self.asked)
             case _ if isinstance(event, TerminalEvent):
                 self.ended, self.is_over = event.run, True
             case _:
@@ -142,6 +157,16 @@ class RunLog:
         return self.calls.setdefault(call_id, LoggedCall(call_id, turn, name, {}))
 
 
+def below(event: RunWaiting) -> list[Awaited]:
+    """Return the approvals of runs below the one that waits."""
+    return [each for each in event.approvals if each.run_id != event.run_id]
+
+
+def is_yes_or_no(approval_id: str) -> bool:
+    """Tell whether an approval asks whether a call may be made, and nothing else."""
+    return is_runs_own(approval_id)
+
+
 def segment_after(
     events: Iterable[ReadEvent], log: RunLog, answered: Iterable[str], *, exactly: bool = False
 ) -> int | None:
@@ -152,7 +177,7 @@ def segment_after(
     Args:
         events: The run's, from the first one on.
         log: An empty one, which is filled.
-        answered: Ids of calls and approvals.
+        answered: Keys of calls and approvals.
         exactly: Whether nothing else may have been asked for.
     """
     wanted, found = set(answered), None
@@ -163,3 +188,7 @@ def segment_after(
             if asked == wanted or (wanted <= asked and not exactly):
                 found = log.waiting.segment + 1
     return found
+
+
+def _decisions_below(event: RunWaiting) -> list[str]:
+    return [key_of(each.id, each.run_id) for each in below(event) if is_yes_or_no(each.id)]

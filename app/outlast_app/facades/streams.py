@@ -71,7 +71,7 @@ async def encoded(
 
 async def read_whole(asked: Asked, ref: RunRef, encoder: Encoder, wait_s: float) -> bool:
     """Have an encoder hear a run to the end of its segment; False if that takes longer."""
-    with SegmentReader(asked.deps.events.follow(ref)) as reader:
+    with _reader(asked, ref, encoder) as reader:
         try:
             async with asked.deps.closing.timeout(wait_s):
                 while not encoder.is_over and (items := await reader.next()):
@@ -80,6 +80,11 @@ async def read_whole(asked: Asked, ref: RunRef, encoder: Encoder, wait_s: float)
         except TimeoutError:
             return encoder.is_over
     return encoder.is_over
+
+
+def _reader(asked: Asked, ref: RunRef, encoder: Encoder, mark: Mark | None = None) -> SegmentReader:
+    called = asked.called_runs() if encoder.shows_called else None
+    return SegmentReader(asked.deps.events.follow(ref), mark, called)
 
 
 def _said(encoder: Encoder, items: Iterable[Item]) -> Iterator[bytes]:
@@ -121,7 +126,7 @@ class RunStream(StreamingResponse):
             KeyLimit: The key has as many streams open as it may.
         """
         asked.hold_stream()
-        self._reader = SegmentReader(asked.deps.events.follow(ref), mark)
+        self._reader = _reader(asked, ref, encoder, mark)
         self._first = first
         parts = self._parts(encoded(self._reader, encoder, asked.deps.closing, patience))
         super().__init__(parts, headers={**STREAM_HEADERS, **headers})

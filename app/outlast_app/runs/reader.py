@@ -1,10 +1,12 @@
 """How a run is found and read, wherever its parts are."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from outlast.errors import (
     AdminUnavailable,
+    NotRegistered,
     OperatorProblem,
     RestateUnavailable,
     UnknownRun,
@@ -12,7 +14,7 @@ from outlast.errors import (
 )
 from outlast.logging import get_logger
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import Run
+from outlast.protocol import Approval, Run
 from outlast_app.restate.admin import Admin
 from outlast_app.restate.ingress import Ingress
 from outlast_app.restate.outcomes import Broken, Ended, Outcome, Pending, Submission, Unknown
@@ -76,6 +78,21 @@ class RunReader:
             return await self.read(ref, messages=False)
         except (UnknownRun, OperatorProblem):
             return broken_run(ref, state, broken)
+
+    async def approvals(self, ref: RunRef) -> Sequence[Approval]:
+        """Return what a run has asked people, also if its agent is gone.
+
+        Nothing if it is not kept any more: who asks for a run of which nobody knows whether there
+        was one, reads it.
+
+        Raises:
+            OperatorProblem: Neither worker nor admin API answers.
+        """
+        try:
+            state = await self._state(ref, messages=False)
+        except NotRegistered:
+            state = await self._admin.run_state(ref)
+        return state.approvals if state else ()
 
     async def outcome(self, ref: RunRef) -> Outcome:
         """Return how a run has ended, if it has; needs no worker.

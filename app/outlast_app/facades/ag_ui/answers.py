@@ -19,11 +19,17 @@ from outlast_app.facades.answering import (
     Output,
     Verdict,
     continue_run,
+    open_calls,
     open_decisions,
-    open_questions,
 )
 from outlast_app.facades.conversations import is_same
-from outlast_app.facades.ids import Named, message_id_of, name_of_call, read_name
+from outlast_app.facades.ids import (
+    Named,
+    message_id_of,
+    name_of_asked,
+    read_asked,
+    read_name,
+)
 from outlast_app.facades.reader import committed
 from outlast_app.facades.segments import RunLog, segment_after
 
@@ -75,11 +81,11 @@ async def _answer(
     sent: Sent, run: Run, answers: Sequence[Answer], warnings: Sequence[str]
 ) -> Told | Run | None:
     said = _said_beside(sent, run)
-    still_open = open_questions(run)
+    decisions = await open_decisions(sent.asked, run)
+    still_open = decisions | open_calls(run)
     mine = [each for each in answers if each.answers_to in still_open]
     is_repeated = bool(answers) and not mine and _has_heard(run, said)
-    covered = {each.approval_id for each in mine if isinstance(each, Verdict)}
-    missing = open_decisions(run) - covered
+    missing = decisions - {each.answers_to for each in mine}
     if not is_repeated and (missing or (still_open and not mine)):
         is_heard = not answers and not said
         left = sorted(missing or still_open)
@@ -89,7 +95,8 @@ async def _answer(
         sent.check_may_watch(run)
         segment, _ = await _segment_after(sent, run, mine)
         await continue_run(sent.asked, sent.ref_of(run), mine, said)
-        return Told(sent.ref_of(run), segment, segment, warnings=warnings)
+        answered = frozenset(each.answers_to for each in mine)
+        return Told(sent.ref_of(run), segment, segment, answered=answered, warnings=warnings)
     if is_repeated:
         # The same once more, as after a connection that broke: it is told what came of it.
         sent.check_may_watch(run)
@@ -106,7 +113,7 @@ def _decided(sent: Sent) -> "tuple[list[tuple[Named, ResumeEntry]], list[str]]":
     known: list[tuple[Named, ResumeEntry]] = []
     unknown: list[str] = []
     for entry in sent.body.resume or ():
-        name = read_name(sent.asked.tenant, entry.interrupt_id, "call", count=2)
+        name = read_asked(sent.asked.tenant, entry.interrupt_id, "call")
         if name and name.ref.agent == sent.agent.name:
             known.append((name, entry))
         else:
@@ -124,7 +131,7 @@ def _results(sent: Sent) -> "list[tuple[Named, ToolMessage]]":
             continue
         name = read_name(sent.asked.tenant, message.tool_call_id, "call", count=2)
         # What a run was told of its own tools comes back as well.
-        is_ours = read_name(sent.asked.tenant, message.id, "tool", count=2)
+        is_ours = read_asked(sent.asked.tenant, message.id, "tool")
         if name and not is_ours and name.ref.agent == sent.agent.name:
             found.insert(0, (name, message))
     return found
@@ -133,12 +140,12 @@ def _results(sent: Sent) -> "list[tuple[Named, ToolMessage]]":
 def _verdicts(decided: "Sequence[tuple[Named, ResumeEntry]]") -> Iterator[Verdict]:
     for name, entry in decided:
         if entry.status == "cancelled":
-            yield Verdict(name.call_id, approved=False, reason=_CANCELLED)
+            yield Verdict(name.call_id, approved=False, reason=_CANCELLED, below=name.below)
         else:
-            yield _verdict(name.call_id, entry.payload)
+            yield _verdict(name, entry.payload)
 
 
-def _verdict(approval_id: str, payload: Any) -> Verdict:
+def _verdict(name: Named, payload: Any) -> Verdict:
     """Return what a person decided: nothing but what the schema asks for approves."""
     given = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
     reason, edited = given.get("reason"), given.get("editedArgs")
@@ -148,9 +155,9 @@ def _verdict(approval_id: str, payload: Any) -> Verdict:
         and (edited is None or isinstance(edited, dict))
     )
     if not fits:
-        return Verdict(approval_id, approved=False, reason=_DOES_NOT_FIT)
+        return Verdict(name.call_id, approved=False, reason=_DOES_NOT_FIT, below=name.below)
     arguments = cast("dict[str, Any] | None", edited) if given["approved"] else None
-    return Verdict(approval_id, given["approved"], reason or None, arguments)
+    return Verdict(name.call_id, given["approved"], reason or None, arguments, name.below)
 
 
 def _outputs(
@@ -200,7 +207,7 @@ def _ignored(interrupt_id: str) -> str:
 
 
 def _missing(run: Run, missing: Sequence[str]) -> str:
-    names = ", ".join(name_of_call("call", run.run_id, each) for each in missing)
+    names = ", ".join(name_of_asked("call", run.run_id, each) for each in missing)
     return f"The run waits for {names}. Nothing of this request was done: answer that first."
 
 

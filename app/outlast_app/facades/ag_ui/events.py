@@ -3,14 +3,15 @@
 One run of theirs covers a segment of ours. Events have no field that the protocol lacks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import JsonValue
 
 from outlast.events import (
     ApprovalRequested,
     MessageCompleted,
-    ReadEvent,
     RunWaiting,
     TerminalEvent,
     ToolCallCompleted,
@@ -21,8 +22,9 @@ from outlast.events import (
 from outlast.live import Kind
 from outlast.protocol import Run, Usage
 from outlast_app.facades.ag_ui.messages import shown_arguments, shown_content
-from outlast_app.facades.ag_ui.outcomes import interrupt, usage_of
-from outlast_app.facades.ag_ui.shown import ClientMessages
+from outlast_app.facades.ag_ui.outcomes import interrupt, interrupt_below, usage_of
+from outlast_app.facades.ag_ui.shown import ClientMessages, Shown
+from outlast_app.facades.called import CalledApproval
 from outlast_app.facades.elsewhere import Elsewhere
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text, text_of
 from outlast_app.facades.segments import RunLog
@@ -38,6 +40,8 @@ class AgUiRun:
     Attributes:
         warnings: What of the request was not done, in sentences.
         comes_again: The client's list may not be what it was: it gets it before all else.
+        answered: Keys of what the client has just answered. A wait for nothing else is over in a
+            moment, and its end no end for the client.
     """
 
     thread_id: str
@@ -45,10 +49,13 @@ class AgUiRun:
     parent_run_id: str | None = None
     warnings: Sequence[str] = ()
     comes_again: bool = False
+    answered: frozenset[str] = frozenset()
 
 
 class AgUiEncoder:
     """Says what a run is as events, from a segment on, to a segment's end."""
+
+    shows_called: ClassVar[bool] = True
 
     def __init__(
         self, run_id: str, asked: AgUiRun, messages: ClientMessages, first: int = 1, last: int = 1
@@ -98,7 +105,7 @@ class AgUiEncoder:
             self._log.take(item.event)
             if self._is_mine:
                 yield from self._begin_to_speak()
-            said = [*self._hear(item.event)]
+            said = [*self._hear_called(item), *self._hear(item)]
             if self._is_mine:
                 yield from said
         elif self._is_mine and not self._log.is_over:
@@ -142,10 +149,18 @@ class AgUiEncoder:
             case _:
                 pass
 
-    def _hear(self, event: ReadEvent) -> Iterator[bytes]:
-        for name, about in self._elsewhere.take(event):
+    def _hear_called(self, item: Committed) -> Iterator[bytes]:
+        """Tell what runs below ask, and what takes more than a yes or no."""
+        for name, about in self._elsewhere.take(item):
             yield _custom("approval", id=name, **about)
-        match event:
+        for called in item.called:
+            if called.is_yes_or_no and called.is_open:
+                yield from self._show(called.key, self._log.turn, called.name, called.arguments)
+            elif called.key in self._shown:
+                yield from self._show_result(called.key, called.end)
+
+    def _hear(self, item: Committed) -> Iterator[bytes]:
+        match event := item.event:
             case TurnStarted():
                 yield from self._begin_step(event.turn)
             case MessageCompleted():
@@ -157,7 +172,8 @@ class AgUiEncoder:
             case ToolCallCompleted():
                 yield from self._complete_call(event)
             case RunWaiting() if self._log.is_over and event.segment >= self._last:
-                yield from self._wait()
+                if not self._log.asked <= self._asked.answered:
+                    yield from self._wait(item.called)
             case _ if isinstance(event, TerminalEvent):
                 yield from self._end_with(event.run)
             case _:
@@ -217,42 +233,48 @@ class AgUiEncoder:
             self._usage[event.model] = used + event.usage
 
     def _show_call(self, call_id: str) -> Iterator[bytes]:
-        if call_id in self._shown:
-            return
-        self._shown[call_id] = None
         call = self._log.calls[call_id]
-        yield from self._begin_step(call.turn)
-        arguments = shown_arguments(call.arguments)
-        message_id = self._messages.call(call_id, call.name, arguments)
-        name = self._messages.name_of_call(call_id)
+        yield from self._show(call_id, call.turn, call.name, call.arguments)
+
+    def _show(
+        self, key: str, turn: int, name: str, arguments: Mapping[str, JsonValue]
+    ) -> Iterator[bytes]:
+        if key in self._shown:
+            return
+        self._shown[key] = None
+        yield from self._begin_step(turn)
+        written = shown_arguments(arguments)
+        message_id = self._messages.call(key, turn, name, written)
+        call_id = self._messages.name_of_call(key)
         yield _event(
-            "TOOL_CALL_START",
-            toolCallId=name,
-            toolCallName=call.name,
-            parentMessageId=message_id,
+            "TOOL_CALL_START", toolCallId=call_id, toolCallName=name, parentMessageId=message_id
         )
-        yield _event("TOOL_CALL_ARGS", toolCallId=name, delta=arguments)
-        yield _event("TOOL_CALL_END", toolCallId=name)
+        yield _event("TOOL_CALL_ARGS", toolCallId=call_id, delta=written)
+        yield _event("TOOL_CALL_END", toolCallId=call_id)
 
     def _complete_call(self, done: ToolCallCompleted) -> Iterator[bytes]:
         # One that never started, since its arguments were wrong, say, was asked for nevertheless.
         yield from self._show_call(done.call_id)
-        if self._messages.has_result(done.call_id):
+        yield from self._show_result(done.call_id, shown_content(done.parts or done.output))
+
+    def _show_result(self, key: str, content: str | list[Shown]) -> Iterator[bytes]:
+        if self._messages.has_result(key):
             return
-        content = shown_content(done.parts or done.output)
-        self._messages.complete(done.call_id, content)
+        self._messages.complete(key, content)
         yield _event(
             "TOOL_CALL_RESULT",
-            messageId=self._messages.name_of_result(done.call_id),
-            toolCallId=self._messages.name_of_call(done.call_id),
+            messageId=self._messages.name_of_result(key),
+            toolCallId=self._messages.name_of_call(key),
             content=content,
             role="tool",
         )
 
-    def _wait(self) -> Iterator[bytes]:
+    def _wait(self, called: Sequence[CalledApproval]) -> Iterator[bytes]:
         """End with what the client is asked for: decisions first, since they must all be given."""
-        if asked := self._log.open_decisions:
-            interrupts = [interrupt(self._run_id, each) for each in asked]
+        if self._log.decisions:
+            own = [interrupt(self._run_id, each) for each in self._log.open_decisions]
+            asked = (each for each in called if each.is_open and each.is_yes_or_no)
+            interrupts = [*own, *(interrupt_below(self._run_id, each) for each in asked)]
             yield from self._finish({"type": "interrupt", "interrupts": interrupts})
         else:
             still_open = {call.call_id for call in self._log.open_calls}

@@ -97,7 +97,12 @@ async def _told(sent: Sent) -> Told:
 def _stream(request: Request, sent: Sent, told: Told) -> Response:
     body = sent.body
     shown = AgUiRun(
-        body.thread_id, body.run_id, body.parent_run_id, told.warnings, told.comes_again
+        body.thread_id,
+        body.run_id,
+        body.parent_run_id,
+        told.warnings,
+        told.comes_again,
+        told.answered,
     )
     answered = () if told.sent else sent.answered
     has = ClientMessages(told.ref, told.sent or sent.dump, answered)

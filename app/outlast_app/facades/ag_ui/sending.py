@@ -32,7 +32,7 @@ from outlast_app.facades.conversations import (
     run_asked,
     with_open,
 )
-from outlast_app.facades.ids import message_id_of, read_name
+from outlast_app.facades.ids import message_id_of, read_asked, read_name
 from outlast_app.facades.starting import Start, start
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ async def _tell_last(sent: Sent, run: Run | None) -> Told:
 def _run_named(sent: Sent, message_id: str) -> RunRef | None:
     """Return the run that a message of the list comes from."""
     tenant = sent.asked.tenant
-    name = read_name(tenant, message_id, "msg", count=1) or read_name(
-        tenant, message_id, "tool", count=2
-    )
+    name = read_name(tenant, message_id, "msg", count=1) or read_asked(tenant, message_id, "tool")
     return name.ref if name else None
 
 

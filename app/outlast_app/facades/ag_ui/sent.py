@@ -19,7 +19,7 @@ from outlast_app.auth import check_right
 from outlast_app.facades.ag_ui.messages import checked, input_of, inputs_of
 from outlast_app.facades.ag_ui.shown import Shown
 from outlast_app.facades.conversations import is_same
-from outlast_app.facades.ids import message_id_of, read_name, thread_id_of
+from outlast_app.facades.ids import message_id_of, read_asked, thread_id_of
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.starting import Start
 
@@ -106,7 +106,7 @@ class Sent:
         return frozenset(
             each.tool_call_id
             for each in self.said
-            if each.role == "tool" and not read_name(self.asked.tenant, each.id, "tool", count=2)
+            if each.role == "tool" and not read_asked(self.asked.tenant, each.id, "tool")
         )
 
     def start(self, messages: Sequence[InputMessage], had: Sequence[Message] = ()) -> Start:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from outlast.names import RunRef
-from outlast_app.facades.ids import name_of, name_of_call, read_name
+from outlast_app.facades.ids import name_of, name_of_asked, read_asked, read_name
 
 Shown = dict[str, Any]
 """A message in the protocol's words."""
@@ -42,17 +42,17 @@ class ClientMessages:
         """Name the message that has a turn's reasoning."""
         return name_of("rsn", self._ref.run_id, turn)
 
-    def name_of_call(self, call_id: str) -> str:
-        """Name a tool call."""
-        return name_of_call("call", self._ref.run_id, call_id)
+    def name_of_call(self, key: str) -> str:
+        """Name a tool call, by its key."""
+        return name_of_asked("call", self._ref.run_id, key)
 
-    def name_of_result(self, call_id: str) -> str:
+    def name_of_result(self, key: str) -> str:
         """Name the message that has a call's result."""
-        return name_of_call("tool", self._ref.run_id, call_id)
+        return name_of_asked("tool", self._ref.run_id, key)
 
-    def has_result(self, call_id: str) -> bool:
+    def has_result(self, key: str) -> bool:
         """Tell whether the client has sent the result of a call itself."""
-        return self.name_of_call(call_id) in self._answered
+        return self.name_of_call(key) in self._answered
 
     def think(self, turn: int, more: str) -> None:
         """Add to a turn's reasoning."""
@@ -65,21 +65,21 @@ class ClientMessages:
         """Add a turn's text, when it is whole."""
         self._answer(turn)["content"] = text
 
-    def call(self, call_id: str, name: str, arguments: str) -> str:
-        """Add a call; return the id of the message that it is in."""
-        answer = self._answer(int(call_id.partition(".")[0]))
+    def call(self, key: str, turn: int, name: str, arguments: str) -> str:
+        """Add a call to a turn; return the id of the message that it is in."""
+        answer = self._answer(turn)
         function = {"name": name, "arguments": arguments}
-        named = {"id": self.name_of_call(call_id), "type": "function", "function": function}
+        named = {"id": self.name_of_call(key), "type": "function", "function": function}
         answer.setdefault("toolCalls", []).append(named)
         return answer["id"]
 
-    def complete(self, call_id: str, content: str | list[Shown]) -> None:
+    def complete(self, key: str, content: str | list[Shown]) -> None:
         """Add the result of a call."""
-        message_id = self.name_of_result(call_id)
+        message_id = self.name_of_result(key)
         self._told[message_id] = {
             "id": message_id,
             "role": "tool",
-            "toolCallId": self.name_of_call(call_id),
+            "toolCallId": self.name_of_call(key),
             "content": content,
         }
 
@@ -115,7 +115,7 @@ class ClientMessages:
         return {**message, "content": ""} if is_ahead else message
 
     def _is_of_run(self, message_id: str) -> bool:
-        name = read_name(self._ref.tenant, message_id, "msg", count=1) or read_name(
-            self._ref.tenant, message_id, "tool", count=2
-        )
+        tenant = self._ref.tenant
+        name = read_name(tenant, message_id, "msg", count=1)
+        name = name or read_asked(tenant, message_id, "tool")
         return name is not None and name.ref == self._ref

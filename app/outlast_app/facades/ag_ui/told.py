@@ -20,6 +20,7 @@ class Told(NamedTuple):
     Attributes:
         sent: Returns what the client has, where that is not what it has sent.
         comes_again: The client may have been told some of it before.
+        answered: Keys of what the client has just answered.
         warnings: What of the request was not done.
     """
 
@@ -28,6 +29,7 @@ class Told(NamedTuple):
     last: int = 1
     sent: Callable[[], Sequence[Shown]] | None = None
     comes_again: bool = False
+    answered: frozenset[str] = frozenset()
     warnings: Sequence[str] = ()
 
 

@@ -10,9 +10,16 @@ from outlast.protocol import Run
 from outlast_app.auth import check_right
 from outlast_app.facades.ai_sdk.messages import UiMessage, UiRequest, input_of, result_of
 from outlast_app.facades.ai_sdk.told import Told
-from outlast_app.facades.answering import Answer, Output, Verdict, continue_run, open_questions
+from outlast_app.facades.answering import (
+    Answer,
+    Output,
+    Verdict,
+    continue_run,
+    open_calls,
+    open_decisions,
+)
 from outlast_app.facades.conversations import is_same
-from outlast_app.facades.ids import Named, name_of_call, read_name, thread_id_of
+from outlast_app.facades.ids import Named, name_of_asked, read_asked, read_name, thread_id_of
 from outlast_app.facades.reader import committed
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.segments import RunLog
@@ -45,7 +52,7 @@ async def go_on(
         run = await asked.deps.reader.read(named.ref, messages=False)
     except UnknownRun:
         return None
-    still_open = open_questions(run)
+    still_open = await open_decisions(asked, run) | open_calls(run)
     mine = [each for each in answers if each.answers_to in still_open]
     is_repeated = bool(answers) and not mine and await _was_said(asked, named.ref, body)
     if not still_open and not is_repeated:
@@ -56,23 +63,31 @@ async def go_on(
         segment = await _segment_after(asked, named, mine)
         beside = [input_of(message, body.path_of(message)) for message in said]
         await continue_run(asked, named.ref, mine, beside)
-        return Told(run, segment, segment, bool(said))
+        answered = frozenset(each.answers_to for each in mine)
+        return Told(run, segment, segment, _begins(named, segment, said), answered)
     if not is_repeated:
         if not said:
             return None
-        names = [name_of_call("call", run.run_id, each) for each in sorted(still_open)]
+        names = [name_of_asked("call", run.run_id, each) for each in sorted(still_open)]
         wrong = f"the run waits for {', '.join(names)}: answer that first"
         raise InvalidRequest.at((body.path_of(answer), wrong))
     # The same once more, as after a connection that broke: it is told what came of it.
     await continue_run(asked, named.ref, [each for each in answers if isinstance(each, Verdict)])
     segment = await _segment_after(asked, named, answers)
-    return Told.since(run, segment, is_apart=bool(said))
+    return Told.since(run, segment, _begins(named, segment, said))
 
 
 def _run_named(asked: Asked, message_id: str) -> Named | None:
     """Return whose answer a message is, all of it or the end."""
     names = (read_name(asked.tenant, message_id, "msg", count=count) for count in (0, 1))
     return next((name for name in names if name), None)
+
+
+def _begins(named: Named, segment: int, said: Sequence[UiMessage]) -> int:
+    """Return with which segment the message begins that what comes of answers is told in."""
+    if said:
+        return segment
+    return named.numbers[0] if named.numbers else 1
 
 
 def _check_chat(run: Run, body: UiRequest) -> None:
@@ -109,26 +124,33 @@ def _answers(asked: Asked, ref: RunRef, message: UiMessage, path: str) -> list[A
     for index, part in enumerate(message.parts):
         at = f"{path}.parts.{index}"
         if part.is_answered:
-            call_id = _call(asked, ref, part.tool_call_id, f"{at}.toolCallId")
-            answer = Output(call_id, result_of(part), part.state == "output-error")
+            named = _named(asked, ref, part.tool_call_id, f"{at}.toolCallId")
+            if named.below:
+                raise InvalidRequest.at((f"{at}.toolCallId", "the agent that asks runs it itself"))
+            answer = Output(named.call_id, result_of(part), part.state == "output-error")
         elif part.is_decided and part.approval:
-            call_id = _call(asked, ref, part.approval.id, f"{at}.approval.id")
+            named = _named(asked, ref, part.approval.id, f"{at}.approval.id")
             if part.approval.approved is None:
                 raise InvalidRequest.at((f"{at}.approval.approved", "neither true nor false"))
-            answer = Verdict(call_id, part.approval.approved, part.approval.reason or None)
+            answer = Verdict(
+                named.call_id,
+                part.approval.approved,
+                part.approval.reason or None,
+                below=named.below,
+            )
         else:
             continue
-        if found.setdefault(call_id, answer) != answer:
+        if found.setdefault(named.key, answer) != answer:
             raise InvalidRequest.at((at, "a part before it says something else of the same call"))
     return [*found.values()]
 
 
-def _call(asked: Asked, ref: RunRef, given: str | None, at: str) -> str:
-    """Return the call of a run that an id names, as the run names it."""
-    name = read_name(asked.tenant, given or "", "call", count=2)
+def _named(asked: Asked, ref: RunRef, given: str | None, at: str) -> Named:
+    """Return what an id names that a run, or one below it, has asked for."""
+    name = read_asked(asked.tenant, given or "", "call")
     if name is None or name.ref != ref:
         raise InvalidRequest.at((at, f"it names no call of the run {ref.run_id}: {given!r}"))
-    return name.call_id
+    return name
 
 
 async def _segment_after(asked: Asked, named: Named, answers: Sequence[Answer]) -> int:

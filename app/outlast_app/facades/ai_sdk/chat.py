@@ -81,7 +81,9 @@ async def messages(agent: str, chat: str, asked: Asking) -> list[dict[str, Any]]
 
 def _stream(request: Request, asked: Asked, told: Told) -> Response:
     ref = RunRef(asked.tenant, told.run.run_id)
-    encoder = UiEncoder(ref.run_id, told.first, told.last, is_apart=told.is_apart)
+    encoder = UiEncoder(
+        ref.run_id, told.first, told.last, begins=told.begins, answered=told.answered
+    )
     headers = {**name_run(request, ref), **STREAM_HEADER}
     return RunStream(asked, ref, encoder, headers, first=encoder.begin())
 

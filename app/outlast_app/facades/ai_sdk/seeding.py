@@ -6,7 +6,8 @@ from typing import Any
 from outlast.agent import Agent
 from outlast.client_tool import ClientTool
 from outlast.protocol import Content, FilePart, ImagePart, Message, TextPart, ToolCall
-from outlast_app.facades.ai_sdk.chunks import client_output, message_id
+from outlast_app.facades.ai_sdk.calls import client_output
+from outlast_app.facades.ai_sdk.chunks import message_id
 from outlast_app.facades.conversations import run_saying
 from outlast_app.facades.ids import name_of_own_call
 

@@ -9,14 +9,16 @@ class Told(NamedTuple):
     """A run, and which of its segments a stream tells.
 
     Attributes:
-        is_apart: Whether that is a message of its own, since the user has said something in
-            between; else it goes on with the run's.
+        begins: The segment with which the message begins that they are told in: not the first, if
+            the user has said something in between.
+        answered: Keys of what the client has just answered.
     """
 
     run: Run
     first: int
     last: int
-    is_apart: bool = False
+    begins: int = 1
+    answered: frozenset[str] = frozenset()
 
     @classmethod
     def whole(cls, run: Run) -> Self:
@@ -24,8 +26,8 @@ class Told(NamedTuple):
         return cls.since(run, 1)
 
     @classmethod
-    def since(cls, run: Run, first: int, *, is_apart: bool = False) -> Self:
+    def since(cls, run: Run, first: int, begins: int = 1) -> Self:
         """Tell a run from a segment on, as far as it is."""
         # One that waits has not begun the next segment.
         latest = run.segment - (run.status == "waiting")
-        return cls(run, first, max(first, latest), is_apart)
+        return cls(run, first, max(first, latest), begins)

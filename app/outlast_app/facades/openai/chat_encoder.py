@@ -7,7 +7,7 @@ before another one would be silently wrong: then the stream ends with an error, 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from outlast.events import MessageCompleted, ReadEvent
 from outlast.protocol import Run, Usage
@@ -16,7 +16,7 @@ from outlast_app.facades.ids import name_of, name_of_call
 from outlast_app.facades.items import Committed, Item, Retract, Text, text_of
 from outlast_app.facades.openai.content import written
 from outlast_app.facades.openai.errors import error_of
-from outlast_app.facades.segments import RunLog
+from outlast_app.facades.segments import RunLog, below
 from outlast_app.facades.streams import frame
 
 _BETWEEN = "\n\n"
@@ -56,6 +56,8 @@ class ChatFailure:
 
 class ChatEncoder:
     """Says what a segment of a run is as chunks; and, at its end, as one completion."""
+
+    shows_called: ClassVar[bool] = False
 
     def __init__(self, name: ChatName, *, wants_usage: bool = False, whole: bool = False) -> None:
         """Begin before the run's first event.
@@ -116,7 +118,7 @@ class ChatEncoder:
             return
         code, why = "run_in_progress", "The answer takes longer, or this server ends"
         if self.waits_for_others:
-            asked = ", ".join(self._log.approvals)
+            asked = ", ".join(self._approvals())
             code = "approval_required" if asked else "run_waiting"
             why = f"Somebody has to decide on {asked}" if asked else "The run waits for others"
         yield from self._fail(
@@ -125,6 +127,11 @@ class ChatEncoder:
             f"{why}. GET /runs/{self._name.run_id} tells of the run, and the same request with its "
             "Idempotency-Key waits for its answer again.",
         )
+
+    def _approvals(self) -> list[str]:
+        """Return what people have to decide on: of this run, and of those below it."""
+        called = below(self._log.waiting) if self._log.waiting else []
+        return [*self._log.approvals, *(f"{each.id} of the run {each.run_id}" for each in called)]
 
     def completion(self) -> dict[str, Any]:
         """Return the whole answer, when all was said and nothing failed."""

@@ -5,8 +5,10 @@ process. What depends on the moment is text alone, and that has its place in the
 (`outlast_app.facades.positions`).
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import JsonValue
 
 from outlast.events import (
     ApprovalRequested,
@@ -17,7 +19,8 @@ from outlast.events import (
     ToolCallRequested,
     ToolCallStarted,
 )
-from outlast_app.facades.ids import name_of_call
+from outlast_app.facades.called import CalledApproval
+from outlast_app.facades.ids import name_of_asked, name_of_call
 from outlast_app.facades.items import Committed, Item, Retract, Text
 from outlast_app.facades.openai.content import written
 from outlast_app.facades.openai.response_line import REST, EventLine
@@ -34,6 +37,8 @@ _ENDINGS: Mapping[str, str] = {
 
 class ResponseEncoder:
     """Says what a segment of a run is, in events of OpenAI's API."""
+
+    shows_called: ClassVar[bool] = True
 
     def __init__(self, facts: Facts, after: int = -1) -> None:
         """Begin before the run's first event.
@@ -74,6 +79,8 @@ class ResponseEncoder:
                 self._log.take(event)
                 if self._is_mine:
                     yield from self._hear(event)
+                    if self._log.is_over:
+                        yield from self._finish(item.called)
             case _:
                 pass
 
@@ -102,8 +109,6 @@ class ResponseEncoder:
                 yield from self._ask(event)
             case _:
                 pass
-        if self._log.is_over:
-            yield from self._finish()
 
     def _begin(self, event: ReadEvent) -> Iterator[bytes]:
         is_queued = isinstance(event, RunQueued)
@@ -116,7 +121,7 @@ class ResponseEncoder:
             self._has_started = True
             yield from self._say_response(Numbers.settled(0, REST), "response.in_progress")
 
-    def _finish(self) -> Iterator[bytes]:
+    def _finish(self, called: Sequence[CalledApproval]) -> Iterator[bytes]:
         yield from self._messages.close()  # what was never committed
         for call_id in [*self._places]:
             yield from self._leave(self._log.calls[call_id])
@@ -125,6 +130,9 @@ class ResponseEncoder:
                 yield from self._request(call)
             for asked in self._log.open_decisions:
                 yield from self._ask(asked)
+            for below in called:
+                if below.is_open and below.is_yes_or_no:
+                    yield from self._show_request(below.key, below.name, below.arguments)
         self._finished = True
         kind = _ENDINGS.get(self.response()["status"], "response.failed")
         # A client may have seen text of a turn that was never committed: it hears of the end, too.
@@ -185,12 +193,18 @@ class ResponseEncoder:
 
     def _ask(self, asked: ApprovalRequested) -> Iterator[bytes]:
         approval_id = asked.approval_id or asked.call_id or ""
+        yield from self._show_request(approval_id, asked.name, asked.arguments)
+
+    def _show_request(
+        self, key: str, name: str, arguments: Mapping[str, JsonValue]
+    ) -> Iterator[bytes]:
+        """Ask a client to decide; also what a run below asks is asked by the server it knows."""
         item = {
-            "id": name_of_call("mcpr", self._facts.run_id, approval_id),
+            "id": name_of_asked("mcpr", self._facts.run_id, key),
             "type": "mcp_approval_request",
             "server_label": self._facts.agent,
-            "name": asked.name,
-            "arguments": written(asked.arguments),
+            "name": name,
+            "arguments": written(arguments),
         }
         if self._has(item["id"]):
             return

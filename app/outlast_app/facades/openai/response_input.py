@@ -10,7 +10,7 @@ from outlast.names import RunRef
 from outlast.protocol import InputMessage
 from outlast_app.auth import check_right
 from outlast_app.facades.answering import Answer, Output, Verdict
-from outlast_app.facades.ids import Named, name_of_call, read_name
+from outlast_app.facades.ids import Named, name_of_call, read_asked, read_name
 from outlast_app.facades.items import text_of
 from outlast_app.facades.openai.content import written
 from outlast_app.facades.openai.errors import Refused
@@ -27,7 +27,7 @@ _CALLS = ("fc", "mcp", "mcpr", "call")
 
 
 class Answers(NamedTuple):
-    """Answers to one run, by the calls and approvals that they are about."""
+    """Answers to one run, by the keys of the calls and approvals that they are about."""
 
     ref: RunRef
     by_id: dict[str, Answer]
@@ -63,7 +63,7 @@ def _referred(asked: Asked, items: Sequence[InputItem]) -> dict[str, Named]:
             continue
         item_id = item.id or ""
         named = read_name(asked.tenant, item_id, "msg", count=1)
-        named = named or read_name(asked.tenant, item_id, *_CALLS, count=2)
+        named = named or read_asked(asked.tenant, item_id, *_CALLS)
         if named is None:
             raise _no_item(item_id, place)
         referred[item_id] = named
@@ -109,7 +109,7 @@ def _items_of(named: Named, item_id: str, said: _Said) -> list[InputItem]:
     if len(named.numbers) == 1:
         text = said.texts.get(named.numbers[0])
         return [InputItem(type="message", role="assistant", content=text)] if text else []
-    call = said.log.calls.get(named.call_id)
+    call = None if named.below else said.log.calls.get(named.call_id)
     if call is None or not item_id.startswith(("fc_", "call_")):
         return []
     return [
@@ -152,7 +152,7 @@ def answers_in(
                 raise _no_item(item.approval_request_id or item.call_id or "", place)
             return None, tail
         refs.add(named.ref)
-        answers[named.call_id] = _answer(named, item, place)
+        answers[named.key] = _answer(named, item, place)
     if not answers:
         return None, tail
     if len(refs) > 1:
@@ -168,7 +168,7 @@ def said_beside(tail: Iterable[tuple[int, InputItem]]) -> list[InputMessage]:
 
 def _named(asked: Asked, item: InputItem) -> Named | None:
     if item.kind == "mcp_approval_response":
-        return read_name(asked.tenant, item.approval_request_id or "", "mcpr", count=2)
+        return read_asked(asked.tenant, item.approval_request_id or "", "mcpr")
     return read_name(asked.tenant, item.call_id or "", "call", count=2)
 
 
@@ -178,7 +178,7 @@ def _answer(named: Named, item: InputItem, place: int) -> Answer:
         return Output(named.call_id, item.said(param))
     if item.approve is None:
         raise Refused("invalid_request_error", f"{param}.approve: true or false", param)
-    return Verdict(named.call_id, item.approve, item.reason)
+    return Verdict(named.call_id, item.approve, item.reason, below=named.below)
 
 
 def _no_item(item_id: str, place: int) -> Refused:

@@ -5,13 +5,22 @@ from typing import Any
 
 from outlast.events import (
     ApprovalResolved,
-    ReadEvent,
     SteerReceived,
     ToolCallCompleted,
     TurnStarted,
 )
-from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Message, Run, TextPart
-from outlast_app.facades.ids import name_of_call
+from outlast.protocol import (
+    Content,
+    FilePart,
+    ImagePart,
+    InputMessage,
+    Message,
+    Resolution,
+    Run,
+    TextPart,
+)
+from outlast_app.facades.ids import name_of_asked, name_of_call
+from outlast_app.facades.items import Committed
 from outlast_app.facades.openai.content import written
 from outlast_app.facades.openai.response_object import text_part
 from outlast_app.facades.segments import RunLog
@@ -20,10 +29,10 @@ from outlast_app.facades.starting import SEEDED
 Item = dict[str, Any]
 
 
-def input_items(run: Run, segment: int, events: Sequence[ReadEvent]) -> list[Item]:
+def input_items(run: Run, segment: int, committed: Sequence[Committed]) -> list[Item]:
     """Return what a response was asked, oldest first."""
     if segment > 1:
-        return list(_answers_in(run.run_id, segment, events))
+        return list(_answers_in(run.run_id, segment, committed))
     asked = run.origin.request if run.origin else {}
     begin, said = asked.get(SEEDED), asked.get("said")
     begin = begin if isinstance(begin, int) else 0
@@ -80,14 +89,17 @@ def page_of(
     }
 
 
-def _answers_in(run_id: str, segment: int, events: Sequence[ReadEvent]) -> Iterator[Item]:
+def _answers_in(run_id: str, segment: int, committed: Sequence[Committed]) -> Iterator[Item]:
     """Yield the answers with which a segment began, and what was said beside them."""
     log = RunLog(takes_approvals=True)
-    for event in events:
-        log.take(event)
+    for item in committed:
+        log.take(item.event)
         if log.segment != segment:
             continue
-        match event:
+        for called in item.called:
+            if called.resolution and called.is_yes_or_no and not called.is_open:
+                yield from _decision(run_id, called.key, called.resolution)
+        match event := item.event:
             case TurnStarted():
                 return
             case ToolCallCompleted() if log.calls[event.call_id].is_clients:
@@ -98,18 +110,23 @@ def _answers_in(run_id: str, segment: int, events: Sequence[ReadEvent]) -> Itera
                     "call_id": name_of_call("call", run_id, event.call_id),
                     "output": event.output,
                 }
-            case ApprovalResolved() if event.call_id and event.action in ("approve", "reject"):
-                yield {
-                    "id": name_of_call("mcpa", run_id, event.call_id),
-                    "type": "mcp_approval_response",
-                    "approval_request_id": name_of_call("mcpr", run_id, event.call_id),
-                    "approve": event.action == "approve",
-                    "reason": event.reason,
-                }
+            case ApprovalResolved() if event.call_id:
+                yield from _decision(run_id, event.call_id, event)
             case SteerReceived():
                 yield from items_of(event.message, event.message.id)
             case _:
                 pass
+
+
+def _decision(run_id: str, key: str, ended: ApprovalResolved | Resolution) -> Iterator[Item]:
+    if ended.action in ("approve", "reject"):
+        yield {
+            "id": name_of_asked("mcpa", run_id, key),
+            "type": "mcp_approval_response",
+            "approval_request_id": name_of_asked("mcpr", run_id, key),
+            "approve": ended.action == "approve",
+            "reason": ended.reason,
+        }
 
 
 def _parts(message: Message | InputMessage) -> list[dict[str, Any]]:

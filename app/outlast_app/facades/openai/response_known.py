@@ -14,7 +14,7 @@ from outlast_app.facades.items import Committed
 from outlast_app.facades.openai.errors import Refused
 from outlast_app.facades.openai.response_encoder import ResponseEncoder
 from outlast_app.facades.openai.response_object import Facts
-from outlast_app.facades.reader import committed
+from outlast_app.facades.reader import committed, with_called
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.segments import RunLog
 
@@ -62,11 +62,24 @@ async def events_of(asked: Asked, ref: RunRef) -> list[ReadEvent]:
     return await committed(await asked.deps.events.so_far(ref, 0))
 
 
-def told(known: KnownResponse, facts: Facts) -> dict[str, Any]:
-    """Return a response as its run's events tell it."""
+async def items_of(asked: Asked, known: KnownResponse) -> list[Committed]:
+    """Return what the run of a response has committed, with what runs below it ask people.
+
+    Raises:
+        OperatorProblem: Nobody can tell now.
+    """
+    return await with_called(known.events, asked.called_runs(insists=False))
+
+
+async def told(asked: Asked, known: KnownResponse, facts: Facts) -> dict[str, Any]:
+    """Return a response as its run's events tell it.
+
+    Raises:
+        OperatorProblem: Nobody can tell now what runs below ask people.
+    """
     encoder = ResponseEncoder(facts)
-    for event in known.events:
-        for _ in encoder.take(Committed(event)):
+    for item in await items_of(asked, known):
+        for _ in encoder.take(item):
             pass
     return encoder.response()
 

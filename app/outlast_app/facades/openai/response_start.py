@@ -18,7 +18,7 @@ from outlast.names import RunRef
 from outlast.protocol import Run
 from outlast_app.auth import check_right
 from outlast_app.facades.answering import Verdict, continue_run
-from outlast_app.facades.ids import name_of, name_of_call
+from outlast_app.facades.ids import name_of, name_of_asked, name_of_call
 from outlast_app.facades.openai.errors import Refused
 from outlast_app.facades.openai.response_input import (
     Answers,
@@ -190,9 +190,6 @@ def _check_nothing_open(ref: RunRef, log: RunLog) -> None:
     if ids:
         message = f"No tool output found for function call {', '.join(ids)}."
     else:
-        approvals = [
-            name_of_call("mcpr", ref.run_id, each.approval_id or each.call_id or "")
-            for each in log.open_decisions
-        ]
+        approvals = [name_of_asked("mcpr", ref.run_id, key) for key in log.decisions]
         message = f"No approval response found for {', '.join(approvals)}."
     raise Refused("missing_answers", message, "input", run_id=ref.run_id)

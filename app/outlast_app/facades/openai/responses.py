@@ -12,7 +12,7 @@ from outlast_app.facades.openai.errors import Refused, renaming
 from outlast_app.facades.openai.keys import OpenAiRoute
 from outlast_app.facades.openai.response_encoder import ResponseEncoder
 from outlast_app.facades.openai.response_items import input_items, page_of
-from outlast_app.facades.openai.response_known import facts_of, find_response, told
+from outlast_app.facades.openai.response_known import facts_of, find_response, items_of, told
 from outlast_app.facades.openai.response_requests import ResponseRequest
 from outlast_app.facades.openai.response_start import begin_response
 from outlast_app.facades.positions import Numbers
@@ -67,7 +67,7 @@ async def get_response(
     headers = name_run(request, known.ref)
     facts = facts_of(known.run, known.segment)
     if not stream:
-        return _answer(told(known, facts), headers)
+        return _answer(await told(asked, known, facts), headers)
     after = -1 if starting_after is None else starting_after
     encoder = ResponseEncoder(facts, after)
     return RunStream(asked, known.ref, encoder, headers, mark=Numbers.read(after))
@@ -85,7 +85,7 @@ async def cancel_response(response_id: ResponseId, request: Request, asked: Aski
         await asked.deps.runs.cancel(known.ref, asked.trace)
         await asked.deps.reader.wait(known.ref, _CANCEL_WAIT_S)
         known = await find_response(asked, response_id)
-    response = told(known, facts_of(known.run, known.segment))
+    response = await told(asked, known, facts_of(known.run, known.segment))
     if "read" not in asked.caller.rights:
         response = {name: response[name] for name in ("id", "object", "status")}
     return _answer(response, headers)
@@ -110,7 +110,7 @@ async def list_input_items(
 ) -> dict[str, Any]:
     """List what a response was asked."""
     known = await find_response(asked, response_id)
-    items = input_items(known.run, known.segment, known.events)
+    items = input_items(known.run, known.segment, await items_of(asked, known))
     return page_of(items, limit=limit, is_descending=order != "asc", after=after)
 
 

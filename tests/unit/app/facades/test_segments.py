@@ -1,6 +1,8 @@
 """Where one protocol's segments of a run begin and end."""
 
+from fakes.scenarios import BELOW, DOUBTS, PAYS, REFUSED, called_together
 from fakes.telling import USAGE, Story
+from outlast_app.facades.ids import key_of
 from outlast_app.facades.segments import RunLog, segment_after
 
 
@@ -60,6 +62,29 @@ def test_approvals() -> None:
     call = log_of(story).calls["1.0"]
     assert (call.started, call.resolved is not None, call.completed is not None) == (True,) * 3
     assert log_of(story, takes_approvals=False).segments == [1]
+
+
+def test_approvals_of_called_runs() -> None:
+    """They end a segment as own ones do, while they are waited for: their ids say what they are."""
+    happened = called_together()
+    log = RunLog(takes_approvals=True)
+    asked: list[list[str]] = []
+    for event in happened:
+        assert not isinstance(event, tuple)
+        log.take(event)
+        if log.is_over and log.waiting:
+            asked.append(log.decisions)
+    pays, refused, below = (key_of(each.id, each.run_id) for each in (PAYS, REFUSED, BELOW))
+    assert asked == [["1.1", pays, below], [pays, below], [refused, below], [below]]
+    assert (log.segments, log.asked_below) == ([1, 2, 3, 4, 5], {pays, refused, below})
+    events = [event for event in happened if not isinstance(event, tuple)]
+    doubt = key_of(DOUBTS.id, DOUBTS.run_id)
+    for answered, segment in (([pays], 3), ([pays, "1.1"], 2), ([below], 5), ([doubt], None)):
+        assert segment_after(events, RunLog(takes_approvals=True), answered) == segment
+    chat = RunLog(takes_approvals=False)
+    for event in events:
+        chat.take(event)
+    assert chat.segments == [1]
 
 
 def test_waits_that_no_client_ends() -> None:

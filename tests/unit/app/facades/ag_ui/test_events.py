@@ -12,12 +12,22 @@ from hypothesis import strategies as st
 from fakes.ag_ui_client import AgUiClient, check_event
 from fakes.frames import read_frames
 from fakes.repository import ROOT
-from fakes.scenarios import SCENARIOS, Happened, items_of, said, segments_of
+from fakes.scenarios import (
+    BELOW,
+    PAYS,
+    SCENARIOS,
+    SCOUT,
+    Happened,
+    items_of,
+    said,
+    segments_of,
+)
 from fakes.telling import Story
 from fakes.watching import REF, RUN_ID
 from outlast.live import Delta, Reset, Snapshot
 from outlast_app.facades.ag_ui.events import AgUiEncoder, AgUiRun
 from outlast_app.facades.ag_ui.shown import ClientMessages
+from outlast_app.facades.ids import key_of, name_of_asked
 
 RECORDED = ROOT / "tests/fixtures/ag-ui.json"
 USER = {"id": "u1", "role": "user", "content": "Hi"}
@@ -29,14 +39,13 @@ def told(
     first: int = 1,
     last: int | None = None,
     sent: Sequence[dict[str, Any]] = (USER,),
-    *,
-    comes_again: bool = False,
+    **about: Any,
 ) -> list[Any]:
     """Tell a run, from one segment to the end of another."""
     results = (each for each in sent if each["role"] == "tool")
     answered = {each["toolCallId"] for each in results if not each["id"].startswith("tool_")}
     has = ClientMessages(REF, lambda: sent, answered)
-    run = AgUiRun("t1", "r1", comes_again=comes_again)
+    run = AgUiRun("t1", "r1", **about)
     encoder = AgUiEncoder(RUN_ID, run, has, first, first if last is None else last)
     parts = [encoder.begin()]
     for item in items_of(happened):
@@ -165,6 +174,44 @@ def test_an_approval() -> None:
     assert client.results() == {CALL: "paid 4"}
     assert client.finished["outcome"] == {"type": "success"}
     assert client.finished["result"] == "Paid."
+
+
+def test_what_a_called_run_asks() -> None:
+    """It is an interrupt of its own, with the call, and whose it is; how it ended is its result."""
+    happened = SCENARIOS["called"]()
+    client = AgUiClient([USER]).take(told(happened))
+    assert client.finished
+    [interrupt] = client.finished["outcome"]["interrupts"]
+    name = name_of_asked("call", RUN_ID, key_of(PAYS.id, PAYS.run_id))
+    assert (interrupt["id"], interrupt["toolCallId"]) == (name, name)
+    assert interrupt["message"] == "May the agent scout call pay?"
+    assert interrupt["metadata"] == {"outlast": {"agent": "scout", "run_id": SCOUT}}
+    [_, call] = client.messages[-1]["toolCalls"]
+    assert call["function"] == {"name": "scout.pay", "arguments": '{"to":"ann"}'}
+    client.take(told(happened, 2, sent=client.messages))
+    assert client.results() == {
+        name: "Approved: the agent scout has gone on with it.",
+        CALL: "Paid.",
+    }
+
+
+def test_own_and_called_approvals_at_once() -> None:
+    """All that waits is asked for each time; a doubt of a called run is shown with its address."""
+    happened = SCENARIOS["called_together"]()
+    first = AgUiClient([USER]).take(told(happened))
+    assert first.finished
+    asked = [each["id"] for each in first.finished["outcome"]["interrupts"]]
+    keys = ["1.1", key_of(PAYS.id, PAYS.run_id), key_of(BELOW.id, BELOW.run_id)]
+    assert asked == [name_of_asked("call", RUN_ID, key) for key in keys]
+    [doubt] = first.custom["outlast.approval"]
+    assert (doubt["name"], doubt["question"]) == ("scout.ship", "Has it been shipped?")
+    answered = frozenset(keys)
+    second = AgUiClient([USER]).take(told(happened, 2, answered=answered))
+    assert second.finished
+    # The wait for what was just answered is none; then something new is asked.
+    [*_, left] = second.finished["outcome"]["interrupts"]
+    assert len(second.finished["outcome"]["interrupts"]) == 2
+    assert left["id"] == asked[-1]
 
 
 def test_tools_of_the_page() -> None:

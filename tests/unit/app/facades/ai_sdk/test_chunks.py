@@ -2,28 +2,50 @@
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from fakes.frames import read_frames
 from fakes.repository import ROOT
-from fakes.scenarios import SCENARIOS, Happened, items_of, segments_of
+from fakes.scenarios import (
+    BELOW,
+    DOUBTS,
+    DROPPED,
+    KEPT,
+    PAYS,
+    REFUSED,
+    SCENARIOS,
+    SCOUT,
+    Happened,
+    items_of,
+    segments_of,
+)
 from fakes.telling import Story
 from fakes.ui_message import UiMessage
 from fakes.watching import RUN_ID
 from outlast.events import RunWaiting
-from outlast.protocol import Awaited
+from outlast.protocol import Approval, Awaited
+from outlast_app.facades.ai_sdk.calls import UNDER_WAY
 from outlast_app.facades.ai_sdk.chunks import RETRACTED, UiEncoder
+from outlast_app.facades.ids import key_of, name_of_asked
+from outlast_app.facades.segments import RunLog
 
 RECORDED = ROOT / "tests/fixtures/ai-sdk.json"
 
 
-def told(happened: Happened, first: int = 1, last: int | None = None) -> list[Any]:
+def told(
+    happened: Happened,
+    first: int = 1,
+    last: int | None = None,
+    kept: Mapping[str, Approval] = KEPT,
+    **more: Any,
+) -> list[Any]:
     """Tell a run, from one segment to the end of another."""
-    encoder = UiEncoder(RUN_ID, first, last)
+    encoder = UiEncoder(RUN_ID, first, last, **more)
     parts = [encoder.begin()]
-    for item in items_of(happened):
+    for item in items_of(happened, kept=kept):
         if encoder.is_over:
             break
         parts += encoder.take(item)
@@ -129,24 +151,105 @@ def test_what_takes_more_than_yes_or_no() -> None:
 
 
 def test_what_a_called_run_asks() -> None:
-    """It is shown by the run that called it, with its own address, until it is decided."""
-    child = f"scout.{'c' * 26}"
-    story = Story().started().turn(1, "", "scout")
-    story.add(
-        RunWaiting,
-        segment=1,
-        waiting_for="child",
-        approvals=[Awaited(run_id=child, id="2.0")],
+    """It is asked like an own approval, by agent and tool, and ends when it is over."""
+    happened = SCENARIOS["called"]()
+    message = UiMessage().take(told(happened))
+    asked, calling = message.tool(asked_of(PAYS)), message.tool(f"call_{RUN_ID}_1_0")
+    assert (asked["toolName"], asked["input"], asked["state"]) == (
+        "scout.pay",
+        {"to": "ann"},
+        "approval-requested",
     )
-    asked = ("child", f"/runs/{child}/approvals/2.0")
-    assert elsewhere(story) == [(*asked, True)]
-    assert "[DONE]" not in told(list(story.events))
-    story.done("1.0", "scout", "Done.").turn(2, "Done.").ends(output="Done.")
-    assert elsewhere(story) == [(*asked, True), (*asked, False)]
-    chunks = told(list(story.events))
-    shown = [c for c in chunks if c != "[DONE]" and c["type"] == "data-outlast-approval"]
-    assert len({each["id"] for each in shown}) == 1
-    assert chunks[-1] == "[DONE]"
+    assert (calling["state"], calling["output"]) == ("output-available", UNDER_WAY)
+    message.take(told(happened, 2))
+    assert asked["output"] == "Approved: the agent scout has gone on with it."
+    assert (asked["state"], calling["output"]) == ("output-available", "Paid.")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "state"),
+    [("called_refused", REFUSED, "output-denied"), ("called_in_vain", DROPPED, "output-error")],
+)
+def test_how_it_ends(name: str, asked: Awaited, state: str) -> None:
+    """It was refused, or nobody asks any more: no part stays open."""
+    happened = SCENARIOS[name]()
+    message = UiMessage().take(told(happened)).take(told(happened, 2))
+    assert message.tool(asked_of(asked))["state"] == state
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("called")])
+def test_decisions_are_sent_once(name: str) -> None:
+    """When all is decided the SDK sends that by itself; never before, and never again."""
+    happened, message = SCENARIOS[name](), UiMessage()
+    log, first, answered = RunLog(takes_approvals=True), 1, frozenset[str]()
+    for event in happened:
+        assert not isinstance(event, tuple)
+        log.take(event)
+        if not (log.ended or log.asked - answered) or not log.is_over:
+            continue
+        message.take(told(happened, first, answered=answered))
+        assert not message.is_sent_by_itself()
+        for part in message.parts:
+            if part.get("state") == "approval-requested":
+                assert not message.is_sent_by_itself()
+                part["state"] = "approval-responded"
+        assert message.is_sent_by_itself() == bool(log.asked)
+        first, answered = log.segment + 1, frozenset(log.asked)
+    assert message.finished in {"stop", "abort"}
+
+
+def test_a_wait_for_what_was_just_answered() -> None:
+    """It is no end for who has answered: the run goes on in a moment, and is told on."""
+    happened = SCENARIOS["called_together"]()
+    waits = [event for event in happened if isinstance(event, RunWaiting)]
+    answered = frozenset({key_of(BELOW.id, BELOW.run_id)})
+    last = told(happened, waits[-1].segment, answered=answered)
+    assert last[-1] == "[DONE]"
+    assert [chunk["finishReason"] for chunk in last[:-1] if chunk["type"] == "finish"] == ["stop"]
+
+
+def test_a_message_of_its_own() -> None:
+    """What is still asked there is asked in it, and nothing is ended that it does not show."""
+    happened = SCENARIOS["called_together"]()
+    message = UiMessage()
+    for segment in segments(happened)[1:]:
+        message.take(told(happened, segment, begins=2))
+        assert message.message_id == f"msg_{RUN_ID}_2"
+    assert message.tool(asked_of(PAYS))["state"] == "output-available"
+    alone = UiMessage().take(told(SCENARIOS["called"](), 2, begins=2))
+    assert asked_of(PAYS) not in [part.get("toolCallId") for part in alone.parts]
+
+
+def test_a_called_run_that_nobody_keeps() -> None:
+    """Its approval is there all the same, by its agent's name."""
+    happened = SCENARIOS["called"]()
+    message = UiMessage().take(told(happened, kept={}))
+    asked = message.tool(asked_of(PAYS))
+    assert (asked["toolName"], asked["input"]) == ("scout", {})
+    assert message.take(told(happened, 2, kept={})).finished == "stop"
+    assert asked["state"] == "output-available"
+
+
+def test_a_doubt_of_a_called_run() -> None:
+    """It is shown with what it is about, and where to decide, while it is waited for."""
+    happened = SCENARIOS["called_together"]()
+    chunks = [c for c in told(happened, 1, 5) if c != "[DONE]"]
+    first, last = (c for c in chunks if c["type"] == "data-outlast-approval")
+    assert first["id"] == last["id"]
+    about = {
+        "reason": "child",
+        "name": "scout.ship",
+        "question": "Has it been shipped?",
+        "decide_at": f"/runs/{SCOUT}/approvals/{DOUBTS.id}",
+    }
+    assert (first["data"], last["data"]) == (
+        {**about, "is_open": True},
+        {**about, "is_open": False},
+    )
+
+
+def asked_of(asked: Awaited) -> str:
+    return name_of_asked("call", RUN_ID, key_of(asked.id, asked.run_id))
 
 
 def test_a_clients_object() -> None:

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from fakes.frames import read_frames
 from fakes.repository import ROOT
 from fakes.retold import Telling, connections, tellings
-from fakes.scenarios import SCENARIOS, Happened, items_of, said
+from fakes.scenarios import SCENARIOS, Happened, items_of, items_of_shown, said
 from fakes.telling import Story
 from fakes.watching import RUN_ID
-from outlast.events import MessageCompleted, UnknownEvent
-from outlast_app.facades.items import Committed, Item, TextRule
+from outlast.events import MessageCompleted, RunWaiting, UnknownEvent
+from outlast_app.facades.ids import read_asked
+from outlast_app.facades.items import Committed, Item
 from outlast_app.facades.openai.response_encoder import ResponseEncoder
 from outlast_app.facades.openai.response_object import Facts
 from outlast_app.facades.positions import MAX_CHARS, Numbers, check_of
@@ -51,7 +52,7 @@ def told(name: str) -> dict[str, Any]:
     happened = SCENARIOS[name]()
     echo: Any = STRUCTURED if name == "answer_rejected" else {}
     responses: dict[str, Any] = {}
-    for segment in range(1, 5):
+    for segment in range(1, 6):
         events = streamed(happened, ResponseEncoder(facts(segment, echo=echo)))
         if events:
             responses[str(segment)] = events
@@ -165,6 +166,43 @@ def test_approvals() -> None:
     assert (refused["status"], refused["error"]["content"]) == ("failed", "rejected: too much")
 
 
+def test_what_called_runs_ask() -> None:
+    """It is asked by the server that the client knows, and ends a response as own approvals do."""
+    responses = [events[-1]["response"] for events in told("called_together").values()]
+    asked = [
+        [item["name"] for item in each["output"] if item["type"] == "mcp_approval_request"]
+        for each in responses
+    ]
+    assert asked == [
+        ["pay", "scout.pay", "deputy.pay"],
+        ["scout.pay", "deputy.pay"],
+        ["scout.send", "deputy.pay"],
+        ["deputy.pay"],
+        [],
+    ]
+    requests = [i for i in responses[0]["output"] if i["type"] == "mcp_approval_request"]
+    assert {item["server_label"] for item in requests} == {"tester"}
+    assert json.loads(requests[1]["arguments"]) == {"to": "ann"}
+    assert read_asked("t", requests[1]["id"], "mcpr")
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("called")])
+def test_called_runs_that_nobody_keeps(name: str) -> None:
+    """All else stays: which events there are, their numbers, and where a response ends."""
+    happened = SCENARIOS[name]()
+    for segment, events in told(name).items():
+        parts: list[bytes] = []
+        encoder = ResponseEncoder(facts(int(segment)))
+        for item in items_of(happened, kept={}):
+            parts += encoder.take(item)
+        later = read_frames(parts)
+        for each, was in zip(later, events, strict=True):
+            assert (each["type"], each["sequence_number"]) == (was["type"], was["sequence_number"])
+            assert each.get("item", {}).get("id") == was.get("item", {}).get("id")
+        asked = [i for i in encoder.response()["output"] if i["type"] == "mcp_approval_request"]
+        assert {item["name"] for item in asked} <= {"pay", "scout", "deputy"}
+
+
 def test_functions() -> None:
     """A client is told of all that it has to run, again of what it has left open."""
     first, second, third = told("clients_tools").values()
@@ -229,8 +267,9 @@ def test_a_text_that_numbers_do_not_reach() -> None:
 class Client:
     """A client that comes back by number, and folds what it gets."""
 
-    def __init__(self, telling: Telling) -> None:
+    def __init__(self, telling: Telling, segment: int = 1) -> None:
         self._telling = telling
+        self._segment = segment
         self._texts: dict[int, str] = {}
         self._items: dict[int, str] = {}
         self.resumed: list[tuple[int, int, str]] = []
@@ -243,10 +282,9 @@ class Client:
         mark = Numbers.read(self.number)
         if mark:
             self.resumed.append((mark.turn, mark.chars, self._texts.get(mark.turn, "")))
-        rule, encoder = TextRule(mark), ResponseEncoder(facts(), self.number)
-        for event in self._telling.shown_to(joined, left):
-            for item in rule.take(event):
-                self._take(item, encoder)
+        encoder = ResponseEncoder(facts(self._segment), self.number)
+        for item in items_of_shown(self._telling.shown_to(joined, left), mark):
+            self._take(item, encoder)
 
     def _take(self, item: Item, encoder: ResponseEncoder) -> None:
         for event in read_frames(encoder.take(item)):
@@ -288,6 +326,19 @@ class Client:
         ), (self._texts.get(turn), text)
 
 
+def read_over_waits(telling: Telling, places: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Follow each response of a run to its end, over connections that break."""
+    waits = [event.segment for event in telling.happened if isinstance(event, RunWaiting)]
+    responses: list[dict[str, Any]] = []
+    for segment in [1, *(each + 1 for each in waits)]:
+        client = Client(telling, segment)
+        for joined, left in telling.cut(places):
+            client.read(joined, left)
+        assert client.response
+        responses.append(client.response)
+    return responses
+
+
 @settings(max_examples=150)
 @given(tellings(), connections)
 def test_cut_anywhere(telling: Telling, places: list[tuple[int, int]]) -> None:
@@ -301,3 +352,18 @@ def test_cut_anywhere(telling: Telling, places: list[tuple[int, int]]) -> None:
     told = [part["text"] for item in client.response["output"] for part in item["content"]]
     assert told == texts
     assert list(client._items.values()) == texts
+
+
+@settings(max_examples=100)
+@given(tellings(asks=True), connections)
+def test_cut_anywhere_while_called_runs_ask(
+    telling: Telling, places: list[tuple[int, int]]
+) -> None:
+    """Each response ends with what is asked, and all of them together are what the run says."""
+    responses = read_over_waits(telling, places)
+    items = [item for each in responses for item in each["output"]]
+    texts = [p["text"] for i in items if i["type"] == "message" for p in i["content"]]
+    committed = [e for e in telling.happened if isinstance(e, MessageCompleted)]
+    assert texts == [text for e in committed if (text := str(e.message.content))]
+    for each in responses[:-1]:
+        assert [item["name"] for item in each["output"][-2:]] == ["scout.pay", "deputy.pay"]
