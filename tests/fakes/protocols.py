@@ -1,6 +1,6 @@
 """What clients of each protocol do with one run: start it, watch it, decide in it.
 
-A new protocol is one entry of `PROTOCOLS`. Agent and tools are those of `fakes.partner`.
+A new protocol is one entry of `PROTOCOLS`.
 """
 
 import json
@@ -14,9 +14,7 @@ import httpx
 from fakes.api import Api
 from fakes.ui_message import UiMessage
 
-_AGENT = "partner"
-_RESPONSES, _CHAT, _AI_SDK = "/v1/responses", "/v1/chat/completions", f"/ai-sdk/{_AGENT}"
-_AG_UI = f"/ag-ui/{_AGENT}"
+_RESPONSES, _CHAT = "/v1/responses", "/v1/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,36 @@ class Begun:
     thread_id: str | None = None
     stream: httpx.Response | None = None
 
-    def call(self, kind: str, call_id: str) -> str:
+    @property
+    def agent(self) -> str:
+        """The agent that was asked."""
+        return self.run_id.partition(".")[0]
+
+    @property
+    def ai_sdk(self) -> str:
+        """Where pages of the AI SDK find its chats."""
+        return f"/ai-sdk/{self.agent}"
+
+    @property
+    def ag_ui(self) -> str:
+        """Where AG-UI's clients find it."""
+        return f"/ag-ui/{self.agent}"
+
+    def where(self, key: str) -> tuple[str, str]:
+        """Return the run that asks, this one or one below it, and the call's name there."""
+        below, _, call_id = key.rpartition(":")
+        return below or self.run_id, call_id
+
+    def call(self, kind: str, key: str) -> str:
         """Name a call as other protocols do."""
-        return f"{kind}_{self.run_id}_{call_id.replace('.', '_')}"
+        below, _, call_id = key.rpartition(":")
+        named = [self.run_id, *([below] if below else []), call_id.replace(".", "_")]
+        return "_".join([kind, *named])
 
     def read_call(self, name: str) -> str:
-        """Return the call that such a name means."""
-        return name.partition(f"{self.run_id}_")[2].replace("_", ".")
+        """Return the key of the call that such a name means."""
+        *below, turn, index = name.partition(f"{self.run_id}_")[2].rsplit("_", 2)
+        return ":".join([*below, f"{turn}.{index}"])
 
 
 @dataclass(frozen=True)
@@ -47,8 +68,9 @@ class Protocol:
     """What its clients can do.
 
     Attributes:
-        start: Says something to the agent, and comes back when there is a run.
-        asked: Watches a run to where it waits; returns the calls that somebody has to approve.
+        start: Says something to an agent, and comes back when there is a run.
+        asked: Watches a run to where it waits; returns the keys of calls that somebody has to
+            approve: `2.0`, or `{run}:2.0` of a run below.
         watch: Watches an answer that is being written: yields what there is of it whenever that
             has grown, to its end.
         approve: Approves a call, and does not wait for what comes of it.
@@ -56,7 +78,7 @@ class Protocol:
         needs_threads: Whether runs are found by their conversation only.
     """
 
-    start: Callable[[Api, str], Begun]
+    start: Callable[[Api, str, str], Begun]
     asked: Callable[[Api, Begun], set[str]] | None = None
     watch: Callable[[Api, Begun], Iterator[str]] | None = None
     approve: Callable[[Api, Begun, str], None] | None = None
@@ -75,14 +97,15 @@ class Protocol:
         return starter.has_threads or not self.needs_threads
 
 
-def _native_start(api: Api, text: str) -> Begun:
+def _native_start(api: Api, agent: str, text: str) -> Begun:
     thread_id = uuid4().hex
-    return Begun(api.start(_AGENT, text, thread_id=thread_id, stream=True), thread_id)
+    return Begun(api.start(agent, text, thread_id=thread_id, stream=True), thread_id)
 
 
 def _native_asked(api: Api, begun: Begun) -> set[str]:
     waiting = api.wait_for_event(begun.run_id, type="run.waiting")
-    return {asked["id"] for asked in waiting["approvals"]}
+    asked = [(each["run_id"], each["id"]) for each in waiting["approvals"]]
+    return {call_id if run == begun.run_id else f"{run}:{call_id}" for run, call_id in asked}
 
 
 def _native_watch(api: Api, begun: Begun) -> Iterator[str]:
@@ -103,13 +126,13 @@ def _native_watch(api: Api, begun: Begun) -> Iterator[str]:
             yield text
 
 
-def _native_approve(api: Api, begun: Begun, call_id: str) -> None:
-    assert api.decide(begun.run_id, call_id, "approve").status_code == 200
+def _native_approve(api: Api, begun: Begun, key: str) -> None:
+    assert api.decide(*begun.where(key), "approve").status_code == 200
 
 
-def _responses_start(api: Api, text: str) -> Begun:
+def _responses_start(api: Api, agent: str, text: str) -> Begun:
     made = api.http.post("/v1/conversations", json={}).json()["id"]
-    body = {"model": _AGENT, "input": text, "conversation": made, "background": True}
+    body = {"model": agent, "input": text, "conversation": made, "background": True}
     return Begun(_run_of(api.http.post(_RESPONSES, json=body)), made.removeprefix("conv_"))
 
 
@@ -130,14 +153,14 @@ def _responses_watch(api: Api, begun: Begun) -> Iterator[str]:
             yield event["response"]["output"][-1]["content"][0]["text"]
 
 
-def _responses_approve(api: Api, begun: Begun, call_id: str) -> None:
+def _responses_approve(api: Api, begun: Begun, key: str) -> None:
     decided = {
         "type": "mcp_approval_response",
-        "approval_request_id": begun.call("mcpr", call_id),
+        "approval_request_id": begun.call("mcpr", key),
         "approve": True,
     }
     body = {
-        "model": _AGENT,
+        "model": begun.agent,
         "previous_response_id": f"resp_{begun.run_id}_1",
         "input": [decided],
         "background": True,
@@ -145,9 +168,9 @@ def _responses_approve(api: Api, begun: Begun, call_id: str) -> None:
     assert _run_of(api.http.post(_RESPONSES, json=body)) == begun.run_id
 
 
-def _chat_start(api: Api, text: str) -> Begun:
+def _chat_start(api: Api, agent: str, text: str) -> Begun:
     said = [{"role": "user", "content": text}]
-    body = {"model": _AGENT, "messages": said, "stream": True}
+    body = {"model": agent, "messages": said, "stream": True}
     stream = api.http.send(api.http.build_request("POST", _CHAT, json=body), stream=True)
     return Begun(_run_of(stream), stream=stream)
 
@@ -158,28 +181,28 @@ def said_by_chat(stream: httpx.Response) -> str:
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-def _ai_sdk_start(api: Api, text: str) -> Begun:
+def _ai_sdk_start(api: Api, agent: str, text: str) -> Begun:
     chat = uuid4().hex
     body = {"id": chat, "messages": [_user(text)]}
-    with api.http.stream("POST", _AI_SDK, json=body) as answer:
+    with api.http.stream("POST", f"/ai-sdk/{agent}", json=body) as answer:
         return Begun(_run_of(answer), chat)
 
 
 def _ai_sdk_asked(api: Api, begun: Begun) -> set[str]:
-    message = UiMessage().take(_read(api, f"{_AI_SDK}/{begun.thread_id}/stream"))
+    message = UiMessage().take(_read(api, f"{begun.ai_sdk}/{begun.thread_id}/stream"))
     asked = [part for part in message.parts if part.get("state") == "approval-requested"]
     return {begun.read_call(part["approval"]) for part in asked}
 
 
 def _ai_sdk_watch(api: Api, begun: Begun) -> Iterator[str]:
     message = UiMessage()
-    for chunk in _read(api, f"{_AI_SDK}/{begun.thread_id}/stream"):
+    for chunk in _read(api, f"{begun.ai_sdk}/{begun.thread_id}/stream"):
         if text := "".join(message.take([chunk]).texts()):
             yield text
 
 
-def _ai_sdk_approve(api: Api, begun: Begun, call_id: str) -> None:
-    name = begun.call("call", call_id)
+def _ai_sdk_approve(api: Api, begun: Begun, key: str) -> None:
+    name = begun.call("call", key)
     part = {
         "type": "dynamic-tool",
         "toolName": "transfer",
@@ -191,14 +214,14 @@ def _ai_sdk_approve(api: Api, begun: Begun, call_id: str) -> None:
     }
     answer = {"id": f"msg_{begun.run_id}", "role": "assistant", "parts": [part]}
     body = {"id": begun.thread_id, "messages": [_user("…"), answer]}
-    with api.http.stream("POST", _AI_SDK, json=body) as told:
+    with api.http.stream("POST", begun.ai_sdk, json=body) as told:
         assert _run_of(told) == begun.run_id
 
 
-def _ag_ui_start(api: Api, text: str) -> Begun:
+def _ag_ui_start(api: Api, agent: str, text: str) -> Begun:
     thread_id = uuid4().hex
     said = [{"id": uuid4().hex, "role": "user", "content": text}]
-    with api.http.stream("POST", _AG_UI, json=_ag_ui_body(thread_id, said)) as answer:
+    with api.http.stream("POST", f"/ag-ui/{agent}", json=_ag_ui_body(thread_id, said)) as answer:
         return Begun(_run_of(answer), thread_id)
 
 
@@ -215,24 +238,24 @@ def _ag_ui_watch(api: Api, begun: Begun) -> Iterator[str]:
             yield text
 
 
-def _ag_ui_approve(api: Api, begun: Begun, call_id: str) -> None:
+def _ag_ui_approve(api: Api, begun: Begun, key: str) -> None:
     payload = {"approved": True}
-    entry = {"interruptId": begun.call("call", call_id), "status": "resolved", "payload": payload}
+    entry = {"interruptId": begun.call("call", key), "status": "resolved", "payload": payload}
     body = _ag_ui_body(begun.thread_id, _ag_ui_messages(api, begun), resume=[entry])
-    with api.http.stream("POST", _AG_UI, json=body) as told:
+    with api.http.stream("POST", begun.ag_ui, json=body) as told:
         assert _run_of(told) == begun.run_id
 
 
 def _ag_ui_told(api: Api, begun: Begun) -> Iterator[dict[str, Any]]:
     """Come to a thread again with what it has: nothing is started, and the run is told."""
     body = _ag_ui_body(begun.thread_id, _ag_ui_messages(api, begun))
-    with api.http.stream("POST", _AG_UI, json=body) as answer:
+    with api.http.stream("POST", begun.ag_ui, json=body) as answer:
         assert _run_of(answer) == begun.run_id
         yield from _frames(answer)
 
 
 def _ag_ui_messages(api: Api, begun: Begun) -> list[dict[str, Any]]:
-    return api.http.get(f"{_AG_UI}/threads/{begun.thread_id}/messages").json()
+    return api.http.get(f"{begun.ag_ui}/threads/{begun.thread_id}/messages").json()
 
 
 def _ag_ui_body(

@@ -157,6 +157,17 @@ class RunLog:
         return self.calls.setdefault(call_id, LoggedCall(call_id, turn, name, {}))
 
 
+def segment_of(run: Run, log: RunLog) -> int:
+    """Return the segment that a run is in, which was read before its events were.
+
+    A run goes on without a word of its own when one below it does.
+    """
+    waiting = log.waiting
+    if waiting and log.is_over and run.segment > waiting.segment and run.status != "waiting":
+        return waiting.segment + 1
+    return log.segment
+
+
 def below(event: RunWaiting) -> list[Awaited]:
     """Return the approvals of runs below the one that waits."""
     return [each for each in event.approvals if each.run_id != event.run_id]

@@ -11,7 +11,7 @@ from outlast_app.facades.ag_ui.sent import Sent
 from outlast_app.facades.ag_ui.shown import Shown
 from outlast_app.facades.conversations import read_back, with_open
 from outlast_app.facades.reader import committed
-from outlast_app.facades.segments import RunLog
+from outlast_app.facades.segments import RunLog, segment_of
 
 
 class Told(NamedTuple):
@@ -44,7 +44,8 @@ async def tell_again(sent: Sent, run: Run, warnings: Sequence[str] = ()) -> Told
     for event in await committed(await sent.asked.deps.events.so_far(ref, 0)):
         log.take(event)
     known = None if sent.has(run) or not sent.may_read else await _list_of(sent, run)
-    return Told(ref, log.segment, log.segment, known, comes_again=True, warnings=warnings)
+    segment = segment_of(run, log)
+    return Told(ref, segment, segment, known, comes_again=True, warnings=warnings)
 
 
 async def _list_of(sent: Sent, run: Run) -> Callable[[], Sequence[Shown]]:

@@ -39,7 +39,7 @@ from outlast_app.facades.openai.response_requests import (
     read_history,
 )
 from outlast_app.facades.requests import Asked
-from outlast_app.facades.segments import RunLog, segment_after
+from outlast_app.facades.segments import RunLog, segment_after, segment_of
 from outlast_app.facades.starting import Start, start, start_after
 
 _MAX_ECHO_BYTES = 24 * 1024
@@ -125,7 +125,9 @@ async def _start_in(asked: Asked, wanted: Start, conversation: str) -> Run:
         log = RunLog(takes_approvals=True)
         for event in await events_of(asked, holder):
             log.take(event)
-        _check_nothing_open(holder, log)
+        if log.waiting and log.is_over:
+            run = await asked.deps.reader.read(holder, messages=False)
+            _check_nothing_open(run, log)
     return await start(asked, replace(wanted, thread_id=thread.thread_id))
 
 
@@ -171,7 +173,7 @@ def _check_last(before: KnownResponse) -> None:
     log = RunLog(takes_approvals=True)
     for event in before.events:
         log.take(event)
-    last = log.segments[-1]
+    last = segment_of(before.run, log)
     if last != before.segment:
         following = name_of("resp", before.ref.run_id, last)
         raise Refused(
@@ -180,16 +182,16 @@ def _check_last(before: KnownResponse) -> None:
             "response of that",
             "previous_response_id",
         )
-    _check_nothing_open(before.ref, log)
+    _check_nothing_open(before.run, log)
 
 
-def _check_nothing_open(ref: RunRef, log: RunLog) -> None:
-    if not (log.is_over and log.waiting):
+def _check_nothing_open(run: Run, log: RunLog) -> None:
+    if not (log.is_over and log.waiting) or segment_of(run, log) > log.segment:
         return
-    ids = [name_of_call("call", ref.run_id, call.call_id) for call in log.open_calls]
+    ids = [name_of_call("call", run.run_id, call.call_id) for call in log.open_calls]
     if ids:
         message = f"No tool output found for function call {', '.join(ids)}."
     else:
-        approvals = [name_of_asked("mcpr", ref.run_id, key) for key in log.decisions]
+        approvals = [name_of_asked("mcpr", run.run_id, key) for key in log.decisions]
         message = f"No approval response found for {', '.join(approvals)}."
-    raise Refused("missing_answers", message, "input", run_id=ref.run_id)
+    raise Refused("missing_answers", message, "input", run_id=run.run_id)

@@ -1,9 +1,13 @@
 """Where one protocol's segments of a run begin and end."""
 
+import pytest
+
 from fakes.scenarios import BELOW, DOUBTS, PAYS, REFUSED, called_together
 from fakes.telling import USAGE, Story
+from fakes.watching import RUN_ID
+from outlast.protocol import Run, RunStatus
 from outlast_app.facades.ids import key_of
-from outlast_app.facades.segments import RunLog, segment_after
+from outlast_app.facades.segments import RunLog, segment_after, segment_of
 
 
 def log_of(story: Story, *, takes_approvals: bool = True) -> RunLog:
@@ -85,6 +89,19 @@ def test_approvals_of_called_runs() -> None:
     for event in events:
         chat.take(event)
     assert chat.segments == [1]
+
+
+@pytest.mark.parametrize(
+    ("status", "segment", "found"),
+    [("waiting", 2, 1), ("running", 2, 2), ("waiting", 3, 1), ("running", 1, 1)],
+)
+def test_a_run_that_goes_on_without_a_word(status: RunStatus, segment: int, found: int) -> None:
+    """One below it was decided on: the run itself says so, if it was read after the wait."""
+    log = RunLog(takes_approvals=True)
+    for event in Story().started().turn(1, "", "scout").waits("", PAYS).events:
+        log.take(event)
+    run = Run(run_id=RUN_ID, agent="tester", status=status, segment=segment)
+    assert segment_of(run, log) == found
 
 
 def test_waits_that_no_client_ends() -> None:
