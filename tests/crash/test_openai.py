@@ -8,7 +8,7 @@ import pytest
 from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.response_follower import ResponseFollower
-from fakes.script import Gate, call, text
+from fakes.script import Gate, attempts, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
 
@@ -87,6 +87,44 @@ def test_all_while_a_client_is_waited_for(
     assert seconds[0].json() == seconds[1].json()
     assert texts_of(seconds[0].json()) == ["In Berlin."]
     assert len(model.requests(key)) == 2
+
+
+def test_all_while_a_called_run_asks(
+    api: Api, stack: TestStack, model: ScriptedModel, key: str
+) -> None:
+    """All dies while it asks, and what carries it out once more after the decision: it counts."""
+    gate = Gate(after_chunks=1)
+    model.script(f"{key} boss", [call("ask", input=f"{key} child"), text("Done.")])
+    model.script(
+        f"{key} child", [call("pay", cents=5), attempts(text("Paid.", gate=gate), text("Paid."))]
+    )
+    first = api.http.post("/v1/responses", json={"model": "lead", "input": f"{key} boss"}).json()
+    [asked] = [item for item in first["output"] if item["type"] == "mcp_approval_request"]
+    for process in (stack.app, stack.worker, stack.restate):
+        process.kill()
+    stack.start_restate()
+    stack.start_worker()
+    stack.start_app()
+    stack.wait_ready()
+    assert api.http.get(f"/v1/responses/{first['id']}").json() == first
+    decided = {
+        "type": "mcp_approval_response",
+        "approval_request_id": asked["id"],
+        "approve": True,
+    }
+    answer = {"model": "lead", "previous_response_id": first["id"], "input": [decided]}
+    begun = api.http.post("/v1/responses", json={**answer, "background": True})
+    assert begun.status_code == 200, begun.text
+    gate.wait_reached()
+    for process in (stack.app, stack.worker):
+        process.kill()
+    stack.start_worker()
+    stack.start_app()
+    second = api.http.post("/v1/responses", json=answer).json()
+    gate.open()
+    assert (second["id"], texts_of(second)) == (begun.json()["id"], ["Done."])
+    child = asked["id"].split("_")[2]
+    assert len(stack.effects(key=f"{child}:1.0")) == 1
 
 
 def test_an_answer_that_is_taken_back_in_chat(

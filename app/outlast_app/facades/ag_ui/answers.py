@@ -95,8 +95,15 @@ async def _answer(
         sent.check_may_watch(run)
         segment, _ = await _segment_after(sent, run, mine)
         await continue_run(sent.asked, sent.ref_of(run), mine, said)
-        answered = frozenset(each.answers_to for each in mine)
-        return Told(sent.ref_of(run), segment, segment, answered=answered, warnings=warnings)
+        # What came of those that others have given meanwhile it has not heard of.
+        return Told(
+            sent.ref_of(run),
+            segment,
+            segment,
+            comes_again=len(mine) < len(answers),
+            answered=frozenset(each.answers_to for each in mine),
+            warnings=warnings,
+        )
     if is_repeated:
         # The same once more, as after a connection that broke: it is told what came of it.
         sent.check_may_watch(run)

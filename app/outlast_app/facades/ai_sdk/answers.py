@@ -60,11 +60,12 @@ async def go_on(
     check_right(asked.caller, "read")
     _check_chat(run, body)
     if mine:
-        segment = await _segment_after(asked, named, mine)
+        first, last = await _segments_after(asked, named, answers)
         beside = [input_of(message, body.path_of(message)) for message in said]
         await continue_run(asked, named.ref, mine, beside)
-        answered = frozenset(each.answers_to for each in mine)
-        return Told(run, segment, segment, _begins(named, segment, said), answered)
+        answered = frozenset(each.answers_to for each in answers)
+        first = last if said else first
+        return Told(run, first, last, _begins(named, first, said), answered)
     if not is_repeated:
         if not said:
             return None
@@ -73,8 +74,9 @@ async def go_on(
         raise InvalidRequest.at((body.path_of(answer), wrong))
     # The same once more, as after a connection that broke: it is told what came of it.
     await continue_run(asked, named.ref, [each for each in answers if isinstance(each, Verdict)])
-    segment = await _segment_after(asked, named, answers)
-    return Told.since(run, segment, _begins(named, segment, said))
+    first, last = await _segments_after(asked, named, answers)
+    first = last if said else first
+    return Told.since(run, first, _begins(named, first, said))
 
 
 def _run_named(asked: Asked, message_id: str) -> Named | None:
@@ -153,12 +155,18 @@ def _named(asked: Asked, ref: RunRef, given: str | None, at: str) -> Named:
     return name
 
 
-async def _segment_after(asked: Asked, named: Named, answers: Sequence[Answer]) -> int:
-    """Return the segment that answers begin: after the last wait that asked for any of them."""
+async def _segments_after(asked: Asked, named: Named, answers: Sequence[Answer]) -> tuple[int, int]:
+    """Return the first and the last of the segments that answers begin.
+
+    Some of them others have given meanwhile, too: what came of those is in earlier segments, of
+    which the client has not heard. Those are of the same turn.
+    """
     wanted = {answer.answers_to for answer in answers}
-    log, found = RunLog(takes_approvals=True), 1
+    log, after = RunLog(takes_approvals=True), dict[str, tuple[int, int]]()
     for event in await committed(await asked.deps.events.so_far(named.ref, 0)):
         log.take(event)
-        if log.is_over and log.waiting and log.asked & wanted:
-            found = log.waiting.segment + 1
-    return found
+        if log.is_over and log.waiting:
+            begun = log.turn, log.waiting.segment + 1
+            after.update(dict.fromkeys(log.asked & wanted, begun))
+    turn, last = max(after.values(), default=(0, 1))
+    return min((segment for of, segment in after.values() if of == turn), default=last), last
