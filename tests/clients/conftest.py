@@ -14,12 +14,14 @@ import pytest
 
 from fakes.model_server import ScriptedModel
 from fakes.repository import ROOT
-from fakes.script import Step
+from fakes.script import Step, call, text
 from fakes.stack import TestStack
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PYTHON = ROOT / ".venv/clients/bin/python"
 _DEADLINE_S = 100
+CALLED = "somebody who pays"
+"""What an agent is asked by another one, to do what has to be approved."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> Iterator[TestStack]:
     """Restate, worker and app, shared by all clients."""
     settings = {"APP_PROTOCOL_WAIT_S": "4"}
+    model.script(CALLED, [call("pay", cents=5), text("Paid.")])
     with TestStack(tmp_path_factory.mktemp("clients"), model, settings) as running:
         yield running
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from clients.conftest import SCRIPTS, Played
+from clients.conftest import CALLED, SCRIPTS, Played
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, fault, text
 from fakes.stack import TestStack
@@ -21,6 +21,7 @@ RUNS = {
     "twice": [SLOWLY],
     "page_tools": [calls(call("locate", of="ann"), call("paint", of="bob")), text("In Berlin.")],
     "approved": [call("transfer", cents=5), text("Sent.")],
+    "called_run_asks": [call("ask", input=CALLED), text("Sent.")],
     "refused_by_text": [call("transfer", cents=5), text("Not sent.")],
     "refused_by_cancelling": [call("transfer", cents=5), text("Not sent.")],
     "edited": [text("Red.")],

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from clients.conftest import SCRIPTS, Played
+from clients.conftest import CALLED, SCRIPTS, Played
 from fakes.model_server import ScriptedModel
 from fakes.script import attempts, call, calls, fault, text
 from fakes.stack import TestStack
@@ -18,6 +18,7 @@ CHAT = {
     "resumed_in_mid_text": [SLOWLY],
     "stopped": [SLOWLY],
     "approved": [call("transfer", cents=5), text("Sent.")],
+    "called_run_asks": [call("ask", input=CALLED), text("Sent.")],
     "resumed_after_approval": [call("transfer", cents=5), SLOWLY],
     "sent_again": [text("Hello you.")],
     "tried_again": [attempts(fault(400), text("Hello you."))],

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from clients.conftest import PYTHON, SCRIPTS, Played
+from clients.conftest import CALLED, PYTHON, SCRIPTS, Played
 from fakes.model_server import ScriptedModel
 from fakes.script import attempts, call, calls, cut, fault, text
 from fakes.stack import TestStack
@@ -62,6 +62,7 @@ AGENTS = {
     "agents_schema": [RED],
     "agents_own_tools": [call("look_up", word="rain"), text("A word.")],
     "agents_approvals": [call("transfer", cents=5), text("Sent.")],
+    "agents_called_run_asks": [call("ask", input=CALLED), text("Sent.")],
 }
 
 SDK = {

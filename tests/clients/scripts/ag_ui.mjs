@@ -222,6 +222,28 @@ const scenarios = {
     assert.equal((await page.runs()).length, 1);
   },
 
+  async called_run_asks(page, key) {
+    page.api = `${page.url}/ag-ui/lead`;
+    const agent = page.open();
+    const { outcome, interrupts } = await run(agent, key);
+    assert.equal(outcome, "interrupt");
+    assert.equal(interrupts[0].message, "May the agent tester call pay?");
+    const asked = calls(agent).find((each) => each.id === interrupts[0].toolCallId);
+    assert.deepEqual(asked.function, { name: "tester.pay", arguments: '{"cents":5}' });
+    const resume = buildResumeArray(agent.pendingInterrupts, {
+      [interrupts[0].id]: { status: "resolved", payload: { approved: true } },
+    });
+    const ended = await run(agent, undefined, { resume });
+    assert.equal(ended.outcome, "success");
+    assert.equal(answer(agent), "Sent.");
+    const results = agent.messages.filter((each) => each.role === "tool").map((each) => each.content);
+    assert.deepEqual(results, ["Approved: the agent tester has gone on with it.", "Paid."]);
+    // The list with all of that is one that goes on.
+    assert.equal((await run(agent, `${key}, again`)).outcome, "interrupt");
+    assert.equal((await page.stop()).status, 204);
+    assert.equal((await page.runs()).length, 2);
+  },
+
   async refused_by_text(page, key) {
     const agent = page.open();
     const { interrupts } = await run(agent, key);

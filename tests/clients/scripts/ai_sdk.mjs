@@ -160,6 +160,30 @@ const scenarios = {
     assert.equal((await page.runs()).length, 1);
   },
 
+  async called_run_asks(page, key) {
+    page.api = `${page.url}/ai-sdk/lead`;
+    let sent = 0;
+    const counted = (...request) => fetch(...request, (sent += 1));
+    const transport = new DefaultChatTransport({ api: page.api, fetch: counted });
+    const chat = page.open({ transport, sendAutomaticallyWhen: isDecided });
+    await chat.sendMessage({ text: key });
+    const asked = tools(chat).find((part) => part.state === "approval-requested");
+    assert.deepEqual([asked.toolName, asked.input], ["tester.pay", { cents: 5 }]);
+    await chat.addToolApprovalResponse({ id: asked.approval.id, approved: true });
+    await waitUntil(() => answer(chat) === "Sent." && chat.status === "ready", "the answer");
+    assert.equal(chat.error, undefined);
+    assert.deepEqual(
+      tools(chat).map((part) => [part.toolName, part.state]),
+      [
+        ["ask", "output-available"],
+        ["tester.pay", "output-available"],
+      ],
+    );
+    assert.equal(tools(chat)[0].output, "Paid.");
+    assert.equal(sent, 2);
+    assert.equal((await page.runs()).length, 1);
+  },
+
   async resumed_after_approval(page, key) {
     const left = page.open({ sendAutomaticallyWhen: isDecided });
     await left.sendMessage({ text: key });

@@ -38,6 +38,7 @@ class Client:
         openai = AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=30)
         self.chat = OpenAIChatCompletionsModel("partner", openai)
         self.responses = OpenAIResponsesModel("partner", openai)
+        self.lead = OpenAIResponsesModel("lead", openai)
 
     def agent(self, model: Any, **options: Any) -> Agent[Any]:
         return Agent(name="x", instructions="Be kind.", model=model, **options)
@@ -104,17 +105,31 @@ def agents_own_tools(client: Client, key: str) -> None:
         assert _run(client.agent(model), key).final_output == "A word."
 
 
-def agents_approvals(client: Client, key: str) -> None:
-    """An approval is an interruption, and goes on when it is approved."""
-    hosted = HostedMCPTool(
+def hosted(label: str) -> HostedMCPTool:
+    return HostedMCPTool(
         tool_config={
             "type": "mcp",
-            "server_label": "partner",
+            "server_label": label,
             "server_url": "https://example.org",
             "require_approval": "always",
         }
     )
-    agent = client.agent(client.responses, tools=[hosted])
+
+
+def agents_called_run_asks(client: Client, key: str) -> None:
+    """So is one of an agent that the served one has called, by that one's label."""
+    agent = Agent(name="x", model=client.lead, tools=[hosted("lead")])
+    result = _run(agent, key, auto_previous_response_id=True)
+    [asked] = result.interruptions
+    assert (asked.name, json.loads(asked.arguments or "{}")) == ("tester.pay", {"cents": 5})
+    state = result.to_state()
+    state.approve(asked)
+    assert _run(agent, state).final_output == "Sent."
+
+
+def agents_approvals(client: Client, key: str) -> None:
+    """An approval is an interruption, and goes on when it is approved."""
+    agent = client.agent(client.responses, tools=[hosted("partner")])
     result = _run(agent, key, auto_previous_response_id=True)
     [asked] = result.interruptions
     assert json.loads(asked.arguments or "{}") == {"cents": 5}
