@@ -33,12 +33,7 @@ from outlast.compaction import COMPACT_AT, Compaction, check_compaction
 from outlast.errors import DefinitionError
 from outlast.handoff import Handoff
 from outlast.hooks import AnyHook, check_hooks
-from outlast.instructions import (
-    Instructions,
-    check_instructions,
-    needed_names,
-    read_instructions,
-)
+from outlast.instructions import Instructions, check_instructions, needed_names, read_instructions
 from outlast.mcp import McpServer
 from outlast.names import is_agent_name
 from outlast.output import Output

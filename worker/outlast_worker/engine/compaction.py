@@ -13,14 +13,7 @@ from outlast_worker.engine.budget import Budget
 from outlast_worker.engine.fallbacks import Candidates
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import Compact, ModelCall
-from outlast_worker.engine.records import (
-    Cut,
-    Forgotten,
-    ModelFault,
-    Pin,
-    StandIn,
-    StoredMessage,
-)
+from outlast_worker.engine.records import Cut, Forgotten, ModelFault, Pin, StandIn, StoredMessage
 from outlast_worker.engine.run_limits import RunLimits
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps

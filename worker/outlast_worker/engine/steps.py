@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from outlast.contract import (
-    ClientResult,
-    ConversationMark,
-    RunOrder,
-    SteeringMessage,
-    WaitReport,
-)
+from outlast.contract import ClientResult, ConversationMark, RunOrder, SteeringMessage, WaitReport
 from outlast.events import AnyEvent
 from outlast.protocol import Approval, CallAnswer, ClientCall, Resolution, Run, Time
 from outlast_worker.engine.budget_book import BudgetAnswer, Reservation, Settlement

@@ -25,12 +25,7 @@ from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CheckApproval
 from outlast_worker.engine.pinning import Pinning
 from outlast_worker.engine.planned_calls import PlannedCall
-from outlast_worker.engine.records import (
-    ApprovalCheck,
-    Pin,
-    ToolKind,
-    ToolRecord,
-)
+from outlast_worker.engine.records import ApprovalCheck, Pin, ToolKind, ToolRecord
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.waits import Waits

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import restate
-from restate import (
-    RestateDurableCallFuture,
-    RestateDurableFuture,
-    TerminalError,
-    WorkflowContext,
-)
+from restate import RestateDurableCallFuture, RestateDurableFuture, TerminalError, WorkflowContext
 
 from outlast.contract import StatusQuestion
 from outlast.protocol import Time

@@ -26,13 +26,7 @@ from outlast_worker.deps import Dependencies
 from outlast_worker.engine.names import CANCELLED, partial_answer_step
 from outlast_worker.engine.operations import Operation, RunOnce
 from outlast_worker.engine.planned_calls import PlannedCall
-from outlast_worker.engine.records import (
-    DurableReport,
-    ForkSource,
-    KeptResolution,
-    Pin,
-    ToolRecord,
-)
+from outlast_worker.engine.records import DurableReport, ForkSource, KeptResolution, Pin, ToolRecord
 from outlast_worker.engine.steps import ChildEnd, Pending
 from outlast_worker.execution import Execution
 from outlast_worker.services import calls, promises, state

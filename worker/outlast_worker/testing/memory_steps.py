@@ -14,12 +14,7 @@ from typing import Any, TypeVar, cast
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from outlast.contract import (
-    ClientResult,
-    RunOrder,
-    SteeringMessage,
-    WaitReport,
-)
+from outlast.contract import ClientResult, RunOrder, SteeringMessage, WaitReport
 from outlast.events import AnyEvent
 from outlast.protocol import InputMessage, Resolution, Run, Time
 from outlast_worker.engine.operations import AskModel, Operation

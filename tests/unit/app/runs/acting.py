@@ -16,17 +16,9 @@ from outlast.contract import (
     ThreadHolder,
     ThreadStatus,
 )
-from outlast.errors import (
-    AdminUnavailable,
-)
+from outlast.errors import AdminUnavailable
 from outlast.names import RunRef, ThreadRef
-from outlast.protocol import (
-    Decision,
-    Resolution,
-    Run,
-    RunStatus,
-    SteerRun,
-)
+from outlast.protocol import Decision, Resolution, Run, RunStatus, SteerRun
 from outlast_app.restate.outcomes import Broken, Outcome, Pending
 from outlast_app.restate.rows import EngineRow
 from outlast_app.runs.actions import RunActions, ThreadActions

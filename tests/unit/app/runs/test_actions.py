@@ -5,11 +5,7 @@ from typing import Any
 
 import pytest
 
-from outlast.contract import (
-    DecideAnswer,
-    FieldFault,
-    SteerAnswer,
-)
+from outlast.contract import DecideAnswer, FieldFault, SteerAnswer
 from outlast.errors import (
     AlreadyDecided,
     BodyTooLarge,
@@ -20,26 +16,10 @@ from outlast.errors import (
     RunNotPaused,
     UnknownApproval,
 )
-from outlast.protocol import (
-    Approval,
-    Decider,
-    Decision,
-    Resolution,
-    RunStatus,
-)
+from outlast.protocol import Approval, Decider, Decision, Resolution, RunStatus
 from outlast_app.restate.outcomes import Broken, Ended, Outcome
 from outlast_app.restate.rows import EngineRow
-from unit.app.runs.acting import (
-    APPROVE,
-    APPROVED,
-    AT,
-    REF,
-    SAY,
-    WAIT,
-    Behind,
-    a_run,
-    runs,
-)
+from unit.app.runs.acting import APPROVE, APPROVED, AT, REF, SAY, WAIT, Behind, a_run, runs
 
 # Decisions.
 

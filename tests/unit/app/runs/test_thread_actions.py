@@ -4,19 +4,9 @@ from typing import Any
 
 import pytest
 
-from outlast.contract import (
-    DeleteAnswer,
-    HistoryAnswer,
-    TakeBackAnswer,
-)
-from outlast.errors import (
-    InvalidRequest,
-    ThreadBusy,
-    UnknownThread,
-)
-from outlast.protocol import (
-    Message,
-)
+from outlast.contract import DeleteAnswer, HistoryAnswer, TakeBackAnswer
+from outlast.errors import InvalidRequest, ThreadBusy, UnknownThread
+from outlast.protocol import Message
 from outlast_app.restate.outcomes import Broken, Outcome, Pending
 from unit.app.runs.acting import AT, REF, THREAD, Behind, threads
 

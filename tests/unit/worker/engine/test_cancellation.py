@@ -5,12 +5,7 @@ import pytest
 from fakes.orders import on_thread
 from fakes.records import after
 from outlast_worker.engine.exceptions import Cancelled
-from unit.worker.engine.playing import (
-    STEPS,
-    assert_valid_for_a_model,
-    play,
-    script_with_tools,
-)
+from unit.worker.engine.playing import STEPS, assert_valid_for_a_model, play, script_with_tools
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])

@@ -9,12 +9,7 @@ from outlast.events import ANY_EVENT, MessageCompleted, ToolCallCompleted
 from outlast.protocol import Usage
 from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.records import ApprovalCheck, Opaque, ToolRecord
-from unit.worker.engine.playing import (
-    TWO_CALLS,
-    play,
-    remembered,
-    script_with_tools,
-)
+from unit.worker.engine.playing import TWO_CALLS, play, remembered, script_with_tools
 
 
 async def test_events_are_numbered_without_a_gap() -> None:

@@ -6,9 +6,7 @@ from fakes.orders import order
 from fakes.records import after, answer, model_fault, pin, result
 from fakes.steps import FakeSteps
 from outlast.protocol import Engine, RunError, RunErrorType
-from unit.worker.engine.playing import (
-    play,
-)
+from unit.worker.engine.playing import play
 
 FAILURE = "model-unavailable: no answer"
 

@@ -7,10 +7,7 @@ from outlast.events import ToolCallCompleted, ToolCallStarted
 from outlast.protocol import ImagePart, TextPart
 from outlast_worker.engine.records import ApprovalCheck
 from outlast_worker.engine.salvage import salvage_messages
-from unit.worker.engine.playing import (
-    TWO_CALLS,
-    play,
-)
+from unit.worker.engine.playing import TWO_CALLS, play
 
 
 async def test_results_in_both_orders() -> None:

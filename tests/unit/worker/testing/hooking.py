@@ -3,13 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from outlast import (
-    Agent,
-    HookedCall,
-    RunContext,
-    before_tool,
-    tool,
-)
+from outlast import Agent, HookedCall, RunContext, before_tool, tool
 from outlast.testing import RunResult, run_in_memory, text
 
 PAID: list[int] = []

@@ -4,23 +4,10 @@ Each kind knows the name of its step, what is journaled of it, and what that is 
 cut. A new kind is declared here and executed in `execution.py`; nothing else changes.
 """
 
-from outlast_worker.engine.operations.definition import (
-    HandOver,
-    PinAgent,
-)
-from outlast_worker.engine.operations.hooks import (
-    CallHook,
-    HookSubject,
-)
-from outlast_worker.engine.operations.model import (
-    AskModel,
-    CheckOutput,
-    Compact,
-    ModelCall,
-)
-from outlast_worker.engine.operations.operation import (
-    Operation,
-)
+from outlast_worker.engine.operations.definition import HandOver, PinAgent
+from outlast_worker.engine.operations.hooks import CallHook, HookSubject
+from outlast_worker.engine.operations.model import AskModel, CheckOutput, Compact, ModelCall
+from outlast_worker.engine.operations.operation import Operation
 from outlast_worker.engine.operations.tool_calls import (
     CheckApproval,
     CheckArguments,

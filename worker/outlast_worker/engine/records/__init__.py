@@ -26,9 +26,7 @@ from outlast_worker.engine.records.definition import (
     PinOutcome,
     ToolKind,
 )
-from outlast_worker.engine.records.hooks import (
-    HookRecord,
-)
+from outlast_worker.engine.records.hooks import HookRecord
 from outlast_worker.engine.records.model import (
     PAUSED,
     Forgotten,
@@ -39,10 +37,7 @@ from outlast_worker.engine.records.model import (
     OutputCheck,
     RequestedCall,
 )
-from outlast_worker.engine.records.record import (
-    JOURNAL_VERSION,
-    Record,
-)
+from outlast_worker.engine.records.record import JOURNAL_VERSION, Record
 from outlast_worker.engine.records.tool_calls import (
     HELD_FOR,
     UNFINISHED,
