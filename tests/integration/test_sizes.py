@@ -4,7 +4,7 @@ from fakes.api import Api
 from fakes.model_server import ScriptedModel
 from fakes.script import call, calls, text
 from fakes.stack import TestStack
-from outlast_worker.engine.limits import MAX_RUN_BYTES
+from outlast_worker.engine.run_size import MAX_RUN_BYTES
 
 _BIG = 255_000  # a result may have 256 KiB
 

@@ -6,10 +6,10 @@ from typing import Any
 from outlast.contract import ConversationMark, RunOrder
 from outlast.protocol import Content, InputMessage, RunError
 from outlast_worker.engine.exceptions import RunFailed
-from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.prompt_size import estimate_tokens
 from outlast_worker.engine.records import ModelRecord, Pin, StandIn, StoredMessage, rest_of
 from outlast_worker.engine.run_clock import RunClock
+from outlast_worker.engine.run_size import RunSize
 from outlast_worker.engine.steps import Left, Steps
 
 _SOURCE_GONE = RunError(

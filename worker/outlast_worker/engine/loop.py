@@ -18,7 +18,6 @@ from outlast.protocol import IncompleteReason, Run, RunError
 from outlast_worker.engine.exceptions import Cancelled, RunFailed, RunStopped, StepFailed
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
-from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.model_calls import ModelCalls
 from outlast_worker.engine.operations import PinAgent
 from outlast_worker.engine.output import Outputs
@@ -26,6 +25,7 @@ from outlast_worker.engine.pinning import Pinning
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.records import PAUSED, ModelRecord, Pin, PinFailure
 from outlast_worker.engine.run_limits import RunLimits
+from outlast_worker.engine.run_size import MAX_RUN_BYTES
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.tool_calls import NOT_RUN, ToolCalls

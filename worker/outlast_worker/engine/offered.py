@@ -1,9 +1,9 @@
 """Which of a run's tools its model is told of: all but the deferred ones that it has not found.
 
-What was found stands in the conversation: so it is found for as long as the conversation goes on,
-by every run on it, and nothing else has to be kept: what sums up its beginning names the tools that
-were found there. A deferred tool that the model calls without
-having found it is run, and counts as found: deferring spares tokens, it forbids nothing.
+What was found stands in the conversation, so it is found for as long as that goes on, by every run
+on it, and nothing else has to be kept: what sums up its beginning names the tools that were found
+there. A deferred tool that the model calls without having found it is run, and counts as found:
+deferring spares tokens, it forbids nothing.
 """
 
 from collections.abc import Iterable, Sequence

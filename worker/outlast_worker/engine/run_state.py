@@ -25,7 +25,6 @@ from outlast.protocol import (
 )
 from outlast_worker.engine.conversation import Conversation
 from outlast_worker.engine.exceptions import Cancelled, StepFailed
-from outlast_worker.engine.limits import RunSize
 from outlast_worker.engine.open_waits import (
     AwaitedItems,
     OpenWait,
@@ -35,6 +34,7 @@ from outlast_worker.engine.open_waits import (
 )
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.run_clock import RunClock
+from outlast_worker.engine.run_size import RunSize
 from outlast_worker.engine.steps import Steps
 
 # Who follows a run to its end gets these with it: mostly the answer, and the end itself.

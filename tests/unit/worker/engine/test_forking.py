@@ -11,9 +11,9 @@ from outlast.contract import RunOrder
 from outlast.protocol import ForkedFrom, Limits, Run
 from outlast_worker.engine.exceptions import Cancelled, StepFailed
 from outlast_worker.engine.forking import messages_after_turn, turns_of
-from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.loop import AgentLoop
 from outlast_worker.engine.records import ForkSource, PinFailure
+from outlast_worker.engine.run_size import MAX_RUN_BYTES
 from unit.worker.engine.playing import TWO_CALLS, play, remembered, script_with_tools
 
 SOURCE = f"support.{'b' * 26}"

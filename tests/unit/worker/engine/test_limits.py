@@ -11,7 +11,7 @@ from fakes.records import NOON, after, answer, decided, model_fault, pin, result
 from fakes.steps import FakeSteps
 from outlast.protocol import Resolution, Usage
 from outlast_worker.engine.exceptions import Cancelled
-from outlast_worker.engine.limits import MAX_RUN_BYTES, RunSize
+from outlast_worker.engine.run_size import MAX_RUN_BYTES, RunSize
 from unit.worker.engine.playing import assert_valid_for_a_model, play
 
 USED = Usage(input_tokens=60, output_tokens=40, model_calls=1, cost_usd=0.1)

@@ -6,10 +6,10 @@ from outlast.events import ToolCallCompleted, ToolCallStarted
 from outlast.protocol import Content, Usage
 from outlast_worker.engine.approvals import Approvals
 from outlast_worker.engine.hooks import CallHooks
-from outlast_worker.engine.limits import MAX_RUN_BYTES
 from outlast_worker.engine.planned_calls import PlannedCall
 from outlast_worker.engine.questions import Questions
 from outlast_worker.engine.records import ToolRecord
+from outlast_worker.engine.run_size import MAX_RUN_BYTES
 from outlast_worker.engine.run_state import RunState
 from outlast_worker.engine.steps import Steps
 from outlast_worker.engine.waits import Waits
