@@ -16,6 +16,8 @@ from fakes.waiting import DEADLINE_S, wait_until
 DEMO = [str(ROOT / "dev" / "demo.py")]
 ONE_PROCESS = ["-m", "outlast_local.one_process"]
 WORKER = ["-m", "outlast_worker"]
+MOMENTS_S = 9
+"""Less than a process is given to end by itself (10 s), before it is killed."""
 
 
 def outlast(*arguments: str) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from outlast_local.demo_model import openai_wire
 from outlast_local.demo_model.openai_wire import Answer, ToolCall, Usage
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 """Deadline of every wait on a state; a healthy test needs a fraction of it."""
 
 

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DEADLINE_S = 40
+DEADLINE_S = 90
+"""Beside eight busy processes, too."""
 _POLL_S = 0.02
 _RARELY_S = 0.4
 """How long at most between two looks: each costs the processes that are looked at."""

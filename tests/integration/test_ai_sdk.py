@@ -160,14 +160,16 @@ def test_an_edit_beside_a_message(api: Api, chat: Chat, model: ScriptedModel, ke
     """Sent at once, in any order, the message is on the thread in the end, and answered."""
     two_answers(chat, model, key)
     for number in range(4):
-        asked, edited = f"{key} {number}", f"{key} blue {number}"
-        model.script(asked, [text(asked)])
+        asked, edited, gate = f"{key} {number}", f"{key} blue {number}", Gate()
+        model.script(asked, [text(asked, gate=gate)])
         model.script(edited, [text(edited)])
         with ThreadPoolExecutor() as pages:
             saying = pages.submit(chat.post_last, user(f"n{number}", asked))
             editing = pages.submit(chat.post_last, user("u2", edited))
-            assert answer_of(saying.result()).texts() == [asked]
+            # Until then it is not answered: an edit after that would take it away, as it should.
             assert editing.result().status_code in (200, 409)
+            gate.open()
+            assert answer_of(saying.result()).texts() == [asked]
         assert chat.said()[-2:] == [asked, asked]
     assert api.http.get(f"/threads/{chat.chat_id}").json()["queued"] == []
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes.local_command import DEMO, LocalCommand
+from fakes.local_command import DEMO, MOMENTS_S, LocalCommand
 
 Start = Callable[..., LocalCommand]
 
@@ -39,13 +39,13 @@ def test_demo(start: Start) -> None:
 @pytest.mark.parametrize("moment", ["Starting Restate", "turn.started", "SIGKILL of the worker"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_in_the_demo(start: Start, moment: str, times: int) -> None:
-    """Ctrl-C ends the demo within moments and with one line, and leaves nothing; twice, sooner."""
+    """Ctrl-C ends the demo within moments and with one line, and leaves nothing; twice, too."""
     demo = start(DEMO)
     demo.wait_to_say(moment)
     for _ in range(times):
         demo.press_ctrl_c()
         time.sleep(0.1)
-    assert demo.wait_to_end() < (4 if times == 1 else 3)
+    assert demo.wait_to_end() < MOMENTS_S
     assert demo.left() == []
     assert demo.said().count("Stopping …") == 1
     assert "Traceback" not in demo.said()

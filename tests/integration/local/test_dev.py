@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fakes.local_command import LocalCommand, outlast
+from fakes.local_command import MOMENTS_S, LocalCommand, outlast
 from fakes.waiting import wait_until
 from outlast_local.process_table import ProcessTable
 
@@ -65,7 +65,7 @@ def test_mistakes(start: Start, tmp_path: Path) -> None:
     module.write_text(AGENT)
     wait_until(lambda: is_ready(dev), "readiness")
     dev.press_ctrl_c()
-    assert dev.wait_to_end() < 4
+    assert dev.wait_to_end() < MOMENTS_S
     assert dev.process.returncode == 130
     assert dev.left() == []
     assert "Traceback" not in dev.said().partition("Stopping …")[2]

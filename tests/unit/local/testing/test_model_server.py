@@ -47,7 +47,7 @@ def asked(*messages: StoredMessage, stream: bool = False) -> ModelCall:
 async def over_http(server: ModelServer, question: ModelCall) -> ModelOutcome:
     key: Any = "sk-scripted"
     provider = Provider(base_url=server.url, keys=[ProviderKey(name="k", key=key)])
-    client = FailoverClient([LitellmApi(20, 20)], {"openai": provider}, 20)
+    client = FailoverClient([LitellmApi(90, 90)], {"openai": provider}, 90)
     return await client.complete(question, lambda: LiveRecorder("r").preview(1))
 
 

@@ -1,16 +1,37 @@
 """A call's end, whatever the provider does: cancelled, given up, beside others."""
 
 import asyncio
+from contextlib import suppress
+from typing import Literal
 
 import pytest
 
-from fakes import Gate, attempts, hang, text
-from outlast_worker.engine.records import ModelRecord
+from fakes import Gate, Step, attempts, hang, text
+from outlast_worker.engine.records import ModelFault, ModelRecord
 from unit.worker.models.asking import Asker
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+
+
+async def given_up(
+    ask: Asker, step: Step, limit: Literal["timeout_s", "idle_s"], *, stream: bool
+) -> tuple[ModelFault, float]:
+    """Ask with a limit which the answer does not keep; the provider sees its client go.
+
+    On a busy machine a short one may be over before the request has arrived: then with a longer
+    one.
+    """
+    for limit_s in (0.3, 1.0, 3.0, 9.0):
+        asking = ask.another()
+        outcome = await asking.fault(step, stream=stream, **{limit: limit_s})
+        with suppress(TimeoutError):
+            await asyncio.to_thread(
+                ask.server.wait_for, asking.key, outcome="aborted", timeout_s=limit_s
+            )
+            return outcome, limit_s
+    pytest.fail("the provider has seen no client go")
 
 
 @both_ways
@@ -38,45 +59,45 @@ async def test_cancel_within_a_stream(ask: Asker) -> None:
 
 async def test_a_stream_that_drips(ask: Asker) -> None:
     """The timeout is of the whole call: a stream that goes on and on is given up."""
-    step = text("word " * 1000, pace_s=0.1)
-    outcome = await asyncio.wait_for(ask.fault(step, stream=True, timeout_s=0.5), 10)
+    outcome, _ = await given_up(ask, text("word " * 10_000, pace_s=0.1), "timeout_s", stream=True)
     assert outcome.error.type == "model-unavailable"
     assert outcome.retry_after_s is not None
-    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
 async def test_a_stream_that_stalls(ask: Asker) -> None:
     """A stream that stops in its middle is given up too."""
-    gate = Gate(after_chunks=2)
-    outcome = await ask.fault(text("one two three", gate=gate), stream=True, timeout_s=0.3)
+    stalling = text("one two three", gate=Gate(after_chunks=2))
+    outcome, _ = await given_up(ask, stalling, "timeout_s", stream=True)
     assert outcome.error.type == "model-unavailable"
     assert outcome.retry_after_s is not None
-    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
 @both_ways
 async def test_a_silent_provider(ask: Asker, stream: bool) -> None:
     """One that says nothing is given up long before the timeout, and may be asked again."""
-    outcome = await ask.fault(hang(), stream=stream, idle_s=0.3)
-    assert outcome.error.message == "The model was silent for 0.3 s."
+    outcome, idle_s = await given_up(ask, hang(), "idle_s", stream=stream)
+    assert outcome.error.message == f"The model was silent for {idle_s:g} s."
     assert outcome.error.type == "model-unavailable"
     assert outcome.retry_after_s is not None
-    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
 @both_ways
 async def test_a_stream_that_falls_silent(ask: Asker, stream: bool) -> None:
     """The same in the middle of an answer, whether or not somebody watches."""
-    gate = Gate(after_chunks=2)
-    outcome = await ask.fault(text("one two three", gate=gate), stream=stream, idle_s=0.3)
+    stalling = text("one two three", gate=Gate(after_chunks=2))
+    outcome, _ = await given_up(ask, stalling, "idle_s", stream=stream)
     assert "silent" in outcome.error.message
-    await asyncio.to_thread(ask.server.wait_for, ask.key, outcome="aborted")
 
 
 async def test_a_slow_stream_is_not_silent(ask: Asker) -> None:
     """Each piece counts as a word: the whole may take longer."""
-    got = await ask.answer(text("one two three four five six", pace_s=0.1), idle_s=0.35)
-    assert got.text == "one two three four five six"
+    said = "one two three four five six"
+    for idle_s in (0.35, 1.0, 3.0):  # a busy machine makes pauses of its own
+        got = await ask.another()(text(said, pace_s=idle_s / 3.5), idle_s=idle_s)
+        if isinstance(got, ModelRecord):
+            break
+    assert isinstance(got, ModelRecord), got
+    assert got.text == said
 
 
 async def test_calls_at_once(ask: Asker) -> None:
