@@ -19,9 +19,14 @@ _STARTS = frozenset({"POST /agents/{agent}/runs", "POST /runs/{run_id}/fork"})
 _STREAMS = "GET /runs/{run_id}/events"
 
 
+def caller_of(request: Request) -> Caller:
+    """Return who sent a request that a `KeyedRoute` has let in."""
+    return request.state.caller
+
+
 # Not a plain `def`: FastAPI calls those in a thread of their own.
 async def _caller(request: Request) -> Caller:
-    return request.state.caller
+    return caller_of(request)
 
 
 async def _tenant(caller: Annotated[Caller, Depends(_caller)]) -> str:

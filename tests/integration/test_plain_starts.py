@@ -46,8 +46,8 @@ class CountedStarts:
     registry: Registry
     requests: list[str] = field(default_factory=list[str])
 
-    async def run(self, said: str, thread_id: str | None = None) -> Run:
-        agent = self.registry.get("tester")
+    async def run(self, said: str, thread_id: str | None = None, agent_name: str = "tester") -> Run:
+        agent = self.registry.get(agent_name)
         assert agent
         request = StartRun(input=said, thread_id=thread_id)
         order = make_order(self.registry, agent, request, "default", None, stream=False)
@@ -99,6 +99,18 @@ async def test_requests_of_a_start_on_a_thread(
     assert len([sent for sent in starts.requests[:before] if sent != "GET output"]) <= 3
     assert "POST status" not in starts.requests
     assert len(starts.requests) <= 10
+
+
+async def test_requests_of_a_start_that_has_its_thread_at_once(
+    starts: CountedStarts, api: Api, model: ScriptedModel, key: str, thread_id: str
+) -> None:
+    """It asks twice, to hold the thread and for its run's end, where nobody is ever asked."""
+    model.script(key, [text("said")])
+    run = await starts.run(key, thread_id, "short")
+    assert run.output == "said"
+    assert starts.requests[:2] == ["POST submit", "GET attach"]
+    # More only of a run that its thread has sent, and that was still on its way.
+    assert "GET output" in starts.requests or len(starts.requests) == 2
 
 
 async def test_requests_until_a_person_is_asked(

@@ -144,10 +144,24 @@ class Ingress(RunCalls, ThreadCalls, WebhookCalls):
             submission = self._path("invocation", thread, f"submit/{key}/output")
             return await self._undecided(order, submission)
         answer.expect(200)
-        submitted = answer.read(_SUBMITTED)
-        if submitted.outcome in ("granted", "queued", "known"):
-            await self._arrival(order)
-        return submitted
+        return answer.read(_SUBMITTED)
+
+    async def arrival(self, order: RunOrder) -> None:
+        """Wait until the run that the thread has sent has reached its own partition.
+
+        The send is durable, but takes a moment; until then nobody could find the run.
+
+        Raises:
+            RestateUnavailable: It can't be seen now; it is accepted.
+        """
+        delay_s = _ARRIVAL_POLL_S
+        try:
+            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
+                while isinstance(await self.outcome(order.ref), Unknown):
+                    await asyncio.sleep(delay_s)
+                    delay_s *= 2
+        except (RestateUnavailable, TimeoutError):
+            raise maybe_accepted(order.run_id) from None
 
     async def wait_for_submission(self, submission: Submission, wait_s: float) -> bool:
         """Wait until a thread has decided on a run; False when the time is over before."""
@@ -279,20 +293,6 @@ class Ingress(RunCalls, ThreadCalls, WebhookCalls):
 
     async def _is_same(self, order: RunOrder) -> bool:
         return (await self.same(order.ref, order.body_hash, 0)).answer != "different"
-
-    async def _arrival(self, order: RunOrder) -> None:
-        """Wait until the run that the thread has sent has reached its own partition.
-
-        The send is durable, but takes a moment; until then nobody could find the run.
-        """
-        delay_s = _ARRIVAL_POLL_S
-        try:
-            async with asyncio.timeout(ACCEPT_TIMEOUT_S):
-                while isinstance(await self.outcome(order.ref), Unknown):
-                    await asyncio.sleep(delay_s)
-                    delay_s *= 2
-        except (RestateUnavailable, TimeoutError):
-            raise maybe_accepted(order.run_id) from None
 
     async def _is_over(self, invocation_id: str, wait_s: float) -> bool:
         """Wait for the end of what was accepted; False when the time is over before."""

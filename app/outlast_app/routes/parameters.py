@@ -19,7 +19,6 @@ from outlast.protocol import (
     ForkRun,
     RunStatus,
     SignalValue,
-    StartRun,
     SteerRun,
     ThreadId,
 )
@@ -313,10 +312,6 @@ ThreadPath = Annotated[ThreadRef, Depends(_thread)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 
 
-async def _start(request: Request) -> StartRun:
-    return await read_body(request, StartRun)
-
-
 async def _fork(request: Request) -> ForkRun:
     return await read_body(request, ForkRun)
 
@@ -349,7 +344,6 @@ async def _result(request: Request) -> CallResult:
     return await read_body(request, CallResult)
 
 
-StartBody = Annotated[StartRun, Depends(_start)]
 ForkBody = Annotated[ForkRun, Depends(_fork)]
 NewThreadBody = Annotated[CreateThread, Depends(_new_thread)]
 ThreadChangeBody = Annotated[ChangeThread, Depends(_thread_change)]

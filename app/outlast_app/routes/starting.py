@@ -22,9 +22,9 @@ from outlast.errors import (
 )
 from outlast.names import RunRef
 from outlast.protocol import ForkRun, Run, StartRun
-from outlast_app.auth import KeyedRoute, KnownCaller, check_right
-from outlast_app.bodies import beside_loop
-from outlast_app.deps import Deps
+from outlast_app.auth import KeyedRoute, KnownCaller, caller_of, check_right
+from outlast_app.bodies import beside_loop, read_body
+from outlast_app.deps import Dependencies, Deps
 from outlast_app.openapi import BEHIND, Responses, accepted, headers, problems, takes
 from outlast_app.prefer import parse_prefer, wants
 from outlast_app.routes.parameters import (
@@ -34,7 +34,6 @@ from outlast_app.routes.parameters import (
     IdempotencyKey,
     Prefer,
     RunPath,
-    StartBody,
     log_run,
     trace_of,
 )
@@ -77,15 +76,15 @@ _STARTED: Responses = {
 )
 async def start_run(
     agent: AgentName,
-    body: StartBody,
     request: Request,
-    deps: Deps,
-    caller: KnownCaller,
     prefer: Prefer = None,
     idempotency_key: IdempotencyKey = None,
     accept: Accept = None,
 ) -> Response:
     """Start a run, and wait for its end unless asked not to."""
+    # Not as parameters: FastAPI takes longer to resolve one than all of this takes.
+    deps, caller = Dependencies.of(request), caller_of(request)
+    body = await read_body(request, StartRun)
     if body.on_busy == "steer":  # answered with the run that takes the input, whosoever it is
         check_right(caller, "read")
     tenant = caller.tenant

@@ -110,10 +110,10 @@ def _overrides(agent: Agent, request: StartRun) -> Overrides | None:
     Raises:
         InvalidRequest: The agent does not allow it, or can't do it.
     """
-    if faults := faults_of(agent, request):
-        raise InvalidRequest.at(*((f"body.{name}", why) for name, why in faults))
     if not request.asked:
         return None
+    if faults := faults_of(agent, request):
+        raise InvalidRequest.at(*((f"body.{name}", why) for name, why in faults))
     return Overrides(**{name: getattr(request, name) for name in request.asked})
 
 

@@ -146,10 +146,21 @@ class RunStarter:
                 return await self._read_undecided(order)
             if not answer.same_body:
                 raise _conflict()
+            if answer.outcome == "granted" and wait_s and not self._may_ask(order.ref):
+                return await self._await_sent(order, deadline)
             ref, run = await self._read_submitted(order, answer)
             in_line = answer.outcome != "granted"
             run = await self.await_end(ref, run, deadline - loop.time(), in_line=in_line)
         return run.model_copy(update={"steered": answer.outcome == "steered"})
+
+    async def _await_sent(self, order: RunOrder, deadline: float) -> Run:
+        """Wait for the end of a run that its thread has just sent, and that mostly has arrived."""
+        loop = asyncio.get_running_loop()
+        outcome = await self._ingress.wait(order.ref, deadline - loop.time())
+        if isinstance(outcome, Unknown):
+            await self._ingress.arrival(order)
+            outcome = await self._reader.wait(order.ref, deadline - loop.time())
+        return await self._ended(order.ref, outcome)
 
     async def _is_held_by_dead(self, thread: ThreadRef) -> bool:
         with suppress(WorkerUnavailable):  # then nobody can say who holds it
@@ -172,8 +183,10 @@ class RunStarter:
         """Return the run that the answer is about: the order's own, or the one that it joins."""
         match answer.outcome:
             case "granted" | "queued":
+                await self._ingress.arrival(order)
                 return order.ref, _accepted(order)
             case "known":
+                await self._ingress.arrival(order)
                 return order.ref, await self._reader.read(order.ref)
             case "steered":
                 taker = RunRef(order.tenant, answer.run_id or "")
