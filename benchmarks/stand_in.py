@@ -24,7 +24,7 @@ from outlast.events import (
 from outlast.live import Committed, Delta, LiveItem, Snapshot, write_line
 from outlast.protocol import Message, Run, ToolCall, Usage
 
-_PAUSE_S = 0.03  # as the worker's WORKER_LIVE_INTERVAL_S
+_PAUSE_S = 0.05  # as the worker's WORKER_LIVE_INTERVAL_S
 _USAGE = Usage(input_tokens=300, output_tokens=60, model_calls=3, tool_calls=2)
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _Role = Literal["user", "assistant", "tool"]
