@@ -48,16 +48,8 @@ from outlast_worker.engine.records import (
     ToolRecord,
 )
 from outlast_worker.services.durable_calls import DurableOrder, GivenSignal, OpenDurable
-from outlast_worker.services.thread_state import (
-    Delivery,
-    ExpiryCheck,
-    Head,
-    HoldUp,
-    Join,
-    Release,
-    SteeredRequest,
-    Watch,
-)
+from outlast_worker.services.thread_calls import Delivery, ExpiryCheck, HoldUp, Join, Release, Watch
+from outlast_worker.services.thread_state import Head, SteeredRequest
 from outlast_worker.services.webhook_calls import RunWatch, Told
 from outlast_worker.tools.durable import StepRecord
 from outlast_worker.webhooks.records import Attempt

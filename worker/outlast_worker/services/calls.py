@@ -36,12 +36,7 @@ from outlast.names import (
     webhook_watch_service,
 )
 from outlast.protocol import Run
-from outlast_worker.engine.budget_book import (
-    BudgetAnswer,
-    BudgetNews,
-    Reservation,
-    Settlement,
-)
+from outlast_worker.engine.budget_book import BudgetAnswer, BudgetNews, Reservation, Settlement
 from outlast_worker.engine.records import ForkSource, StoredMessage, ToolRecord
 from outlast_worker.services.durable_calls import (
     DurableOrder,
@@ -51,16 +46,16 @@ from outlast_worker.services.durable_calls import (
 )
 from outlast_worker.services.serde import JsonSerde, serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import (
+from outlast_worker.services.thread_calls import (
     Delivery,
     ExpiryCheck,
     HoldUp,
     Join,
     Release,
-    ThreadRun,
     Watch,
     WholeThread,
 )
+from outlast_worker.services.thread_state import ThreadRun
 from outlast_worker.services.webhook_calls import RunNews, RunWatch, Told
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK

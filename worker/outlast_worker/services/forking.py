@@ -20,13 +20,8 @@ from outlast_worker.services.run_history import (
     with_told,
 )
 from outlast_worker.services.serde import json_handler
-from outlast_worker.services.thread_state import (
-    MAX_BYTES,
-    NOTHING_SAID,
-    WholeThread,
-    extend,
-    in_thread,
-)
+from outlast_worker.services.thread_calls import WholeThread
+from outlast_worker.services.thread_state import MAX_BYTES, NOTHING_SAID, extend, in_thread
 
 
 class _TooLong(TerminalError):

@@ -14,7 +14,8 @@ from outlast.registry import Registry
 from outlast_worker.services import calls
 from outlast_worker.services.calls import Call
 from outlast_worker.services.serde import serde_of
-from outlast_worker.services.thread_state import Delivery, ThreadRun
+from outlast_worker.services.thread_calls import Delivery
+from outlast_worker.services.thread_state import ThreadRun
 
 I = TypeVar("I")  # noqa: E741  # as in the SDK
 

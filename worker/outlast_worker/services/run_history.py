@@ -13,7 +13,8 @@ from outlast_worker.engine.records import Pin, StandIn, StoredMessage
 from outlast_worker.services import calls, state
 from outlast_worker.services.calls import Call
 from outlast_worker.services.cancellation import is_own_cancellation
-from outlast_worker.services.thread_state import NOTHING_SAID, WholeThread
+from outlast_worker.services.thread_calls import WholeThread
+from outlast_worker.services.thread_state import NOTHING_SAID
 
 I = TypeVar("I")  # noqa: E741  # as in `calls`
 O = TypeVar("O")  # noqa: E741

@@ -18,14 +18,8 @@ from outlast_worker.services import calls, promises, state
 from outlast_worker.services.run_futures import RunFutures
 from outlast_worker.services.serde import serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import (
-    NOTHING_SAID,
-    HoldUp,
-    Join,
-    Release,
-    extend,
-    in_thread,
-)
+from outlast_worker.services.thread_calls import HoldUp, Join, Release
+from outlast_worker.services.thread_state import NOTHING_SAID, extend, in_thread
 
 # Only for a release that somebody kills in Restate.
 _RELEASE_PATIENCE = timedelta(seconds=10)

@@ -26,6 +26,7 @@ from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.thread_additions import add_additions
+from outlast_worker.services.thread_calls import HoldUp, Join, Release
 from outlast_worker.services.thread_history import (
     add_questions,
     add_taking_back,
@@ -35,21 +36,8 @@ from outlast_worker.services.thread_history import (
     read_pages,
 )
 from outlast_worker.services.thread_life import add_life, begin_expiry, forget
-from outlast_worker.services.thread_state import (
-    Head,
-    HoldUp,
-    Join,
-    Release,
-    SteeredRequest,
-    ThreadRun,
-    append,
-    remember,
-)
-from outlast_worker.services.thread_summary import (
-    read_not_covered,
-    stand_in_of,
-    with_summary,
-)
+from outlast_worker.services.thread_state import Head, SteeredRequest, ThreadRun, append, remember
+from outlast_worker.services.thread_summary import read_not_covered, stand_in_of, with_summary
 from outlast_worker.services.thread_watch import watch_holder
 
 

@@ -20,11 +20,11 @@ from outlast_worker.engine.speakers import speakers_in
 from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.policies import READ_POLICY
 from outlast_worker.services.serde import json_handler
+from outlast_worker.services.thread_calls import WholeThread
 from outlast_worker.services.thread_state import (
     MAX_BYTES,
     NOTHING_SAID,
     Head,
-    WholeThread,
     extend,
     keep_first,
     pages_with,

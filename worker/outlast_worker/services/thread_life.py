@@ -9,7 +9,8 @@ from outlast.contract import ChangeAnswer, CreateAnswer, ThreadChange, ThreadOrd
 from outlast.protocol import MAX_METADATA_BYTES, Time
 from outlast_worker.services import calls, state, thread_line
 from outlast_worker.services.serde import json_handler
-from outlast_worker.services.thread_state import ExpiryCheck, Head
+from outlast_worker.services.thread_calls import ExpiryCheck
+from outlast_worker.services.thread_state import Head
 from outlast_worker.services.thread_watch import watch_holder
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from restate import ObjectContext
 
 from outlast_worker.engine.records import StandIn, StoredMessage
+from outlast_worker.services.thread_calls import Release
 from outlast_worker.services.thread_history import read_after
 from outlast_worker.services.thread_state import (
     NOTHING_SAID,
     Head,
-    Release,
     SummaryPlace,
     extend,
     in_thread,

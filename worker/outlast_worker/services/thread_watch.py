@@ -16,7 +16,8 @@ from outlast_worker.services.policies import NO_JOURNAL, WRITE_POLICY
 from outlast_worker.services.recipients import Recipients
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.suspend import suspending_soon
-from outlast_worker.services.thread_state import Delivery, Head, Release, Watch
+from outlast_worker.services.thread_calls import Delivery, Release, Watch
+from outlast_worker.services.thread_state import Head
 
 # The holder's own `release` is on its way when its invocation ends: let it come first.
 _GRACE = timedelta(seconds=2)

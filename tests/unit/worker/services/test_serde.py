@@ -19,7 +19,7 @@ from outlast_worker.engine.records import (
     StoredMessage,
 )
 from outlast_worker.services.serde import JsonSerde, json_handler
-from outlast_worker.services.thread_state import Release
+from outlast_worker.services.thread_calls import Release
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = RunError(type="internal", message="…", retryable=False)
