@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,6 +14,7 @@ from outlast.hosts import is_loopback
 from outlast.protocol import AgentPage, ApprovalPage, CallPage, MessagePage, RunPage, ThreadPage
 from outlast_cli.errors import BadSetting, Refused, Unreachable
 from outlast_cli.patience import Patience
+from outlast_cli.program import outlast
 from outlast_cli.settings import KEY, URL
 
 _LONGEST_PAGE = 100
@@ -129,13 +131,20 @@ class Client:
             said = f"{document['title']}. {document['detail']}"
         except (ValueError, LookupError, TypeError):
             said = f"{self.url} answered {response.status_code} {response.reason_phrase}."
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            said += f" This command takes it from {KEY}."
         asked = response.headers.get("retry-after", "")
         return Refused(said, response.status_code, float(asked) if asked.isdecimal() else 0)
 
     def unreachable(self, error: httpx.RequestError) -> Unreachable:
         """Return what a connection that broke, or was never made, means."""
-        said = f"No answer from {self.url}: {error or type(error).__name__}. {URL} says where."
-        return Unreachable(said, passes=not isinstance(error, _NO_ANSWER))
+        is_there = not isinstance(error, _NO_ANSWER)
+        here = not is_there and is_loopback(httpx.URL(self.url).host)
+        start = f"`{outlast('dev')}` or `{outlast('up')}` starts an app here; " if here else ""
+        said = (
+            f"No answer from {self.url}: {error or type(error).__name__}. {start}{URL} says where."
+        )
+        return Unreachable(said, passes=is_there)
 
     def _call(
         self,

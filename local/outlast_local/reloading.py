@@ -5,6 +5,7 @@ Restate (and the demo model, without a provider key) run beside it and stay, unt
 
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
 import termios
@@ -16,6 +17,7 @@ from pathlib import Path
 import watchfiles
 
 from outlast.settings_errors import InvalidSettings, read_settings
+from outlast_cli.settings import DEFAULT_URL, URL
 from outlast_local.background import own_stack
 from outlast_local.errors import DevelopmentEnded
 from outlast_local.provider import describe_model
@@ -86,6 +88,8 @@ def _serve(stack: Stack, agents: str, say: Say, at_wrong_settings: DevelopmentEn
     """Serve until `.env` changes."""
     say(f"app {stack.app_url} · Restate's UI {stack.admin_url} · Ctrl-C ends it")
     say(f"model: {describe_model()}")
+    if stack.app_url != os.environ.get(URL, DEFAULT_URL):
+        say(f"For commands in another terminal: export {URL}={stack.app_url}")
     stack.start_demo_model()
     stack.start_restate()
     before = _env()

@@ -78,6 +78,7 @@ def test_other_settings(start: Start, tmp_path: Path) -> None:
     dev = start(outlast("dev"), AGENTS="in_work")
     dev.wait_to_say("registered")
     assert "the demo model, a stand-in" in dev.said()
+    assert "another terminal" not in dev.said()  # OUTLAST_URL is set here
     env.write_text("WORKER_SUSPEND_AFTER_S=-1\nOPENAI_API_KEY=sk-mine\n")
     dev.wait_to_say("WORKER_SUSPEND_AFTER_S must be greater than 0")
     dev.wait_to_say("Waiting for a change …")

@@ -410,6 +410,7 @@ def test_key(app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch
     shown = [outlast("list"), outlast("--help"), outlast("runs", "--help"), outlast("--key")]
     assert not [ended for ended in shown if "secret-1" in ended.out + ended.err]
     assert [sent.headers["authorization"] for sent in app.requests] == ["Bearer secret-1"]
+    assert "This command takes it from OUTLAST_KEY." in shown[0].err
 
 
 def test_former_variables(

@@ -197,12 +197,13 @@ def test_something_else_answers(app: ScriptedApp, outlast: Outlast) -> None:
 
 
 def test_nobody_there(app: ScriptedApp, outlast: Outlast) -> None:
-    """Without a server there is no waiting."""
+    """Without a server there is no waiting: it is said how to start one."""
     app.stop()
     for command in (["run", "support", "x"], ["list"], ["cancel", RUN_ID], ["watch", RUN_ID]):
         ended = outlast(*command)
         assert (ended.code, ended.out) == (3, "")
         assert f"No answer from {app.url}" in ended.err
+        assert "`outlast dev` or `outlast up` starts an app here" in ended.err
 
 
 def test_gone_for_good(app: ScriptedApp, outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
