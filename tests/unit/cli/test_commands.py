@@ -1,7 +1,6 @@
 """Commands that ask once: what they send, what they print."""
 
 import json
-from importlib import metadata
 from typing import Any
 
 import pytest
@@ -147,64 +146,6 @@ def test_events(app: ScriptedApp, outlast: Outlast) -> None:
     assert request.headers["accept"] == "application/x-ndjson"
     told = outlast("events", RUN_ID, "--json").out
     assert [json.loads(line) for line in told.splitlines()] == sent
-
-
-DEFINITION = {
-    "run_id": RUN_ID,
-    "agent": "support",
-    "digest": "d1",
-    "pinned_at": NOON,
-    "model": "openai/x",
-    "model_settings": {"temperature": 0},
-    "instructions": "Be brief.",
-    "tools": [{"name": "find", "description": "Finds.", "parameters": {"type": "object"}}],
-    "limits": {"max_turns": 20},
-}
-PROMPT = {
-    "run_id": RUN_ID,
-    "turn": 2,
-    "model": "openai/x",
-    "instructions": "Be brief.",
-    "tools": [],
-    "messages": [wire.message(1, "Hello.")["message"]],
-    "history_count": 0,
-    "is_whole": False,
-}
-ORDER = {
-    "run_id": RUN_ID,
-    "agent": "support",
-    "input": [{"role": "user", "content": "Where is it?"}],
-    "stream": False,
-    "context": {"company": "Acme"},
-    "limits": {"max_turns": 5},
-    "created_at": NOON,
-}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "path", "answer", "said"),
-    [
-        ([], "definition", DEFINITION, ["d1", '"temperature": 0', "Be brief.", "Finds."]),
-        (["--turn", "2"], "turns/2/prompt", PROMPT, ["Be brief.", "Hello.", "not there any more"]),
-        (["--order"], "order", ORDER, ["Acme", '"max_turns": 5', "user: Where is it?"]),
-    ],
-    ids=["definition", "prompt", "order"],
-)
-def test_inspect(
-    app: ScriptedApp,
-    outlast: Outlast,
-    arguments: list[str],
-    path: str,
-    answer: dict[str, Any],
-    said: list[str],
-) -> None:
-    """How a run was made is laid out for a person, and one document for a script."""
-    app.on(f"GET {RUN}/{path}", Document(answer))
-    shown = outlast("inspect", RUN_ID, *arguments)
-    assert shown.code == 0
-    assert [text for text in said if text not in shown.out] == []
-    told = json.loads(outlast("inspect", RUN_ID, *arguments, "--json").out)
-    assert told["run_id"] == RUN_ID
 
 
 def test_thread(app: ScriptedApp, outlast: Outlast) -> None:
@@ -440,23 +381,3 @@ def test_what_is_not_a_problem_document(app: ScriptedApp, outlast: Outlast) -> N
     ended = outlast("list")
     assert ended.code == 1
     assert "does not understand" in ended.err
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["get", "--help"]])
-def test_help(outlast: Outlast, arguments: list[str]) -> None:
-    """Help names the exit codes."""
-    assert "Exit codes: 0 ok" in outlast(*arguments).out
-
-
-def test_help_is_as_wide_as_the_terminal(outlast: Outlast, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its lines don't end where those of the code do."""
-    monkeypatch.setenv("COLUMNS", "200")
-    assert (
-        "shows how it went on last. Its runs that have not ended" in outlast("chat", "--help").out
-    )
-
-
-def test_version(outlast: Outlast) -> None:
-    """It says which one is installed, which whoever reports a fault is asked for."""
-    shown = outlast("--version")
-    assert (shown.code, shown.out) == (0, f"outlast {metadata.version('outlast')}\n")
