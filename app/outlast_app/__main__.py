@@ -34,7 +34,8 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     server = AppServer(app, closing, host=settings.host, port=settings.port)
-    # All that is there now stays, and what comes goes by itself: there is little to search.
+    # What is there now stays, and most of what comes is freed without the collector's help: it
+    # looks less often, and only at the rest.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     with suppress(KeyboardInterrupt):  # raised again by uvicorn after it has ended for Ctrl-C

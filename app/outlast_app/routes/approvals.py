@@ -23,7 +23,7 @@ from outlast_app.routes.parameters import (
     DecisionBody,
     Limit,
     RunPath,
-    trace_of,
+    callers_trace,
 )
 
 router = APIRouter(tags=["approvals"], route_class=KeyedRoute)
@@ -67,5 +67,5 @@ async def decide(
     request: Request,
 ) -> Response:
     """Decide on a tool call that waits for it. The same decision again gets the same answer."""
-    decided = await deps.runs.decide(ref, approval_id, body, caller.key, trace_of(request))
+    decided = await deps.runs.decide(ref, approval_id, body, caller.key, callers_trace(request))
     return answer_for(ref, decided.resolution, counts=decided.counts)

@@ -179,7 +179,7 @@ def log_run(request: Request, run_id: str) -> None:
     request.state.run_id = run_id
 
 
-def trace_of(request: Request) -> Trace | None:
+def callers_trace(request: Request) -> Trace | None:
     """Return the trace that the request is part of; one that nobody can read is left out."""
     parent = request.headers.get("traceparent")
     if parent is None:

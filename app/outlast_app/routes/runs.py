@@ -38,7 +38,7 @@ from outlast_app.routes.parameters import (
     WithChildren,
     WithEngine,
     WithMessages,
-    trace_of,
+    callers_trace,
 )
 from outlast_app.routes.starting import APPLIED, RUN_PATH, answer_with
 from outlast_app.runs.follow_joined import JoinedFollowing
@@ -162,7 +162,7 @@ async def get_events(
 )
 async def cancel_run(ref: RunPath, deps: Deps, caller: KnownCaller, request: Request) -> Response:
     """Cancel the run, wherever it is."""
-    run = _shown(await deps.runs.cancel(ref, trace_of(request)), caller)
+    run = _shown(await deps.runs.cancel(ref, callers_trace(request)), caller)
     return answer_with(run, {"Location": f"/runs/{ref.run_id}"}, status=202)
 
 

@@ -20,7 +20,7 @@ from outlast_app.routes.parameters import (
     SignalBody,
     SignalCall,
     SignalName,
-    trace_of,
+    callers_trace,
 )
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
@@ -52,5 +52,5 @@ async def send_signal(
     call_id: SignalCall = None,
 ) -> Response:
     """Send a signal to a durable call. The first value counts; the same one again is fine."""
-    taken = await deps.runs.signal(ref, name, body, call_id, trace_of(request))
+    taken = await deps.runs.signal(ref, name, body, call_id, callers_trace(request))
     return answer_for(ref, taken, counts=taken.call_id is not None)

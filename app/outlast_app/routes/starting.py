@@ -34,8 +34,8 @@ from outlast_app.routes.parameters import (
     IdempotencyKey,
     Prefer,
     RunPath,
+    callers_trace,
     log_run,
-    trace_of,
 )
 from outlast_app.runs.orders import find_agent, make_order
 from outlast_app.sse import MEDIA_TYPE, EventStream
@@ -99,7 +99,7 @@ async def start_run(
         tenant,
         idempotency_key,
         stream=asked.is_live,
-        trace=trace_of(request),
+        trace=callers_trace(request),
     )
     return await _start(request, deps, order, asked)
 
@@ -131,7 +131,7 @@ async def fork_run(
         run = await deps.starter.repeated(known.ref, known.body_hash, asked.wait_s)
         return _answer(deps, known.ref, run, asked)
     order = await deps.forks.order(
-        ref, body, idempotency_key, stream=asked.is_live, trace=trace_of(request)
+        ref, body, idempotency_key, stream=asked.is_live, trace=callers_trace(request)
     )
     return await _start(request, deps, order, asked)
 

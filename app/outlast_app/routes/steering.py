@@ -13,7 +13,7 @@ from outlast.protocol import Steered, SteerRun
 from outlast_app.auth import KeyedRoute
 from outlast_app.deps import Deps
 from outlast_app.openapi import BEHIND, problems, takes
-from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody, trace_of
+from outlast_app.routes.parameters import IdempotencyKey, RunPath, SteerBody, callers_trace
 
 router = APIRouter(tags=["runs"], route_class=KeyedRoute)
 
@@ -37,4 +37,4 @@ async def steer_run(
     idempotency_key: IdempotencyKey = None,
 ) -> Steered:
     """Say something to a run: it reads it before its next model call."""
-    return await deps.runs.steer(ref, body, idempotency_key, trace_of(request))
+    return await deps.runs.steer(ref, body, idempotency_key, callers_trace(request))

@@ -7,7 +7,7 @@ from fastapi import Request
 
 from fakes.front import RUN_ID, Client, problem
 from outlast.trace import Trace
-from outlast_app.routes.parameters import trace_of
+from outlast_app.routes.parameters import callers_trace
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_called_runs_are_streamed_only(client: Client) -> None:
 def test_trace(traceparent: str, goes_along: bool) -> None:
     """What is no trace is left out: no header that a caller sends breaks a call to Restate."""
     headers = [(b"traceparent", traceparent.encode("latin-1"))]
-    found = trace_of(Request({"type": "http", "headers": headers}))
+    found = callers_trace(Request({"type": "http", "headers": headers}))
     assert found == (Trace(traceparent=traceparent) if goes_along else None)
 
 
@@ -145,7 +145,7 @@ def test_trace_state() -> None:
 
     def read(*states: bytes) -> Trace | None:
         headers = [traceparent, *((b"tracestate", state) for state in states)]
-        return trace_of(Request({"type": "http", "headers": headers}))
+        return callers_trace(Request({"type": "http", "headers": headers}))
 
     found = read(b"dd=s:2", b"x=1")
     assert found
