@@ -20,6 +20,7 @@ from outlast.settings_errors import InvalidSettings, read_settings
 from outlast_cli.settings import DEFAULT_URL, URL
 from outlast_local.background import own_stack
 from outlast_local.errors import DevelopmentEnded
+from outlast_local.misspelt import misspelt_settings
 from outlast_local.provider import describe_model
 from outlast_local.settings import INVALID_SETTINGS, LocalSettings
 from outlast_local.signals import interruptible
@@ -88,6 +89,8 @@ def _serve(stack: Stack, agents: str, say: Say, at_wrong_settings: DevelopmentEn
     """Serve until `.env` changes."""
     say(f"app {stack.app_url} · Restate's UI {stack.admin_url} · Ctrl-C ends it")
     say(f"model: {describe_model()}")
+    for misspelt in misspelt_settings():
+        say(f"Warning: {misspelt}")
     if stack.app_url != os.environ.get(URL, DEFAULT_URL):
         say(f"For commands in another terminal: export {URL}={stack.app_url}")
     stack.start_demo_model()

@@ -13,6 +13,7 @@ from outlast_cli.program import outlast
 from outlast_local import background, log_files, status_report
 from outlast_local.commands import command
 from outlast_local.example_call import example_call
+from outlast_local.misspelt import misspelt_settings
 from outlast_local.provider import describe_model
 from outlast_local.settings import LocalSettings, read_settings_of_started
 from outlast_local.signals import interruptible
@@ -38,6 +39,7 @@ def up() -> None:
     settings = read_settings(LocalSettings)
     app_settings = read_settings(AppSettings)
     stack = background.own_stack(settings)
+    _warn(misspelt_settings())
     say("Starting Restate, the worker and the app …")
     with interruptible(stack.stop):
         _warn(stack.start(allow_removed=True))
