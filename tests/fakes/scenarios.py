@@ -268,31 +268,52 @@ def items_of(
     happened: Iterable[LiveItem | ReadEvent],
     mark: Mark | None = None,
     kept: Mapping[str, Approval] = KEPT,
+    *,
+    decided: bool = False,
 ) -> Iterator[Item]:
     """Yield what encoders are fed of it."""
-    yield from items_of_shown(shown(happened), mark, kept)
+    yield from items_of_shown(shown(happened), mark, kept, decided=decided)
 
 
 def items_of_shown(
     events: Iterable[ShownEvent],
     mark: Mark | None = None,
     kept: Mapping[str, Approval] = KEPT,
+    *,
+    decided: bool = False,
 ) -> Iterator[Item]:
-    """Yield what encoders are fed, with what called runs keep of what they have asked."""
+    """Yield what encoders are fed, with what called runs keep of what they have asked.
+
+    With `decided` that is read late: somebody had decided before.
+    """
     rule, called = TextRule(mark), CalledRuns(REF.tenant, _unread, _unread)
     for each in events:
         for item in rule.take(each):
-            yield with_kept(item, called, kept) if isinstance(item, Committed) else item
+            yield (
+                with_kept(item, called, kept, decided=decided)
+                if isinstance(item, Committed)
+                else item
+            )
 
 
-def with_kept(item: Committed, called: CalledRuns, kept: Mapping[str, Approval]) -> Committed:
-    """Return an item with what was kept by those who asked, as the reader finds it there."""
-    changes = called.take(item.event)
-    asked = (
-        CalledApproval(each.run_id, each.id, is_open, kept.get(key_of(each.id, each.run_id)))
-        for each, is_open in changes
+def with_kept(
+    item: Committed, called: CalledRuns, kept: Mapping[str, Approval], *, decided: bool = False
+) -> Committed:
+    """Return an item with what was kept by those who asked, as a reader finds it at that time."""
+    return Committed(
+        item.event,
+        tuple(
+            CalledApproval(
+                each.run_id, each.id, is_open, _then(kept, each, decided=not is_open or decided)
+            )
+            for each, is_open in called.take(item.event)
+        ),
     )
-    return Committed(item.event, tuple(asked))
+
+
+def _then(kept: Mapping[str, Approval], asked: Awaited, *, decided: bool) -> Approval | None:
+    found = kept.get(key_of(asked.id, asked.run_id))
+    return found if decided or found is None else found.model_copy(update={"resolution": None})
 
 
 async def _unread(_ref: RunRef) -> Sequence[Approval]:

@@ -118,6 +118,9 @@ def test_a_chat(api: Api, model: ScriptedModel, key: str) -> None:
     assert [part["toolName"] for part in open_parts(loaded)] == ["ask_gravely", "tester.pay"]
 
     assert api.decide(child_of(run_id), "1.0", "approve").status_code == 200
+    # However far the run has heard of it: who loads the page now is not asked that again.
+    loaded = answer_of(chat.get("stream"))
+    assert [part["toolName"] for part in open_parts(loaded)] == ["ask_gravely"]
     api.wait_for_event(run_id, type="run.waiting", waiting_for="approval", segment=2)
     decided = decide_all(message)
     answer = chat.post(said, decided)

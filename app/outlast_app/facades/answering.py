@@ -31,7 +31,7 @@ from outlast.protocol import (
 from outlast_app.auth import check_right
 from outlast_app.bodies import made
 from outlast_app.facades.ids import key_of
-from outlast_app.facades.reader import committed
+from outlast_app.facades.reader import committed, with_called
 from outlast_app.facades.requests import Asked
 from outlast_app.facades.segments import RunLog
 from outlast_app.runs.orders import (
@@ -101,7 +101,10 @@ async def _open_below(asked: Asked, run: Run) -> set[str]:
     if run.status != "waiting" or run.waiting is None or run.waiting.run_id is None:
         return set()
     log = await _log_of(asked, RunRef(asked.tenant, run.run_id))
-    return {*log.decisions} & log.asked_below if log.waiting else set()
+    waits = [log.waiting] if log.waiting else []
+    items = await with_called(waits, asked.called_runs(insists=False))
+    called = (each for item in items for each in item.called)
+    return {each.key for each in called if each.is_asked and each.is_yes_or_no}
 
 
 async def _log_of(asked: Asked, ref: RunRef) -> RunLog:

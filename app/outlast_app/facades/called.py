@@ -5,7 +5,7 @@ the state of the run that asks: what was asked does not change, nor does how it 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -88,6 +88,11 @@ class CalledApproval:
         return self.asked and self.asked.resolution
 
     @property
+    def is_asked(self) -> bool:
+        """Whether it is waited for, and nobody had decided when that was read."""
+        return self.is_open and self.resolution is None
+
+    @property
     def is_refused(self) -> bool:
         """Whether somebody refused it, or nobody decided in time."""
         return self.resolution is not None and self.resolution.action in {"reject", "expired"}
@@ -156,16 +161,17 @@ class CalledRuns:
     async def read(self, changes: Sequence[Change]) -> tuple[CalledApproval, ...]:
         """Return what `take` has named with what the runs that ask have of it.
 
-        What is waited for is read for as long as it takes: it can't be shown otherwise. How
-        something ended is read if that can be.
+        What is waited for is read for as long as it takes: it can't be shown otherwise. Whether,
+        and how, something has ended is read if that can be.
         """
         if not changes:
             return ()
         wanted: dict[str, bool] = {}
         for each, is_open in changes:
             known = self._known.get(key_of(each.id, each.run_id))
-            if known is None or not (is_open or known.resolution):
-                wanted[each.run_id] = is_open or wanted.get(each.run_id, False)
+            if known is None or known.resolution is None:
+                must = is_open and known is None
+                wanted[each.run_id] = must or wanted.get(each.run_id, False)
         await asyncio.gather(*(self._ask(run_id, must=must) for run_id, must in wanted.items()))
         return tuple(
             CalledApproval(
@@ -186,3 +192,8 @@ class CalledRuns:
                 raise
             return
         self._known.update({key_of(each.id, run_id): each for each in found})
+
+
+def decided(called: Iterable[CalledApproval]) -> set[str]:
+    """Return the keys of what is waited for no longer in a moment: somebody has decided already."""
+    return {each.key for each in called if each.is_open and not each.is_asked}

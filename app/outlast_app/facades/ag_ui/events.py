@@ -24,7 +24,7 @@ from outlast.protocol import Run, Usage
 from outlast_app.facades.ag_ui.messages import shown_arguments, shown_content
 from outlast_app.facades.ag_ui.outcomes import interrupt, interrupt_below, usage_of
 from outlast_app.facades.ag_ui.shown import ClientMessages, Shown
-from outlast_app.facades.called import CalledApproval
+from outlast_app.facades.called import CalledApproval, decided
 from outlast_app.facades.elsewhere import Elsewhere
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text, text_of
 from outlast_app.facades.segments import RunLog
@@ -77,6 +77,8 @@ class AgUiEncoder:
         self._elsewhere = Elsewhere(run_id)
         self._shown: dict[str, None] = {}
         """Calls that the client knows of, now or from an earlier segment, in that order."""
+        self._ended: set[str] = set()
+        """Of those, what runs below have asked, and ask no longer."""
         self._usage: dict[str, Usage] = {}
         self._open: set[Kind] = set()
         self._turn = 0
@@ -156,8 +158,15 @@ class AgUiEncoder:
         for called in item.called:
             if called.is_yes_or_no and called.is_open:
                 yield from self._show(called.key, self._log.turn, called.name, called.arguments)
-            elif called.key in self._shown:
-                yield from self._show_result(called.key, called.end)
+            # Before what is told nothing counts but the run's own word: the client heard no other.
+            is_over = not called.is_asked if self._is_mine else not called.is_open
+            if called.key in self._shown and is_over:
+                yield from self._end_called(called)
+
+    def _end_called(self, called: CalledApproval) -> Iterator[bytes]:
+        if called.key not in self._ended:
+            self._ended.add(called.key)
+            yield from self._show_result(called.key, called.end)
 
     def _hear(self, item: Committed) -> Iterator[bytes]:
         match event := item.event:
@@ -172,7 +181,7 @@ class AgUiEncoder:
             case ToolCallCompleted():
                 yield from self._complete_call(event)
             case RunWaiting() if self._log.is_over and event.segment >= self._last:
-                if not self._log.asked <= self._asked.answered:
+                if not self._log.asked <= self._asked.answered | decided(item.called):
                     yield from self._wait(item.called)
             case _ if isinstance(event, TerminalEvent):
                 yield from self._end_with(event.run)
@@ -273,7 +282,7 @@ class AgUiEncoder:
         """End with what the client is asked for: decisions first, since they must all be given."""
         if self._log.decisions:
             own = [interrupt(self._run_id, each) for each in self._log.open_decisions]
-            asked = (each for each in called if each.is_open and each.is_yes_or_no)
+            asked = (each for each in called if each.is_asked and each.is_yes_or_no)
             interrupts = [*own, *(interrupt_below(self._run_id, each) for each in asked)]
             yield from self._finish({"type": "interrupt", "interrupts": interrupts})
         else:

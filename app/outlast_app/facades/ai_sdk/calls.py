@@ -33,14 +33,16 @@ class ShownCalls:
         """The run's calls that were told, with their arguments."""
         self._had: set[str] = set()
         """Those that the message had before; and, by their keys, what runs below ask."""
+        self._ended: set[str] = set()
+        """Of the latter, those of which the message says how they ended."""
 
     def note(self, item: Committed) -> None:
         """Note what the message has from before that which is told."""
         for called in item.called:
             if called.is_yes_or_no and called.is_open:
                 self._had.add(called.key)
-            else:
-                self._had.discard(called.key)
+            elif called.is_yes_or_no:
+                self._ended.add(called.key)
         match item.event:
             case ToolCallStarted() | ToolCallRequested() | ToolCallCompleted():
                 self._had.add(item.event.call_id)
@@ -53,7 +55,9 @@ class ShownCalls:
         """Return the chunks that follow from an event, which the log has already."""
         for called in item.called:
             if called.is_yes_or_no:
-                yield from self._ask_of(called) if called.is_open else self._end_of(called)
+                yield from self._ask_of(called)
+                if not called.is_asked:
+                    yield from self._end_of(called)
         match event := item.event:
             case ToolCallStarted(call_id=call_id) if event.arguments != self._shown.get(call_id):
                 yield self._input(call_id, event.name, event.arguments)
@@ -85,15 +89,16 @@ class ShownCalls:
 
     def _ask_of(self, called: CalledApproval) -> Iterator[bytes]:
         """Ask what a run below asks, once in a message: as for a call of the run's own."""
-        if called.key not in self._had:
+        if called.is_open and called.key not in self._had:
             self._had.add(called.key)
             yield self._show(called.key, called.name, called.arguments)
-            yield self._request(called.key)
+            if called.is_asked:
+                yield self._request(called.key)
 
     def _end_of(self, called: CalledApproval) -> Iterator[bytes]:
-        if called.key not in self._had:
+        if called.key not in self._had or called.key in self._ended:
             return
-        self._had.remove(called.key)
+        self._ended.add(called.key)
         if called.is_refused:
             yield chunk("tool-output-denied", toolCallId=self._name(called.key))
         elif called.is_given_up:

@@ -18,6 +18,7 @@ from outlast.events import (
 from outlast.live import Kind
 from outlast.protocol import Run, Usage
 from outlast_app.facades.ai_sdk.calls import ShownCalls, chunk
+from outlast_app.facades.called import decided
 from outlast_app.facades.elsewhere import Elsewhere
 from outlast_app.facades.ids import name_of
 from outlast_app.facades.items import Committed, Item, Progress, Retract, Text
@@ -123,9 +124,9 @@ class UiEncoder:
         for name, data in elsewhere:
             yield chunk("data-outlast-approval", id=name, data=data)
         yield from self._calls.take(item, self._log)
-        yield from self._hear_own(item.event)
+        yield from self._hear_own(item.event, decided(item.called))
 
-    def _hear_own(self, event: ReadEvent) -> Iterator[bytes]:
+    def _hear_own(self, event: ReadEvent, decided_below: set[str]) -> Iterator[bytes]:
         match event:
             case TurnStarted():
                 yield from self._end_step()
@@ -134,7 +135,7 @@ class UiEncoder:
                 yield from self._close("reasoning")
                 yield from self._close("text")
             case RunWaiting() if self._log.is_over and event.segment >= self._last:
-                if not self._log.asked <= self._answered:
+                if not self._log.asked <= self._answered | decided_below:
                     yield from self._calls.settle(self._log)
                     yield from self._finish("tool-calls", None)
             case _ if isinstance(event, TerminalEvent):

@@ -107,10 +107,10 @@ async def test_what_is_not_known_yet_is_read_again() -> None:
     later = below.kept.pop(key_of(REFUSED.id, SCOUT))
     waits = [n for n, event in enumerate(events) if event.type == "run.waiting"]
     await with_called(events[: waits[1] + 1], follow)
-    assert below.reads == [SCOUT, DEPUTY]
+    assert below.reads == [SCOUT, DEPUTY, SCOUT]
     below.kept |= {pays: KEPT[pays], key_of(REFUSED.id, SCOUT): later}
     *_, item = await with_called(events[waits[1] + 1 : waits[2] + 1], follow)
-    assert below.reads == [SCOUT, DEPUTY, SCOUT]
+    assert below.reads == [SCOUT, DEPUTY, SCOUT, SCOUT]
     found = {(each.key, each.is_open): each for each in item.called}
     assert found[pays, False].resolution == ended
     assert found[key_of(REFUSED.id, SCOUT), True].name == "scout.send"

@@ -39,6 +39,7 @@ def told(
     first: int = 1,
     last: int | None = None,
     sent: Sequence[dict[str, Any]] = (USER,),
+    decided: bool = False,
     **about: Any,
 ) -> list[Any]:
     """Tell a run, from one segment to the end of another."""
@@ -48,7 +49,7 @@ def told(
     run = AgUiRun("t1", "r1", **about)
     encoder = AgUiEncoder(RUN_ID, run, has, first, first if last is None else last)
     parts = [encoder.begin()]
-    for item in items_of(happened):
+    for item in items_of(happened, decided=decided):
         if encoder.is_over:
             break
         parts += encoder.take(item)
@@ -193,6 +194,19 @@ def test_what_a_called_run_asks() -> None:
         name: "Approved: the agent scout has gone on with it.",
         CALL: "Paid.",
     }
+
+
+def test_decided_before_it_is_told() -> None:
+    """It has its result at once, and the run is told on; who has decided hears of it then."""
+    happened = SCENARIOS["called"]()
+    client = AgUiClient([USER]).take(told(happened, decided=True))
+    assert client.finished
+    assert client.finished["outcome"] == {"type": "success"}
+    assert len(client.results()) == 2
+    asked = AgUiClient([USER]).take(told(happened))
+    asked.take(told(happened, 2, sent=asked.messages, decided=True))
+    assert asked.results() == client.results()
+    assert len(told(SCENARIOS["called_together"](), decided=True)[-1]["outcome"]["interrupts"]) == 1
 
 
 def test_own_and_called_approvals_at_once() -> None:

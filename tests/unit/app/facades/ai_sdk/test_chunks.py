@@ -40,12 +40,14 @@ def told(
     first: int = 1,
     last: int | None = None,
     kept: Mapping[str, Approval] = KEPT,
+    *,
+    decided: bool = False,
     **more: Any,
 ) -> list[Any]:
     """Tell a run, from one segment to the end of another."""
     encoder = UiEncoder(RUN_ID, first, last, **more)
     parts = [encoder.begin()]
-    for item in items_of(happened, kept=kept):
+    for item in items_of(happened, kept=kept, decided=decided):
         if encoder.is_over:
             break
         parts += encoder.take(item)
@@ -206,6 +208,28 @@ def test_a_wait_for_what_was_just_answered() -> None:
     last = told(happened, waits[-1].segment, answered=answered)
     assert last[-1] == "[DONE]"
     assert [chunk["finishReason"] for chunk in last[:-1] if chunk["type"] == "finish"] == ["stop"]
+
+
+@pytest.mark.parametrize("name", ["called", "called_refused", "called_together"])
+def test_decided_before_it_is_told(name: str) -> None:
+    """It is shown as decided; a wait of which nothing is left to ask is no end."""
+    happened = SCENARIOS[name]()
+    chunks = told(happened, decided=True)
+    message = UiMessage().take(chunks)
+    if name == "called_together":
+        # An own approval was asked for, too.
+        assert message.finished == "tool-calls"
+        assert [p["toolName"] for p in message.parts if p.get("approval")] == ["pay"]
+        message.take(told(happened, 2, decided=True))
+    assert message.finished == "stop"
+    states = {part["state"] for part in message.parts if part["type"] == "tool"}
+    assert states <= {"output-available", "output-denied"}
+    # Who has decided hears of it after that, and once.
+    answered = told(SCENARIOS["called"](), 2, decided=True)
+    name = asked_of(PAYS)
+    assert [c["type"] for c in answered[:-1] if c.get("toolCallId") == name] == [
+        "tool-output-available"
+    ]
 
 
 def test_a_message_of_its_own() -> None:
