@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, ParamSpec, Self, TypeVar
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 
 from outlast.agent import Agent
 from outlast.errors import InvalidRequest
 from outlast.names import RunRef
 from outlast.trace import Trace
-from outlast_app.bodies import beside_loop
+from outlast_app.bodies import beside_loop, made
 from outlast_app.deps import Dependencies
 from outlast_app.facades.called import CalledRuns
 from outlast_app.keyring import Caller
@@ -18,6 +19,7 @@ from outlast_app.runs.orders import find_agent
 
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 _MAX_KEY_CHARS = 256
 
@@ -93,6 +95,15 @@ async def _asked(request: Request) -> Asked:
 
 
 Asking = Annotated[Asked, Depends(_asked)]
+
+
+def checked(at: str, kind: type[M], **given: Any) -> M:
+    """Make a value of ours of what a client has given at a path.
+
+    Raises:
+        InvalidRequest: It can't be; with where, in the client's request.
+    """
+    return made(kind, given, at)
 
 
 def name_run(request: Request, ref: RunRef) -> dict[str, str]:

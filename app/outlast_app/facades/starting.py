@@ -108,6 +108,16 @@ async def _start(asked: Asked, wanted: Start) -> Run:
     return await asked.deps.starter.start(order, 0)
 
 
+async def read_started(asked: Asked, agent: Agent, key: str, *, messages: bool = True) -> Run:
+    """Return the run that was started under a key with another body: by another try.
+
+    Raises:
+        UnknownRun: There is none, or it is no longer kept.
+    """
+    run_id = derived_run_id(agent.name, asked.tenant, key)
+    return await asked.deps.reader.read(RunRef(asked.tenant, run_id), messages=messages)
+
+
 def _order(asked: Asked, wanted: Start) -> RunOrder:
     return make_order(
         asked.deps.registry,

@@ -1,21 +1,18 @@
 """Messages in the protocol's words, and as runs take and have them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
 from pydantic_core import to_json
 
 from outlast.errors import InvalidRequest
 from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Part, TextPart, ToolCall
-from outlast_app.bodies import made
 from outlast_app.facades.call_arguments import read_arguments
 from outlast_app.facades.ids import message_id_of
+from outlast_app.facades.requests import checked
 
 if TYPE_CHECKING:
     from ag_ui.core import AssistantMessage, ContentPart, Message, ToolMessage, UserMessage
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def inputs_of(messages: Sequence["Message"], paths: Mapping[int, str]) -> Iterator[InputMessage]:
@@ -152,15 +149,6 @@ def _shown_part(part: Part) -> dict[str, Any]:
 def shown_arguments(arguments: Mapping[str, Any]) -> str:
     """Return the arguments of a call in the protocol's words: JSON, as a text."""
     return to_json(arguments).decode()
-
-
-def checked(at: str, kind: type[M], **given: Any) -> M:
-    """Make a value of ours of what a client has given at a path.
-
-    Raises:
-        InvalidRequest: It can't be; with where, in the client's request.
-    """
-    return made(kind, given, at)
 
 
 def rename(problem: InvalidRequest, paths: Mapping[str, str]) -> None:

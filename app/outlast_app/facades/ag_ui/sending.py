@@ -18,7 +18,7 @@ from outlast.errors import (
     ThreadMoved,
     UnknownRun,
 )
-from outlast.names import RunRef, derived_run_id
+from outlast.names import RunRef
 from outlast.protocol import InputMessage, Message, Run
 from outlast_app.facades.ag_ui.sent import Sent, is_context
 from outlast_app.facades.ag_ui.told import Told, tell_again
@@ -33,7 +33,7 @@ from outlast_app.facades.conversations import (
     with_open,
 )
 from outlast_app.facades.ids import message_id_of, read_asked, read_name
-from outlast_app.facades.starting import Start, start
+from outlast_app.facades.starting import Start, read_started, start
 
 if TYPE_CHECKING:
     from outlast_app.facades.ag_ui.sent import Said
@@ -164,7 +164,7 @@ async def _replace_from(sent: Sent, holder: ThreadHolder, index: int) -> Told:
     # It comes late: another answer has taken the place of the one that it has begun.
     with suppress(UnknownRun):
         key = _key_after(sent, wanted, kept[-1].id if kept else None)
-        if key and sent.is_of(run := await _read_started(sent, key)):
+        if key and sent.is_of(run := await read_started(sent.asked, sent.agent, key)):
             return await tell_again(sent, run)
     return await _replace(sent, holder, kept, wanted)
 
@@ -223,16 +223,10 @@ async def _start(sent: Sent, wanted: Start) -> Told:
                 raise
         else:
             return Told(sent.ref_of(run))
-        run = await _read_started(sent, wanted.key)
+        run = await read_started(sent.asked, sent.agent, wanted.key)
         if sent.is_of(run) or run.status not in _TO_BE_TRIED_AGAIN:
             return await tell_again(sent, run)
         wanted = replace(wanted, key=f"{wanted.key} {run.run_id}")
-
-
-async def _read_started(sent: Sent, key: str) -> Run:
-    """Return the run that was started under a key with another body: by another try."""
-    run_id = derived_run_id(sent.agent.name, sent.asked.tenant, key)
-    return await sent.asked.deps.reader.read(RunRef(sent.asked.tenant, run_id))
 
 
 def _busy(run_id: str | None) -> ThreadBusy:

@@ -16,11 +16,11 @@ from outlast.errors import InvalidRequest
 from outlast.names import RunRef, ThreadRef, derived_run_id
 from outlast.protocol import ClientToolSpec, InputMessage, Message, Overrides, Run
 from outlast_app.auth import check_right
-from outlast_app.facades.ag_ui.messages import checked, input_of, inputs_of
+from outlast_app.facades.ag_ui.messages import input_of, inputs_of
 from outlast_app.facades.ag_ui.shown import Shown
 from outlast_app.facades.conversations import is_same
 from outlast_app.facades.ids import message_id_of, read_asked, thread_id_of
-from outlast_app.facades.requests import Asked
+from outlast_app.facades.requests import Asked, checked
 from outlast_app.facades.starting import Start
 
 if TYPE_CHECKING:

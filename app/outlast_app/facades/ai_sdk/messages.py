@@ -3,18 +3,17 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
 
 from outlast.errors import InvalidRequest
 from outlast.protocol import Content, FilePart, ImagePart, InputMessage, Part, TextPart, ToolCall
-from outlast_app.bodies import made
 from outlast_app.facades.ids import message_id_of
+from outlast_app.facades.requests import checked
 from outlast_app.runs.orders import fault_of
 
 _MAX_MESSAGES = 2000
-M = TypeVar("M", bound=BaseModel)
 _ANSWERED = frozenset({"output-available", "output-error"})
 
 
@@ -164,7 +163,7 @@ def input_of(message: UiMessage, at: str = "body.message") -> InputMessage:
     content: Content = parts
     if all(isinstance(part, TextPart) for part in parts):
         content = message.text()
-    given = _checked(at, InputMessage, id=message_id_of(message.id), role="user", content=content)
+    given = checked(at, InputMessage, id=message_id_of(message.id), role="user", content=content)
     if fault := fault_of(given):
         raise InvalidRequest.at((f"{at}.parts", fault))
     return given
@@ -187,7 +186,7 @@ def _answer_of(message: UiMessage, at: str, *, has_id: bool) -> Iterator[InputMe
     """Return what a client says that an assistant has said, and what its tools came to."""
     made = [part for part in message.parts if part.is_tool and part.state in _ANSWERED]
     calls = [
-        _checked(
+        checked(
             at,
             ToolCall,
             call_id=part.tool_call_id or "",
@@ -197,7 +196,7 @@ def _answer_of(message: UiMessage, at: str, *, has_id: bool) -> Iterator[InputMe
         for part in made
     ]
     if calls or message.text():
-        yield _checked(
+        yield checked(
             at,
             InputMessage,
             id=message_id_of(message.id) if has_id else None,
@@ -206,7 +205,7 @@ def _answer_of(message: UiMessage, at: str, *, has_id: bool) -> Iterator[InputMe
             tool_calls=calls or None,
         )
     for part in made:
-        yield _checked(
+        yield checked(
             at,
             InputMessage,
             role="tool",
@@ -242,7 +241,3 @@ def _parts_of(message: UiMessage, at: str) -> Iterator[Part]:
             case kind:
                 wrong = f"a user's message has no part {kind!r} that a model reads"
                 raise InvalidRequest.at((f"{at}.parts.{index}", wrong))
-
-
-def _checked(at: str, kind: type[M], **given: Any) -> M:
-    return made(kind, given, at)

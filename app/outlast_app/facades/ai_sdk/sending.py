@@ -35,7 +35,7 @@ from outlast_app.facades.conversations import (
 )
 from outlast_app.facades.ids import message_id_of, thread_id_of
 from outlast_app.facades.requests import Asked
-from outlast_app.facades.starting import Start, start
+from outlast_app.facades.starting import Start, read_started, start
 
 PROTOCOL = "ai-sdk"
 _TO_BE_TRIED_AGAIN = frozenset({"failed", "cancelled"})
@@ -229,8 +229,7 @@ async def _start_or_find(sent: _Sent, wanted: Start) -> Run:
             raise
     # The same message in another context, say: it was said once.
     check_right(sent.asked.caller, "read")
-    run_id = derived_run_id(sent.agent.name, sent.asked.tenant, wanted.key)
-    return await sent.asked.deps.reader.read(RunRef(sent.asked.tenant, run_id), messages=False)
+    return await read_started(sent.asked, sent.agent, wanted.key, messages=False)
 
 
 @contextmanager
