@@ -1,5 +1,6 @@
 """Approvals of called runs over protocols: all, some, twice, in vain, and in bad faith."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ from fakes.chat import Chat, answer_of, shown, user
 from fakes.frames import read_frames
 from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, calls, text
+from fakes.stack import TestStack
 from fakes.ui_message import UiMessage
 from outlast.names import child_run_id
+from outlast_app.keyring import hash_of_key
 
 
 def script_team(model: ScriptedModel, key: str, gate: Gate | None = None) -> None:
@@ -196,6 +199,37 @@ def test_cancelled_while_a_called_run_asks(api: Api, model: ScriptedModel, key: 
     assert list(asked_in(page)) == ["tester.pay"]
     late = Responses(api.http, "lead").decide(page, asked_in(page)["tester.pay"]["id"])
     assert (late.status_code, late.json()["error"]["code"]) == (400, "already_decided")
+
+
+def test_keys(stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """Who may not approve can't decide for a called run; another tenant finds none of its own."""
+    model.script(f"{key} boss", [call("ask", input=f"{key} child"), text("Done.")])
+    model.script(f"{key} child", [call("pay", cents=5), text("Paid.")])
+    rights = {"acme": ["invoke", "read"], "rival": ["invoke", "read", "approve"]}
+    keys = {
+        tenant: [{"name": "k", "sha256": hash_of_key(tenant), "rights": own}]
+        for tenant, own in rights.items()
+    }
+    with stack.another_app({"APP_KEYS": json.dumps(keys)}) as url, Api(url) as api, Api(url) as foe:
+        api.http.headers["authorization"] = "Bearer acme"
+        foe.http.headers["authorization"] = "Bearer rival"
+        mine, theirs = Responses(api.http, "lead"), Responses(foe.http, "lead")
+        first, other = mine.create(f"{key} boss").json(), theirs.create(f"{key} boss").json()
+        run_id, rivals = (each["id"].split("_")[1] for each in (first, other))
+        name = asked_in(first)["tester.pay"]["id"]
+        refused = mine.decide(first, name)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "missing_right")
+        for forged in (name, name.replace(run_id, rivals, 1)):
+            decided = {
+                "type": "mcp_approval_response",
+                "approval_request_id": forged,
+                "approve": True,
+            }
+            assert theirs.create([decided]).status_code == 404
+        assert api.get(run_id)["waiting_for"] == "child"
+        [approval] = api.get(child_of(run_id))["approvals"]
+        assert approval["resolution"] is None
+        assert theirs.decide(other, asked_in(other)["tester.pay"]["id"]).status_code == 200
 
 
 def test_ids_of_others(api: Api, model: ScriptedModel, key: str) -> None:

@@ -125,9 +125,8 @@ async def _start_in(asked: Asked, wanted: Start, conversation: str) -> Run:
         log = RunLog(takes_approvals=True)
         for event in await events_of(asked, holder):
             log.take(event)
-        if log.waiting and log.is_over:
-            run = await asked.deps.reader.read(holder, messages=False)
-            _check_nothing_open(run, log)
+        if not (log.asked_below and await _has_gone_on(asked, holder, log)):
+            _check_nothing_open(holder, log)
     return await start(asked, replace(wanted, thread_id=thread.thread_id))
 
 
@@ -182,16 +181,23 @@ def _check_last(before: KnownResponse) -> None:
             "response of that",
             "previous_response_id",
         )
-    _check_nothing_open(before.run, log)
+    if last == log.segment:
+        _check_nothing_open(before.ref, log)
 
 
-def _check_nothing_open(run: Run, log: RunLog) -> None:
-    if not (log.is_over and log.waiting) or segment_of(run, log) > log.segment:
+async def _has_gone_on(asked: Asked, ref: RunRef, log: RunLog) -> bool:
+    """Tell whether a run has gone on without a word, since one below it does."""
+    run = await asked.deps.reader.read(ref, messages=False)
+    return segment_of(run, log) != log.segment
+
+
+def _check_nothing_open(ref: RunRef, log: RunLog) -> None:
+    if not (log.is_over and log.waiting):
         return
-    ids = [name_of_call("call", run.run_id, call.call_id) for call in log.open_calls]
+    ids = [name_of_call("call", ref.run_id, call.call_id) for call in log.open_calls]
     if ids:
         message = f"No tool output found for function call {', '.join(ids)}."
     else:
-        approvals = [name_of_asked("mcpr", run.run_id, key) for key in log.decisions]
+        approvals = [name_of_asked("mcpr", ref.run_id, key) for key in log.decisions]
         message = f"No approval response found for {', '.join(approvals)}."
-    raise Refused("missing_answers", message, "input", run_id=run.run_id)
+    raise Refused("missing_answers", message, "input", run_id=ref.run_id)

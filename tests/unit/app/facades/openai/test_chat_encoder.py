@@ -8,7 +8,7 @@ import pytest
 
 from fakes.frames import read_frames
 from fakes.repository import ROOT
-from fakes.scenarios import SCENARIOS, Happened, items_of, said, segments_of
+from fakes.scenarios import PAYS, SCENARIOS, Happened, items_of, said, segments_of
 from fakes.telling import Story
 from fakes.watching import RUN_ID
 from outlast_app.facades.openai.chat_encoder import ChatEncoder, ChatName
@@ -111,6 +111,15 @@ def test_a_wait_that_no_client_ends() -> None:
     assert (of.failure.fault.status, chunks[-1]["error"]["code"]) == (428, "approval_required")
     assert "1.0" in chunks[-1]["error"]["message"]
     assert RUN_ID in chunks[-1]["error"]["message"]
+
+
+def test_a_wait_for_what_a_called_run_asks() -> None:
+    """It is the same, with the run that asks: no client of Chat can decide."""
+    of = encoder()
+    chunks = streamed(SCENARIOS["called"]()[:-4], of)
+    assert of.failure
+    assert chunks[-1]["error"]["code"] == "approval_required"
+    assert f"{PAYS.id} of the run {PAYS.run_id}" in chunks[-1]["error"]["message"]
 
 
 def test_an_answer_that_takes_longer() -> None:

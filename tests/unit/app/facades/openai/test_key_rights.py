@@ -29,6 +29,7 @@ DECISION = {
     "approval_request_id": f"mcpr_{RUN_ID}_1_0",
     "approve": True,
 }
+BELOW = {**DECISION, "approval_request_id": f"mcpr_{RUN_ID}_{RUN_ID}_1_0"}
 REFERENCE = {"type": "item_reference", "id": f"msg_{RUN_ID}_1"}
 CALL = {"id": OUTPUT["call_id"], "type": "function", "function": {"name": "f", "arguments": "{}"}}
 ABOUT_RUNS = [
@@ -36,6 +37,7 @@ ABOUT_RUNS = [
     (RESPONSES, {"input": [REFERENCE, USER]}),
     (RESPONSES, {"input": [OUTPUT]}),
     (RESPONSES, {"input": [DECISION]}),
+    (RESPONSES, {"input": [BELOW]}),
     (ITEMS, {"items": [REFERENCE]}),
     (
         CHAT,
