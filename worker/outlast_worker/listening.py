@@ -8,9 +8,14 @@ import hypercorn.config
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Sockets
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 
 from outlast.errors import OutlastError
 from outlast_worker.forks import ForkGuard
+
+# Of the loop, until what runs have to say is written. Meanwhile others speak, and a step that waits
+# for nothing ends: that it began and how it ended go out together.
+_TURNS = 8
 
 
 class ListenError(OutlastError):
@@ -73,10 +78,10 @@ def listen(host: str, port: int, prefix: str) -> Listener:
 
 
 class _Connection(TCPServer):
-    """A connection that ends when its client does, and writes at once what is said together.
+    """A connection that ends when its client does, and writes at once what many runs have to say.
 
     hypercorn would keep its half until the connection had been idle for as long as it may be. And
-    it would ask the system to write each frame by itself, though many runs share a connection.
+    it would ask the system to write each frame by itself, which takes more than to make it.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -86,10 +91,10 @@ class _Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, Updated) and self.reader.at_eof():
             return None
-        if not isinstance(event, RawData):
+        if not (isinstance(event, RawData) and isinstance(self.protocol.protocol, H2Protocol)):
             return await super().protocol_send(event)
         if not self._unwritten:
-            self.loop.call_soon(self._write)
+            self._write_after(_TURNS)
         self._unwritten += event.data
         try:
             return await self.writer.drain()
@@ -103,6 +108,12 @@ class _Connection(TCPServer):
     async def _close(self) -> None:
         self._write()
         await super()._close()
+
+    def _write_after(self, turns: int) -> None:
+        if turns:
+            self.loop.call_soon(self._write_after, turns - 1)
+        else:
+            self._write()
 
     def _write(self) -> None:
         data, self._unwritten = self._unwritten, bytearray()
