@@ -40,7 +40,7 @@ def test_run(stack: TestStack, model: ScriptedModel, key: str) -> None:
     assert answered.startswith("← 1.0 note, ")
     assert answered.endswith(": noted a")
     assert said == "all noted"
-    assert summary.startswith("completed · 2 model calls, 1 tool calls · ")
+    assert summary.startswith("completed · 2 model calls, 1 tool call · ")
 
 
 def test_run_for_a_script(stack: TestStack, api: Api, model: ScriptedModel, key: str) -> None:
