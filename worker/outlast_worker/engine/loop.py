@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from outlast.contract import RunOrder, SteeringMessage
 from outlast.events import AnyEvent, RunQueued, RunStarted, SteerReceived, TurnStarted
 from outlast.protocol import IncompleteReason, Run, RunError
+from outlast_worker.engine.calls.handoff import TakenOver
 from outlast_worker.engine.exceptions import Cancelled, RunFailed, RunStopped, StepFailed
 from outlast_worker.engine.hooks import Checked, Hooks
 from outlast_worker.engine.inbox import Inbox
@@ -165,23 +166,22 @@ class AgentLoop:
             await tools.run([replace(call, fault=NOT_RUN, fault_type="stopped") for call in calls])
             raise
         await tools.run(allowed.calls, limits.allowance(self._state.run.turn))
-        if tools.handover:
-            pin = self._hand_over(pin, *tools.handover, limits)
+        if tools.taken_over:
+            pin = self._hand_over(pin, tools.taken_over, limits)
         if allowed.stops_for:
             raise RunStopped(allowed.stops_for)
         return pin
 
-    def _hand_over(self, pin: Pin, call: PlannedCall, new: Pin, limits: RunLimits) -> Pin:
+    def _hand_over(self, before: Pin, taken: TakenOver, limits: RunLimits) -> Pin:
         """Go on with another agent, and with nothing of the one before."""
-        self._steps.keep.former_definition(pin, call.turn)
-        self._steps.keep_definition(new)
-        self._hooks.pin(new)
+        self._steps.keep.former_definition(before, taken.call.turn)
+        self._steps.keep_definition(taken.pin)
+        self._hooks.pin(taken.pin)
         self._models.hand_over()
         self._outputs = Outputs(self._steps, self._state, self._inbox)
-        limits.take_over(new)
-        before, to = (each.agent or self._order.agent for each in (pin, new))
-        self._state.hand_over(call, before, to)
-        return new
+        limits.take_over(taken.pin)
+        self._state.hand_over(taken.call, before.agent or self._order.agent, taken.to)
+        return taken.pin
 
     def _add_steering(self, heard: Sequence[SteeringMessage]) -> bool:
         """Add what was said to the run meanwhile; False if some of it had to be left out."""

@@ -15,7 +15,7 @@ from outlast_worker.engine.calls.built_in import BuiltInCalls
 from outlast_worker.engine.calls.client import ClientCalls
 from outlast_worker.engine.calls.durable import DurableCalls
 from outlast_worker.engine.calls.function import FunctionCalls
-from outlast_worker.engine.calls.handoff import HandoffCalls
+from outlast_worker.engine.calls.handoff import HandoffCalls, TakenOver
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.once import OnceCalls
 from outlast_worker.engine.calls.turn import Turn
@@ -56,10 +56,9 @@ class ToolCalls:
         }
 
     @property
-    def handover(self) -> tuple[PlannedCall, Pin] | None:
-        """By which call another agent has taken over, and its definition, if one has."""
-        call, pin = self._handoffs.call, self._handoffs.pin
-        return (call, pin) if call and pin else None
+    def taken_over(self) -> TakenOver | None:
+        """How another agent has taken the run over, if one has."""
+        return self._handoffs.taken
 
     async def run(self, calls: Sequence[PlannedCall], allowance: Allowance | None = None) -> None:
         """Run a turn's calls to their ends.

@@ -1,6 +1,7 @@
 """Calls by which another agent takes the run over: one at most in a turn."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from outlast_worker.engine.calls.kind import CallKind
 from outlast_worker.engine.calls.turn import Turn
@@ -22,12 +23,19 @@ _TAKEN_BY_ANOTHER = (
 _NOT_TAKEN = "{to} could not take over: {why} Go on without."
 
 
+class TakenOver(NamedTuple):
+    """By which call who has taken a run over, and by which definition."""
+
+    call: PlannedCall
+    to: str
+    pin: Pin
+
+
 class HandoffCalls(CallKind):
     """The first one that succeeds counts, when all other calls of the turn have ended.
 
     Attributes:
-        pin: The definition of the agent that has taken over; None as long as nobody has.
-        call: The call by which it has.
+        taken: How the run was taken over; None as long as it was not.
     """
 
     unfinished = "The run was stopped before another agent had taken over."
@@ -36,9 +44,7 @@ class HandoffCalls(CallKind):
         super().__init__(turn)
         self._pinning = pinning
         self._asked: dict[str, tuple[PlannedCall, str]] = {}
-        self.pin: Pin | None = None
-        self.call: PlannedCall | None = None
-        self._to = ""
+        self.taken: TakenOver | None = None
 
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
         """Let the turn's other calls end before."""
@@ -48,20 +54,21 @@ class HandoffCalls(CallKind):
 
     def taker_by(self, call: PlannedCall) -> str | None:
         """Return who has taken over by this call."""
-        return self._to if self.call and self.call.call_id == call.call_id else None
+        taken = self.taken
+        return taken.to if taken and taken.call.call_id == call.call_id else None
 
     async def hand_over(self, calls: Sequence[PlannedCall]) -> None:
         """Have the first agent take over that can, in the order of the calls."""
         for call, to in [self._asked[c.call_id] for c in calls if c.call_id in self._asked]:
-            if self.pin:
-                text = _TAKEN_BY_ANOTHER.format(other=self._to, to=to)
+            if self.taken:
+                text = _TAKEN_BY_ANOTHER.format(other=self.taken.to, to=to)
                 self.turn.refuse(call, ToolRecord.failed(text, "handoff", self.turn.state.now))
                 continue
             self.turn.tell_start(call)
             began_at = self.turn.state.now
             outcome = await self._pinning.pin(HandOver(call, to))
             if isinstance(outcome, Pin):
-                self.pin, self.call, self._to = outcome, call, to
+                self.taken = TakenOver(call, to, outcome)
             record = _record_of(outcome, to)
             self.turn.complete(call, record.model_copy(update={"started_at": began_at}))
 
