@@ -49,7 +49,17 @@ class Approvals:
         decided: Callable[[Resolution], None],
         withdrawn: Callable[[Resolution], None] = _ignore,
     ) -> None:
-        """Ask for a decision; without one in time, it is `expired`."""
+        """Ask for a decision.
+
+        Args:
+            approval: What is asked for.
+            timeout: After which it is `expired`; never if None.
+            decided: Goes on with what was decided, or with that.
+            withdrawn: Goes on with what counts when the run was cancelled.
+        """
+        if timeout:
+            expires_at = approval.requested_at + timeout
+            approval = approval.model_copy(update={"expires_at": expires_at})
         # Whoever hears of it may decide at once: so it is in the state before it is told.
         self._state.add_approval(approval)
         self._state.emit(

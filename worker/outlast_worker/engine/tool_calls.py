@@ -5,7 +5,6 @@ How it is carried out from there on is its kind's: one file each in `engine/call
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 
 from outlast.contract import Allowance
@@ -45,8 +44,9 @@ class ToolCalls:
         self._hooks = CallHooks(hooks, state, self._waits.add)
         self._turn = Turn(steps, state, self._waits, self._hooks)
         self._handoffs = HandoffCalls(self._turn, Pinning(steps, state, inbox))
+        self._functions = FunctionCalls(self._turn)
         self._kinds: dict[ToolKind, CallKind] = {
-            "function": FunctionCalls(self._turn),
+            "function": self._functions,
             "once": OnceCalls(self._turn),
             "client": ClientCalls(self._turn),
             "agent": AgentCalls(self._turn),
@@ -123,15 +123,13 @@ class ToolCalls:
         return self._ask_person(call, check.at, question)
 
     def _ask_person(self, call: PlannedCall, at: Time, question: str | None = None) -> None:
-        timeout_s = self._tools[call.name].approval_timeout_s
-        timeout = timedelta(seconds=timeout_s) if timeout_s else None
+        timeout = self._tools[call.name].approval_timeout
         approval = Approval(
             call_id=call.call_id,
             name=call.name,
             arguments=dict(call.arguments),
             question=question,
             requested_at=at,
-            expires_at=at + timeout if timeout else None,
         )
         self._turn.approvals.request(
             approval, timeout, partial(self._follow, call), partial(self._leave, call)
@@ -152,7 +150,10 @@ class ToolCalls:
 
     def _begin(self, call: PlannedCall) -> None:
         """Carry a call out, of which nothing changes any more."""
-        self._kind_of(call).begin(call, self._tools.get(call.name))
+        if tool := self._tools.get(call.name):
+            self._kinds[tool.kind].begin(call, tool)
+        else:
+            self._functions.begin(call, None)
 
     def _kind_of(self, call: PlannedCall) -> CallKind:
         tool = self._tools.get(call.name)

@@ -72,10 +72,10 @@ class AgentCalls(CallKind):
         most = self._most_open
         self._may_open = share_out(most, [call.call_id for call in calls if not call.fault])
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Read what the agent is asked."""
-        if tool is None or tool.child is None:
-            raise TypeError("only a pinned tool is of this kind")
+        if tool.child is None:
+            raise TypeError("only a tool that is an agent is of this kind")
         if len(self.turn.state.order.above or ()) >= MAX_DEPTH:
             text = _TOO_DEEP.format(most=MAX_DEPTH, name=call.name)
             return self.turn.refuse(call, ToolRecord.failed(text, "limit", self.turn.state.now))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import Literal
 
@@ -28,7 +27,6 @@ def ask_people(
     go_on: Callable[[PlannedCall], None],
 ) -> None:
     """Have people answer what a server asks, side by side; then go on with the call."""
-    timeout = timedelta(seconds=tool.approval_timeout_s) if tool.approval_timeout_s else None
     before = call.answered.answers
     if len(before) + len(asks.questions) > MAX_QUESTIONS:
         text = _ASKED_TOO_OFTEN.format(name=call.name, most=MAX_QUESTIONS)
@@ -43,7 +41,6 @@ def ask_people(
             go_on(replace(call, answered=Answered((*before, *given), asks)))
 
     for place, question in enumerate(asks.questions):
-        now = turn.state.now
         approval = Approval(
             call_id=call.call_id,
             approval_id=f"{call.call_id}.input{len(before) + place + 1}",
@@ -53,10 +50,9 @@ def ask_people(
             question=question.message,
             content_schema=question.content_schema,
             url=question.url,
-            requested_at=now,
-            expires_at=now + timeout if timeout else None,
+            requested_at=turn.state.now,
         )
-        turn.approvals.request(approval, timeout, partial(take, place, question))
+        turn.approvals.request(approval, tool.approval_timeout, partial(take, place, question))
 
 
 def begin_anew(call: PlannedCall) -> PlannedCall:

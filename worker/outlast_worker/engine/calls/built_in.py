@@ -17,10 +17,8 @@ class BuiltInCalls(CallKind):
         super().__init__(turn)
         self._tools = tools
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Begin the step."""
-        if tool is None:
-            raise TypeError("only a pinned tool is of this kind")
         self.turn.tell_start(call)
         step = self.turn.steps.begin(RunBuiltIn(call, tool, self._tools))
         self.turn.waits.add(step, partial(self._complete, call))

@@ -24,10 +24,8 @@ class ClientCalls(CallKind):
 
     unfinished = _WITHDRAWN
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Check the arguments: no client sees a call that does not fit."""
-        if tool is None:
-            raise TypeError("only a pinned tool is of this kind")
         step = self.turn.steps.begin(CheckArguments(call, tool.parameters))
         self.turn.waits.add(step, partial(self._ask, call, tool))
 

@@ -31,11 +31,10 @@ class DurableCalls(CallKind):
             with suppress(Cancelled):  # which has reached that one, too
                 await self.turn.steps.cancel_durable(called)
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Call the handler."""
         self.turn.tell_start(call)
-        signals = (tool.signals if tool else None) or []
-        called = self.turn.steps.call_durable(call, signals)
+        called = self.turn.steps.call_durable(call, tool.signals or [])
         self._open[call.call_id] = called
         self.turn.waits.add(called, partial(self._end, call))
         self._expect_report(call, called, 0, None)

@@ -13,7 +13,7 @@ class FunctionCalls(CallKind):
     """Executed, then recorded; one that a crash has cut is executed again, with the same key."""
 
     def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
-        """Begin the step."""
+        """Begin the step. Without a pinned tool the model made the name up, and is told so."""
         self.turn.tell_start(call)
         self._run(tool, call)
 

@@ -46,10 +46,10 @@ class HandoffCalls(CallKind):
         self._asked: dict[str, tuple[PlannedCall, str]] = {}
         self.taken: TakenOver | None = None
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Let the turn's other calls end before."""
-        if tool is None or tool.hands_over_to is None:
-            raise TypeError("only a pinned handoff is of this kind")
+        if tool.hands_over_to is None:
+            raise TypeError("only a handoff is of this kind")
         self._asked[call.call_id] = (call, tool.hands_over_to)
 
     def taker_by(self, call: PlannedCall) -> str | None:

@@ -44,5 +44,5 @@ class CallKind(ABC):
         """
 
     @abstractmethod
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
-        """Begin to carry out a call. Without a pinned tool the model made the name up."""
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
+        """Begin to carry out a call."""

@@ -63,10 +63,8 @@ class OnceCalls(CallKind):
 
     unfinished = _STOPPED
 
-    def begin(self, call: PlannedCall, tool: PinnedTool | None) -> None:
+    def begin(self, call: PlannedCall, tool: PinnedTool) -> None:
         """Claim the call."""
-        if tool is None:
-            raise TypeError("only a pinned tool is of this kind")
         self.turn.tell_start(call)
         self._claim(_Effect(call, tool))
 
@@ -119,9 +117,7 @@ class OnceCalls(CallKind):
 
     def _ask(self, effect: _Effect, claim: EffectClaim, why: str) -> None:
         """Have a person decide."""
-        call, now = effect.call, self.turn.state.now
-        timeout_s = effect.tool.approval_timeout_s
-        timeout = timedelta(seconds=timeout_s) if timeout_s else None
+        call = effect.call
         approval = Approval(
             call_id=call.call_id,
             approval_id=f"{call.call_id}.doubt{effect.doubts}",
@@ -129,12 +125,11 @@ class OnceCalls(CallKind):
             arguments=dict(call.arguments),
             reason="in_doubt",
             question=f"Did this call of {call.name} happen? Nobody knows: {why}.",
-            requested_at=now,
-            expires_at=now + timeout if timeout else None,
+            requested_at=self.turn.state.now,
         )
         self.turn.approvals.request(
             approval,
-            timeout,
+            effect.tool.approval_timeout,
             partial(self._follow, effect, claim, why),
             partial(self._leave, effect, why),
         )

@@ -1,5 +1,6 @@
 """An agent's definition, as a run keeps it to its end or until another agent takes it over."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -56,6 +57,11 @@ class PinnedTool(Record):
     """Of the tool that reads skills: their digests, by name."""
     hands_over_to: str | None = None
     """The agent that takes the run over by a call."""
+
+    @property
+    def approval_timeout(self) -> timedelta | None:
+        """For how long a person is waited for; None for as long as it takes."""
+        return timedelta(seconds=self.approval_timeout_s) if self.approval_timeout_s else None
 
 
 HookPoint = Literal["before_model", "after_model", "before_tool", "after_tool", "on_end"]
