@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from outlast.hooks import HookedCall, ModelAnswer, Prompt, RequestedTool, ToolResult
-from outlast.protocol import Message, RunError, Usage
+from outlast.protocol import RunError, Usage
 from outlast_worker.engine.exceptions import RunFailed
 from outlast_worker.engine.inbox import Inbox
 from outlast_worker.engine.operations import CallHook, HookSubject
@@ -17,7 +17,6 @@ from outlast_worker.engine.records import (
     Pin,
     PinnedHook,
     RequestedCall,
-    StoredMessage,
     ToolRecord,
 )
 from outlast_worker.engine.run_state import RunState
@@ -61,7 +60,7 @@ class Hooks:
             RunFailed: It is not to be asked.
         """
         for hook in self.at("before_model"):
-            messages = [_as_read(message) for message in self._state.conversation.messages]
+            messages = [message.as_read() for message in self._state.conversation.messages]
             request = Prompt(turn=turn, instructions=pin.instructions, messages=messages)
             record = await self._call(hook, request)
             if record.verdict == "instead":
@@ -258,14 +257,6 @@ def _answer_instead(hook: PinnedHook, record: HookRecord) -> ModelRecord:
         started_at=record.at,
         ended_at=record.at,
     )
-
-
-def _as_read(message: StoredMessage) -> Message:
-    """Return a message as models read it."""
-    public = message.public()
-    if message.told is None:
-        return public
-    return public.model_copy(update={"content": message.told})
 
 
 def _as_seen(call: PlannedCall) -> HookedCall:

@@ -6,7 +6,6 @@ from typing import Any
 
 from outlast.protocol import Message, ModelSettings, Usage
 from outlast_worker.engine.operations import ModelCall
-from outlast_worker.engine.records import StoredMessage
 from outlast_worker.models.answers import Answer, AnsweredCall
 from outlast_worker.models.faults import CallFailed
 from outlast_worker.models.hearing import HeardAnswer, Hearing
@@ -130,16 +129,12 @@ def _request(call: ModelCall) -> ModelRequest:
         attempt=call.attempt,
         model=call.model,
         instructions=call.pin.instructions,
-        messages=[_as_told(message) for message in call.messages],
+        messages=[message.as_read() for message in call.messages],
         tools=[tool.name for tool in call.pin.tools],
         settings=call.settings,
         output_schema=call.pin.output and call.pin.output.shape,
         sums_up=call.sums_up,
     )
-
-
-def _as_told(message: StoredMessage) -> Message:
-    return message.public().model_copy(update={"content": message.told or message.content})
 
 
 def _show(scripted: Scripted, preview: HeardAnswer) -> None:

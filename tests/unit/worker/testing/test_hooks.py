@@ -57,6 +57,19 @@ async def test_what_the_model_reads_is_masked() -> None:
     assert result.messages[2].content == "paid 1 to card 4711"
 
 
+async def test_what_the_model_reads_is_left_empty() -> None:
+    """A text that a hook has taken out is not shown as if the model had read it."""
+
+    @before_model
+    def empty(prompt: Prompt, _context: RunContext) -> Prompt:
+        return replace(
+            prompt, messages=[m.model_copy(update={"content": ""}) for m in prompt.messages]
+        )
+
+    result = await run(empty, text("Done."), said="4711")
+    assert [message.content for message in result.requests[0].messages] == [""]
+
+
 async def test_instructions_of_a_turn() -> None:
     """What a hook adds to the instructions is there for one turn."""
 

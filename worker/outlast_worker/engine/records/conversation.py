@@ -29,6 +29,10 @@ class StoredMessage(Message):
         """What the model reads."""
         return self.content if self.told is None else self.told
 
+    def as_read(self) -> Message:
+        """Return the message as the model reads it."""
+        return self.public().model_copy(update={"content": self.read})
+
     def public(self) -> Message:
         """Return the message as clients see it."""
         return Message(**{name: getattr(self, name) for name in Message.model_fields})
