@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from outlast.agent import Agent
@@ -109,6 +110,15 @@ class Registry:
 
     def agent_digest(self, agent: Agent) -> str:
         """Return a digest over all that makes the agent behave as it does, code apart."""
+        is_own = self.get(agent.name) is agent
+        return self._digests[agent.name] if is_own else self._digest_of(agent)
+
+    @cached_property
+    def _digests(self) -> Mapping[str, str]:
+        # Each run is given its agent's: with fifty tools that would take a millisecond.
+        return {agent.name: self._digest_of(agent) for agent in self}
+
+    def _digest_of(self, agent: Agent) -> str:
         retries = agent.output_retries
         return _digest(
             {
@@ -156,7 +166,7 @@ class Registry:
 
     def digests(self) -> Mapping[str, str]:
         """Return each agent's digest."""
-        return {agent.name: self.agent_digest(agent) for agent in self}
+        return self._digests
 
     def digest(self) -> str:
         """Return one digest over all agents."""
