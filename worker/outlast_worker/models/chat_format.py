@@ -15,7 +15,6 @@ from outlast_worker.models.sent_back import SentBack, sent_back
 
 WireMessage = dict[str, Any]
 
-_TOLD = {"name", "description", "parameters"}
 _NAME_MAX_CHARS = 64
 # Providers refuse them where there is no tool.
 _REFUSED_RESULT = "(This result is left out: the model's provider refused it.)"
@@ -24,7 +23,17 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 
 def wire_tools(tools: Sequence[PinnedTool]) -> list[dict[str, Any]]:
     """Return the agent's tools as the model is told of them."""
-    return [{"type": "function", "function": tool.model_dump(include=_TOLD)} for tool in tools]
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.parameters,
+            },
+        }
+        for tool in tools
+    ]
 
 
 def wire_settings(call: ModelCall) -> dict[str, Any]:

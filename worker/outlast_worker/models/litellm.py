@@ -8,6 +8,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from importlib.util import find_spec
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -159,7 +160,7 @@ def _options(litellm: Any, call: ModelCall, access: Access, *, stream: bool) -> 
     if rest := {name: value for name, value in extra.items() if name not in ARGUMENTS}:
         options |= rest if provider_of(call.model) in _NO_EXTRA_BODY else {"extra_body": rest}
     if call.pin.tools:
-        options["tools"] = wire_tools(call.pin.tools)
+        options["tools"] = deepcopy(wire_tools(call.pin.tools))  # it may change them
     if stream:
         options |= {"stream": True, "stream_options": {"include_usage": True}}
     if access.base_url:
