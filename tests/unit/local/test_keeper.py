@@ -46,11 +46,12 @@ def test_an_owner_that_is_killed(tmp_path: Path, part: psutil.Process) -> None:
     wait_until(lambda: not (tmp_path / "stack.json").exists(), "an empty table")
 
 
-def test_an_owner_that_ends_its_stack_itself(tmp_path: Path, part: psutil.Process) -> None:
+@pytest.mark.usefixtures("part")
+def test_an_owner_that_ends_its_stack_itself(tmp_path: Path) -> None:
     """A keeper that is stopped ends nothing, and is gone."""
     keeper = Keeper(tmp_path)
     keeper.start()
-    [process] = [each for each in psutil.Process().children() if each.pid != part.pid]
+    [process] = [each for each in psutil.Process().children() if str(tmp_path) in each.cmdline()]
     keeper.stop()
     keeper.stop()
     assert not process.is_running()
