@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from outlast.errors import OperatorProblem
-from outlast.events import ChildStarted, ReadEvent, RunWaiting, TerminalEvent, TurnStarted
-from outlast.events import ToolCallCompleted as CallCompleted
+from outlast.events import (
+    ChildStarted,
+    ReadEvent,
+    RunWaiting,
+    TerminalEvent,
+    ToolCallCompleted,
+    TurnStarted,
+)
 from outlast.names import RunRef
 from outlast.protocol import Approval, Awaited, Resolution, Time
 from outlast_app.facades.ids import key_of
@@ -20,8 +26,6 @@ from outlast_app.facades.segments import below, is_yes_or_no
 
 ReadApprovals = Callable[[RunRef], Awaitable[Sequence[Approval]]]
 """Returns what a run has asked people; nothing if the run is not kept any more."""
-
-
 Change = tuple[Awaited, bool]
 """Something that a run below asks, and whether it is waited for from now on, or no longer."""
 
@@ -149,7 +153,7 @@ class CalledRuns:
                 ended = self._leave(*(key for key in self._open if key not in asked))
                 self._open = asked
                 return [*ended, *((each, True) for each in asked.values())]
-            case CallCompleted():
+            case ToolCallCompleted():
                 called = self._called.pop(event.call_id, None)
                 return self._leave(*(k for k, each in self._open.items() if each.run_id == called))
             # All calls of the turn before have ended.

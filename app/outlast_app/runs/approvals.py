@@ -4,11 +4,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from outlast.errors import OperatorProblem
+from outlast.errors import OperatorProblem, WorkerUnavailable
 from outlast.logging import get_logger
 from outlast.names import RunRef
 from outlast.protocol import Approval
 from outlast_app.backoff import backoff_s
+from outlast_app.restate.worker_calls import READ_TIMEOUT_S
 from outlast_app.runs.committed import RETRY_S
 from outlast_app.runs.reader import RunReader
 
@@ -27,18 +28,27 @@ class ApprovalReads:
         """Return what a run has asked, and how that ended; nothing if it is not kept any more.
 
         Raises:
-            OperatorProblem: Nobody can tell now.
+            OperatorProblem: Nobody can tell now, or all are busy.
         """
-        async with self._free[ref.agent]:
-            return await self._runs.approvals(ref)
+        try:
+            async with asyncio.timeout(2 * READ_TIMEOUT_S):
+                return await self._read(ref)
+        except TimeoutError:
+            raise WorkerUnavailable(
+                "The worker is busy or away; what a called run asks can't be read now. Ask again."
+            ) from None
 
     async def of(self, ref: RunRef) -> Sequence[Approval]:
         """Do so as soon as somebody can tell, however long that takes."""
         failures = 0
         while True:
             try:
-                return await self.of_soon(ref)
+                return await self._read(ref)
             except OperatorProblem as problem:
                 _logger.debug("approvals_not_read", run_id=ref.run_id, reason=problem.detail)
             await asyncio.sleep(backoff_s(failures, *RETRY_S))
             failures += 1
+
+    async def _read(self, ref: RunRef) -> Sequence[Approval]:
+        async with self._free[ref.agent]:
+            return await self._runs.approvals(ref)

@@ -83,9 +83,11 @@ def response_of(
         output: The items so far.
         has_started: Whether the run has begun.
     """
-    run, is_over = log.ended, log.is_over
+    # The one before may be over, and nothing have happened since: the run goes on for all that.
+    is_later = log.segment < facts.segment
+    run, is_over = log.ended, log.is_over and not is_later
     status = _status_of(run) if run else "completed" if is_over else "in_progress"
-    if not (is_over or has_started):
+    if not (is_over or has_started or is_later):
         status = "queued"
     earlier = [segment for segment in log.segments if segment < facts.segment]
     before = name_of("resp", facts.run_id, earlier[-1]) if earlier else facts.before

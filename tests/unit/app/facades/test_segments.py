@@ -89,6 +89,8 @@ def test_approvals_of_called_runs() -> None:
     for event in events:
         chat.take(event)
     assert chat.segments == [1]
+    doubtful = log_of(Story().started().turn(1, "", "scout").waits("", DOUBTS))
+    assert (doubtful.is_over, doubtful.decisions) == (False, [])
 
 
 @pytest.mark.parametrize(

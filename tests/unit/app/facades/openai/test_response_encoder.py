@@ -186,6 +186,16 @@ def test_what_called_runs_ask() -> None:
     assert read_asked("t", requests[1]["id"], "mcpr")
 
 
+def test_a_response_that_nothing_has_happened_in() -> None:
+    """It goes on when the one before is over: a run below works, and its caller says nothing."""
+    happened = SCENARIOS["called"]()
+    waits = next(n for n, event in enumerate(happened) if isinstance(event, RunWaiting))
+    assert read_again(happened[: waits + 1], facts())["status"] == "completed"
+    response = read_again(happened[: waits + 1], facts(2))
+    assert (response["status"], response["output"], response["usage"]) == ("in_progress", [], None)
+    assert response["previous_response_id"] == f"resp_{RUN_ID}_1"
+
+
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("called")])
 def test_called_runs_that_nobody_keeps(name: str) -> None:
     """All else stays: which events there are, their numbers, and where a response ends."""
