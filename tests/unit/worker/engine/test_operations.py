@@ -11,6 +11,7 @@ from outlast_worker.engine.names import partial_answer_step
 from outlast_worker.engine.operations import (
     AskModel,
     CallHook,
+    CallOperation,
     CheckApproval,
     CheckArguments,
     CheckOutput,
@@ -83,7 +84,8 @@ def test_the_name_of_a_partial_answer() -> None:
 
 def test_every_operation_is_pinned() -> None:
     """A new kind of step is named here, too."""
-    assert set(Operation.__subclasses__()) == {type(operation) for operation, _ in NAMES}
+    kinds = {*Operation.__subclasses__(), *CallOperation.__subclasses__()} - {CallOperation}
+    assert kinds == {type(operation) for operation, _ in NAMES}
 
 
 @pytest.mark.parametrize("operation", [operation for operation, _ in NAMES[:-2]])

@@ -7,7 +7,7 @@ cut. A new kind is declared here and executed in `execution.py`; nothing else ch
 from outlast_worker.engine.operations.definition import HandOver, PinAgent
 from outlast_worker.engine.operations.hooks import CallHook, HookSubject
 from outlast_worker.engine.operations.model import AskModel, CheckOutput, Compact, ModelCall
-from outlast_worker.engine.operations.operation import Operation
+from outlast_worker.engine.operations.operation import CallOperation, Operation
 from outlast_worker.engine.operations.tool_calls import (
     CheckApproval,
     CheckArguments,
@@ -22,6 +22,7 @@ from outlast_worker.engine.operations.tool_calls import (
 __all__ = [
     "AskModel",
     "CallHook",
+    "CallOperation",
     "CheckApproval",
     "CheckArguments",
     "CheckOutput",

@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 
 from outlast.protocol import Time
 from outlast_worker.engine.names import PIN, handoff_step
-from outlast_worker.engine.operations.operation import Operation
-from outlast_worker.engine.planned_calls import PlannedCall
+from outlast_worker.engine.operations.operation import CallOperation, NameStep, Operation
 from outlast_worker.engine.records import HandoffOutcome, Pin, PinFailure, PinOutcome
 
 
@@ -37,17 +36,12 @@ class PinAgent(Operation[PinOutcome]):
 
 
 @dataclass(frozen=True)
-class HandOver(Operation[HandoffOutcome]):
+class HandOver(CallOperation[HandoffOutcome]):
     """Fix the definition of the agent that takes the run over by a call."""
 
-    call: PlannedCall
     to: str
     record: ClassVar[Any] = HandoffOutcome
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return handoff_step(self.call.name)
+    name_step: ClassVar[NameStep] = handoff_step
 
     def cancelled(self, at: Time) -> HandoffOutcome:
         """Return a pin that was never made."""

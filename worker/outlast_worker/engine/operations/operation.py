@@ -1,9 +1,12 @@
 """What all operations have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from outlast.protocol import Time
+from outlast_worker.engine.planned_calls import PlannedCall
 
 T = TypeVar("T")
 
@@ -26,3 +29,19 @@ class Operation(ABC, Generic[T]):
     @abstractmethod
     def crashed(self, error: Exception, at: Time) -> T:
         """Return what the step ends with by a fault of ours."""
+
+
+NameStep = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class CallOperation(Operation[T]):
+    """A step of one tool call, named after its tool."""
+
+    call: PlannedCall
+    name_step: ClassVar[NameStep]
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return type(self).name_step(self.call.name)

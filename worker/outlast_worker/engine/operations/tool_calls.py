@@ -8,8 +8,7 @@ from pydantic import JsonValue
 
 from outlast.protocol import Time
 from outlast_worker.engine.names import check_step, child_step, claim_step, tool_step, verify_step
-from outlast_worker.engine.operations.operation import Operation
-from outlast_worker.engine.planned_calls import PlannedCall
+from outlast_worker.engine.operations.operation import CallOperation, NameStep
 from outlast_worker.engine.records import (
     ApprovalCheck,
     ChildInput,
@@ -22,16 +21,11 @@ from outlast_worker.engine.records import (
 
 
 @dataclass(frozen=True)
-class CheckApproval(Operation[ApprovalCheck]):
+class CheckApproval(CallOperation[ApprovalCheck]):
     """Find out whether a person must approve a call."""
 
-    call: PlannedCall
     record: ClassVar[Any] = ApprovalCheck
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return check_step(self.call.name)
+    name_step: ClassVar[NameStep] = check_step
 
     def cancelled(self, at: Time) -> ApprovalCheck:
         """Ask a person: nothing runs unasked, nor any more."""
@@ -43,17 +37,12 @@ class CheckApproval(Operation[ApprovalCheck]):
 
 
 @dataclass(frozen=True)
-class CheckArguments(Operation[ApprovalCheck]):
+class CheckArguments(CallOperation[ApprovalCheck]):
     """Find out whether a call fits the parameters of a tool that a client runs."""
 
-    call: PlannedCall
     parameters: Mapping[str, JsonValue]
     record: ClassVar[Any] = ApprovalCheck
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return check_step(self.call.name)
+    name_step: ClassVar[NameStep] = check_step
 
     def cancelled(self, at: Time) -> ApprovalCheck:
         """Ask nobody: the run has ended."""
@@ -66,16 +55,11 @@ class CheckArguments(Operation[ApprovalCheck]):
 
 
 @dataclass(frozen=True)
-class PrepareChild(Operation[ChildInput]):
+class PrepareChild(CallOperation[ChildInput]):
     """Read what an agent is asked that is called."""
 
-    call: PlannedCall
     record: ClassVar[Any] = ChildInput
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return child_step(self.call.name)
+    name_step: ClassVar[NameStep] = child_step
 
     def cancelled(self, at: Time) -> ChildInput:
         """Call nobody."""
@@ -88,16 +72,11 @@ class PrepareChild(Operation[ChildInput]):
 
 
 @dataclass(frozen=True)
-class RunTool(Operation[ToolRecord]):
+class RunTool(CallOperation[ToolRecord]):
     """Run a tool call."""
 
-    call: PlannedCall
     record: ClassVar[Any] = ToolRecord
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return tool_step(self.call.name)
+    name_step: ClassVar[NameStep] = tool_step
 
     def cancelled(self, at: Time) -> ToolRecord:
         """Return a result that says that the call may have run."""
@@ -109,7 +88,7 @@ class RunTool(Operation[ToolRecord]):
 
 
 @dataclass(frozen=True)
-class RunBuiltIn(Operation[ToolRecord]):
+class RunBuiltIn(CallOperation[ToolRecord]):
     """Run a call of a tool that the worker brings along; it only reads.
 
     Attributes:
@@ -117,15 +96,10 @@ class RunBuiltIn(Operation[ToolRecord]):
         tools: All of the run's.
     """
 
-    call: PlannedCall
     tool: PinnedTool
     tools: Sequence[PinnedTool]
     record: ClassVar[Any] = ToolRecord
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return tool_step(self.call.name)
+    name_step: ClassVar[NameStep] = tool_step
 
     def cancelled(self, at: Time) -> ToolRecord:
         """Return a result that nobody reads any more."""
@@ -137,16 +111,11 @@ class RunBuiltIn(Operation[ToolRecord]):
 
 
 @dataclass(frozen=True)
-class ClaimEffect(Operation[EffectClaim]):
+class ClaimEffect(CallOperation[EffectClaim]):
     """Claim a `once` call for this process."""
 
-    call: PlannedCall
     record: ClassVar[Any] = EffectClaim
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return claim_step(self.call.name)
+    name_step: ClassVar[NameStep] = claim_step
 
     def cancelled(self, at: Time) -> EffectClaim:
         """Return a claim that nobody has."""
@@ -158,21 +127,16 @@ class ClaimEffect(Operation[EffectClaim]):
 
 
 @dataclass(frozen=True)
-class RunOnce(Operation[EffectOutcome]):
+class RunOnce(CallOperation[EffectOutcome]):
     """Run a `once` call, if this process has claimed it; join it if it runs already.
 
     `timeout_s` is the pinned one, from the claim on: no answer for the call counts before.
     """
 
-    call: PlannedCall
     claim: EffectClaim
     timeout_s: float
     record: ClassVar[Any] = EffectOutcome
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return tool_step(self.call.name)
+    name_step: ClassVar[NameStep] = tool_step
 
     def cancelled(self, at: Time) -> EffectOutcome:
         """Return that nobody knows."""
@@ -185,16 +149,11 @@ class RunOnce(Operation[EffectOutcome]):
 
 
 @dataclass(frozen=True)
-class VerifyEffect(Operation[EffectVerdict]):
+class VerifyEffect(CallOperation[EffectVerdict]):
     """Find out whether a call in doubt happened."""
 
-    call: PlannedCall
     record: ClassVar[Any] = EffectVerdict
-
-    @property
-    def step(self) -> str:
-        """The step's name."""
-        return verify_step(self.call.name)
+    name_step: ClassVar[NameStep] = verify_step
 
     def cancelled(self, at: Time) -> EffectVerdict:
         """Return that nobody knows."""
