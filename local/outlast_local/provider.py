@@ -31,7 +31,7 @@ def describe_model() -> str:
     if model := chosen_model():
         return f"{model}{_without_key()}"
     why = "no provider key found"
-    if mistaken := mistaken_key(_known()):
+    if mistaken := mistaken_key(name for name, value in _known().items() if value):
         given, meant = mistaken
         why += f"; if {given} is one, call it {meant}"
     return f"the demo model, a stand-in ({why})"

@@ -30,7 +30,8 @@ def redeliver(
     told = Deliveries(
         items=[_again(client, run_id, each) for each in _ids(client, run_id, delivery_id)]
     )
-    show(told, f"{len(told.items)} to be delivered again.", as_json=as_json)
+    said = f"{len(told.items)} to be delivered again." if told.items else "None was given up."
+    show(told, said, as_json=as_json)
 
 
 def _ids(client: Client, run_id: str, delivery_id: str | None) -> list[str]:
