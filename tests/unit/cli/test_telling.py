@@ -52,6 +52,10 @@ def test_again(app: ScriptedApp, outlast: Outlast) -> None:
     told = outlast("redeliver", RUN_ID, DELIVERY["id"], "--json")
     assert json.loads(told.out)["items"][0]["status"] == "pending"
     assert [request.line for request in app.requests] == [f"GET {PATH}", again, again]
+
+
+def test_nothing_to_tell_again(app: ScriptedApp, outlast: Outlast) -> None:
+    """Where none was given up, that is said."""
     app.on(f"GET {PATH}", Document({"items": [DELIVERED]}))
     assert outlast("redeliver", RUN_ID).out == "None was given up.\n"
 
