@@ -33,7 +33,7 @@ class UiMessage:
         states = [
             "preliminary" if part.get("preliminary") else part["state"]
             for part in step
-            if part["type"] == "tool"
+            if part.get("toolCallId")
         ]
         done = {"output-available", "output-error", "output-denied", "approval-responded"}
         return "approval-responded" in states and done.issuperset(states)

@@ -132,6 +132,25 @@ def test_a_chat(api: Api, model: ScriptedModel, key: str) -> None:
     assert not any(part.get("state") == "approval-responded" for part in message.parts)
 
 
+def test_a_chat_of_many_called_runs(api: Api, model: ScriptedModel, key: str) -> None:
+    """However they end one by one, who has decided on all is told on, to the end."""
+    asks = [call("ask", input=f"{key} child {n};") for n in range(4)]
+    model.script(f"{key} boss", [calls(*asks), text("Done.")])
+    for n in range(4):
+        model.script(f"{key} child {n};", [call("pay", cents=n), text("Paid.")])
+    chat, said = Chat(api.http, agent="lead"), user("u1", f"{key} boss")
+    message = answer_of(chat.post(said))
+    assert len([*open_parts(message)]) == 4
+    decided = decide_all(message)
+    assert message.is_sent_by_itself()
+    message.take(read_frames([chat.post(said, decided).content]))
+    assert (message.finished, message.texts()) == ("stop", ["Done."])
+    assert not message.is_sent_by_itself()
+    assert {part["state"] for part in message.parts if part["type"] == "dynamic-tool"} == {
+        "output-available"
+    }
+
+
 def test_a_chat_that_refuses(api: Api, model: ScriptedModel, key: str) -> None:
     """A refusal is one at the called run; another decision afterwards is told what counts."""
     model.script(f"{key} boss", [call("ask", input=f"{key} child"), text("Not done.")])
