@@ -181,8 +181,8 @@ class _Beat:
         self._interval_s = interval_s
         self._growing: set[LiveAnswer] = set()
 
-    def wait(self, answer: "LiveAnswer") -> None:
-        """Look again at an answer that was just shown."""
+    def look_again(self, answer: "LiveAnswer") -> None:
+        """Show at the next beat what comes of an answer that was shown just now."""
         if not self._growing:
             self._begin()
         self._growing.add(answer)
@@ -218,7 +218,7 @@ class LiveAnswer:
             piece = self._waiting.pop()[1] + piece
         self._waiting.append((kind, piece))
         if not self._was_shown and self.show():
-            self._beat.wait(self)
+            self._beat.look_again(self)
 
     def show(self) -> bool:
         """Show what waits; return whether anything did."""
