@@ -1,8 +1,9 @@
 """How a run is started, and waited for until it ends or waits for a person."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 from outlast.contract import MAX_IN_LINE, RunOrder, SubmitAnswer
 from outlast.errors import (
@@ -29,6 +30,10 @@ from outlast_app.runs.webhooks import check_webhooks
 
 _SAME_WAIT_S = 2.0
 _OLDER_WORKER_POLL_S = 1.0
+# What Restate refuses it refuses sooner, and nothing is to be left that waits for such a run.
+_REFUSED_S = 0.02
+
+T = TypeVar("T")
 
 
 class RunStarter:
@@ -70,20 +75,10 @@ class RunStarter:
         if run.ended or wait_s <= 0 or run.waiting_for in SETTLING:
             return run
         thread = ThreadRef(ref.tenant, run.thread_id) if run.thread_id and in_line else None
-        if not thread and not self._may_ask(ref):
-            return await self._ended(ref, await self._reader.wait(ref, wait_s))
-        ending = asyncio.create_task(self._reader.wait(ref, wait_s))
-        waiting = asyncio.create_task(self._comes_to_wait(ref, thread, wait_s))
-        try:
-            await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done() and not waiting.result():
-                await asyncio.wait({ending})
-        finally:
-            waiting.cancel()
-            if not ending.done():
-                ending.cancel()
-            await asyncio.wait({ending, waiting})
-        return await self._ended(ref, Pending() if ending.cancelled() else ending.result())
+        end = self._reader.wait(ref, wait_s)
+        if thread or self._may_ask(ref):
+            end = _unless(self._comes_to_wait(ref, thread, wait_s), end)
+        return await self._ended(ref, await end)
 
     async def _ended(self, ref: RunRef, outcome: Outcome) -> Run:
         """Return a run that was waited for."""
@@ -95,13 +90,17 @@ class RunStarter:
             case _:
                 return await self._reader.read(ref)
 
-    async def _comes_to_wait(self, ref: RunRef, thread: ThreadRef | None, wait_s: float) -> bool:
+    async def _comes_to_wait(
+        self, ref: RunRef, thread: ThreadRef | None, wait_s: float, *, after_s: float = 0
+    ) -> bool:
         """Wait until the run waits for a person, or is in line behind one that does.
 
-        False if it does not: it has ended, the time is over, or nobody knows.
+        False if it does not: it has ended, the time is over, or nobody knows. `after_s`: how late
+        to ask at first, of a run that may still be refused.
         """
         loop = asyncio.get_running_loop()
         deadline, in_line = loop.time() + wait_s, thread is not None
+        await asyncio.sleep(after_s)
         with suppress(OperatorProblem):
             while (left_s := deadline - loop.time()) > 0:
                 match await self._ingress.settled(ref, left_s, in_line=in_line):
@@ -216,13 +215,20 @@ class RunStarter:
                 )
 
     async def _start_alone(self, order: RunOrder, wait_s: float) -> Run:
-        if not wait_s or self._may_ask(order.ref):
+        may_ask = self._may_ask(order.ref)
+        # Whether the same request came before has to be known before the run may come to wait.
+        if not wait_s or (may_ask and order.repeatable):
             accepted = await self._ingress.start(order)
             if isinstance(accepted, Repeated):
                 return await self.repeated(order.ref, order.body_hash, wait_s)
             with _name_run_in_problems(order.ref):
                 return await self.await_end(order.ref, _accepted(order), wait_s)
-        match await self._ingress.start_and_wait(order, wait_s):
+        end = self._ingress.start_and_wait(order, wait_s)
+        if may_ask:
+            end = _unless(
+                self._comes_to_wait(order.ref, order.thread, wait_s, after_s=_REFUSED_S), end
+            )
+        match await end:
             case Ended(run):
                 return run
             case Repeated():
@@ -255,6 +261,21 @@ class RunStarter:
         first = await self._reader.submission(order.ref)
         if first and first.body_hash != order.body_hash:
             raise _conflict()
+
+
+async def _unless(waits: Coroutine[Any, Any, bool], end: Coroutine[Any, Any, T]) -> T | Pending:
+    """Wait for a run's end; pending once it comes to wait for somebody."""
+    waiting, ending = asyncio.create_task(waits), asyncio.create_task(end)
+    try:
+        await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done() and not waiting.result():
+            await asyncio.wait({ending})
+    finally:
+        waiting.cancel()
+        if not ending.done():
+            ending.cancel()
+        await asyncio.wait({ending, waiting})
+    return Pending() if ending.cancelled() else ending.result()
 
 
 @contextmanager

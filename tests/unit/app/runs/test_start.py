@@ -1,17 +1,18 @@
-"""What a start on a thread asks Restate for."""
+"""What a start asks Restate for."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from fakes.orders import on_thread
+from fakes.orders import on_thread, order
 from outlast import Agent
 from outlast.contract import RunOrder, SubmitAnswer
 from outlast.names import RunRef, ThreadRef
 from outlast.protocol import Run
 from outlast.registry import Registry
 from outlast.webhooks import WebhookPolicy
-from outlast_app.restate.outcomes import Ended, Outcome, Unknown
+from outlast_app.restate.outcomes import Ended, Outcome, Pending, Unknown
 from outlast_app.runs.reader import RunReader
 from outlast_app.runs.start import RunStarter
 
@@ -60,8 +61,66 @@ async def test_at_once() -> None:
     assert ingress.asked == ["submit", "arrival"]
 
 
-def _starter(ingress: Granting) -> RunStarter:
+class Waiting:
+    """An ingress at which a run comes to wait for a person, or ends at once."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
+        self.asked: list[str] = []
+
+    async def start(self, _order: RunOrder) -> Pending:
+        self.asked.append("start")
+        return Pending()
+
+    async def start_and_wait(self, order: RunOrder, wait_s: float) -> Outcome:
+        self.asked.append("start_and_wait")
+        return await self.wait(order.ref, wait_s)
+
+    async def wait(self, _ref: RunRef, _wait_s: float) -> Outcome:
+        if not self._ends:
+            await asyncio.Event().wait()
+        return Ended(ENDED)
+
+    async def settled(self, _ref: RunRef, _wait_s: float, *, in_line: bool) -> str:
+        self.asked.append(f"settled, {in_line=}")
+        return "settled"
+
+    async def outcome(self, _ref: RunRef) -> Outcome:
+        return Pending()
+
+    async def status(self, _ref: RunRef, **_options: Any) -> Run:
+        return ENDED.model_copy(update={"status": "waiting", "waiting_for": "approval"})
+
+    async def engine_row(self, _ref: RunRef) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("repeatable", "asked"),
+    [
+        (False, ["start_and_wait", "settled, in_line=False"]),
+        (True, ["start", "settled, in_line=False"]),
+    ],
+)
+async def test_until_a_person_is_asked(*, repeatable: bool, asked: list[str]) -> None:
+    """Its caller is told, though the request for the run's end stays without an answer."""
+    ingress = Waiting(ends=False)
+    run = await _starter(ingress).start(order(repeatable=repeatable), 10)
+    assert (run.status, run.waiting_for) == ("waiting", "approval")
+    assert ingress.asked == asked
+
+
+async def test_an_end_at_once() -> None:
+    """Nobody asks whether a run waits that has ended, or that was refused."""
+    ingress = Waiting(ends=True)
+    assert await _starter(ingress).start(order(), 10) == ENDED
+    assert ingress.asked == ["start_and_wait"]
+
+
+def _starter(ingress: Granting | Waiting) -> RunStarter:
     there: Any = ingress
-    registry = Registry([Agent(name="support", instructions="Help.")], "openai/x")
+    asks = isinstance(ingress, Waiting)
+    agent = Agent(name="support", instructions="Help.", on_limit="approve" if asks else "stop")
+    registry = Registry([agent], "openai/x")
     nobody = WebhookPolicy((), (), {})
     return RunStarter(registry, there, RunReader(there, there), 10, nobody)
