@@ -63,6 +63,7 @@ class StandIn:
             await runner.cleanup()
 
     async def _run(self, request: web.Request) -> web.Response:
+        await _take_time(request)
         return _json(_returned(_run_id(request)).model_dump_json())
 
     async def _send(self, request: web.Request) -> web.Response:
@@ -75,7 +76,8 @@ class StandIn:
     async def _submit(self, _request: web.Request) -> web.Response:
         return _json(SubmitAnswer(outcome="granted").model_dump_json())
 
-    async def _settled(self, _request: web.Request) -> web.Response:
+    async def _settled(self, request: web.Request) -> web.Response:
+        await _take_time(request)
         return _json(SettledAnswer(outcome="ended").model_dump_json())
 
     async def _output(self, _request: web.Request) -> web.Response:
@@ -85,6 +87,7 @@ class StandIn:
         run_id = _run_id(request)
         if end := self._ends.get(run_id):
             await end.wait()
+        await _take_time(request)
         return _json(_returned(run_id).model_dump_json())
 
     async def _events(self, request: web.Request) -> web.Response:
@@ -113,6 +116,12 @@ class StandIn:
                 await asyncio.sleep(_PAUSE_S)
                 await answer.write(b"\n")
         return answer
+
+
+async def _take_time(request: web.Request) -> None:
+    """Let a run that may ask people go on for as long as others do, so that it is asked for."""
+    if request.match_info["agent"] == "careful":
+        await asyncio.sleep(_PAUSE_S)
 
 
 def _run_id(request: web.Request) -> str:
