@@ -172,7 +172,7 @@ class FailoverClient:
                 symptoms = error.symptoms
                 gate.note(symptoms)
             diagnoses.append(diagnose(symptoms, call))
-            _log(call, gate.access, diagnoses[-1])
+            self._log(call, gate.access, diagnoses[-1])
             if not diagnoses[-1].key_bound:
                 break
         return self._fault(diagnoses, watch)
@@ -212,14 +212,14 @@ class FailoverClient:
             ended_at=watch.read(),
         )
 
-
-def _log(call: ModelCall, access: Access, diagnosis: Diagnosis) -> None:
-    _logger.warning(
-        "model_call_failed",
-        model=call.model,
-        turn=call.turn,
-        attempt=call.attempt,
-        key=access.key_name,
-        error=diagnosis.error.type,
-        retry_after_s=diagnosis.retry_after_s,
-    )
+    def _log(self, call: ModelCall, access: Access, diagnosis: Diagnosis) -> None:
+        _logger.warning(
+            "model_call_failed",
+            model=call.model,
+            turn=call.turn,
+            attempt=call.attempt,
+            key=access.key_name,
+            error=diagnosis.error.type,
+            reason=mask(diagnosis.error.message, self._providers),
+            retry_after_s=diagnosis.retry_after_s,
+        )

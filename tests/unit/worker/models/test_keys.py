@@ -135,6 +135,7 @@ async def test_no_secret_shows(ask: Asker, status: int) -> None:
         outcome = await ask.fault(fault(status, quoted), provider=provider)
     assert logs[0]["event"] == "model_call_failed"
     assert logs[0]["key"] == "a"
+    assert logs[0]["reason"] == outcome.error.message
     assert "secret-" not in outcome.model_dump_json() + repr(logs)
 
 
