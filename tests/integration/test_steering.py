@@ -1,6 +1,7 @@
 """Messages to runs that go on, and what happens on a thread that is busy."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from fakes.model_server import ScriptedModel
 from fakes.script import Gate, call, text
 from fakes.stack import TestStack
 from fakes.waiting import wait_until
+from outlast.contract import SteerOrder
+from outlast.protocol import InputMessage
 
 
 @pytest.fixture
@@ -37,6 +40,27 @@ def test_heard_before_the_next_model_call(
     [heard] = [e["message"] for e in api.events(run_id) if e["type"] == "steer.received"]
     assert (heard["id"], heard["content"]) == (answer.json()["message_id"], said)
     assert heard in run["messages"]
+
+
+def test_handed_over_again(api: Api, stack: TestStack, model: ScriptedModel, key: str) -> None:
+    """What the app hands over once more, since it has heard no answer in time, is said once."""
+    said = f"{key} hurry"
+    model.script(f"{key} start", [call("hold", gate=key)])
+    model.script(said, [text("ok")])
+    run_id = api.start("tester", f"{key} start")
+    stack.wait_for_effects(1, gate=key)
+    message = InputMessage(role="user", content=said)
+    order = SteerOrder(run_id=run_id, input=[message], at=datetime.now(UTC))
+    path = f"tester/default%2F{run_id}/steer"
+    with httpx.Client(base_url=f"{stack.ingress_url}/restate", trust_env=False) as restate:
+        restate.headers.update({"Idempotency-Key": key, "Content-Type": "application/json"})
+        first = restate.post(f"/call/{path}", content=order.model_dump_json())
+        again = restate.post(f"/send/{path}", content=order.model_dump_json())
+        assert (first.status_code, again.status_code) == (200, 202)
+        assert restate.post(f"/call/{path}", content=order.model_dump_json()).json() == first.json()
+    stack.open_gate(key)
+    heard = [each["id"] for each in api.result(run_id)["messages"] if each["content"] == said]
+    assert heard == [first.json()["message_id"]]
 
 
 def test_during_the_last_model_call(api: Api, model: ScriptedModel, key: str) -> None:

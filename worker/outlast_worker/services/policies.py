@@ -5,6 +5,8 @@ from datetime import timedelta
 from restate import InvocationRetryPolicy
 
 NO_JOURNAL = timedelta(0)
+# Much longer than the app waits for an answer (3 s) before it makes the call again, one-way.
+REPEATED_WITHIN = timedelta(minutes=1)
 
 # Only crashes and bugs come here: try soon and for days, then pause for a person to look. The
 # interval grows with the time that has passed, to a sixth of it: a worker that was away for

@@ -48,7 +48,12 @@ from outlast_worker.services.durable_calls import NumberedReport
 from outlast_worker.services.event_log import read_events, read_page
 from outlast_worker.services.forking import add_forking
 from outlast_worker.services.inspection import add_inspection
-from outlast_worker.services.policies import NO_JOURNAL, READ_POLICY, WRITE_POLICY
+from outlast_worker.services.policies import (
+    NO_JOURNAL,
+    READ_POLICY,
+    REPEATED_WITHIN,
+    WRITE_POLICY,
+)
 from outlast_worker.services.serde import json_handler, serde_of
 from outlast_worker.services.settling import await_settled
 from outlast_worker.services.signals import take_signal
@@ -188,7 +193,8 @@ def _add_messages(workflow: Workflow, agent: Agent, dependencies: Dependencies) 
         """Take the result of a call that a client has run."""
         return await client_results.take_result(ctx, order)
 
-    @json_handler(workflow.handler, calls.STEER.name)
+    # The app makes a call again whose answer it has not heard in time: that says nothing new.
+    @json_handler(workflow.handler, calls.STEER.name, idempotency_retention=REPEATED_WITHIN)
     async def steer(ctx: WorkflowSharedContext, order: SteerOrder) -> SteerAnswer:
         """Take a message for a run that is going on."""
         return await take_message(ctx, order)
