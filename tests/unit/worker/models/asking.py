@@ -1,7 +1,9 @@
 """Asks a model through the real client, as the loop would."""
 
+import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from fakes import ScriptedModel, Step
@@ -130,3 +132,27 @@ class Asker:
     def requests(self) -> int:
         """How often the server was asked."""
         return self.server.count(self.key)
+
+
+async def given_up(
+    ask: Asker,
+    step: Step | None,
+    limit: Literal["timeout_s", "idle_s"],
+    *,
+    path: str | None = None,
+    **more: Any,
+) -> tuple[ModelFault, float]:
+    """Ask with a limit that the answer does not keep; the server sees its client go.
+
+    On a busy machine a short one may be over before the request has arrived: then with a longer
+    one, which is returned. `path`: where the server plays the answer, if `step` is not it.
+    """
+    for limit_s in (0.3, 1.0, 3.0, 9.0):
+        asking = ask.another()
+        outcome = await asking.fault(step, **{limit: limit_s}, **more)
+        with suppress(TimeoutError):
+            await asyncio.to_thread(
+                ask.server.wait_for, path or asking.key, outcome="aborted", timeout_s=limit_s
+            )
+            return outcome, limit_s
+    raise AssertionError("the server has seen no client go")

@@ -1,37 +1,16 @@
 """A call's end, whatever the provider does: cancelled, given up, beside others."""
 
 import asyncio
-from contextlib import suppress
-from typing import Literal
 
 import pytest
 
-from fakes import Gate, Step, attempts, hang, text
-from outlast_worker.engine.records import ModelFault, ModelRecord
-from unit.worker.models.asking import Asker
+from fakes import Gate, attempts, hang, text
+from outlast_worker.engine.records import ModelRecord
+from unit.worker.models.asking import Asker, given_up
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-
-
-async def given_up(
-    ask: Asker, step: Step, limit: Literal["timeout_s", "idle_s"], *, stream: bool
-) -> tuple[ModelFault, float]:
-    """Ask with a limit which the answer does not keep; the provider sees its client go.
-
-    On a busy machine a short one may be over before the request has arrived: then with a longer
-    one.
-    """
-    for limit_s in (0.3, 1.0, 3.0, 9.0):
-        asking = ask.another()
-        outcome = await asking.fault(step, stream=stream, **{limit: limit_s})
-        with suppress(TimeoutError):
-            await asyncio.to_thread(
-                ask.server.wait_for, asking.key, outcome="aborted", timeout_s=limit_s
-            )
-            return outcome, limit_s
-    pytest.fail("the provider has seen no client go")
 
 
 @both_ways

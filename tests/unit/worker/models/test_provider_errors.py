@@ -1,6 +1,5 @@
 """What each fault of a provider becomes: an error type, and whether and when to try again."""
 
-import asyncio
 import json
 import socket
 from pathlib import Path
@@ -13,7 +12,7 @@ from outlast_local.demo_model.openai_wire import error, event
 from outlast_worker.engine.records import ModelFault
 from outlast_worker.models.faults import MALFORMED_ATTEMPTS
 from outlast_worker.settings import Provider
-from unit.worker.models.asking import Asker
+from unit.worker.models.asking import Asker, given_up
 
 # pydantic warns of things inside litellm; raised there, they would end a stream as faults.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -194,19 +193,18 @@ async def test_connection_refused(ask: Asker, provider: str, stream: bool) -> No
 async def test_timeout(ask: Asker, provider: str, stream: bool) -> None:
     """A provider that does not answer in time is given up, and may be asked again."""
     path = ask.server.play(f"/hang/{provider}/{stream}", hang())
-    outcome = await asyncio.wait_for(
-        ask.fault(
-            model=MODELS[provider],
-            stream=stream,
-            timeout_s=0.3,
-            provider=Provider(base_url=f"{ask.server.origin}{path}"),
-        ),
-        10,
+    outcome, _ = await given_up(
+        ask,
+        None,
+        "timeout_s",
+        path=path,
+        model=MODELS[provider],
+        stream=stream,
+        provider=Provider(base_url=f"{ask.server.origin}{path}"),
     )
     assert outcome.error.type == "model-unavailable"
     assert "in time" in outcome.error.message
     assert outcome.retry_after_s is not None
-    await asyncio.to_thread(ask.server.wait_for, path, outcome="aborted")
     ask.server.forget(path)
 
 
