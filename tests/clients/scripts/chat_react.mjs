@@ -35,6 +35,11 @@ const browser = new Browser({
 
 // What goes wrong in a page that was left is no end of the others.
 process.on("unhandledRejection", (error) => console.error(error));
+// This document throws where a stream ends that its page has cancelled, which no browser does.
+process.on("uncaughtException", (error) => {
+  if (error.code !== "ERR_INVALID_STATE") throw error;
+  console.error(error);
+});
 
 class Tab {
   constructor(agent, id = crypto.randomUUID()) {
