@@ -29,6 +29,7 @@ from outlast_worker.settings import Provider
 from outlast_worker.stopwatch import Stopwatch
 from outlast_worker.text import repair_surrogates
 
+_CODE_CHARS = 100
 _logger = get_logger()
 
 
@@ -172,7 +173,7 @@ class FailoverClient:
                 symptoms = error.symptoms
                 gate.note(symptoms)
             diagnoses.append(diagnose(symptoms, call))
-            self._log(call, gate.access, diagnoses[-1])
+            self._log(call, gate.access, symptoms, diagnoses[-1])
             if not diagnoses[-1].key_bound:
                 break
         return self._fault(diagnoses, watch)
@@ -212,7 +213,10 @@ class FailoverClient:
             ended_at=watch.read(),
         )
 
-    def _log(self, call: ModelCall, access: Access, diagnosis: Diagnosis) -> None:
+    def _log(
+        self, call: ModelCall, access: Access, symptoms: Symptoms, diagnosis: Diagnosis
+    ) -> None:
+        # Not the provider's sentence, which may quote what somebody said.
         _logger.warning(
             "model_call_failed",
             model=call.model,
@@ -220,6 +224,8 @@ class FailoverClient:
             attempt=call.attempt,
             key=access.key_name,
             error=diagnosis.error.type,
-            reason=mask(diagnosis.error.message, self._providers),
+            sign=symptoms.sign,
+            status=symptoms.status,
+            code=mask(symptoms.code, self._providers)[:_CODE_CHARS],
             retry_after_s=diagnosis.retry_after_s,
         )
